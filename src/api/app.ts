@@ -1,0 +1,102 @@
+import compress from '@fastify/compress';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import { Ajv2020 as Ajv, type Options } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import type { Clock } from '../core/clock.ts';
+import { problemSchema } from '../core/schema.ts';
+import type { Store } from '../core/store.ts';
+import type { Threshold } from '../core/threshold.ts';
+import { AlarmReader } from './alarm-reader.ts';
+import { alarmRoutes } from './alarms.ts';
+import { healthRoutes } from './health.ts';
+import { hostRoutes } from './hosts.ts';
+import { Ingest } from './ingest.ts';
+import { metricRoutes } from './metrics.ts';
+import { addProblems } from './problem.ts';
+import { resourceRoutes } from './resources.ts';
+import { usageRoutes } from './usage.ts';
+
+export interface AppOptions {
+  store: Store;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  thresholds: readonly Threshold[];
+  retentionMs: number;
+  version: string;
+}
+
+/** What every group of routes is given. */
+export interface AppParts {
+  store: Store;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  ingest: Ingest;
+  alarms: AlarmReader;
+}
+
+/** Of the decoded body; 100 snapshots of 300 processes each are less. */
+const bodyLimitBytes = 1024 * 1024;
+const requestTimeoutMs = 30_000;
+
+/** The whole server, not yet listening. It neither opens nor closes the store. */
+export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
+  const { store, clock, log, thresholds, retentionMs } = options;
+  const app = Fastify({
+    loggerInstance: log,
+    disableRequestLogging: true,
+    bodyLimit: bodyLimitBytes,
+    requestTimeout: requestTimeoutMs,
+    // Node applies the larger of the two, and looks only every 30 s: without these a slow body stays for ever.
+    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1000 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
+  });
+  app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema));
+  addProblems(app);
+  await app.register(compress, { global: false, globalDecompression: true, requestEncodings: ['gzip', 'identity'] });
+  await app.register(swagger, { openapi: describe(options.version) });
+  await app.register(swaggerUi, { routePrefix: '/docs' });
+  app.addHook('onRoute', (route) => {
+    // Every documented route can answer with a problem document.
+    const schema = route.schema as { response?: Record<string, unknown> } | undefined;
+    if (schema?.response) schema.response['4xx'] ??= { description: 'A problem document (RFC 9457)', content: { 'application/problem+json': { schema: problemSchema } } };
+  });
+
+  const parts: AppParts = {
+    store,
+    clock,
+    log,
+    ingest: new Ingest(store, clock, retentionMs),
+    alarms: new AlarmReader(store, clock, thresholds, retentionMs),
+  };
+  for (const routes of [usageRoutes, hostRoutes, alarmRoutes, healthRoutes, metricRoutes, resourceRoutes]) {
+    await app.register(routes(parts));
+  }
+  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
+  return app;
+}
+
+const ajvOptions: Options = { allErrors: false, strict: false, allowUnionTypes: true };
+/** Bodies are taken as they are: a null must not become 0, nor a string a number. */
+const strict = withFormats(new Ajv({ ...ajvOptions, coerceTypes: false }));
+/** A query string has only text. */
+const coercing = withFormats(new Ajv({ ...ajvOptions, coerceTypes: true }));
+
+function withFormats(ajv: Ajv): Ajv {
+  (formats as unknown as (ajv: Ajv) => Ajv)(ajv);
+  return ajv;
+}
+
+function describe(version: string) {
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'amberwatch',
+      version,
+      description:
+        'CPU and memory of every process of every host. `cpu` is percent of ONE core, `memory` is RSS as percent of the host. Errors are RFC 9457 problem documents.',
+    },
+    tags: ['usage', 'hosts', 'alarms', 'health', 'older clients'].map((name) => ({ name })),
+  };
+}

@@ -1,0 +1,76 @@
+import type { FastifyPluginAsync } from 'fastify';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { groupBy } from '../core/group-by.ts';
+import type { UsageRow } from '../core/store.ts';
+import type { AppParts } from './app.ts';
+
+/** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
+const topPerHost = 20;
+
+/** GET /metrics: the server itself and the latest usage, in Prometheus' text format. */
+export function metricRoutes(parts: AppParts): FastifyPluginAsync {
+  return async (app) => {
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    addIngestCounters(registry, parts);
+    const fillUsage = addUsageGauges(registry, parts);
+    app.get('/metrics', { schema: { tags: ['health'], summary: 'Prometheus exposition', response: { 200: { type: 'string' } } } }, async (_request, reply) => {
+      await fillUsage();
+      return reply.type(registry.contentType).send(await registry.metrics());
+    });
+  };
+}
+
+function addIngestCounters(registry: Registry, { ingest }: AppParts): void {
+  const help = {
+    stored: 'Snapshots acknowledged after they were stored',
+    processes: 'Process rows in them',
+    expired: 'Snapshots acknowledged and dropped because they were older than the retention',
+  };
+  for (const key of ['stored', 'processes', 'expired'] as const) {
+    const name = `amberwatch_${key === 'processes' ? 'processes_stored' : `snapshots_${key}`}_total`;
+    new Counter({
+      name,
+      help: help[key],
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(ingest.counts[key]);
+      },
+    });
+  }
+}
+
+function addUsageGauges(registry: Registry, { store, clock }: AppParts): () => Promise<void> {
+  const gauge = (name: string, help: string, labelNames: string[]) => new Gauge({ name, help, labelNames, registers: [registry] });
+  const host = gauge('amberwatch_host', 'Newest system totals and collector figures of a host', ['host', 'metric']);
+  const lastSeen = gauge('amberwatch_host_last_seen_timestamp_seconds', 'When the host was last heard of', ['host']);
+  const cpu = gauge('amberwatch_process_cpu_percent', 'Newest CPU of a process name, percent of one core', ['host', 'process']);
+  const memory = gauge('amberwatch_process_memory_percent', 'Newest memory of a process name, percent of the host', ['host', 'process']);
+
+  return async () => {
+    const headers = await store.hosts(clock.now());
+    const rows = topRows(await store.rowsOf(headers));
+    for (const each of [host, lastSeen, cpu, memory]) each.reset();
+    for (const header of headers) {
+      lastSeen.set({ host: header.host }, header.time / 1000);
+      for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);
+    }
+    for (const row of rows) {
+      const labels = { host: row.host, process: row.name };
+      if (row.cpu !== null) cpu.set(labels, row.cpu);
+      if (row.memory !== null) memory.set(labels, row.memory);
+    }
+  };
+}
+
+function topRows(rows: readonly UsageRow[]): Set<UsageRow> {
+  const top = new Set<UsageRow>();
+  for (const group of groupBy(rows, (row) => row.host).values()) {
+    for (const metric of ['cpu', 'memory'] as const) {
+      const sorted = group.toSorted((a, b) => (b[metric] ?? -1) - (a[metric] ?? -1));
+      for (const row of sorted.slice(0, topPerHost)) top.add(row);
+    }
+  }
+  return top;
+}

@@ -1,0 +1,70 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type from 'typebox';
+import { resourcesBodySchema } from '../core/schema.ts';
+import { roundPercent } from '../core/snapshot.ts';
+import type { AppParts } from './app.ts';
+import { alarmsAnswer } from './alarms.ts';
+import { toMonitorError } from './problem.ts';
+import { resourcesToSnapshot } from './snapshot-body.ts';
+import { filterOf } from './window.ts';
+
+/** What the older server always looked back. */
+const windowMs = 5 * 60_000;
+const maxRows = 50_000;
+const prefix = '/ressources-usage';
+
+/** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
+export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): FastifyPluginAsyncTypebox {
+  const lastWindow = () => ({ from: clock.now() - windowMs, to: clock.now() });
+  const tags = ['older clients'];
+
+  return async (app) => {
+    app.put(
+      `${prefix}/save-all`,
+      {
+        schema: { tags, summary: 'Store one sweep', body: resourcesBodySchema },
+        // These clients know only Ok and NOk.
+        errorHandler: (error, _request, reply) => {
+          const { code } = toMonitorError(error);
+          const theirs = !['internal', 'unavailable', 'timeout'].includes(code);
+          if (!theirs) app.log.error({ err: error }, 'save-all failed');
+          return reply.code(theirs ? 400 : 503).send({ Response: 'NOk' });
+        },
+      },
+      async (request) => {
+        await ingest.write([resourcesToSnapshot(request.body)]);
+        return { Response: 'Ok' };
+      },
+    );
+
+    const means = async (ip: string | undefined) => {
+      const window = lastWindow();
+      const filter = ip === undefined ? {} : await filterOf({ ip }, store, window.to);
+      const perInstance = (value: number | null, count: number) => (value === null ? null : roundPercent(value / count));
+      const rows = await store.mean({ ...window, ...filter });
+      return Object.fromEntries(rows.map((row) => [row.name, [perInstance(row.memory, row.count), perInstance(row.cpu, row.count)]]));
+    };
+    app.get(`${prefix}/get-all`, { schema: { tags, summary: '{name: [memory, cpu]}, mean per instance of 5 minutes' } }, () =>
+      means(undefined),
+    );
+    app.get(
+      `${prefix}/get-all/:ip`,
+      { schema: { tags, summary: 'The same for one address', params: Type.Object({ ip: Type.String() }) } },
+      ({ params }) => means(params.ip),
+    );
+
+    app.get(`${prefix}/get-all-detailed`, { schema: { tags, summary: '{name: [memory, ...]} per instance, oldest first' } }, async () => {
+      const rows = await store.detailed({ ...lastWindow(), limit: maxRows, skip: 0 });
+      const byName = new Map<string, number[]>();
+      for (const row of rows) {
+        if (row.memory === null) continue;
+        const values = byName.get(row.name) ?? [];
+        byName.set(row.name, values);
+        values.push(roundPercent(row.memory / row.count));
+      }
+      return Object.fromEntries(byName);
+    });
+
+    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async () => alarmsAnswer(await alarms.now()));
+  };
+}

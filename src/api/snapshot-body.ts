@@ -1,0 +1,174 @@
+import { MonitorError } from '../core/error.ts';
+import { canonicalIp } from '../core/ip.ts';
+import type { ProcessColumnsBody, ProcessUsageBody, ResourcesBody, SnapshotBody } from '../core/schema.ts';
+import {
+  emptyColumns,
+  hostMetrics,
+  type ProcessColumns,
+  type ProcessUsage,
+  pushUsage,
+  roundPercent,
+  type Snapshot,
+} from '../core/snapshot.ts';
+
+/** InfluxDB counts nanoseconds in 64 bits and ends in 2262. */
+const latestTime = Date.UTC(2200, 0, 1);
+const defaultIntervalSeconds = 10;
+/** The older clients do not say how often they send. */
+const resourcesIntervalMs = 60_000;
+const percentColumns = ['cpu', 'cpuMax', 'memory', 'memoryMax'] as const;
+
+/**
+ * A validated body as the snapshot it means, with the defaults filled in.
+ * @param connectionIp the address it came from, for a body without one
+ * @throws MonitorError `invalid` for what a schema cannot say: a day that does not exist, an address that
+ * is none, columns of unequal length, a name that stands twice.
+ */
+export function toSnapshot(body: SnapshotBody, connectionIp: string | null): Snapshot {
+  return {
+    host: body.host.toWellFormed(),
+    ip: body.ip === undefined ? connectionIp : ipOf(body.ip),
+    time: timeOf(body.time),
+    intervalMs: Math.max(1, Math.round((body.interval ?? defaultIntervalSeconds) * 1000)),
+    bootId: body.bootId?.toWellFormed() ?? null,
+    cores: body.cores ?? null,
+    memoryBytes: body.memoryBytes ?? null,
+    limitedBy: (body.limitedBy as Snapshot['limitedBy']) ?? 'host',
+    metrics: metricsOf(body),
+    processes: columnsOf(body.processes),
+  };
+}
+
+/**
+ * The older clients' body as a snapshot: instances of one name are grouped, and the whole PUT has the
+ * time of its first entry.
+ */
+export function resourcesToSnapshot(body: ResourcesBody): Snapshot {
+  const groups = new Map<string, { cpu: number[]; mem: number[] }>();
+  let time = Infinity;
+  for (const entry of body.data) {
+    const name = entry.process_name === null || entry.process_name === '' ? 'null' : entry.process_name.toWellFormed();
+    const group = groups.get(name) ?? { cpu: [], mem: [] };
+    groups.set(name, group);
+    group[entry.type_data as 'cpu' | 'mem'].push(entry.value);
+    time = Math.min(time, Math.round(entry.timestamp * 1000));
+  }
+  const processes = emptyColumns();
+  for (const [name, group] of groups) pushUsage(processes, groupUsage(name, group.cpu, group.mem));
+  return {
+    host: body.ipaddress.toWellFormed(),
+    ip: canonicalIp(body.ipaddress),
+    time,
+    intervalMs: resourcesIntervalMs,
+    bootId: null,
+    cores: null,
+    memoryBytes: null,
+    limitedBy: 'host',
+    metrics: {},
+    processes,
+  };
+}
+
+function groupUsage(name: string, cpu: readonly number[], memory: readonly number[]): ProcessUsage {
+  const sum = (values: readonly number[]) =>
+    values.length === 0 ? null : roundPercent(values.reduce((total, value) => total + value, 0));
+  const max = (values: readonly number[]) => (values.length === 0 ? null : roundPercent(Math.max(...values)));
+  return {
+    name,
+    count: Math.max(cpu.length, memory.length),
+    cpu: sum(cpu),
+    cpuMax: max(cpu),
+    memory: sum(memory),
+    memoryMax: max(memory),
+    rssBytes: null,
+    pid: null,
+  };
+}
+
+function timeOf(text: string): number {
+  const time = Date.parse(text);
+  if (!(time >= 0 && time < latestTime)) {
+    throw new MonitorError('invalid', `body/time '${text}' is not an instant between 1970 and 2200`);
+  }
+  return time;
+}
+
+function ipOf(text: string): string {
+  const ip = canonicalIp(text);
+  if (ip === null) throw new MonitorError('invalid', `body/ip '${text}' is not an IPv4 or IPv6 address`);
+  return ip;
+}
+
+function metricsOf(body: SnapshotBody): Snapshot['metrics'] {
+  const metrics: Snapshot['metrics'] = {};
+  for (const metric of hostMetrics) {
+    const [group, field] = metric.split('.') as ['system' | 'collector', string];
+    const value = (body[group] as Record<string, number | null> | undefined)?.[field];
+    if (value !== null && value !== undefined) metrics[metric] = value;
+  }
+  return metrics;
+}
+
+function columnsOf(body: ProcessUsageBody[] | ProcessColumnsBody): ProcessColumns {
+  const columns = Array.isArray(body) ? rowsToColumns(body) : completeColumns(body);
+  for (const [index, name] of columns.name.entries()) {
+    if (!name.isWellFormed()) columns.name[index] = name.toWellFormed();
+  }
+  refuseRepeatedNames(columns.name);
+  for (const column of percentColumns) {
+    const values = columns[column];
+    for (const [index, value] of values.entries()) if (value !== null) values[index] = roundPercent(value);
+  }
+  return columns;
+}
+
+function rowsToColumns(rows: readonly ProcessUsageBody[]): ProcessColumns {
+  const columns = emptyColumns();
+  for (const row of rows) {
+    pushUsage(columns, {
+      name: row.name,
+      count: row.count ?? 1,
+      cpu: row.cpu,
+      cpuMax: row.cpuMax === undefined ? row.cpu : row.cpuMax,
+      memory: row.memory,
+      memoryMax: row.memoryMax === undefined ? row.memory : row.memoryMax,
+      rssBytes: row.rssBytes ?? null,
+      pid: row.pid ?? null,
+    });
+  }
+  return columns;
+}
+
+function completeColumns(body: ProcessColumnsBody): ProcessColumns {
+  const rows = body.name.length;
+  const fill = <T>(value: T): T[] => new Array<T>(rows).fill(value);
+  const columns: ProcessColumns = {
+    name: body.name,
+    count: body.count ?? fill(1),
+    cpu: body.cpu,
+    cpuMax: body.cpuMax ?? body.cpu,
+    memory: body.memory,
+    memoryMax: body.memoryMax ?? body.memory,
+    rssBytes: body.rssBytes ?? fill(null),
+    pid: body.pid ?? fill(null),
+  };
+  for (const [column, values] of Object.entries(columns)) {
+    if (values.length !== rows) {
+      throw new MonitorError(
+        'invalid',
+        `body/processes/${column} has ${values.length} entries and name has ${rows}; all columns must be equally long`,
+      );
+    }
+  }
+  return columns;
+}
+
+function refuseRepeatedNames(names: readonly string[]): void {
+  const seen = new Set(names);
+  if (seen.size === names.length) return;
+  const repeated = names.find((name) => !seen.delete(name));
+  throw new MonitorError(
+    'invalid',
+    `body/processes has ${JSON.stringify(repeated)} twice; send one entry per name, with its instances summed and counted`,
+  );
+}

@@ -1,0 +1,140 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type from 'typebox';
+import { MonitorError } from '../core/error.ts';
+import { canonicalIp } from '../core/ip.ts';
+import { type DetailedAnswer, detailedSchema, type MeanAnswer, meanSchema, usageBodySchema } from '../core/schema.ts';
+import { roundPercent } from '../core/snapshot.ts';
+import type { MeanRow, TimeWindow, UsageRow } from '../core/store.ts';
+import type { AppParts } from './app.ts';
+import { toSnapshot } from './snapshot-body.ts';
+import { filterOf, iso, windowOf, windowQuery } from './window.ts';
+
+const defaultLimit = 10_000;
+
+const meanQuery = Type.Object({
+  ...windowQuery.properties,
+  top: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Only the so many highest by mean CPU.' })),
+});
+const detailedQuery = Type.Object({
+  ...windowQuery.properties,
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50_000, default: defaultLimit, description: 'Rows per page.' })),
+  cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next` of the page before.' })),
+});
+
+/** PUT a snapshot or a backlog; GET means and the raw history. */
+export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.put(
+      '/v1/usage',
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'Store one snapshot, or an array of up to 100',
+          description: '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted.',
+          body: usageBodySchema,
+          response: { 204: Type.Null({ description: 'Stored.' }) },
+        },
+      },
+      async (request, reply) => {
+        const ip = canonicalIp(request.ip);
+        const bodies = Array.isArray(request.body) ? request.body : [request.body];
+        await ingest.write(bodies.map((body) => toSnapshot(body, ip)));
+        return reply.code(204).send(null);
+      },
+    );
+
+    app.get(
+      '/v1/usage/mean',
+      { schema: { tags: ['usage'], summary: 'Mean CPU and memory per process name', querystring: meanQuery, response: { 200: meanSchema } } },
+      async ({ query }) => {
+        const window = windowOf(query, clock.now());
+        const filter = await filterOf(query, store, window.to);
+        return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
+      },
+    );
+
+    app.get(
+      '/v1/usage/mean/:ip',
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'The same for the host with this address',
+          params: Type.Object({ ip: Type.String({ description: 'Dots, hyphens (10-0-0-5) or IPv6.' }) }),
+          querystring: Type.Omit(meanQuery, ['ip']),
+          response: { 200: meanSchema },
+        },
+      },
+      async ({ params, query }) => {
+        const window = windowOf(query, clock.now());
+        const filter = await filterOf({ ...query, ip: params.ip }, store, window.to);
+        return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
+      },
+    );
+
+    app.get(
+      '/v1/usage/detailed',
+      { schema: { tags: ['usage'], summary: 'The raw history, oldest first', querystring: detailedQuery, response: { 200: detailedSchema } } },
+      async ({ query }) => {
+        const start = query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
+        const filter = await filterOf(query, store, start.to);
+        const limit = query.limit ?? defaultLimit;
+        const rows = await store.detailed({ ...start, ...filter, limit: limit + 1 });
+        return detailedAnswer(start, rows, limit);
+      },
+    );
+  };
+}
+
+function meanAnswer(window: TimeWindow, rows: readonly MeanRow[]): MeanAnswer {
+  const round = (value: number | null) => (value === null ? null : roundPercent(value));
+  const processes = rows.map(({ name, ...row }) => [
+    name,
+    { ...row, cpu: round(row.cpu), memory: round(row.memory), count: roundPercent(row.count) },
+  ]);
+  return { from: iso(window.from), to: iso(window.to), processes: Object.fromEntries(processes) };
+}
+
+interface PageStart extends TimeWindow {
+  /** Rows of the first instant after `from` that earlier pages have delivered. */
+  skip: number;
+}
+
+/** One row more than the limit has been asked for: it tells whether there is a next page. */
+function detailedAnswer(start: PageStart, rows: readonly UsageRow[], limit: number): DetailedAnswer {
+  const page = rows.slice(0, limit);
+  const byName = new Map<string, DetailedAnswer['processes'][string]>();
+  for (const { name, time, ...row } of page) {
+    const points = byName.get(name) ?? [];
+    byName.set(name, points);
+    points.push({ ...row, time: iso(time) });
+  }
+  return {
+    from: iso(start.from),
+    to: iso(start.to),
+    processes: Object.fromEntries(byName),
+    next: rows.length > limit ? formatCursor(nextStart(start, page)) : null,
+  };
+}
+
+function nextStart(start: PageStart, page: readonly UsageRow[]): PageStart {
+  const last = (page.at(-1) as UsageRow).time;
+  const delivered = page.filter((row) => row.time === last).length;
+  const sameInstant = page[0]?.time === last && last - 1 === start.from;
+  return { from: last - 1, to: start.to, skip: delivered + (sameInstant ? start.skip : 0) };
+}
+
+function formatCursor({ from, to, skip }: PageStart): string {
+  return Buffer.from(JSON.stringify([from, to, skip])).toString('base64url');
+}
+
+function parseCursor(text: string): PageStart {
+  try {
+    const [from, to, skip, ...rest] = JSON.parse(Buffer.from(text, 'base64url').toString()) as number[];
+    if ([from, to, skip].every((value) => Number.isSafeInteger(value)) && (skip as number) >= 0 && rest.length === 0) {
+      return { from, to, skip } as PageStart;
+    }
+  } catch {
+    // Falls through to the one sentence for every cursor that is not ours.
+  }
+  throw new MonitorError('invalid', `cursor '${text}' is not one this server gave; start again without it`);
+}

@@ -1,0 +1,59 @@
+import Type, { type Static } from 'typebox';
+import { formatDuration, parseDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import { canonicalIp } from '../core/ip.ts';
+import type { Store, TimeWindow, UsageFilter } from '../core/store.ts';
+
+const longestWindowMs = 366 * 86_400_000;
+
+export const windowQuery = Type.Object({
+  window: Type.Optional(Type.String({ description: 'How far back, such as 30s, 5m or 2h.', default: '5m' })),
+  at: Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' })),
+  host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
+  ip: Type.Optional(Type.String({ minLength: 1, description: 'Only the host(s) with this address; dots, colons or hyphens.' })),
+  process: Type.Optional(Type.String({ minLength: 1, description: 'Only this process name.' })),
+});
+export type WindowQuery = Static<typeof windowQuery>;
+
+/** @throws MonitorError `invalid` */
+export function instantOf(text: string | undefined, now: number): number {
+  if (text === undefined) return now;
+  const time = Date.parse(text);
+  if (Number.isNaN(time)) throw new MonitorError('invalid', `at '${text}' is not an instant; write it like 2026-11-20T12:00:00Z`);
+  return time;
+}
+
+/** @throws MonitorError `invalid` */
+export function windowOf(query: WindowQuery, now: number): TimeWindow {
+  const to = instantOf(query.at, now);
+  const length = parseDuration(query.window ?? '5m', 'window');
+  if (length > longestWindowMs) {
+    throw new MonitorError('invalid', `window '${query.window}' is longer than ${formatDuration(longestWindowMs)}`);
+  }
+  return { from: to - length, to };
+}
+
+/**
+ * Which hosts and processes a query is about.
+ * @throws MonitorError `invalid` for an address that is none, `not_found` for one no host has.
+ */
+export async function filterOf(query: WindowQuery, store: Store, at: number): Promise<UsageFilter> {
+  const byIp = query.ip === undefined ? undefined : await hostsWithIp(query.ip, store, at);
+  const hosts = query.host === undefined ? byIp : (byIp ?? [query.host]).filter((host) => host === query.host);
+  return { ...(hosts && { hosts }), ...(query.process !== undefined && { process: query.process }) };
+}
+
+async function hostsWithIp(text: string, store: Store, at: number): Promise<string[]> {
+  const ip = canonicalIp(text);
+  if (ip === null) throw new MonitorError('invalid', `'${text}' is not an IPv4 or IPv6 address; write it like 10.0.0.5 or 10-0-0-5`);
+  const hosts = (await store.hosts(at)).filter((header) => header.ip === ip).map((header) => header.host);
+  if (hosts.length === 0) {
+    throw new MonitorError('not_found', `no host with the address ${ip} has reported; GET /v1/hosts lists those that have`);
+  }
+  return hosts;
+}
+
+export function iso(time: number): string {
+  // Years beyond what a Date holds cannot be asked for, but a window may reach below them.
+  return new Date(Math.max(0, time)).toISOString();
+}

@@ -1,0 +1,7 @@
+/** Time as an argument. Only cli.ts makes a real one. */
+export interface Clock {
+  /** Wall time, milliseconds since the epoch. It may jump: use it for timestamps only. */
+  now(): number;
+  /** Milliseconds from an arbitrary start. It never goes back: use it for durations. */
+  monotonic(): number;
+}

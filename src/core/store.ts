@@ -1,0 +1,135 @@
+import type { HostMetric, ProcessUsage, Snapshot, SnapshotHeader, UsageMetric } from './snapshot.ts';
+
+/** Points with `from < time <= to`, epoch milliseconds. */
+export interface TimeWindow {
+  from: number;
+  to: number;
+}
+
+export interface UsageRow extends ProcessUsage {
+  host: string;
+  time: number;
+}
+
+export interface UsageFilter {
+  /** Only these hosts; absent means all of them. */
+  hosts?: readonly string[];
+  process?: string;
+}
+
+export interface MeanQuery extends TimeWindow, UsageFilter {
+  /** The so many names with the highest mean CPU. */
+  top?: number;
+}
+
+/** Means over the snapshots that have a value. */
+export interface MeanRow {
+  name: string;
+  cpu: number | null;
+  memory: number | null;
+  /** The highest single instance in the window. */
+  cpuMax: number | null;
+  memoryMax: number | null;
+  count: number;
+  hosts: number;
+  /** How many (host, time) the name was seen in. */
+  snapshots: number;
+}
+
+export interface DetailedQuery extends TimeWindow, UsageFilter {
+  limit: number;
+  /** Rows to skip: the cursor is (from, rows of that first instant already delivered). */
+  skip: number;
+}
+
+/** One snapshot by its name. */
+export interface SnapshotKey {
+  host: string;
+  time: number;
+}
+
+/** Rows in which at least one metric is over its level. */
+export type Above = Partial<Record<UsageMetric, number>>;
+
+/** A metric of a process of a host, or of the host itself. */
+export type SeriesKey =
+  | { kind: 'process'; host: string; process: string; metric: UsageMetric }
+  | { kind: 'system'; host: string; metric: HostMetric };
+
+/** Asks when the run that ends at `to` began: the first value over `red` since the last at or under `clear`. */
+export interface RunQuery {
+  series: SeriesKey;
+  red: number;
+  clear: number;
+  /** A hole longer than this ends a run. */
+  gapMs: number;
+}
+
+/**
+ * Where snapshots are kept. Every engine passes the same contract suite (test/store-contract.ts).
+ *
+ * Each method may throw MonitorError: `unavailable` when the engine cannot be reached or its queue is
+ * full, `timeout` when it did not answer in time, `internal` otherwise.
+ */
+export interface Store {
+  /** For logs and /health/ready: never holds a secret. */
+  readonly url: string;
+  /**
+   * Resolves once all snapshots are durable; then a query sees them. A snapshot is stored whole or not
+   * at all. A repeated (host, time) is stored once, also across a restart; snapshots older than the
+   * retention may be dropped.
+   */
+  write(snapshots: readonly Snapshot[]): Promise<void>;
+  /** The newest snapshot header of every host at or before `at`, by host name. */
+  hosts(at: number): Promise<SnapshotHeader[]>;
+  /** The process rows of exactly these snapshots, limited to those `above` when given. Unordered. */
+  rowsOf(snapshots: readonly SnapshotKey[], above?: Above): Promise<UsageRow[]>;
+  /** Highest mean CPU first. */
+  mean(query: MeanQuery): Promise<MeanRow[]>;
+  /** Raw rows by time, host and name, at most `limit`. */
+  detailed(query: DetailedQuery): Promise<UsageRow[]>;
+  /** For each query, when its present run began, or null when there is none. Values nobody knows are passed over. */
+  runs(queries: readonly RunQuery[], window: TimeWindow): Promise<(number | null)[]>;
+  /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
+  expire(now: number): Promise<void>;
+  /** Rejects when the engine would not take a write now. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What every engine is opened with. */
+export interface StoreOptions {
+  retentionMs: number;
+  /** For what the engine has to say while it works. */
+  warn: (message: string) => void;
+}
+
+/** The order of raw rows: names by code point, as databases order text. */
+export function byTimeHostName(a: UsageRow, b: UsageRow): number {
+  return a.time - b.time || compareText(a.host, b.host) || compareText(a.name, b.name);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+export interface Point {
+  time: number;
+  value: number;
+}
+
+/**
+ * When the run that ends with the last point began. A run starts with the first value over `red` and
+ * ends with the first at or under `clear`, or with a hole of more than `gapMs`. Points are by time.
+ */
+export function runStart(points: Iterable<Point>, query: Omit<RunQuery, 'series'>): number | null {
+  let since: number | null = null;
+  let previous: number | null = null;
+  for (const { time, value } of points) {
+    if (previous !== null && time - previous > query.gapMs) since = null;
+    if (value <= query.clear) since = null;
+    else if (since === null && value > query.red) since = time;
+    previous = time;
+  }
+  return since;
+}

@@ -1,0 +1,171 @@
+import { hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
+import type { Above, MeanRow, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
+import type { Dictionary } from './dictionary.ts';
+import type { Row } from './readers.ts';
+import { metricColumn, percentScale } from './schema.ts';
+
+/**
+ * SQL of the DuckDB store, and its rows as the store's types. Only numbers are ever put into the text:
+ * names are looked up in the dictionaries first.
+ */
+
+const usageColumn: Record<UsageMetric, string> = {
+  cpu: 'cpu',
+  memory: 'memory',
+  cpuMax: 'cpu_max',
+  memoryMax: 'memory_max',
+};
+
+/** A number as SQL text; times beyond what a BIGINT holds are clamped. */
+function num(value: number): string {
+  return String(Math.max(-9e15, Math.min(9e15, value)));
+}
+
+function level(percent: number): string {
+  return num(percent * percentScale);
+}
+
+export interface IdFilter {
+  hosts?: readonly number[];
+  name?: number;
+}
+
+function where(window: TimeWindow, filter: IdFilter): string {
+  const hosts = filter.hosts ? ` AND host IN (${filter.hosts.join(', ')})` : '';
+  const name = filter.name === undefined ? '' : ` AND name = ${filter.name}`;
+  return `time > ${num(window.from)} AND time <= ${num(window.to)}${hosts}${name}`;
+}
+
+/** Grouped by host first: counting distinct hosts over all rows would cost several times as much. */
+export function meanSql(window: TimeWindow, filter: IdFilter, top: number | undefined): string {
+  return `
+    SELECT name, sum(cpu_sum) / sum(cpu_count) / ${percentScale} AS cpu,
+      sum(memory_sum) / sum(memory_count) / ${percentScale} AS memory,
+      max(cpu_max) / ${percentScale} AS cpu_max, max(memory_max) / ${percentScale} AS memory_max,
+      sum(instances) / sum(snapshots) AS count, count(*)::DOUBLE AS hosts, sum(snapshots)::DOUBLE AS snapshots
+    FROM (
+      SELECT name, host, sum(cpu)::DOUBLE AS cpu_sum, count(cpu)::DOUBLE AS cpu_count,
+        sum(memory)::DOUBLE AS memory_sum, count(memory)::DOUBLE AS memory_count,
+        max(cpu_max)::DOUBLE AS cpu_max, max(memory_max)::DOUBLE AS memory_max,
+        sum(count)::DOUBLE AS instances, count(*)::DOUBLE AS snapshots
+      FROM usage WHERE ${where(window, filter)} GROUP BY name, host)
+    GROUP BY name ORDER BY cpu DESC NULLS LAST, name ${top === undefined ? '' : `LIMIT ${num(top)}`}`;
+}
+
+export function toMean(row: Row, names: Dictionary): MeanRow {
+  return {
+    name: names.name(row.name as number),
+    cpu: finite(row.cpu),
+    memory: finite(row.memory),
+    cpuMax: finite(row.cpu_max),
+    memoryMax: finite(row.memory_max),
+    count: row.count as number,
+    hosts: row.hosts as number,
+    snapshots: row.snapshots as number,
+  };
+}
+
+const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, cpu, cpu_max, memory, memory_max,
+  rss_bytes::DOUBLE AS rss_bytes, count, pid FROM usage`;
+
+export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number, skip: number): string {
+  return `
+    SELECT page.*, host.name AS host_name, name.name AS process_name
+    FROM (${usageSelect} WHERE ${where(window, filter)}) page
+    JOIN host ON host.id = page.host JOIN name ON name.id = page.name
+    ORDER BY time, host_name, process_name LIMIT ${num(limit)} OFFSET ${num(skip)}`;
+}
+
+/** Snapshots whose times lie close together; the row groups of all others are never touched. */
+export function rowsSql(keys: readonly { host: number; time: number }[], above: Above | undefined): string {
+  const times = keys.map((key) => key.time);
+  const wanted = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
+  const over = Object.entries(above ?? {}).map(([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`);
+  return `
+    ${usageSelect} JOIN (VALUES ${wanted}) wanted(host, time)
+      ON usage.host = wanted.host AND usage.time = wanted.time
+    WHERE usage.time >= ${num(Math.min(...times))} AND usage.time <= ${num(Math.max(...times))}
+      ${above ? `AND (${over.join(' OR ') || 'false'})` : ''}`;
+}
+
+export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRow {
+  return {
+    host: hosts.name(row.host as number),
+    time: row.time as number,
+    name: names.name(row.name as number),
+    count: row.count as number,
+    cpu: percent(row.cpu),
+    cpuMax: percent(row.cpu_max),
+    memory: percent(row.memory),
+    memoryMax: percent(row.memory_max),
+    rssBytes: finite(row.rss_bytes),
+    pid: finite(row.pid),
+  };
+}
+
+export function hostsSql(at: number): string {
+  return `
+    SELECT snapshot.* EXCLUDE (time), snapshot.time::DOUBLE AS time FROM snapshot
+    JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} GROUP BY host) newest
+      ON snapshot.host = newest.host AND snapshot.time = newest.time`;
+}
+
+export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
+  const metrics = hostMetrics.flatMap((metric) => {
+    const value = finite(row[metricColumn(metric)]);
+    return value === null ? [] : [[metric, value]];
+  });
+  return {
+    host: hosts.name(row.host as number),
+    ip: row.ip as string | null,
+    time: row.time as number,
+    intervalMs: row.interval_ms as number,
+    bootId: row.boot_id as string | null,
+    cores: finite(row.cores),
+    memoryBytes: finite(row.memory_bytes),
+    limitedBy: row.limited_by as 'host' | 'cgroup',
+    metrics: Object.fromEntries(metrics),
+  };
+}
+
+export type RunMetric = RunQuery['series']['metric'];
+
+/** A run query with its names looked up. All queries of one call are about the same metric. */
+export interface RunIds extends Omit<RunQuery, 'series'> {
+  index: number;
+  host: number;
+  name: number | null;
+}
+
+/** core/store.ts' runStart as SQL: the first value over red after the last end of a run. */
+export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
+  const process = metric in usageColumn;
+  const column = process ? usageColumn[metric as UsageMetric] : metricColumn(metric);
+  const scale = process ? percentScale : 1;
+  const wanted = queries.map(
+    (query) =>
+      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${num(query.red * scale)}::DOUBLE, ${num(query.clear * scale)}::DOUBLE, ${num(query.gapMs)}::DOUBLE)`,
+  );
+  const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
+  const names = [...new Set(queries.map((query) => query.name))].join(', ');
+  return `
+    WITH wanted(i, host, name, red, clear, gap) AS (VALUES ${wanted.join(', ')}),
+    points AS (
+      SELECT i, red, clear, gap, p.time, p.${column} AS value, lag(p.time) OVER (PARTITION BY i ORDER BY p.time) AS previous
+      FROM ${process ? 'usage' : 'snapshot'} p JOIN wanted ON p.host = wanted.host ${process ? 'AND p.name = wanted.name' : ''}
+      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND p.${column} IS NOT NULL
+        AND p.host IN (${hosts}) ${process ? `AND p.name IN (${names})` : ''}),
+    ends AS (
+      SELECT i, coalesce(max(time) FILTER (value <= clear), -1) AS cleared,
+        coalesce(max(time) FILTER (time - previous > gap), -1) AS reopened FROM points GROUP BY i)
+    SELECT points.i AS i, min(points.time)::DOUBLE AS since FROM points JOIN ends ON points.i = ends.i
+    WHERE points.value > points.red AND points.time > ends.cleared AND points.time >= ends.reopened GROUP BY points.i`;
+}
+
+function finite(value: Row[string] | undefined): number | null {
+  return typeof value === 'number' ? value : null;
+}
+
+function percent(value: Row[string] | undefined): number | null {
+  return typeof value === 'number' ? value / percentScale : null;
+}

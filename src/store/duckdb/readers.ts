@@ -1,0 +1,36 @@
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+
+/** One row as the driver returns it; times and counts are cast to DOUBLE in SQL, so no bigint comes. */
+export type Row = Record<string, number | string | null>;
+
+/**
+ * A few connections for queries, each used by one at a time. Few, because every running query holds one
+ * of libuv's four threads and a commit must always find one free.
+ */
+export class Readers {
+  readonly #idle: DuckDBConnection[];
+  readonly #waiting: ((connection: DuckDBConnection) => void)[] = [];
+
+  private constructor(connections: DuckDBConnection[]) {
+    this.#idle = connections;
+  }
+
+  static async connect(instance: DuckDBInstance, count = 2): Promise<Readers> {
+    return new Readers(await Promise.all(Array.from({ length: count }, () => instance.connect())));
+  }
+
+  async query(sql: string): Promise<Row[]> {
+    const connection = this.#idle.pop() ?? (await new Promise<DuckDBConnection>((take) => this.#waiting.push(take)));
+    try {
+      return (await connection.runAndReadAll(sql)).getRowObjects() as Row[];
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next(connection);
+      else this.#idle.push(connection);
+    }
+  }
+
+  close(): void {
+    for (const connection of this.#idle) connection.closeSync();
+  }
+}

@@ -1,0 +1,101 @@
+import { MonitorError } from '../core/error.ts';
+
+export interface GroupLimits {
+  /** A group is closed before its weight goes over this. */
+  group: number;
+  /** Beyond this weight waiting, `add` is refused at once. */
+  queue: number;
+}
+
+interface Waiting<T> {
+  item: T;
+  weight: number;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Adaptive group commit: one group is written at a time, and all that arrived meanwhile forms the next.
+ * Nobody waits for a timer, and under load one durable write serves many callers. When a group fails for
+ * another reason than an outage, its members are written one by one, so that one bad item cannot fail its
+ * neighbours.
+ */
+export class GroupCommit<T> {
+  readonly #write: (items: T[]) => Promise<void>;
+  readonly #weigh: (item: T) => number;
+  readonly #limits: GroupLimits;
+  #waiting: Waiting<T>[] = [];
+  #waitingWeight = 0;
+  /** The end of all that has been started: groups and exclusive work follow each other on it. */
+  #tail: Promise<unknown> = Promise.resolve();
+  #scheduled = false;
+
+  constructor(write: (items: T[]) => Promise<void>, weigh: (item: T) => number, limits: GroupLimits) {
+    this.#write = write;
+    this.#weigh = weigh;
+    this.#limits = limits;
+  }
+
+  /**
+   * Resolves once the item's group has been written.
+   * @throws MonitorError `unavailable` when the queue is full; otherwise what `write` threw for this item.
+   */
+  add(item: T): Promise<void> {
+    const weight = this.#weigh(item);
+    if (this.#waitingWeight > 0 && this.#waitingWeight + weight > this.#limits.queue) {
+      const message = 'the store cannot keep up and its queue is full; send again later';
+      return Promise.reject(new MonitorError('unavailable', message, { retryAfterSeconds: 5 }));
+    }
+    this.#waitingWeight += weight;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, weight, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  /** Resolves once all are written; when some are not, it waits for the others and throws the first reason. */
+  async addAll(items: readonly T[]): Promise<void> {
+    const results = await Promise.allSettled(items.map((item) => this.add(item)));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  /** Runs between two groups, when nothing is being written. */
+  exclusive<R>(work: () => Promise<R>): Promise<R> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#waiting.length === 0) return;
+    this.#scheduled = true;
+    void this.exclusive(async () => {
+      this.#scheduled = false;
+      const group = this.#takeGroup();
+      await this.#settle(group);
+      this.#schedule();
+    });
+  }
+
+  #takeGroup(): Waiting<T>[] {
+    let weight = 0;
+    const end = this.#waiting.findIndex((entry, index) => {
+      weight += entry.weight;
+      return index > 0 && weight > this.#limits.group;
+    });
+    const group = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+    for (const entry of group) this.#waitingWeight -= entry.weight;
+    return group;
+  }
+
+  async #settle(group: readonly Waiting<T>[]): Promise<void> {
+    try {
+      await this.#write(group.map((entry) => entry.item));
+      for (const entry of group) entry.resolve();
+    } catch (error) {
+      const outage = error instanceof MonitorError && (error.code === 'unavailable' || error.code === 'timeout');
+      if (outage || group.length === 1) for (const entry of group) entry.reject(error);
+      else for (const entry of group) await this.#settle([entry]);
+    }
+  }
+}

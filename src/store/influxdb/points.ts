@@ -1,0 +1,93 @@
+import { Point } from '@influxdata/influxdb-client';
+import { hostMetrics, type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
+import type { UsageRow } from '../../core/store.ts';
+import type { Row } from './connection.ts';
+import { decodeName, encodeName } from './name-codec.ts';
+
+/**
+ * The data model: measurement `process` (tags host, process; one point per name and snapshot) and
+ * `snapshot` (tag host; the header and the system totals). pid is a field: as a tag every process ever
+ * started would be a series. Null is no field at all.
+ */
+
+/** `system.load1` -> `system_load1`. */
+export function metricField(metric: string): string {
+  return metric.replace('.', '_');
+}
+
+export const usageFields = {
+  cpu: 'cpu',
+  cpuMax: 'cpu_max',
+  memory: 'memory',
+  memoryMax: 'memory_max',
+  rssBytes: 'rss_bytes',
+  pid: 'pid',
+} as const;
+
+/** The points of a snapshot. The header comes last: where it is, the rest is. */
+export function toPoints(snapshot: Snapshot): Point[] {
+  const points = snapshot.processes.name.map((name, index) => {
+    const usage = usageAt(snapshot.processes, index);
+    const point = new Point('process').tag('host', encodeName(snapshot.host)).tag('process', encodeName(name));
+    point.timestamp(snapshot.time).intField('count', usage.count);
+    for (const key of ['cpu', 'cpuMax', 'memory', 'memoryMax'] as const) setFloat(point, usageFields[key], usage[key]);
+    for (const key of ['rssBytes', 'pid'] as const) {
+      const value = usage[key];
+      if (value !== null) point.intField(usageFields[key], value);
+    }
+    return point;
+  });
+  return [...points, headerPoint(snapshot)];
+}
+
+function headerPoint(snapshot: Snapshot): Point {
+  const point = new Point('snapshot').tag('host', encodeName(snapshot.host)).timestamp(snapshot.time);
+  point.intField('interval_ms', snapshot.intervalMs).stringField('limited_by', snapshot.limitedBy);
+  if (snapshot.ip !== null) point.stringField('ip', snapshot.ip);
+  if (snapshot.bootId !== null) point.stringField('boot_id', encodeName(snapshot.bootId));
+  setFloat(point, 'cores', snapshot.cores);
+  setFloat(point, 'memory_total_bytes', snapshot.memoryBytes);
+  for (const metric of hostMetrics) setFloat(point, metricField(metric), snapshot.metrics[metric]);
+  return point;
+}
+
+function setFloat(point: Point, field: string, value: number | null | undefined): void {
+  if (value !== null && value !== undefined) point.floatField(field, value);
+}
+
+export function toUsage(row: Row): UsageRow {
+  return {
+    host: decodeName(String(row.host)),
+    time: Number(row.time),
+    name: decodeName(String(row.process)),
+    count: Number(row.count),
+    cpu: numberOf(row.cpu),
+    cpuMax: numberOf(row.cpu_max),
+    memory: numberOf(row.memory),
+    memoryMax: numberOf(row.memory_max),
+    rssBytes: numberOf(row.rss_bytes),
+    pid: numberOf(row.pid),
+  };
+}
+
+export function toHeader(row: Row): SnapshotHeader {
+  const metrics = hostMetrics.flatMap((metric) => {
+    const value = numberOf(row[metricField(metric)]);
+    return value === null ? [] : [[metric, value]];
+  });
+  return {
+    host: decodeName(String(row.host)),
+    ip: (row.ip as string | null | undefined) ?? null,
+    time: Number(row.time),
+    intervalMs: Number(row.interval_ms),
+    bootId: typeof row.boot_id === 'string' ? decodeName(row.boot_id) : null,
+    cores: numberOf(row.cores),
+    memoryBytes: numberOf(row.memory_total_bytes),
+    limitedBy: row.limited_by === 'cgroup' ? 'cgroup' : 'host',
+    metrics: Object.fromEntries(metrics),
+  };
+}
+
+export function numberOf(value: Row[string] | undefined): number | null {
+  return typeof value === 'number' ? value : null;
+}

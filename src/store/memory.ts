@@ -1,0 +1,127 @@
+import { groupBy } from '../core/group-by.ts';
+import { type Snapshot, type SnapshotHeader, usageAt, usageMetrics } from '../core/snapshot.ts';
+import {
+  type Above,
+  byTimeHostName,
+  type DetailedQuery,
+  type MeanQuery,
+  type MeanRow,
+  type Point,
+  type RunQuery,
+  runStart,
+  type SnapshotKey,
+  type Store,
+  type StoreOptions,
+  type TimeWindow,
+  type UsageFilter,
+  type UsageRow,
+} from '../core/store.ts';
+
+/** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
+export function openMemoryStore(options: StoreOptions): Store {
+  /** By host, then by time. */
+  const byHost = new Map<string, Map<number, Snapshot>>();
+
+  function* within(window: TimeWindow, filter: UsageFilter = {}): Iterable<Snapshot> {
+    for (const [host, snapshots] of byHost) {
+      if (filter.hosts && !filter.hosts.includes(host)) continue;
+      for (const snapshot of snapshots.values()) {
+        if (snapshot.time > window.from && snapshot.time <= window.to) yield snapshot;
+      }
+    }
+  }
+
+  function* rows(window: TimeWindow, filter: UsageFilter): Iterable<UsageRow> {
+    for (const snapshot of within(window, filter)) yield* rowsIn(snapshot, filter.process);
+  }
+
+  function pointsOf({ series }: RunQuery, window: TimeWindow): Point[] {
+    const points: Point[] = [];
+    for (const snapshot of within(window, { hosts: [series.host] })) {
+      const value = series.kind === 'system' ? snapshot.metrics[series.metric] : usageValue(snapshot, series);
+      if (value !== null && value !== undefined) points.push({ time: snapshot.time, value });
+    }
+    return points.sort((a, b) => a.time - b.time);
+  }
+
+  return {
+    url: 'memory:',
+    async write(snapshots) {
+      for (const snapshot of snapshots) {
+        const known = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
+        byHost.set(snapshot.host, known);
+        if (!known.has(snapshot.time)) known.set(snapshot.time, structuredClone(snapshot));
+      }
+    },
+    async hosts(at) {
+      const newest: SnapshotHeader[] = [];
+      for (const snapshots of byHost.values()) {
+        const seen = [...snapshots.values()].filter((snapshot) => snapshot.time <= at);
+        const last = seen.reduce<Snapshot | null>((best, one) => (best && best.time >= one.time ? best : one), null);
+        if (last) newest.push(headerOf(last));
+      }
+      return newest.sort((a, b) => (a.host < b.host ? -1 : 1));
+    },
+    async rowsOf(keys: readonly SnapshotKey[], above?: Above) {
+      const snapshots = keys.map((key) => byHost.get(key.host)?.get(key.time)).filter((found) => found !== undefined);
+      const found = snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]);
+      return above ? found.filter((row) => isAbove(row, above)) : found;
+    },
+    async mean(query: MeanQuery) {
+      const means = [...groupBy(rows(query, query), (row) => row.name)].map(([name, group]) => meanOf(name, group));
+      return means.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
+    },
+    async detailed(query: DetailedQuery) {
+      return [...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit);
+    },
+    async runs(queries, window) {
+      return queries.map((query) => runStart(pointsOf(query, window), query));
+    },
+    async expire(now) {
+      for (const [host, snapshots] of byHost) {
+        for (const time of snapshots.keys()) if (time < now - options.retentionMs) snapshots.delete(time);
+        if (snapshots.size === 0) byHost.delete(host);
+      }
+    },
+    async ping() {},
+    async close() {},
+  };
+}
+
+function headerOf({ processes: _, ...header }: Snapshot): SnapshotHeader {
+  return { ...header, metrics: { ...header.metrics } };
+}
+
+function* rowsIn(snapshot: Snapshot, process?: string): Iterable<UsageRow> {
+  const { host, time, processes } = snapshot;
+  for (const [index, name] of processes.name.entries()) {
+    if (process === undefined || name === process) yield { host, time, ...usageAt(processes, index) };
+  }
+}
+
+function usageValue(snapshot: Snapshot, series: { process: string; metric: (typeof usageMetrics)[number] }) {
+  const index = snapshot.processes.name.indexOf(series.process);
+  return index < 0 ? null : snapshot.processes[series.metric][index];
+}
+
+function isAbove(row: UsageRow, above: Above): boolean {
+  return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
+}
+
+function meanOf(name: string, rows: readonly UsageRow[]): MeanRow {
+  const known = (metric: keyof UsageRow) =>
+    rows.map((row) => row[metric]).filter((value): value is number => typeof value === 'number');
+  const mean = (values: number[]) =>
+    values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
+  const peak = (values: number[]) => (values.length === 0 ? null : Math.max(...values));
+  return {
+    name,
+    cpu: mean(known('cpu')),
+    memory: mean(known('memory')),
+    cpuMax: peak(known('cpuMax')),
+    memoryMax: peak(known('memoryMax')),
+    count: mean(known('count')) ?? 0,
+    hosts: new Set(rows.map((row) => row.host)).size,
+    snapshots: rows.length,
+  };
+}

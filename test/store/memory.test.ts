@@ -1,0 +1,9 @@
+import { openStore } from '../../src/store/open.ts';
+import { storeContract } from './store-contract.ts';
+
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+
+storeContract('memory', async () => {
+  const store = await openStore('memory:', options);
+  return { open: async () => store, now: Date.now(), durable: false, expires: true, conflict: 'first-wins' };
+});

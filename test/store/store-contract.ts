@@ -1,0 +1,277 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Store } from '../../src/core/store.ts';
+import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
+
+export interface StoreUnderTest {
+  /** Opens the store again on the same data, as after a restart. */
+  open(): Promise<Store>;
+  /** Resolves when what was expired cannot be seen any more. Absent: the engine expires by itself. */
+  expires?: boolean;
+  /** Data survive close and open. */
+  durable: boolean;
+  /** What a second, different body for a stored (host, time) does. */
+  conflict: 'first-wins' | 'last-wins';
+}
+
+const hour = 3_600_000;
+/** Every host of a test is its own, so that tests share a store and cannot see each other. */
+let hostNumber = 0;
+const newHost = () => `host-${++hostNumber}`;
+const minute = (at: number) => ({ from: at - 60_000, to: at });
+
+/** What every engine has to do alike. Retention in it is 2 days, counted from `now`. */
+export function storeContract(name: string, prepare: () => Promise<StoreUnderTest & { now: number }>): void {
+  describe(`store contract: ${name}`, () => {
+    let tested: StoreUnderTest & { now: number };
+    let store: Store;
+    /** A recent instant: InfluxDB refuses points older than its retention. */
+    let t: number;
+
+    beforeAll(async () => {
+      tested = await prepare();
+      store = await tested.open();
+      t = Math.floor((tested.now - hour) / 10_000) * 10_000;
+    });
+    afterAll(() => store?.close());
+
+    test('gives back what it was given, nulls included', async () => {
+      const host = newHost();
+      const processes = [
+        { name: 'a', count: 3, cpu: 12.345, cpuMax: 8, memory: 0.001, memoryMax: 0, rssBytes: 8_589_934_591 * 512, pid: 4_194_304 },
+        { name: 'b', cpu: null, memory: null, rssBytes: null, pid: null },
+        { name: 'c', cpu: 999_999.999, memory: 0 },
+      ];
+      const snapshot = makeSnapshot({ host, time: t, processes });
+      await store.write([snapshot]);
+      const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 });
+      const byName = rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+      expect(byName).toEqual(processes.map((usage) => ({ host, time: t, ...makeUsage(usage) })));
+      const [header] = (await store.hosts(t)).filter((found) => found.host === host);
+      const { processes: _, ...expected } = snapshot;
+      expect(header).toEqual(expected);
+    });
+
+    test('keeps a header in which next to nothing is known', async () => {
+      const host = newHost();
+      const bare = { host, time: t, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {}, processes: [] };
+      await store.write([makeSnapshot(bare)]);
+      const [header] = (await store.hosts(t)).filter((found) => found.host === host);
+      expect(header).toMatchObject({ host, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {} });
+    });
+
+    test('any name survives a round trip and can be asked for', async () => {
+      const names = [
+        'it\'s "quoted"', 'a,b c=d', 'back\\slash\\', 'line\nfeed\r\ttab', '🐢 turtle', "'; DROP TABLE usage; --",
+        ' leading', 'trailing ', '%41', '%', '#comment', '\u0000nul', '\u202ebidi', '__proto__', '-', 'x'.repeat(260), '日本語',
+      ];
+      const host = `${newHost()} ,="\\'\n`;
+      await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
+      const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 });
+      expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
+      for (const name of names) {
+        const mean = await store.mean({ ...minute(t), hosts: [host], process: name });
+        expect(mean.map((row) => row.name)).toEqual([name]);
+      }
+    });
+
+    test('generated names survive a round trip', async () => {
+      const name = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 });
+      await fc.assert(
+        fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 20 }), async (names) => {
+          const host = newHost();
+          await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
+          const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 });
+          expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
+        }),
+        { numRuns: 25 },
+      );
+    });
+
+    test('a repeated (host, time) is stored once: beside, after and around newer ones', async () => {
+      const host = newHost();
+      const at = (seconds: number) => makeSnapshot({ host, time: t + seconds * 1000, processes: [{ name: 'p' }] });
+      await store.write([at(0), at(0), at(10)]);
+      await store.write([at(0)]);
+      await Promise.all([store.write([at(20)]), store.write([at(20)]), store.write([at(5)])]);
+      const rows = await store.detailed({ from: t - 1, to: t + 60_000, hosts: [host], limit: 100, skip: 0 });
+      expect(rows.map((row) => (row.time - t) / 1000)).toEqual([0, 5, 10, 20]);
+    });
+
+    test('a repeated (host, time) is stored once even when it is far behind', async () => {
+      const host = newHost();
+      const backlog = Array.from({ length: 300 }, (_, i) => makeSnapshot({ host, time: t - i * 1000 }));
+      await store.write(backlog);
+      await store.write(backlog.slice(250));
+      const mean = await store.mean({ from: t - hour, to: t, hosts: [host] });
+      expect(mean[0]).toMatchObject({ snapshots: 300 });
+    });
+
+    test('a second body for a stored (host, time)', async () => {
+      const host = newHost();
+      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 1 }] })]);
+      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 2 }] })]);
+      const [row] = await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 });
+      expect(row?.cpu).toBe(tested.conflict === 'first-wins' ? 1 : 2);
+    });
+
+    test('a mean is over the snapshots and hosts that have a value', async () => {
+      const [one, two] = [newHost(), newHost()];
+      await store.write([
+        makeSnapshot({ host: one, time: t - 20_000, processes: [{ name: 'm', cpu: null, memory: 10, count: 2 }] }),
+        makeSnapshot({ host: one, time: t - 10_000, processes: [{ name: 'm', cpu: 30, memory: 20, count: 4 }] }),
+        makeSnapshot({ host: two, time: t, processes: [{ name: 'm', cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }] }),
+      ]);
+      const hosts = [one, two];
+      const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: 'm' });
+      expect(row).toEqual({ name: 'm', cpu: 45, memory: 20, cpuMax: 55, memoryMax: 20, count: 3, hosts: 2, snapshots: 3 });
+      const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: 'm' });
+      expect(early).toEqual({ name: 'm', cpu: null, memory: 10, cpuMax: null, memoryMax: 10, count: 2, hosts: 1, snapshots: 1 });
+      const [whole] = (await store.mean({ from: t - 60_000, to: t })).filter((found) => found.name === 'm');
+      expect(whole).toEqual(row);
+    });
+
+    test('a window excludes its start and includes its end', async () => {
+      const host = newHost();
+      await store.write([makeSnapshot({ host, time: t }), makeSnapshot({ host, time: t + 10_000 })]);
+      const times = async (from: number, to: number) =>
+        (await store.detailed({ from, to, hosts: [host], limit: 10, skip: 0 })).map((row) => row.time - t);
+      expect(await times(t, t + 10_000)).toEqual([10_000]);
+      expect(await times(t - 1, t + 9_999)).toEqual([0]);
+      expect(await times(t, t)).toEqual([]);
+    });
+
+    test('top names by mean CPU, those without one last', async () => {
+      const host = newHost();
+      const processes = [{ name: 'none', cpu: null }, { name: 'low', cpu: 1 }, { name: 'high', cpu: 90 }, { name: 'mid', cpu: 50 }];
+      await store.write([makeSnapshot({ host, time: t, processes })]);
+      const top = async (top?: number) =>
+        (await store.mean({ ...minute(t), hosts: [host], ...(top && { top }) })).map((row) => row.name);
+      expect(await top(2)).toEqual(['high', 'mid']);
+      expect(await top()).toEqual(['high', 'mid', 'low', 'none']);
+    });
+
+    test('pages of raw rows join up in order of time, host and name', async () => {
+      const [one, two] = [newHost(), newHost()];
+      const processes = [{ name: 'b' }, { name: 'a' }, { name: 'c' }];
+      await store.write([two, one].flatMap((host) => [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes }))));
+      const query = { from: t - 1, to: t + 10_000, hosts: [one, two] };
+      const all = await store.detailed({ ...query, limit: 100, skip: 0 });
+      const key = (row: { time: number; host: string; name: string }) => `${row.time} ${row.host} ${row.name}`;
+      expect(all.map(key)).toEqual([t, t + 10_000].flatMap((at) => [one, two].flatMap((host) => ['a', 'b', 'c'].map((name) => `${at} ${host} ${name}`))));
+      const pages = await Promise.all([0, 5, 10].map((skip) => store.detailed({ ...query, limit: 5, skip })));
+      expect(pages.flat().map(key)).toEqual(all.map(key));
+    });
+
+    test('unknown hosts and names have no rows', async () => {
+      const query = { from: 0, to: t + hour, limit: 10, skip: 0 };
+      expect(await store.detailed({ ...query, hosts: ['nobody'] })).toEqual([]);
+      expect(await store.mean({ ...query, process: 'nothing' })).toEqual([]);
+      expect(await store.mean({ ...query, hosts: [] })).toEqual([]);
+      expect(await store.rowsOf([{ host: 'nobody', time: t }])).toEqual([]);
+      expect(await store.rowsOf([])).toEqual([]);
+    });
+
+    test('the newest header at or before an instant', async () => {
+      const host = newHost();
+      await store.write([0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000, metrics: { 'system.cpu': s } })));
+      const at = async (ms: number) =>
+        (await store.hosts(t + ms)).filter((found) => found.host === host).map((found) => found.metrics['system.cpu']);
+      expect(await at(20_000)).toEqual([20]);
+      expect(await at(19_999)).toEqual([10]);
+      expect(await at(-1)).toEqual([]);
+    });
+
+    test('rows of given snapshots, and of them only what is above a level', async () => {
+      const [one, two] = [newHost(), newHost()];
+      const processes = [{ name: 'hot', cpu: 80.001, cpuMax: 80.001 }, { name: 'big', memory: 90 }, { name: 'exactly', cpu: 80 }, { name: 'null', cpu: null, memory: null }];
+      await store.write([one, two].flatMap((host) => [0, 10_000, 3_000_000].map((ms) => makeSnapshot({ host, time: t + ms, processes }))));
+      const keys = [{ host: one, time: t }, { host: two, time: t + 10_000 }, { host: two, time: t + 3_000_000 }];
+      const found = await store.rowsOf(keys);
+      expect(found.map((row) => `${row.host} ${row.time - t}`).sort()).toEqual(
+        keys.flatMap(({ host, time }) => processes.map(() => `${host} ${time - t}`)).sort(),
+      );
+      const names = async (above: object) => (await store.rowsOf(keys.slice(0, 1), above)).map((row) => row.name).sort();
+      expect(await names({ cpuMax: 80 })).toEqual(['hot']);
+      expect(await names({ cpuMax: 80, memoryMax: 80 })).toEqual(['big', 'hot']);
+      expect(await names({})).toEqual([]);
+    });
+
+    test('when the run over a level began', async () => {
+      const host = newHost();
+      const values = [90, 70, 85, 78, 90, 95];
+      await store.write(values.map((cpu, i) => makeSnapshot({ host, time: t + i * 10_000, metrics: { 'system.cpu': cpu }, processes: [{ name: 'p', cpu }, { name: 'q', cpu: i < 3 ? null : 99 }] })));
+      const process = (name: string) => ({ kind: 'process', host, process: name, metric: 'cpuMax' }) as const;
+      const window = { from: t - 1, to: t + 50_000 };
+      const since = async (series: Parameters<Store['runs']>[0][number]['series'], red: number, clear: number, gapMs = 30_000, to = window.to) =>
+        (await store.runs([{ series, red, clear, gapMs }], { ...window, to })).map((time) => (time === null ? null : (time - t) / 10_000));
+      expect(await since(process('p'), 80, 80)).toEqual([4]);
+      expect(await since(process('p'), 80, 75)).toEqual([2]);
+      expect(await since(process('p'), 80, 60)).toEqual([0]);
+      expect(await since(process('p'), 97, 60)).toEqual([null]);
+      expect(await since(process('p'), 80, 80, 30_000, t + 10_000)).toEqual([null]);
+      expect(await since(process('q'), 80, 80)).toEqual([3]);
+      expect(await since({ kind: 'system', host, metric: 'system.cpu' }, 80, 75)).toEqual([2]);
+      expect(await since(process('nothing'), 80, 75)).toEqual([null]);
+    });
+
+    test('a hole ends a run', async () => {
+      const host = newHost();
+      await store.write([0, 10, 20, 70, 80].map((s) => makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] })));
+      const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
+      const since = await store.runs([{ series, red: 80, clear: 80, gapMs: 30_000 }, { series, red: 80, clear: 80, gapMs: 60_000 }], { from: t - 1, to: t + 90_000 });
+      expect(since).toEqual([t + 70_000, t]);
+    });
+
+    test('many runs at once, over every metric', async () => {
+      const host = newHost();
+      const names = Array.from({ length: 300 }, (_, i) => `p${i}`);
+      await store.write([0, 10_000].map((ms) => makeSnapshot({ host, time: t + ms, processes: names.map((name, i) => ({ name, cpu: ms === 0 && i % 2 ? 1 : 90, memory: 85 })) })));
+      const queries = names.flatMap((process) => (['cpu', 'cpuMax', 'memory', 'memoryMax'] as const).map((metric) => ({ series: { kind: 'process', host, process, metric } as const, red: 80, clear: 80, gapMs: 30_000 })));
+      const since = await store.runs(queries, { from: t - 1, to: t + 10_000 });
+      expect(since).toEqual(names.flatMap((_, i) => { const cpu = i % 2 ? t + 10_000 : t; return [cpu, cpu, t, t]; }));
+    });
+
+    test('many writers at once lose nothing', async () => {
+      const hosts = Array.from({ length: 20 }, newHost);
+      const writes = hosts.flatMap((host) => Array.from({ length: 10 }, (_, i) => store.write([makeSnapshot({ host, time: t + i * 1000, processes: [{ name: 'w' }, { name: `${host}-own` }] })])));
+      await Promise.all(writes);
+      const mean = await store.mean({ from: t - 1, to: t + hour, hosts, process: 'w' });
+      expect(mean[0]).toMatchObject({ hosts: 20, snapshots: 200 });
+    });
+
+    test('a snapshot with 5,000 names is stored whole', async () => {
+      const host = newHost();
+      const processes = Array.from({ length: 5000 }, (_, i) => ({ name: `proc ${i}`, cpu: i % 7 ? i / 100 : null }));
+      await store.write([makeSnapshot({ host, time: t, processes })]);
+      const rows = await store.rowsOf([{ host, time: t }]);
+      expect(rows).toHaveLength(5000);
+      expect(rows.find((row) => row.name === 'proc 4999')?.cpu).toBe(49.99);
+      expect(rows.find((row) => row.name === 'proc 7')?.cpu).toBeNull();
+    });
+
+    test('is ready', () => expect(store.ping()).resolves.toBeUndefined());
+
+    test('after a restart all is there and a repeat is still recognised', async (context) => {
+      if (!tested.durable) context.skip('kept in memory only');
+      const host = newHost();
+      const snapshots = [0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000 }));
+      await store.write(snapshots);
+      const before = await store.mean({ from: t - 1, to: t + hour, hosts: [host] });
+      await store.close();
+      store = await tested.open();
+      await store.write(snapshots);
+      expect(await store.mean({ from: t - 1, to: t + hour, hosts: [host] })).toEqual(before);
+    });
+
+    test('forgets what is older than the retention, names included', async (context) => {
+      if (!tested.expires) context.skip('the engine expires by itself');
+      const host = newHost();
+      const old = tested.now - 49 * hour;
+      await store.write([makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }), makeSnapshot({ host, time: t })]);
+      await store.expire(tested.now);
+      const rows = await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 });
+      expect(rows.map((row) => row.time)).toEqual([t]);
+    });
+  });
+}
