@@ -1,0 +1,136 @@
+import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import type { MonitorClient } from '../client.ts';
+import type { Alarm, Alarms } from '../core/alarm.ts';
+import { type Change, changes } from '../core/change.ts';
+import type { Clock } from '../core/clock.ts';
+import { formatDuration } from '../core/duration.ts';
+import { messageOf } from '../core/error.ts';
+import type { AlarmsAnswer } from '../core/schema.ts';
+import type { Announcement } from './announcement.ts';
+
+export interface AlerterOutput {
+  announce(announcement: Announcement): void;
+  /** About the alerter itself: that all is well, that the server is away or back. */
+  note(time: number, message: string): void;
+}
+
+export interface AlerterOptions {
+  client: MonitorClient;
+  clock: Clock;
+  pollMs: number;
+  output: AlerterOutput;
+}
+
+/** Polls the server and says each change once. */
+export class Alerter {
+  readonly #options: AlerterOptions;
+  readonly #scheduler = new ToadScheduler();
+  #said: Alarms | null = null;
+  #awaySince: number | null = null;
+
+  constructor(options: AlerterOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after the first poll, whether the server was there or not. */
+  async start(): Promise<void> {
+    await this.poll();
+    const task = new AsyncTask('poll', () => this.poll(), (error) => this.#options.output.note(this.#options.clock.now(), messageOf(error)));
+    const job = new SimpleIntervalJob({ milliseconds: this.#options.pollMs }, task, { preventOverrun: true });
+    this.#scheduler.addSimpleIntervalJob(job);
+  }
+
+  close(): void {
+    this.#scheduler.stop();
+  }
+
+  /** One look at the server; its absence is said once, and its return once. */
+  async poll(): Promise<void> {
+    const { client, clock, output } = this.#options;
+    try {
+      const now = fromAnswer(await client.alarms());
+      this.#isBack();
+      if (this.#said === null && now.level === 'GREEN') output.note(clock.now(), await allIsWell(client));
+      for (const announcement of await announcements(this.#said, now, client)) output.announce(announcement);
+      this.#said = now;
+    } catch (error) {
+      if (this.#awaySince !== null) return;
+      this.#awaySince = clock.monotonic();
+      output.note(clock.now(), `${messageOf(error)}; trying again every ${formatDuration(this.#options.pollMs)}`);
+    }
+  }
+
+  #isBack(): void {
+    const { client, clock, output } = this.#options;
+    if (this.#awaySince === null) return;
+    output.note(clock.now(), `${client.server} is back after ${formatDuration(clock.monotonic() - this.#awaySince)}`);
+    this.#awaySince = null;
+  }
+}
+
+/** All that is to be said of the alarms now, as if nothing had been said before. */
+export async function announceAll(client: MonitorClient): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
+  const now = fromAnswer(await client.alarms());
+  const said = await announcements(null, now, client);
+  const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
+  const summary = said.length === 0 ? await allIsWell(client) : `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
+  return { level: now.level, announcements: said, summary };
+}
+
+async function allIsWell(client: MonitorClient): Promise<string> {
+  const { hosts } = await client.hosts();
+  if (hosts.length === 0) return `no host has reported yet; start a collector with: amberwatch collect --server ${client.server}`;
+  return `GREEN: nothing is over the line on ${hosts.length} host${hosts.length === 1 ? '' : 's'}`;
+}
+
+async function announcements(before: Alarms | null, now: Alarms, client: MonitorClient): Promise<Announcement[]> {
+  const found: Announcement[] = [];
+  for (const change of changes(before, now)) {
+    const announcement = toAnnouncement(change, now.at);
+    const ended = change.level === 'OK' && change.alarm !== null;
+    found.push(ended ? { ...announcement, ...(await ending(change.alarm as Alarm, client)) } : announcement);
+  }
+  return found;
+}
+
+function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: number): Announcement {
+  const process = alarm?.subject.kind === 'process' ? alarm.subject : null;
+  return {
+    time,
+    level,
+    before,
+    id: alarm?.id ?? null,
+    host,
+    process: process?.name ?? null,
+    pid: process?.pid ?? null,
+    metric: alarm?.metric ?? null,
+    value: alarm?.value ?? null,
+    threshold: alarm?.threshold ?? null,
+    since: alarm?.since ?? lastSeen,
+    reason: alarm?.reason ?? '',
+    prediction: alarm?.prediction ?? null,
+  };
+}
+
+/** Why an alarm is over: the value in the host's newest snapshot, or that the process is not in it. */
+async function ending(alarm: Alarm, client: MonitorClient): Promise<Pick<Announcement, 'value' | 'reason'>> {
+  const host = (await client.hosts()).hosts.find((candidate) => candidate.host === alarm.host);
+  if (!host) return { value: null, reason: 'the host is no longer known' };
+  if (alarm.subject.kind === 'system') {
+    return { value: host.system[alarm.metric.replace('system.', '')] ?? null, reason: 'back under the threshold' };
+  }
+  const { name } = alarm.subject;
+  const { processes } = await client.detailed({ host: alarm.host, process: name, at: host.lastSeen, window: '1ms' });
+  const row = processes[name]?.[0];
+  if (!row) return { value: null, reason: 'exited' };
+  return { value: alarm.metric === 'cpu' ? row.cpuMax : row.memoryMax, reason: 'back under the threshold' };
+}
+
+function fromAnswer(answer: AlarmsAnswer): Alarms {
+  return {
+    at: Date.parse(answer.at),
+    level: answer.level as Alarms['level'],
+    alarms: answer.alarms.map((alarm) => ({ ...alarm, since: Date.parse(alarm.since) }) as Alarm),
+    stale: answer.stale.map(({ host, lastSeen }) => ({ host, lastSeen: Date.parse(lastSeen) })),
+  };
+}

@@ -1,0 +1,18 @@
+/** One thing the alerter says. Null: does not apply. Times are epoch milliseconds. */
+export interface Announcement {
+  time: number;
+  level: 'RED' | 'AMBER' | 'STALE' | 'OK';
+  before: 'RED' | 'AMBER' | 'STALE' | null;
+  id: string | null;
+  host: string;
+  process: string | null;
+  pid: number | null;
+  metric: string | null;
+  /** For OK the value now; null when the process has ended. */
+  value: number | null;
+  threshold: number | null;
+  /** When the run over the threshold began; of a silent host, when it was last heard of. */
+  since: number | null;
+  reason: string;
+  prediction: { probability: number; etaSeconds: number | null; intervalSeconds: number[] | null } | null;
+}

@@ -1,0 +1,196 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import closeWithGrace from 'close-with-grace';
+import { Command, CommanderError, Option } from 'commander';
+import picocolors from 'picocolors';
+import { pino } from 'pino';
+import type { AlerterOutput } from './alerter/alerter.ts';
+import { clockTime, renderJson, renderLine } from './alerter/render.ts';
+import { type CommandName, type Config, environmentNameOf, flagOf, readConfig, settingKeys, settings } from './config.ts';
+import type { Clock } from './core/clock.ts';
+import { formatDuration } from './core/duration.ts';
+import { MonitorError, messageOf } from './core/error.ts';
+import { terminalText } from './core/terminal-text.ts';
+import { startAlerter, startCollector, startServer } from './start.ts';
+
+/** What scripts can rely on. */
+const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
+
+const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const closeGraceMs = 15_000;
+const firstTableMs = 10_000;
+const topRows = 12;
+
+type Flags = Record<string, string | string[] | boolean | undefined>;
+
+const exitCodeHelp = `
+Exit codes: 0 green or a clean end, 1 failure, 2 wrong usage or configuration, 3 AMBER or STALE, 4 RED,
+5 the server cannot be reached. 3 to 5 come from 'alert --once'.`;
+
+function makeProgram(): Command {
+  const program = new Command('amberwatch')
+    .description('See which process on which host is over the line (RED), and which is about to be (AMBER).')
+    .version(version)
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  amberwatch up                                       server, collector and alerter of this machine
+  amberwatch collect --server http://10.0.0.1:8000    report this machine to a server elsewhere
+  amberwatch alert --once --json                      what is wrong now, for a script
+${exitCodeHelp}`,
+    );
+  addCommand(program, 'up', 'run server, collector of this host and alerter in one process', up);
+  addCommand(program, 'serve', 'run the server: takes snapshots, answers queries, computes alarms', serve);
+  addCommand(program, 'collect', 'run the collector: reports the processes of this host to a server', collect);
+  addCommand(program, 'alert', 'run the alerter: prints what goes RED, AMBER, STALE and OK again', alert)
+    .option('--once', 'say what is wrong now and exit; the exit code tells the level')
+    .option('--json', 'one JSON object per line instead of text')
+    .addHelpText('after', exitCodeHelp);
+  return program;
+}
+
+function addCommand(program: Command, name: CommandName, description: string, run: (config: Config, flags: Flags) => Promise<void>): Command {
+  const command = program.command(name).description(description).allowExcessArguments(false).exitOverride();
+  for (const key of settingKeys) {
+    const { argument, description: what, defaultText, commands, repeatable } = settings[key];
+    if (argument === undefined || !commands.includes(name)) continue;
+    const option = new Option(`${flagOf(key)} ${argument}`, `${what} (default: ${defaultText}; ${environmentNameOf(key)})`);
+    command.addOption(repeatable ? option.argParser((text: string, before: string[] = []) => [...before, text]) : option);
+  }
+  command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
+  return command.action(async (flags: Flags) => {
+    const { config: file, once: _, json: __, ...given } = flags as Record<string, string>;
+    await run(readConfig(given, process.env, file), flags);
+  });
+}
+
+async function serve(config: Config): Promise<void> {
+  const log = makeLog(config.logLevel);
+  warnWhenOpen(config, (message) => log.warn(message));
+  const server = await startServer(config, clock, log, version);
+  closeOnSignal([server]);
+}
+
+async function collect(config: Config): Promise<void> {
+  const log = makeLog(config.logLevel);
+  const collector = await startCollector(config, config.server, clock, log);
+  log.info({ server: config.server, host: config.host, interval: formatDuration(config.interval) }, 'collector is running');
+  closeOnSignal([collector]);
+}
+
+async function alert(config: Config, flags: Flags): Promise<void> {
+  const output = makeOutput(flags.json === true);
+  if (flags.once === true) {
+    process.exitCode = await alertOnce(config, output, flags.json === true);
+    return;
+  }
+  closeOnSignal([await startAlerter(config.server, config.poll, clock, output)]);
+}
+
+async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
+  const [{ announceAll }, { MonitorClient }] = await Promise.all([import('./alerter/alerter.ts'), import('./client.ts')]);
+  const client = new MonitorClient(config.server);
+  try {
+    const { level, announcements, summary } = await announceAll(client);
+    for (const announcement of announcements) output.announce(announcement);
+    if (!json) output.note(clock.now(), summary);
+    return { RED: exitCodes.red, AMBER: exitCodes.amber, STALE: exitCodes.amber, GREEN: exitCodes.ok }[level];
+  } catch (error) {
+    if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
+    process.stderr.write(`amberwatch: ${terminalText(error.message, 500)}\n`);
+    return exitCodes.unreachable;
+  } finally {
+    await client.close();
+  }
+}
+
+/** One process for a first look: the same daemons, talking over loopback as they would over a network. */
+async function up(config: Config): Promise<void> {
+  const say = (message: string) => process.stdout.write(`${message}\n`);
+  const plain = { info: (message: string) => say(terminalText(message, 500)), warn: (message: string) => say(terminalText(message, 500)) };
+  warnWhenOpen(config, plain.warn);
+  const server = await startServer(config, clock, makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel), version);
+  const closing: Closable[] = [server];
+  closeOnSignal(closing, () => say('stopping: storing what has been taken'));
+  say(`amberwatch ${version}: ${server.url} (API at ${server.url}/docs), data in ${config.data}`);
+  say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
+  try {
+    const since = clock.now();
+    closing.unshift(await startCollector(config, server.url, clock, plain));
+    await sayTopTable(config, server.url, since, say);
+    const alerter = await startAlerter(server.url, config.poll, clock, makeOutput(false));
+    closing.unshift(alerter);
+  } catch (error) {
+    for (const daemon of closing) await daemon.close();
+    throw error;
+  }
+}
+
+async function sayTopTable(config: Config, url: string, since: number, say: (text: string) => void): Promise<void> {
+  const [{ topTable }, { MonitorClient }] = await Promise.all([import('./alerter/top-table.ts'), import('./client.ts')]);
+  const client = new MonitorClient(url);
+  const deadline = clock.monotonic() + firstTableMs;
+  while (clock.monotonic() < deadline) {
+    const table = await topTable(client, config.host, since, topRows);
+    if (table !== null) {
+      say(`${table}\n`);
+      break;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await client.close();
+}
+
+function warnWhenOpen({ listen }: Config, warn: (message: string) => void): void {
+  if (['localhost', '::1'].includes(listen.host) || listen.host.startsWith('127.')) return;
+  warn(`listening on ${listen.host}: whoever can reach this port can read and write; keep it behind a firewall`);
+}
+
+function makeLog(level: string) {
+  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+}
+
+function makeOutput(json: boolean): AlerterOutput {
+  const forced = process.env.FORCE_COLOR !== undefined && process.env.FORCE_COLOR !== '0';
+  const colors = picocolors.createColors(!process.env.NO_COLOR && (forced || process.stdout.isTTY === true));
+  const write = (line: string) => process.stdout.write(`${line}\n`);
+  return {
+    announce: (announcement) => write(json ? renderJson(announcement) : renderLine(announcement, colors)),
+    note: (time, message) =>
+      write(json ? JSON.stringify({ time: new Date(time).toISOString(), note: message }) : `${clockTime(time)}  ${colors.dim(terminalText(message, 500))}`),
+  };
+}
+
+interface Closable {
+  close(): Promise<void> | void;
+}
+
+/** Closes in order on SIGINT or SIGTERM; a second signal ends at once. */
+function closeOnSignal(closing: readonly Closable[], before: () => void = () => undefined): void {
+  closeWithGrace({ delay: closeGraceMs, logger: false }, async ({ err }) => {
+    if (err) process.stderr.write(`amberwatch: ${terminalText(messageOf(err), 500)}\n`);
+    before();
+    for (const daemon of [...closing]) await daemon.close();
+  });
+}
+
+async function main(): Promise<void> {
+  try {
+    await makeProgram().parseAsync();
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+    // Commander has said its own errors already.
+    if (!(error instanceof CommanderError)) process.stderr.write(`amberwatch: ${terminalText(messageOf(error), 1000)}\n`);
+    if (process.exitCode !== exitCodes.ok) process.exit();
+  }
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  return error instanceof MonitorError && error.code === 'invalid' ? exitCodes.usage : exitCodes.failure;
+}
+
+await main();

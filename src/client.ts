@@ -1,0 +1,118 @@
+import { Agent, request } from 'undici';
+import { type ErrorCode, errorStatus, MonitorError, messageOf } from './core/error.ts';
+import type { AlarmsAnswer, DetailedAnswer, HostsAnswer, MeanAnswer } from './core/schema.ts';
+
+const timeoutMs = 30_000;
+
+/** What became of a PUT. `null`: no answer, the server is away. */
+export interface PutOutcome {
+  status: number | null;
+  detail: string;
+  /** From Retry-After, given as seconds or as a date. */
+  retryAfterMs: number | null;
+}
+
+type Query = Record<string, string | number | undefined>;
+
+/** The HTTP API, typed. Answers that are errors become MonitorError with the server's own code. */
+export class MonitorClient {
+  readonly server: string;
+  readonly #agent = new Agent({
+    connect: { timeout: 10_000 },
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    keepAliveTimeout: 60_000,
+  });
+
+  /** @throws MonitorError `invalid` */
+  constructor(server: string) {
+    const url = URL.canParse(server) ? new URL(server) : null;
+    if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+      throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
+    }
+    this.server = url.href.replace(/\/$/, '');
+  }
+
+  /** Sends gzip JSON; never throws. `now` is wall time, to read a Retry-After date. */
+  async put(path: string, gzip: Uint8Array, now: number): Promise<PutOutcome> {
+    try {
+      const answer = await request(`${this.server}${path}`, {
+        dispatcher: this.#agent,
+        method: 'PUT',
+        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        body: gzip,
+      });
+      const text = await answer.body.text();
+      const retryAfter = answer.headers['retry-after'];
+      return { status: answer.statusCode, detail: detailOf(text), retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now) };
+    } catch (error) {
+      return { status: null, detail: reasonOf(error), retryAfterMs: null };
+    }
+  }
+
+  alarms(query: Query = {}): Promise<AlarmsAnswer> {
+    return this.#get('/v1/alarms', query);
+  }
+
+  hosts(): Promise<HostsAnswer> {
+    return this.#get('/v1/hosts', {});
+  }
+
+  mean(query: Query = {}): Promise<MeanAnswer> {
+    return this.#get('/v1/usage/mean', query);
+  }
+
+  detailed(query: Query = {}): Promise<DetailedAnswer> {
+    return this.#get('/v1/usage/detailed', query);
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+
+  async #get<T>(path: string, query: Query): Promise<T> {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
+    let status: number;
+    let text: string;
+    try {
+      const answer = await request(`${this.server}${path}?${search}`, { dispatcher: this.#agent });
+      status = answer.statusCode;
+      text = await answer.body.text();
+    } catch (error) {
+      throw new MonitorError('unavailable', `${this.server} does not answer: ${reasonOf(error)}`, { cause: error });
+    }
+    if (status >= 400) throw new MonitorError(codeOf(status), detailOf(text));
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new MonitorError('unavailable', `${this.server} answered something that is not JSON; is it amberwatch?`, { cause: error });
+    }
+  }
+}
+
+/** Milliseconds to wait: `Retry-After` is seconds or an HTTP date (RFC 9110, 10.2.3). */
+export function parseRetryAfter(text: string, now: number): number | null {
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? null : Math.max(0, date - now);
+}
+
+function codeOf(status: number): ErrorCode {
+  const found = Object.entries(errorStatus).find(([, known]) => known === status);
+  return (found?.[0] as ErrorCode | undefined) ?? (status >= 500 ? 'internal' : 'invalid');
+}
+
+function detailOf(text: string): string {
+  try {
+    return String((JSON.parse(text) as { detail?: unknown }).detail ?? text.slice(0, 200));
+  } catch {
+    return text.slice(0, 200);
+  }
+}
+
+/** Undici's own texts hide the reason in `cause` or in an AggregateError. */
+function reasonOf(error: unknown): string {
+  const inner = (error as { cause?: unknown; errors?: unknown[] } | null)?.errors?.[0] ?? (error as { cause?: unknown } | null)?.cause ?? error;
+  return messageOf(inner) || messageOf(error) || 'no connection';
+}

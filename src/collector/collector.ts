@@ -1,0 +1,138 @@
+import { networkInterfaces } from 'node:os';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/error.ts';
+import type { ProcessSource, Sweep } from '../core/process-source.ts';
+import type { SnapshotBody } from '../core/schema.ts';
+import { roundPercent } from '../core/snapshot.ts';
+import type { Sender, SenderLog } from './sender.ts';
+import type { Spool } from './spool.ts';
+import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
+import { groupByName } from './usage-groups.ts';
+
+const compress = promisify(gzip);
+
+export interface CollectorOptions {
+  host: string;
+  bootId: string | null;
+  intervalMs: number;
+  clock: Clock;
+  source: ProcessSource;
+  totals: SystemTotalsReader;
+  spool: Spool;
+  sender: Sender;
+  log: SenderLog;
+}
+
+/** CPU needs two sweeps: the second follows soon, so that the first screen has figures. */
+const secondSweepMs = 2_000;
+const closeGraceMs = 3_000;
+
+/** Sweeps at every interval, puts each snapshot into the spool, and tells the sender. */
+export class Collector {
+  readonly #options: CollectorOptions;
+  readonly #scheduler = new ToadScheduler();
+  #cpuBefore: { cpu: NodeJS.CpuUsage; at: number } | null = null;
+  #early: NodeJS.Timeout | undefined;
+  #failing = false;
+  #ticking: Promise<void> = Promise.resolve();
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after the first snapshot has been taken. */
+  async start(): Promise<void> {
+    const { sender, intervalMs } = this.#options;
+    sender.start();
+    await this.tick();
+    this.#early = setTimeout(() => this.tick(), Math.min(secondSweepMs, intervalMs / 2));
+    const task = new AsyncTask('sweep', () => this.tick(), (error) => this.#failed(error));
+    this.#scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: intervalMs }, task, { preventOverrun: true }));
+  }
+
+  /** One sweep. A failure is said once and the next tick tries again. */
+  tick(): Promise<void> {
+    this.#ticking = this.#takeSnapshot().then(
+      () => {
+        if (this.#failing) this.#options.log.info('snapshots are taken again');
+        this.#failing = false;
+      },
+      (error: unknown) => this.#failed(error),
+    );
+    return this.#ticking;
+  }
+
+  /** Stops sweeping, delivers what can be delivered within seconds, and lets go of everything. */
+  async close(): Promise<void> {
+    this.#scheduler.stop();
+    clearTimeout(this.#early);
+    await this.#ticking;
+    await this.#options.sender.close(closeGraceMs);
+    this.#options.source.close();
+  }
+
+  async #takeSnapshot(): Promise<void> {
+    const { clock, source, totals, spool, sender } = this.#options;
+    const started = clock.monotonic();
+    const time = clock.now();
+    const sweep = await source.sweep();
+    const processes = groupByName(sweep);
+    const sweepMs = clock.monotonic() - started;
+    const system = await totals.read(started);
+    const body = this.#body(time, sweep, system, processes, sweepMs);
+    await spool.put(time, await compress(JSON.stringify(body)));
+    sender.wake();
+  }
+
+  #body(time: number, sweep: Sweep, system: SystemTotals, processes: object, sweepMs: number): SnapshotBody {
+    const { host, bootId, intervalMs } = this.#options;
+    const { cores, memoryBytes, limitedBy, busy, usedBytes } = sweep;
+    const ip = ownIp();
+    const round = (value: number | null) => (value === null ? null : roundPercent(value));
+    return {
+      host,
+      ...(ip !== null && { ip }),
+      time: new Date(time).toISOString(),
+      interval: intervalMs / 1000,
+      bootId,
+      cores,
+      memoryBytes,
+      limitedBy,
+      system: {
+        cpu: round(busy === null ? null : Math.min(100, busy / cores)),
+        memory: round(usedBytes === null ? system.memory : (usedBytes / memoryBytes) * 100),
+        swap: round(system.swap),
+        disk: round(system.disk),
+        load1: round(system.load1),
+        temperature: round(system.temperature),
+      },
+      collector: { cpu: round(this.#ownCpu()), memoryBytes: process.memoryUsage.rss(), sweepMs: roundPercent(sweepMs) },
+      processes: processes as SnapshotBody['processes'],
+    };
+  }
+
+  /** This process' CPU since the sweep before, percent of one core. */
+  #ownCpu(): number | null {
+    const now = { cpu: process.cpuUsage(), at: this.#options.clock.monotonic() };
+    const before = this.#cpuBefore;
+    this.#cpuBefore = now;
+    if (!before || now.at <= before.at) return null;
+    const microseconds = now.cpu.user + now.cpu.system - before.cpu.user - before.cpu.system;
+    return (microseconds / 1000 / (now.at - before.at)) * 100;
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#failing) this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
+    this.#failing = true;
+  }
+}
+
+/** The first address that others could reach this host at. */
+function ownIp(): string | null {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  const outward = addresses.filter((address) => !address.internal && !address.address.startsWith('fe80:'));
+  return (outward.find((address) => address.family === 'IPv4') ?? outward[0])?.address ?? null;
+}

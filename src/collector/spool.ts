@@ -1,0 +1,125 @@
+import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface SpoolLimits {
+  bytes: number;
+  ageMs: number;
+}
+
+export const defaultSpoolLimits: SpoolLimits = { bytes: 256 * 1024 * 1024, ageMs: 72 * 3_600_000 };
+const maxQuarantined = 1000;
+
+/** One spooled snapshot. All that is known of it stands in its file name, so that nothing need be opened. */
+export interface SpoolEntry {
+  file: string;
+  time: number;
+  bytes: number;
+}
+
+export interface SpoolCounts {
+  taken: number;
+  /** Lost to the limits, oldest first. */
+  dropped: number;
+  /** Refused by the server for good, or unreadable: kept aside. */
+  quarantined: number;
+}
+
+/**
+ * A folder of files, one gzip snapshot each, named by time and sequence. A file is complete or not there:
+ * written under another name, synced, then renamed. Deleting works on a full disk, a damaged file costs
+ * one snapshot, and a start reads nothing but the folder's listing.
+ */
+export class Spool {
+  readonly counts: SpoolCounts = { taken: 0, dropped: 0, quarantined: 0 };
+  readonly #folder: string;
+  readonly #limits: SpoolLimits;
+  #sequence = 0;
+
+  private constructor(folder: string, limits: SpoolLimits) {
+    this.#folder = folder;
+    this.#limits = limits;
+  }
+
+  static async open(folder: string, limits: SpoolLimits = defaultSpoolLimits): Promise<Spool> {
+    await mkdir(join(folder, 'quarantine'), { recursive: true, mode: 0o700 });
+    const spool = new Spool(folder, limits);
+    for (const file of await readdir(folder)) {
+      if (file.endsWith('.tmp')) await rm(join(folder, file), { force: true });
+    }
+    // Names must not meet those of an earlier run.
+    const sequences = (await spool.list()).map(({ file }) => Number(file.split('-')[1]));
+    spool.#sequence = Math.max(0, ...sequences);
+    return spool;
+  }
+
+  /** Resolves once the snapshot is on disk. */
+  async put(time: number, data: Uint8Array): Promise<SpoolEntry> {
+    this.counts.taken++;
+    const sequence = String(++this.#sequence).padStart(9, '0');
+    const file = `${String(time).padStart(14, '0')}-${sequence}-${data.length}.json.gz`;
+    const temporary = join(this.#folder, `${file}.tmp`);
+    const handle = await open(temporary, 'w', 0o600);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, join(this.#folder, file));
+    await this.#syncFolder();
+    await this.#enforceLimits(time);
+    return { file, time, bytes: data.length };
+  }
+
+  /** Oldest first. */
+  async list(): Promise<SpoolEntry[]> {
+    const files = (await readdir(this.#folder)).filter((file) => /^\d+-\d+-\d+\.json\.gz$/.test(file)).sort();
+    return files.map((file) => {
+      const [time, , bytes] = file.split(/[-.]/);
+      return { file, time: Number(time), bytes: Number(bytes) };
+    });
+  }
+
+  read(entry: SpoolEntry): Promise<Buffer> {
+    return readFile(join(this.#folder, entry.file));
+  }
+
+  async remove(entry: SpoolEntry): Promise<void> {
+    await unlink(join(this.#folder, entry.file)).catch(ignoreMissing);
+  }
+
+  /** Sets a snapshot aside that will never be stored. */
+  async quarantine(entry: SpoolEntry): Promise<void> {
+    this.counts.quarantined++;
+    const folder = join(this.#folder, 'quarantine');
+    await rename(join(this.#folder, entry.file), join(folder, entry.file)).catch(ignoreMissing);
+    const files = (await readdir(folder)).sort();
+    for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined))) await rm(join(folder, file), { force: true });
+  }
+
+  async #enforceLimits(now: number): Promise<void> {
+    const entries = await this.list();
+    let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    for (const entry of entries.slice(0, -1)) {
+      if (bytes <= this.#limits.bytes && entry.time >= now - this.#limits.ageMs) break;
+      await this.remove(entry);
+      bytes -= entry.bytes;
+      this.counts.dropped++;
+    }
+  }
+
+  /** A rename is durable once the folder is. */
+  async #syncFolder(): Promise<void> {
+    if (process.platform === 'win32') return;
+    const handle = await open(this.#folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}

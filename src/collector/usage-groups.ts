@@ -1,0 +1,114 @@
+import type { SampledProcess, Sweep } from '../core/process-source.ts';
+import {
+  emptyColumns,
+  kernelName,
+  otherName,
+  type ProcessColumns,
+  type ProcessUsage,
+  pushUsage,
+  roundPercent,
+  unattributedName,
+} from '../core/snapshot.ts';
+
+/** More names than this are summed up in `__other__`. */
+export const maxNames = 500;
+/** What has come half way to the usual threshold is always listed by name. */
+const alwaysListedPercent = 40;
+
+/**
+ * The processes of a sweep grouped by name, highest CPU first. The rows' CPU sums to the host's busy
+ * time: what exited processes and rounding leave over is `__unattributed__`. Where the processes' own
+ * accounting gives more than the host's sampled one, they are scaled down to it, as netdata does.
+ */
+export function groupByName(sweep: Sweep): ProcessColumns {
+  const groups = new Map<string, ProcessUsage>();
+  for (const sampled of sweep.processes) addToGroup(groups, sampled, sweep.memoryBytes);
+  const rows = fold([...groups.values()].sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)));
+  const columns = emptyColumns();
+  for (const row of balance(rows, sweep.busy)) pushUsage(columns, row);
+  return columns;
+}
+
+function addToGroup(groups: Map<string, ProcessUsage>, sampled: SampledProcess, memoryTotal: number): void {
+  const name = sampled.kernel ? kernelName : sampled.name;
+  const memory = (sampled.rssBytes / memoryTotal) * 100;
+  const group = groups.get(name);
+  if (!group) {
+    groups.set(name, {
+      name,
+      count: 1,
+      cpu: sampled.cpu,
+      cpuMax: sampled.cpu,
+      memory,
+      memoryMax: memory,
+      rssBytes: sampled.rssBytes,
+      pid: sampled.kernel ? null : sampled.pid,
+    });
+    return;
+  }
+  if (!sampled.kernel && isLarger(sampled, group)) group.pid = sampled.pid;
+  group.count++;
+  group.cpu = add(group.cpu, sampled.cpu);
+  group.cpuMax = max(group.cpuMax, sampled.cpu);
+  group.memory = add(group.memory, memory);
+  group.memoryMax = max(group.memoryMax, memory);
+  group.rssBytes = add(group.rssBytes, sampled.rssBytes);
+}
+
+/** The largest instance by CPU; before CPU is known, by memory. */
+function isLarger(sampled: SampledProcess, group: ProcessUsage): boolean {
+  return sampled.cpu === null || group.cpuMax === null
+    ? sampled.cpu !== null || sampled.rssBytes > (group.rssBytes ?? 0) / group.count
+    : sampled.cpu > group.cpuMax;
+}
+
+/** Rows by CPU, bounded: top by CPU, top by memory, and whatever is half way to a threshold. */
+function fold(rows: ProcessUsage[]): ProcessUsage[] {
+  if (rows.length <= maxNames) return rows;
+  const byMemory = rows.toSorted((a, b) => (b.memory ?? 0) - (a.memory ?? 0));
+  const listed = new Set([
+    ...rows.slice(0, maxNames / 2),
+    ...byMemory.slice(0, maxNames / 2),
+    ...rows.filter((row) => Math.max(row.cpuMax ?? 0, row.memoryMax ?? 0) > alwaysListedPercent || row.name === kernelName),
+  ]);
+  const other: ProcessUsage = { name: otherName, count: 0, cpu: null, cpuMax: null, memory: 0, memoryMax: 0, rssBytes: 0, pid: null };
+  for (const row of rows) {
+    if (listed.has(row)) continue;
+    other.count += row.count;
+    other.cpu = add(other.cpu, row.cpu);
+    other.cpuMax = max(other.cpuMax, row.cpuMax);
+    other.memory = add(other.memory, row.memory);
+    other.memoryMax = max(other.memoryMax, row.memoryMax);
+    other.rssBytes = add(other.rssBytes, row.rssBytes);
+  }
+  return other.count === 0 ? rows : [...rows.filter((row) => listed.has(row)), other];
+}
+
+function balance(rows: readonly ProcessUsage[], busy: number | null): ProcessUsage[] {
+  const total = rows.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
+  const scale = busy !== null && total > busy ? busy / total : 1;
+  const scaled = rows.map((row) => ({
+    ...row,
+    cpu: row.cpu === null ? null : floorPercent(row.cpu * scale),
+    cpuMax: row.cpuMax === null ? null : floorPercent(row.cpuMax * scale),
+    memory: row.memory === null ? null : roundPercent(row.memory),
+    memoryMax: row.memoryMax === null ? null : roundPercent(row.memoryMax),
+  }));
+  if (busy === null) return scaled;
+  const listed = scaled.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
+  const left = roundPercent(Math.max(0, busy - listed));
+  return [...scaled, { name: unattributedName, count: 1, cpu: left, cpuMax: left, memory: null, memoryMax: null, rssBytes: null, pid: null }];
+}
+
+/** Down to a thousandth, so that the rows never sum to more than there was. */
+function floorPercent(value: number): number {
+  return Math.floor(value * 1000) / 1000;
+}
+
+function add(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : a + b;
+}
+
+function max(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.max(a, b);
+}

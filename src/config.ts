@@ -1,0 +1,249 @@
+import { readFileSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { parseDuration } from './core/duration.ts';
+import { MonitorError, messageOf } from './core/error.ts';
+import { parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
+
+export type CommandName = 'up' | 'serve' | 'collect' | 'alert';
+
+/** One setting: how it is written everywhere, and what it means. */
+interface Setting<T> {
+  /** What stands after the flag in --help; undefined: environment and file only. */
+  argument?: string;
+  description: string;
+  /** Shown in --help and in the README. */
+  defaultText: string;
+  commands: readonly CommandName[];
+  repeatable?: true;
+  /** Never printed, never a flag: a process list shows flags to everyone. */
+  secret?: true;
+  read(text: readonly string[], environment: Environment): T;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type SettingValue<S> = S extends Setting<infer T> ? T : never;
+
+const all = ['up', 'serve', 'collect', 'alert'] as const;
+const serving = ['up', 'serve'] as const;
+const collecting = ['up', 'collect'] as const;
+
+/** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
+export const settings = {
+  listen: setting({
+    argument: '<address:port>',
+    description: 'address and port the server listens on',
+    defaultText: '127.0.0.1:8000',
+    commands: serving,
+    read: ([text = '127.0.0.1:8000']) => parseListen(text),
+  }),
+  store: setting({
+    argument: '<url>',
+    description: 'where snapshots are kept: duckdb:PATH, influxdb://host:8086/database, influxdbs://..., memory:',
+    defaultText: 'duckdb: in the data folder',
+    commands: serving,
+    read: ([text]) => text ?? null,
+  }),
+  retention: setting({
+    argument: '<duration>',
+    description: 'how long snapshots are kept',
+    defaultText: '2d',
+    commands: serving,
+    read: ([text = '2d']) => parseDuration(text, 'retention'),
+  }),
+  threshold: setting({
+    argument: '<metric=red>',
+    description: 'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,of=group,basis=host; may be repeated',
+    defaultText: 'cpu=80 memory=80 system.cpu=80 system.memory=80',
+    commands: serving,
+    repeatable: true,
+    read: (texts): Threshold[] => withDefaults(texts.map(parseThreshold)),
+  }),
+  server: setting({
+    argument: '<url>',
+    description: 'the amberwatch server',
+    defaultText: 'http://127.0.0.1:8000',
+    commands: ['collect', 'alert'],
+    read: ([text = 'http://127.0.0.1:8000']) => text,
+  }),
+  interval: setting({
+    argument: '<duration>',
+    description: 'time between two snapshots',
+    defaultText: '10s',
+    commands: collecting,
+    read: ([text = '10s']) => parseInterval(text),
+  }),
+  host: setting({
+    argument: '<name>',
+    description: 'the name this host reports under',
+    defaultText: "the system's host name",
+    commands: collecting,
+    read: ([text]) => text ?? hostname(),
+  }),
+  data: setting({
+    argument: '<folder>',
+    description: 'folder for the embedded store and the spool',
+    defaultText: "the platform's data folder",
+    commands: ['up', 'serve', 'collect'],
+    read: ([text], environment) => resolve(text ?? dataFolder(environment)),
+  }),
+  poll: setting({
+    argument: '<duration>',
+    description: 'how often the alerter asks the server',
+    defaultText: '5s',
+    commands: ['up', 'alert'],
+    read: ([text = '5s']) => parseDuration(text, 'poll'),
+  }),
+  logLevel: setting({
+    argument: '<level>',
+    description: 'fatal, error, warn, info, debug or trace; logs are JSON on stderr',
+    defaultText: 'info',
+    commands: all,
+    read: ([text = 'info']) => parseLogLevel(text),
+  }),
+  influxToken: setting({
+    description: 'API token of InfluxDB 2.x and 3.x',
+    defaultText: 'none',
+    commands: serving,
+    secret: true,
+    read: ([text]) => text,
+  }),
+  influxUser: setting({
+    description: 'user of InfluxDB 1.x',
+    defaultText: 'none',
+    commands: serving,
+    read: ([text]) => text,
+  }),
+  influxPassword: setting({
+    description: 'password of that user',
+    defaultText: 'none',
+    commands: serving,
+    secret: true,
+    read: ([text]) => text,
+  }),
+  influxOrg: setting({
+    description: 'organisation of InfluxDB 2.x that the bucket is made in',
+    defaultText: "the token's first",
+    commands: serving,
+    read: ([text]) => text,
+  }),
+};
+
+export type SettingKey = keyof typeof settings;
+export type Config = { [K in SettingKey]: SettingValue<(typeof settings)[K]> };
+
+export const settingKeys = Object.keys(settings) as SettingKey[];
+
+/** `logLevel` -> `--log-level` */
+export function flagOf(key: SettingKey): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+/** `logLevel` -> `AMBERWATCH_LOG_LEVEL` */
+export function environmentNameOf(key: SettingKey): string {
+  return `AMBERWATCH_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/**
+ * The configuration: flags over environment over file over default.
+ * @param flags texts by key, as given on the command line
+ * @param file path of a YAML file with the same keys, or undefined
+ * @throws MonitorError `invalid` that names the key and where it was set
+ */
+export function readConfig(flags: Partial<Record<string, string | string[]>>, environment: Environment, file?: string): Config {
+  const fromFile = file === undefined ? {} : readConfigFile(file);
+  const entries = settingKeys.map((key) => {
+    const flag = flags[key];
+    const variable = fromEnvironment(key, environment);
+    const source = flag !== undefined ? flagOf(key) : variable !== undefined ? environmentNameOf(key) : fromFile[key] ? `${file}: ${key}` : '';
+    const texts = flag !== undefined ? [flag].flat() : (variable ?? fromFile[key] ?? []);
+    return [key, readSetting(key, texts, environment, source)];
+  });
+  return Object.fromEntries(entries) as Config;
+}
+
+function readSetting(key: SettingKey, texts: readonly string[], environment: Environment, source: string): unknown {
+  try {
+    return settings[key].read(texts, environment);
+  } catch (error) {
+    throw new MonitorError('invalid', source === '' ? messageOf(error) : `${source}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** A secret may also stand in a file that `..._FILE` names, as containers hand them over. */
+function fromEnvironment(key: SettingKey, environment: Environment): string[] | undefined {
+  const name = environmentNameOf(key);
+  const file = environment[`${name}_FILE`];
+  const text = environment[name] ?? (file ? readText(file, `${name}_FILE`).trim() : undefined);
+  if (text === undefined || text === '') return undefined;
+  return settings[key].repeatable ? text.split(/\s+/) : [text];
+}
+
+function readConfigFile(path: string): Partial<Record<SettingKey, string[]>> {
+  let content: unknown;
+  try {
+    content = parseYaml(readText(path, '--config')) ?? {};
+  } catch (error) {
+    if (error instanceof MonitorError) throw error;
+    throw new MonitorError('invalid', `--config ${path} is not YAML: ${messageOf(error).split('\n', 1)[0]}`, { cause: error });
+  }
+  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+    throw new MonitorError('invalid', `--config ${path} must hold keys and values, such as 'interval: 10s'`);
+  }
+  const unknown = Object.keys(content).find((key) => !settingKeys.includes(key as SettingKey));
+  if (unknown !== undefined) {
+    throw new MonitorError('invalid', `--config ${path}: there is no key '${unknown}'; the keys are ${settingKeys.join(', ')}`);
+  }
+  return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, [value].flat().map(String)]));
+}
+
+function readText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new MonitorError('invalid', `${what} ${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function setting<T>(definition: Setting<T>): Setting<T> {
+  return definition;
+}
+
+export interface ListenAddress {
+  host: string;
+  port: number;
+}
+
+/** `127.0.0.1:8000`, `[::1]:8000` or `localhost:8000`. */
+function parseListen(text: string): ListenAddress {
+  const match = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (!match || port > 65_535) {
+    throw new MonitorError('invalid', `'${text}' is not an address and port; write it like 127.0.0.1:8000 or [::1]:8000`);
+  }
+  return { host: match[1] ?? (match[2] as string), port };
+}
+
+function parseInterval(text: string): number {
+  const interval = parseDuration(text, 'interval');
+  if (interval < 500 || interval > 3_600_000) {
+    throw new MonitorError('invalid', `interval '${text}' must lie between 500ms and 1h`);
+  }
+  return interval;
+}
+
+function parseLogLevel(text: string): string {
+  const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'];
+  if (!levels.includes(text)) throw new MonitorError('invalid', `log level '${text}' must be one of ${levels.join(', ')}`);
+  return text;
+}
+
+/** Where the platform wants data that must last. */
+function dataFolder(environment: Environment): string {
+  // A systemd unit with StateDirectory= says so here.
+  if (environment.STATE_DIRECTORY) return environment.STATE_DIRECTORY.split(':', 1)[0] as string;
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'amberwatch');
+  if (process.platform === 'win32') return join(environment.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'amberwatch');
+  return join(environment.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'amberwatch');
+}

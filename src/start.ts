@@ -1,0 +1,123 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
+import type { Collector } from './collector/collector.ts';
+import type { SenderLog } from './collector/sender.ts';
+import type { Config, ListenAddress } from './config.ts';
+import type { Clock } from './core/clock.ts';
+import { MonitorError, messageOf } from './core/error.ts';
+
+/**
+ * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
+ * never loads the server and stays small.
+ */
+
+export interface RunningServer {
+  /** The URL a client on this machine reaches it at. */
+  url: string;
+  close(): Promise<void>;
+}
+
+const expireEveryMs = 10 * 60_000;
+
+/** @throws MonitorError when the store cannot be opened or the address not be listened on */
+export async function startServer(config: Config, clock: Clock, log: FastifyBaseLogger, version: string): Promise<RunningServer> {
+  const [{ buildApp }, { openStore }, { AsyncTask, SimpleIntervalJob, ToadScheduler }] = await Promise.all([
+    import('./api/app.ts'),
+    import('./store/open.ts'),
+    import('toad-scheduler'),
+  ]);
+  const { retention: retentionMs, threshold: thresholds, influxToken: token, influxUser: username, influxPassword: password, influxOrg: org } = config;
+  const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
+    retentionMs,
+    warn: (message) => log.warn(message),
+    influx: { ...(token && { token }), ...(username && { username }), ...(password && { password }), ...(org && { org }) },
+  });
+  const scheduler = new ToadScheduler();
+  try {
+    const app = await buildApp({ store, clock, log, thresholds, retentionMs, version });
+    const task = new AsyncTask('expire', () => store.expire(clock.now()), (error) => log.error({ err: error }, 'cannot expire old snapshots'));
+    scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
+    const url = await listen(app, config.listen);
+    log.info({ url, store: store.url }, 'server is listening');
+    const close = async () => {
+      scheduler.stop();
+      await app.close();
+      await store.close();
+    };
+    return { url, close };
+  } catch (error) {
+    scheduler.stop();
+    await store.close();
+    throw error;
+  }
+}
+
+async function listen(app: { listen(address: ListenAddress): Promise<string>; close(): Promise<unknown> }, address: ListenAddress): Promise<string> {
+  const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+  try {
+    return (await app.listen(address)).replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
+  } catch (error) {
+    await app.close();
+    const reasons: Record<string, string> = {
+      EADDRINUSE: `another program uses it; choose another port with --listen ${address.host}:${address.port + 1}`,
+      EACCES: 'this user may not use that port; choose one above 1023',
+      EADDRNOTAVAIL: 'this machine does not have that address',
+      ENOTFOUND: 'that name has no address',
+    };
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    throw new MonitorError('unavailable', `cannot listen on ${where}: ${reasons[code] ?? messageOf(error)}`, { cause: error });
+  }
+}
+
+/** @throws MonitorError when the server URL is none or the data folder cannot be used */
+export async function startCollector(config: Config, server: string, clock: Clock, log: SenderLog): Promise<Collector> {
+  const [{ Collector }, { Sender }, { Spool }, { SystemTotalsReader }, { MonitorClient }] = await Promise.all([
+    import('./collector/collector.ts'),
+    import('./collector/sender.ts'),
+    import('./collector/spool.ts'),
+    import('./collector/system-totals.ts'),
+    import('./client.ts'),
+  ]);
+  const client = new MonitorClient(server);
+  const spool = await openSpool(Spool, join(config.data, 'spool'));
+  const sender = new Sender(spool, client, clock, Math.random, log);
+  const collector = new Collector({
+    host: config.host,
+    intervalMs: config.interval,
+    clock,
+    spool,
+    sender,
+    log,
+    totals: new SystemTotalsReader(),
+    ...(await openSource(clock)),
+  });
+  await collector.start();
+  return collector;
+}
+
+async function openSource(clock: Clock) {
+  if (process.platform === 'linux') {
+    const { ProcfsSource, readBootId } = await import('./collector/procfs-source.ts');
+    return { source: new ProcfsSource(clock), bootId: readBootId() };
+  }
+  const { PortableSource } = await import('./collector/portable-source.ts');
+  return { source: new PortableSource(clock), bootId: null };
+}
+
+async function openSpool<S>(spool: { open(folder: string): Promise<S> }, folder: string): Promise<S> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return await spool.open(folder);
+  } catch (error) {
+    throw new MonitorError('unavailable', `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`, { cause: error });
+  }
+}
+
+export async function startAlerter(server: string, pollMs: number, clock: Clock, output: AlerterOutput): Promise<Alerter> {
+  const [{ Alerter }, { MonitorClient }] = await Promise.all([import('./alerter/alerter.ts'), import('./client.ts')]);
+  const alerter = new Alerter({ client: new MonitorClient(server), clock, pollMs, output });
+  await alerter.start();
+  return alerter;
+}
