@@ -27,7 +27,7 @@ const usageFields = {
   memory: nullable(0, maxPercent, "RSS as percent of the host's memory, summed over the instances."),
   memoryMax: nullable(0, maxPercent, 'The same of the largest instance. Default: memory.'),
   rssBytes: nullable(0, maxBytes, 'Resident bytes, summed.', 'integer'),
-  pid: nullable(0, 4_294_967_295, 'Of the largest instance.', 'integer'),
+  pid: nullable(0, 4_294_967_294, 'Of the largest instance.', 'integer'),
 };
 const { cpu, memory, ...optionalUsage } = usageFields;
 

@@ -1,55 +1,56 @@
-/** Names as small integers, both ways. Ids given since the last `keep` are undone by `undo`. */
+/** Texts as small integers, both ways. An id is given once and never to another text. */
 export class Dictionary {
-  #ids = new Map<string, number>();
-  #names = new Map<number, string>();
+  readonly #ids = new Map<string, number>();
+  readonly #texts = new Map<number, string>();
   #next = 0;
-  #fresh: string[] = [];
+  #fresh: [id: number, text: string][] = [];
 
-  constructor(entries: Iterable<readonly [id: number, name: string]>) {
-    for (const [id, name] of entries) this.#set(id, name);
+  constructor(entries: Iterable<readonly [id: number, text: string]> = []) {
+    for (const [id, text] of entries) this.#set(id, text);
   }
 
   get size(): number {
     return this.#ids.size;
   }
 
-  find(name: string): number | undefined {
-    return this.#ids.get(name);
+  find(text: string): number | undefined {
+    return this.#ids.get(text);
   }
 
-  name(id: number): string {
-    return this.#names.get(id) ?? '';
+  text(id: number): string {
+    return this.#texts.get(id) ?? '';
   }
 
-  idOf(name: string): number {
-    const known = this.#ids.get(name);
+  idOf(text: string): number {
+    const known = this.#ids.get(text);
     if (known !== undefined) return known;
     const id = this.#next;
-    this.#set(id, name);
-    this.#fresh.push(name);
+    this.add(id, text);
     return id;
   }
 
-  /** Names that got an id since the last `keep`: they have to be stored with the rows that use them. */
-  fresh(): [id: number, name: string][] {
-    return this.#fresh.map((name) => [this.#ids.get(name) as number, name]);
+  /** A text with the id somebody else has given it. */
+  add(id: number, text: string): void {
+    this.#set(id, text);
+    this.#fresh.push([id, text]);
+  }
+
+  /** What has come since the last `keep`: it has to be stored with the rows that use it. */
+  fresh(): [id: number, text: string][] {
+    return this.#fresh;
   }
 
   keep(): void {
     this.#fresh = [];
   }
 
-  undo(): void {
-    for (const [id, name] of this.fresh()) {
-      this.#ids.delete(name);
-      this.#names.delete(id);
-    }
-    this.#fresh = [];
+  entries(): [id: number, text: string][] {
+    return [...this.#texts];
   }
 
-  #set(id: number, name: string): void {
-    this.#ids.set(name, id);
-    this.#names.set(id, name);
+  #set(id: number, text: string): void {
+    this.#ids.set(text, id);
+    this.#texts.set(id, text);
     this.#next = Math.max(this.#next, id + 1);
   }
 }

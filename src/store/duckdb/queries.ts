@@ -1,8 +1,8 @@
-import { hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
+import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
 import type { Above, MeanRow, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
-import { metricColumn, percentScale } from './schema.ts';
+import { metricSql, percentScale } from './schema.ts';
 
 /**
  * SQL of the DuckDB store, and its rows as the store's types. Only numbers are ever put into the text:
@@ -54,7 +54,7 @@ export function meanSql(window: TimeWindow, filter: IdFilter, top: number | unde
 
 export function toMean(row: Row, names: Dictionary): MeanRow {
   return {
-    name: names.name(row.name as number),
+    name: names.text(row.name as number),
     cpu: finite(row.cpu),
     memory: finite(row.memory),
     cpuMax: finite(row.cpu_max),
@@ -70,7 +70,7 @@ const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, 
 
 export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number, skip: number): string {
   return `
-    SELECT page.*, host.name AS host_name, name.name AS process_name
+    SELECT page.*, host.text AS host_name, name.text AS process_name
     FROM (${usageSelect} WHERE ${where(window, filter)}) page
     JOIN host ON host.id = page.host JOIN name ON name.id = page.name
     ORDER BY time, host_name, process_name LIMIT ${num(limit)} OFFSET ${num(skip)}`;
@@ -90,9 +90,9 @@ export function rowsSql(keys: readonly { host: number; time: number }[], above: 
 
 export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRow {
   return {
-    host: hosts.name(row.host as number),
+    host: hosts.text(row.host as number),
     time: row.time as number,
-    name: names.name(row.name as number),
+    name: names.text(row.name as number),
     count: row.count as number,
     cpu: percent(row.cpu),
     cpuMax: percent(row.cpu_max),
@@ -105,26 +105,22 @@ export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRo
 
 export function hostsSql(at: number): string {
   return `
-    SELECT snapshot.* EXCLUDE (time), snapshot.time::DOUBLE AS time FROM snapshot
+    SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, to_json(metrics)::VARCHAR AS metrics FROM snapshot
     JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} GROUP BY host) newest
       ON snapshot.host = newest.host AND snapshot.time = newest.time`;
 }
 
-export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
-  const metrics = hostMetrics.flatMap((metric) => {
-    const value = finite(row[metricColumn(metric)]);
-    return value === null ? [] : [[metric, value]];
-  });
+/** What of a header is kept in the dictionary `about`. */
+export type About = Omit<SnapshotHeader, 'host' | 'time' | 'metrics'>;
+
+export function toHeader(row: Row, hosts: Dictionary, about: Dictionary): SnapshotHeader {
+  const values = JSON.parse(row.metrics as string) as (number | null)[];
+  const metrics = hostMetrics.map((metric, index) => [metric, values[index] ?? null] as const);
   return {
-    host: hosts.name(row.host as number),
-    ip: row.ip as string | null,
+    host: hosts.text(row.host as number),
     time: row.time as number,
-    intervalMs: row.interval_ms as number,
-    bootId: row.boot_id as string | null,
-    cores: finite(row.cores),
-    memoryBytes: finite(row.memory_bytes),
-    limitedBy: row.limited_by as 'host' | 'cgroup',
-    metrics: Object.fromEntries(metrics),
+    ...(JSON.parse(about.text(row.about as number)) as About),
+    metrics: Object.fromEntries(metrics.filter(([, value]) => value !== null)),
   };
 }
 
@@ -140,7 +136,7 @@ export interface RunIds extends Omit<RunQuery, 'series'> {
 /** core/store.ts' runStart as SQL: the first value over red after the last end of a run. */
 export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
   const process = metric in usageColumn;
-  const column = process ? usageColumn[metric as UsageMetric] : metricColumn(metric);
+  const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
   const scale = process ? percentScale : 1;
   const wanted = queries.map(
     (query) =>
@@ -151,9 +147,9 @@ export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: T
   return `
     WITH wanted(i, host, name, red, clear, gap) AS (VALUES ${wanted.join(', ')}),
     points AS (
-      SELECT i, red, clear, gap, p.time, p.${column} AS value, lag(p.time) OVER (PARTITION BY i ORDER BY p.time) AS previous
+      SELECT i, red, clear, gap, p.time, ${column} AS value, lag(p.time) OVER (PARTITION BY i ORDER BY p.time) AS previous
       FROM ${process ? 'usage' : 'snapshot'} p JOIN wanted ON p.host = wanted.host ${process ? 'AND p.name = wanted.name' : ''}
-      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND p.${column} IS NOT NULL
+      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND ${column} IS NOT NULL
         AND p.host IN (${hosts}) ${process ? `AND p.name IN (${names})` : ''}),
     ends AS (
       SELECT i, coalesce(max(time) FILTER (value <= clear), -1) AS cleared,

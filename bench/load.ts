@@ -1,0 +1,105 @@
+/**
+ * A load generator that costs next to nothing: raw keep-alive sockets, bodies made beforehand, one
+ * request per socket under way. Run as a process of its own so that it cannot slow down what it measures.
+ *
+ * Arguments: JSON {port, connections, hosts, processes, seconds, format: 'json'|'gzip'|'lines', path}.
+ * Prints JSON {requests, seconds, errors, p50Ms, p99Ms}.
+ */
+import { connect } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { percentile } from './report.ts';
+import { lineProtocol, snapshotBody } from './synthetic.ts';
+
+interface LoadOptions {
+  port: number;
+  connections: number;
+  hosts: number;
+  processes: number;
+  seconds: number;
+  format: 'json' | 'gzip' | 'lines';
+  path: string;
+  /** Snapshots of one request; more than 1 only for lines. */
+  batch: number;
+}
+
+const options = JSON.parse(process.argv[2] as string) as LoadOptions;
+/** Bodies of one connection; for snapshots the time in them is renewed at every use. */
+const variants = options.format === 'lines' ? 60 : 8;
+const start = Date.now() - 30 * 60_000;
+
+interface Prepared {
+  /** What stands before the time of the snapshot, and after it. */
+  before: string;
+  after: Buffer;
+}
+
+function prepare(connection: number, variant: number): Prepared {
+  const host = connection % options.hosts;
+  if (options.format === 'lines') {
+    // Each connection has its own instants: two connections may share a host.
+    const time = (part: number) => start + (variant * options.batch + part) * 1000 + connection;
+    const parts = Array.from({ length: options.batch }, (_, part) => lineProtocol(host, time(part), options.processes));
+    return { before: '', after: Buffer.from(parts.join('\n')) };
+  }
+  const text = JSON.stringify(snapshotBody(host, start + variant * 1000, options.processes));
+  const at = text.indexOf('"time":"') + '"time":"'.length;
+  const after = Buffer.from(text.slice(at + isoLength));
+  return { before: text.slice(0, at), after: options.format === 'gzip' ? gzipSync(after) : after };
+}
+
+const isoLength = '2026-11-20T12:00:00.000Z'.length;
+const method = options.format === 'lines' ? 'POST' : 'PUT';
+const encoding = options.format === 'gzip' ? 'content-encoding: gzip\r\n' : '';
+
+/** gzip allows members one after the other: the short first one holds the time, the rest is ready. */
+function requestOf(prepared: Prepared, connection: number, sequence: number): Buffer {
+  const time = prepared.before === '' ? '' : new Date(start + sequence * 1000 + connection).toISOString();
+  const first = options.format === 'gzip' ? gzipSync(prepared.before + time, { level: 1 }) : Buffer.from(prepared.before + time);
+  const head = `${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${encoding}content-length: ${first.length + prepared.after.length}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), first, prepared.after]);
+}
+
+const prepared = Array.from({ length: options.connections }, (_, connection) =>
+  Array.from({ length: variants }, (_, variant) => prepare(connection, variant)),
+);
+process.stdout.write('ready\n');
+await new Promise((resolve) => process.stdin.once('data', resolve));
+
+const latencies: number[] = [];
+let errors = 0;
+const begin = performance.now();
+const end = begin + options.seconds * 1000;
+
+await Promise.all(prepared.map((own, index) => run(own, index)));
+const seconds = (performance.now() - begin) / 1000;
+process.stdout.write(
+  `${JSON.stringify({ requests: latencies.length, seconds, errors, p50Ms: percentile(latencies, 0.5), p99Ms: percentile(latencies, 0.99) })}\n`,
+);
+process.exit();
+
+function run(own: readonly Prepared[], connection: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(options.port, '127.0.0.1');
+    socket.setNoDelay(true);
+    let sent = 0;
+    let sentAt = 0;
+    const next = () => {
+      if (performance.now() >= end || (options.format === 'lines' && sent >= own.length)) {
+        socket.destroy();
+        resolve();
+        return;
+      }
+      const request = requestOf(own[sent % own.length] as Prepared, connection, sent);
+      sent++;
+      sentAt = performance.now();
+      socket.write(request);
+    };
+    socket.on('connect', next);
+    socket.on('error', reject);
+    socket.on('data', (answer) => {
+      latencies.push(performance.now() - sentAt);
+      if (answer.toString('latin1', 9, 12) !== '204') errors++;
+      next();
+    });
+  });
+}

@@ -1,0 +1,14 @@
+/** `npm run bench [-- collector ingest queries]`: every figure beside its reference of the same run. */
+const all = ['collector', 'ingest', 'queries'] as const;
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
+if (unknown) {
+  process.stderr.write(`there is no bench '${unknown}'; there are ${all.join(', ')}\n`);
+  process.exit(2);
+}
+const chosen = all.filter((name) => wanted.length === 0 || wanted.includes(name));
+for (const name of chosen) {
+  if (name === 'collector') await (await import('./collector.ts')).benchCollector();
+  if (name === 'ingest') await (await import('./ingest.ts')).benchIngest();
+  if (name === 'queries') await (await import('./queries.ts')).benchQueries();
+}

@@ -1,0 +1,287 @@
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
+import { DOUBLE, type DuckDBAppender, type DuckDBConnection, DuckDBInstance, LIST } from '@duckdb/node-api';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import { groupBy } from '../../core/group-by.ts';
+import { hostMetrics, type SnapshotHeader } from '../../core/snapshot.ts';
+import type { Above, RunQuery, SnapshotKey, StoreOptions, TimeWindow, UsageFilter } from '../../core/store.ts';
+import { binByTime } from '../bin-by-time.ts';
+import { GroupCommit } from '../group-commit.ts';
+import { UsageAppender } from './append.ts';
+import { Dictionary } from './dictionary.ts';
+import {
+  detailedSql,
+  hostsSql,
+  type IdFilter,
+  meanSql,
+  type RunIds,
+  type RunMetric,
+  rowsSql,
+  runsSql,
+  toHeader,
+  toMean,
+  toUsage,
+} from './queries.ts';
+import type { PackedSnapshot } from './packed-snapshot.ts';
+import type { Engine } from './protocol.ts';
+import { Readers } from './readers.ts';
+import { RecentTimes, rememberedTimes } from './recent-times.ts';
+import { type DictionaryName, dictionaryNames, tables } from './schema.ts';
+
+/** DuckDB would take four fifths of the machine's memory, which is there for what is being watched. */
+const memoryLimit = '1GB';
+/** A checkpoint compresses and rewrites; at DuckDB's own 16 MB it comes too often to be worth it. */
+const checkpointAt = '64MB';
+/** Rows in one transaction and rows waiting, at most. */
+const limits = { group: 60_000, queue: 2_000_000 };
+/** Unused process names are looked for once the dictionary is larger than this. */
+const largeDictionary = 20_000;
+
+/**
+ * The store itself, in the thread that calls this. Only one process can have the file open.
+ * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
+ */
+export async function openEngine(path: string, options: Pick<StoreOptions, 'retentionMs'>): Promise<Engine> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const instance = await DuckDBInstance.create(path, {
+      memory_limit: memoryLimit,
+      wal_autocheckpoint: checkpointAt,
+      // One core is left to the requests.
+      threads: String(Math.max(1, availableParallelism() - 1)),
+    });
+    const connection = await instance.connect();
+    for (const statement of tables) await connection.run(statement);
+    const store = new DuckdbEngine(options.retentionMs, instance, connection, await Readers.connect(instance));
+    await store.load();
+    return store;
+  } catch (error) {
+    throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, { cause: error });
+  }
+}
+
+function openFailure(message: string): string {
+  const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(message);
+  if (holder) return `process ${holder[2]} has it open; stop that one or choose another --data folder`;
+  if (/permission denied|EACCES/i.test(message)) return 'permission denied; choose a folder this user may write to with --data';
+  return message.split('\n', 1)[0] ?? message;
+}
+
+class DuckdbEngine implements Engine {
+  readonly #retentionMs: number;
+  readonly #instance: DuckDBInstance;
+  readonly #connection: DuckDBConnection;
+  readonly #readers: Readers;
+  readonly #commit: GroupCommit<PackedSnapshot>;
+  readonly #usage = new UsageAppender();
+  readonly #recent = new RecentTimes();
+  /** A text that came with a snapshot that could not be stored stays fresh, and is stored with the next. */
+  #dictionaries: Record<DictionaryName, Dictionary> = { host: new Dictionary(), name: new Dictionary(), about: new Dictionary() };
+  #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
+
+  constructor(
+    retentionMs: number,
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+    readers: Readers,
+  ) {
+    this.#retentionMs = retentionMs;
+    this.#instance = instance;
+    this.#connection = connection;
+    this.#readers = readers;
+    this.#commit = new GroupCommit(
+      (group) => this.#write(group),
+      (snapshot) => snapshot.rows + 1,
+      limits,
+    );
+  }
+
+  async load(): Promise<void> {
+    for (const name of dictionaryNames) {
+      const rows = await this.#readers.query(`SELECT id, text FROM ${name}`);
+      this.#dictionaries[name] = new Dictionary(rows.map((row) => [row.id as number, row.text as string]));
+    }
+    const recent = await this.#readers.query(`
+      SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
+        SELECT host, time FROM snapshot
+        QUALIFY row_number() OVER (PARTITION BY host ORDER BY time DESC) <= ${rememberedTimes}) GROUP BY host`);
+    for (const row of recent) this.#recent.load(row.host as number, JSON.parse(row.times as string));
+  }
+
+  async write(snapshots: readonly PackedSnapshot[]): Promise<void> {
+    for (const [id, name] of snapshots.flatMap((snapshot) => snapshot.freshNames)) this.#dictionaries.name.add(id, name);
+    await this.#commit.addAll(snapshots);
+  }
+
+  async hosts(at: number) {
+    const rows = await this.#readers.query(hostsSql(at));
+    return rows.map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about)).sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {
+    const keys = snapshots.flatMap(({ host, time }) => {
+      const id = this.#dictionaries.host.find(host);
+      return id === undefined ? [] : [{ host: id, time }];
+    });
+    const bins = await Promise.all(binByTime(keys).map((bin) => this.#readers.query(rowsSql(bin, above))));
+    return bins.flat().map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
+  }
+
+  async mean(query: TimeWindow & UsageFilter & { top?: number }) {
+    const filter = this.#ids(query);
+    if (!filter) return [];
+    const rows = await this.#readers.query(meanSql(query, filter, query.top));
+    return rows.map((row) => toMean(row, this.#dictionaries.name));
+  }
+
+  async detailed(query: TimeWindow & UsageFilter & { limit: number; skip: number }) {
+    const filter = this.#ids(query);
+    if (!filter) return [];
+    const rows = await this.#readers.query(detailedSql(query, filter, query.limit, query.skip));
+    return rows.map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
+  }
+
+  async runs(queries: readonly RunQuery[], window: TimeWindow) {
+    const known = queries.flatMap(({ series, ...levels }, index): (RunIds & { metric: RunMetric })[] => {
+      const host = this.#dictionaries.host.find(series.host);
+      const name = series.kind === 'process' ? this.#dictionaries.name.find(series.process) : null;
+      return host === undefined || name === undefined ? [] : [{ ...levels, index, host, name, metric: series.metric }];
+    });
+    const since: (number | null)[] = queries.map(() => null);
+    for (const [metric, group] of groupBy(known, (query) => query.metric)) {
+      const rows = await this.#readers.query(runsSql(metric, group, window));
+      for (const row of rows) since[row.i as number] = row.since as number;
+    }
+    return since;
+  }
+
+  names(): Promise<[id: number, text: string][]> {
+    return Promise.resolve(this.#dictionaries.name.entries());
+  }
+
+  expire(now: number): Promise<void> {
+    return this.#commit.exclusive(async () => {
+      const oldest = Math.floor(now - this.#retentionMs);
+      for (const table of ['usage', 'snapshot']) await this.#connection.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
+      await this.#forgetUnused('host', 'snapshot');
+      await this.#forgetUnused('about', 'snapshot');
+      if (this.#dictionaries.name.size > largeDictionary) await this.#forgetUnused('name', 'usage');
+      await this.load();
+    });
+  }
+
+  async ping(): Promise<void> {
+    await this.#commit.exclusive(() => this.#connection.run('SELECT 1'));
+  }
+
+  async close(): Promise<void> {
+    await this.#commit.exclusive(async () => {
+      this.#dropAppenders();
+      await this.#connection.run('CHECKPOINT').catch(() => undefined);
+      this.#connection.closeSync();
+      this.#readers.close();
+      this.#instance.closeSync();
+    });
+  }
+
+  /** Names as ids; null when a name asked for was never stored. */
+  #ids(filter: UsageFilter): IdFilter | null {
+    const hosts = filter.hosts?.map((host) => this.#dictionaries.host.find(host)).filter((id) => id !== undefined);
+    const name = filter.process === undefined ? undefined : this.#dictionaries.name.find(filter.process);
+    if (hosts?.length === 0 || (filter.process !== undefined && name === undefined)) return null;
+    return { ...(hosts && { hosts }), ...(name !== undefined && { name }) };
+  }
+
+  #forgetUnused(dictionary: DictionaryName, table: string): Promise<unknown> {
+    return this.#connection.run(`DELETE FROM ${dictionary} WHERE id NOT IN (SELECT DISTINCT ${dictionary} FROM ${table})`);
+  }
+
+  async #write(group: readonly PackedSnapshot[]): Promise<void> {
+    const fresh = await this.#withoutStored(group);
+    if (fresh.size === 0) return;
+    try {
+      await this.#connection.run('BEGIN');
+      await this.#append(fresh);
+      await this.#connection.run('COMMIT');
+    } catch (error) {
+      await this.#rollBack(fresh);
+      throw new MonitorError('internal', `DuckDB refused to store a snapshot: ${messageOf(error)}`, { cause: error });
+    }
+    for (const name of dictionaryNames) this.#dictionaries[name].keep();
+    for (const [{ header }, host] of fresh) this.#recent.add(host, header.time);
+  }
+
+  /** The snapshots that are not stored yet, each (host, time) once, with the host's id. */
+  async #withoutStored(group: readonly PackedSnapshot[]): Promise<Map<PackedSnapshot, number>> {
+    const fresh = new Map<PackedSnapshot, number>();
+    const doubtful: number[] = [];
+    const seen = new Set<string>();
+    for (const snapshot of group) {
+      const { time } = snapshot.header;
+      const host = this.#dictionaries.host.idOf(snapshot.header.host);
+      const known = this.#recent.lookUp(host, time);
+      if (seen.has(`${host} ${time}`) || known === 'stored') continue;
+      seen.add(`${host} ${time}`);
+      fresh.set(snapshot, host);
+      if (known === 'ask') doubtful.push(time);
+    }
+    const stored = doubtful.length > 0 ? await this.#stored(doubtful) : new Set();
+    return new Map([...fresh].filter(([{ header }, host]) => !stored.has(`${host} ${header.time}`)));
+  }
+
+  async #stored(times: readonly number[]): Promise<Set<string>> {
+    const list = [...new Set(times)].join(', ');
+    const rows = await this.#readers.query(`SELECT host, time::DOUBLE AS time FROM snapshot WHERE time IN (${list})`);
+    return new Set(rows.map((row) => `${row.host} ${row.time}`));
+  }
+
+  async #append(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<void> {
+    const appenders = await this.#openAppenders();
+    for (const [snapshot, host] of snapshots) {
+      this.#appendHeader(appenders.snapshot, snapshot.header, host);
+      this.#usage.add(appenders.usage, snapshot, host);
+    }
+    this.#usage.flush(appenders.usage);
+    for (const name of dictionaryNames) {
+      for (const [id, text] of this.#dictionaries[name].fresh()) {
+        appenders[name].appendInteger(id);
+        appenders[name].appendVarchar(text);
+        appenders[name].endRow();
+      }
+    }
+    for (const appender of Object.values(appenders)) appender.flushSync();
+  }
+
+  async #openAppenders(): Promise<Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender>> {
+    if (this.#appenders) return this.#appenders;
+    const open = (table: string) => this.#connection.createAppender(table);
+    const [host, name, about, snapshot, usage] = [await open('host'), await open('name'), await open('about'), await open('snapshot'), await open('usage')];
+    this.#appenders = { host, name, about, snapshot, usage };
+    return this.#appenders;
+  }
+
+  #appendHeader(appender: DuckDBAppender, header: SnapshotHeader, host: number): void {
+    const { host: _, time, metrics, ...about } = header;
+    appender.appendInteger(host);
+    appender.appendBigInt(BigInt(time));
+    appender.appendInteger(this.#dictionaries.about.idOf(JSON.stringify(about)));
+    appender.appendList(hostMetrics.map((metric) => metrics[metric] ?? null), LIST(DOUBLE));
+    appender.endRow();
+  }
+
+  async #rollBack(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<void> {
+    this.#usage.clear();
+    this.#dropAppenders();
+    await this.#connection.run('ROLLBACK').catch(() => undefined);
+    for (const host of snapshots.values()) this.#recent.distrust(host);
+  }
+
+  #dropAppenders(): void {
+    for (const appender of Object.values(this.#appenders ?? {})) {
+      appender.clear();
+      appender.closeSync();
+    }
+    this.#appenders = null;
+  }
+}

@@ -1,0 +1,66 @@
+import type { ProcessColumns, Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
+import type { Dictionary } from './dictionary.ts';
+import { percentScale } from './schema.ts';
+
+/**
+ * A snapshot as the store's thread takes it: names as ids, numbers in one block of memory that changes
+ * hands without being copied. Cloning the arrays instead would cost as much as storing them.
+ */
+export interface PackedSnapshot {
+  header: SnapshotHeader;
+  rows: number;
+  /**
+   * `rssBytes` in two halves, then one section of `rows` numbers for each of `packedColumns`. A null is
+   * `packedNull`, in `rssBytes` in both halves.
+   */
+  data: ArrayBuffer;
+  /** Names that have never been sent before, with their ids. */
+  freshNames: [id: number, name: string][];
+}
+
+export const packedColumns = ['name', 'cpu', 'cpuMax', 'memory', 'memoryMax', 'count', 'pid'] as const;
+export type PackedColumn = (typeof packedColumns)[number];
+
+/** No id, count or percentage is negative, and as a pid it is none that a system gives. */
+export const packedNull = -1;
+
+export function pack({ processes, ...header }: Snapshot, names: Dictionary): PackedSnapshot {
+  const rows = processes.name.length;
+  const data = new ArrayBuffer(rows * (packedColumns.length + 2) * Int32Array.BYTES_PER_ELEMENT);
+  packRss(rssSection(data, rows), processes.rssBytes);
+  for (const column of packedColumns) packColumn(section(data, rows, column), processes, column, names);
+  const freshNames = names.fresh();
+  names.keep();
+  return { header, rows, data, freshNames };
+}
+
+/** One column of a packed snapshot, as a view of its memory. */
+export function section(data: ArrayBuffer, rows: number, column: PackedColumn): Int32Array {
+  return new Int32Array(data, rows * (packedColumns.indexOf(column) + 2) * Int32Array.BYTES_PER_ELEMENT, rows);
+}
+
+/** Low and high halves by turns: as the database reads them, 64-bit integers. */
+export function rssSection(data: ArrayBuffer, rows: number): Int32Array {
+  return new Int32Array(data, 0, rows * 2);
+}
+
+function packColumn(target: Int32Array, processes: ProcessColumns, column: PackedColumn, names: Dictionary): void {
+  if (column === 'name') {
+    for (let i = 0; i < target.length; i++) target[i] = names.idOf(processes.name[i] as string);
+    return;
+  }
+  const values = processes[column];
+  const scale = column === 'count' || column === 'pid' ? 1 : percentScale;
+  for (let i = 0; i < target.length; i++) {
+    const value = values[i] ?? null;
+    target[i] = value === null ? packedNull : Math.round(value * scale);
+  }
+}
+
+function packRss(target: Int32Array, values: readonly (number | null)[]): void {
+  for (let i = 0; i < values.length; i++) {
+    const bytes = values[i] ?? null;
+    target[i * 2] = bytes === null ? packedNull : bytes;
+    target[i * 2 + 1] = bytes === null ? packedNull : Math.floor(bytes / 2 ** 32);
+  }
+}
