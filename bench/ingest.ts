@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hasInfluxd, startInfluxd } from '../test/influxd.ts';
 import { Child } from './child.ts';
-import { percentile, type Figure, report } from './report.ts';
+import { type Figure, percentile, report } from './report.ts';
 
 const shape = { connections: 64, hosts: 50, processes: 300, seconds: 5, batch: 1 };
 const rounds = 3;
@@ -57,7 +57,11 @@ export async function benchIngest(): Promise<void> {
       stored.push(await throughServer(`duckdb:${join(folder, 'bench.db')}`, format));
       rmSync(folder, { recursive: true });
     }
-    const rate = (results: LoadResult[]) => percentile(results.map((result) => result.requests / result.seconds), 0.5);
+    const rate = (results: LoadResult[]) =>
+      percentile(
+        results.map((result) => result.requests / result.seconds),
+        0.5,
+      );
     bestSamples = Math.max(bestSamples, rate(stored) * shape.processes);
     figures.push(
       {
@@ -67,7 +71,17 @@ export async function benchIngest(): Promise<void> {
         reference: { name: 'same route, no store', value: rate(accepted), unit: 'requests/s' },
         bar: { is: 'at least', value: 0.5, of: 'ratio' },
       },
-      { name: `PUT ${format}, p50 / p99 of the answer`, value: percentile(stored.map((result) => result.p50Ms), 0.5), unit: `/ ${percentile(stored.map((result) => result.p99Ms), 0.5).toFixed(0)} ms` },
+      {
+        name: `PUT ${format}, p50 / p99 of the answer`,
+        value: percentile(
+          stored.map((result) => result.p50Ms),
+          0.5,
+        ),
+        unit: `/ ${percentile(
+          stored.map((result) => result.p99Ms),
+          0.5,
+        ).toFixed(0)} ms`,
+      },
     );
   }
   if (hasInfluxd()) {
@@ -76,7 +90,11 @@ export async function benchIngest(): Promise<void> {
       name: 'samples acknowledged',
       value: bestSamples,
       unit: 'samples/s',
-      reference: { name: 'InfluxDB 1.6.7 by line protocol, its best of 64 x 300 and 2 x 4,800 lines', value: influx, unit: 'samples/s' },
+      reference: {
+        name: 'InfluxDB 1.6.7 by line protocol, its best of 64 x 300 and 2 x 4,800 lines',
+        value: influx,
+        unit: 'samples/s',
+      },
       bar: { is: 'at least', value: 3, of: 'ratio' },
     });
   }

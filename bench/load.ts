@@ -54,7 +54,8 @@ const encoding = options.format === 'gzip' ? 'content-encoding: gzip\r\n' : '';
 /** gzip allows members one after the other: the short first one holds the time, the rest is ready. */
 function requestOf(prepared: Prepared, connection: number, sequence: number): Buffer {
   const time = prepared.before === '' ? '' : new Date(start + sequence * 1000 + connection).toISOString();
-  const first = options.format === 'gzip' ? gzipSync(prepared.before + time, { level: 1 }) : Buffer.from(prepared.before + time);
+  const first =
+    options.format === 'gzip' ? gzipSync(prepared.before + time, { level: 1 }) : Buffer.from(prepared.before + time);
   const head = `${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${encoding}content-length: ${first.length + prepared.after.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), first, prepared.after]);
 }

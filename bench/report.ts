@@ -28,9 +28,15 @@ export function report(title: string, figures: readonly Figure[]): void {
     verdictOf(figure),
   ]);
   const table = [['figure', 'measured', 'beside', 'ratio', 'bar', ''], ...rows];
-  const widths = (table[0] as string[]).map((_, column) => Math.max(...table.map((row) => (row[column] as string).length)));
-  for (const row of table) process.stdout.write(`  ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ')}\n`);
-  for (const figure of figures) process.stdout.write(`${JSON.stringify({ bench: title, ...figure, ratio: figure.reference && ratioOf(figure), verdict: verdictOf(figure) })}\n`);
+  const widths = (table[0] as string[]).map((_, column) =>
+    Math.max(...table.map((row) => (row[column] as string).length)),
+  );
+  for (const row of table)
+    process.stdout.write(`  ${row.map((cell, column) => cell.padEnd(widths[column] as number)).join('  ')}\n`);
+  for (const figure of figures)
+    process.stdout.write(
+      `${JSON.stringify({ bench: title, ...figure, ratio: figure.reference && ratioOf(figure), verdict: verdictOf(figure) })}\n`,
+    );
 }
 
 function ratioOf(figure: Figure): number {

@@ -1,8 +1,10 @@
 /**
  * The real server for a benchmark. Arguments: the store url, or `accept:` for a store that takes every
- * snapshot at once and keeps none. Prints its port; answers {"lag":true} on stdin with the event-loop delay.
+ * snapshot at once and keeps none. Prints its port; answers `lag` on stdin with the event-loop
+ * delay since `reset`; any other line ends it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import { buildApp } from '../src/api/app.ts';
 import type { Store } from '../src/core/store.ts';
@@ -22,14 +24,17 @@ const store = url === 'accept:' ? await acceptingStore() : await openStore(url, 
 const log = pino({ level: 'error' }, pino.destination(2));
 const app = await buildApp({ store, clock, log, thresholds: defaultThresholds, retentionMs, version: 'bench' });
 const address = await app.listen({ host: '127.0.0.1', port: 0 });
-const delay = monitorEventLoopDelay({ resolution: 5 });
+const resolutionMs = 5;
+const delay = monitorEventLoopDelay({ resolution: resolutionMs });
 delay.enable();
 process.stdout.write(`${new URL(address).port}\n`);
 
-process.stdin.setEncoding('utf8');
-process.stdin.on('data', async (line: string) => {
-  if (line.includes('reset')) delay.reset();
-  else if (line.includes('lag')) process.stdout.write(`${JSON.stringify({ p99Ms: delay.percentile(99) / 1e6 - 5, maxMs: delay.max / 1e6 })}\n`);
+createInterface({ input: process.stdin }).on('line', async (line) => {
+  if (line === 'reset') delay.reset();
+  else if (line === 'lag')
+    process.stdout.write(
+      `${JSON.stringify({ p99Ms: delay.percentile(99) / 1e6 - resolutionMs, maxMs: delay.max / 1e6 })}\n`,
+    );
   else {
     await app.close();
     await store.close();

@@ -59,7 +59,11 @@ export function snapshotBody(host: number, time: number, processes: number): obj
 
 /** The same snapshot as InfluxDB line protocol, in milliseconds. */
 export function lineProtocol(host: number, time: number, processes: number): string {
-  const { name, cpu, cpuMax, memory, memoryMax, rssBytes, count, pid } = syntheticColumns(host, Math.floor(time / 1000), processes);
+  const { name, cpu, cpuMax, memory, memoryMax, rssBytes, count, pid } = syntheticColumns(
+    host,
+    Math.floor(time / 1000),
+    processes,
+  );
   return name
     .map(
       (process, i) =>

@@ -6,7 +6,15 @@ import picocolors from 'picocolors';
 import { pino } from 'pino';
 import type { AlerterOutput } from './alerter/alerter.ts';
 import { clockTime, renderJson, renderLine } from './alerter/render.ts';
-import { type CommandName, type Config, environmentNameOf, flagOf, readConfig, settingKeys, settings } from './config.ts';
+import {
+  type CommandName,
+  type Config,
+  environmentNameOf,
+  flagOf,
+  readConfig,
+  settingKeys,
+  settings,
+} from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
@@ -17,7 +25,9 @@ import { startAlerter, startCollector, startServer } from './start.ts';
 const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
 
 const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 const closeGraceMs = 15_000;
 const firstTableMs = 10_000;
 const topRows = 12;
@@ -52,13 +62,23 @@ ${exitCodeHelp}`,
   return program;
 }
 
-function addCommand(program: Command, name: CommandName, description: string, run: (config: Config, flags: Flags) => Promise<void>): Command {
+function addCommand(
+  program: Command,
+  name: CommandName,
+  description: string,
+  run: (config: Config, flags: Flags) => Promise<void>,
+): Command {
   const command = program.command(name).description(description).allowExcessArguments(false).exitOverride();
   for (const key of settingKeys) {
     const { argument, description: what, defaultText, commands, repeatable } = settings[key];
     if (argument === undefined || !commands.includes(name)) continue;
-    const option = new Option(`${flagOf(key)} ${argument}`, `${what} (default: ${defaultText}; ${environmentNameOf(key)})`);
-    command.addOption(repeatable ? option.argParser((text: string, before: string[] = []) => [...before, text]) : option);
+    const option = new Option(
+      `${flagOf(key)} ${argument}`,
+      `${what} (default: ${defaultText}; ${environmentNameOf(key)})`,
+    );
+    command.addOption(
+      repeatable ? option.argParser((text: string, before: string[] = []) => [...before, text]) : option,
+    );
   }
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
   return command.action(async (flags: Flags) => {
@@ -77,7 +97,10 @@ async function serve(config: Config): Promise<void> {
 async function collect(config: Config): Promise<void> {
   const log = makeLog(config.logLevel);
   const collector = await startCollector(config, config.server, clock, log);
-  log.info({ server: config.server, host: config.host, interval: formatDuration(config.interval) }, 'collector is running');
+  log.info(
+    { server: config.server, host: config.host, interval: formatDuration(config.interval) },
+    'collector is running',
+  );
   closeOnSignal([collector]);
 }
 
@@ -91,7 +114,10 @@ async function alert(config: Config, flags: Flags): Promise<void> {
 }
 
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
-  const [{ announceAll }, { MonitorClient }] = await Promise.all([import('./alerter/alerter.ts'), import('./client.ts')]);
+  const [{ announceAll }, { MonitorClient }] = await Promise.all([
+    import('./alerter/alerter.ts'),
+    import('./client.ts'),
+  ]);
   const client = new MonitorClient(config.server);
   try {
     const { level, announcements, summary } = await announceAll(client);
@@ -110,9 +136,17 @@ async function alertOnce(config: Config, output: AlerterOutput, json: boolean): 
 /** One process for a first look: the same daemons, talking over loopback as they would over a network. */
 async function up(config: Config): Promise<void> {
   const say = (message: string) => process.stdout.write(`${message}\n`);
-  const plain = { info: (message: string) => say(terminalText(message, 500)), warn: (message: string) => say(terminalText(message, 500)) };
+  const plain = {
+    info: (message: string) => say(terminalText(message, 500)),
+    warn: (message: string) => say(terminalText(message, 500)),
+  };
   warnWhenOpen(config, plain.warn);
-  const server = await startServer(config, clock, makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel), version);
+  const server = await startServer(
+    config,
+    clock,
+    makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
+    version,
+  );
   const closing: Closable[] = [server];
   closeOnSignal(closing, () => say('stopping: storing what has been taken'));
   say(`amberwatch ${version}: ${server.url} (API at ${server.url}/docs), data in ${config.data}`);
@@ -130,7 +164,10 @@ async function up(config: Config): Promise<void> {
 }
 
 async function sayTopTable(config: Config, url: string, since: number, say: (text: string) => void): Promise<void> {
-  const [{ topTable }, { MonitorClient }] = await Promise.all([import('./alerter/top-table.ts'), import('./client.ts')]);
+  const [{ topTable }, { MonitorClient }] = await Promise.all([
+    import('./alerter/top-table.ts'),
+    import('./client.ts'),
+  ]);
   const client = new MonitorClient(url);
   const deadline = clock.monotonic() + firstTableMs;
   while (clock.monotonic() < deadline) {
@@ -160,7 +197,11 @@ function makeOutput(json: boolean): AlerterOutput {
   return {
     announce: (announcement) => write(json ? renderJson(announcement) : renderLine(announcement, colors)),
     note: (time, message) =>
-      write(json ? JSON.stringify({ time: new Date(time).toISOString(), note: message }) : `${clockTime(time)}  ${colors.dim(terminalText(message, 500))}`),
+      write(
+        json
+          ? JSON.stringify({ time: new Date(time).toISOString(), note: message })
+          : `${clockTime(time)}  ${colors.dim(terminalText(message, 500))}`,
+      ),
   };
 }
 
@@ -183,7 +224,8 @@ async function main(): Promise<void> {
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has said its own errors already.
-    if (!(error instanceof CommanderError)) process.stderr.write(`amberwatch: ${terminalText(messageOf(error), 1000)}\n`);
+    if (!(error instanceof CommanderError))
+      process.stderr.write(`amberwatch: ${terminalText(messageOf(error), 1000)}\n`);
     if (process.exitCode !== exitCodes.ok) process.exit();
   }
 }

@@ -44,7 +44,11 @@ export class MonitorClient {
       });
       const text = await answer.body.text();
       const retryAfter = answer.headers['retry-after'];
-      return { status: answer.statusCode, detail: detailOf(text), retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now) };
+      return {
+        status: answer.statusCode,
+        detail: detailOf(text),
+        retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
+      };
     } catch (error) {
       return { status: null, detail: reasonOf(error), retryAfterMs: null };
     }
@@ -86,7 +90,9 @@ export class MonitorClient {
     try {
       return JSON.parse(text) as T;
     } catch (error) {
-      throw new MonitorError('unavailable', `${this.server} answered something that is not JSON; is it amberwatch?`, { cause: error });
+      throw new MonitorError('unavailable', `${this.server} answered something that is not JSON; is it amberwatch?`, {
+        cause: error,
+      });
     }
   }
 }
@@ -113,6 +119,9 @@ function detailOf(text: string): string {
 
 /** Undici's own texts hide the reason in `cause` or in an AggregateError. */
 function reasonOf(error: unknown): string {
-  const inner = (error as { cause?: unknown; errors?: unknown[] } | null)?.errors?.[0] ?? (error as { cause?: unknown } | null)?.cause ?? error;
+  const inner =
+    (error as { cause?: unknown; errors?: unknown[] } | null)?.errors?.[0] ??
+    (error as { cause?: unknown } | null)?.cause ??
+    error;
   return messageOf(inner) || messageOf(error) || 'no connection';
 }

@@ -54,7 +54,8 @@ export const settings = {
   }),
   threshold: setting({
     argument: '<metric=red>',
-    description: 'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,of=group,basis=host; may be repeated',
+    description:
+      'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,of=group,basis=host; may be repeated',
     defaultText: 'cpu=80 memory=80 system.cpu=80 system.memory=80',
     commands: serving,
     repeatable: true,
@@ -151,12 +152,23 @@ export function environmentNameOf(key: SettingKey): string {
  * @param file path of a YAML file with the same keys, or undefined
  * @throws MonitorError `invalid` that names the key and where it was set
  */
-export function readConfig(flags: Partial<Record<string, string | string[]>>, environment: Environment, file?: string): Config {
+export function readConfig(
+  flags: Partial<Record<string, string | string[]>>,
+  environment: Environment,
+  file?: string,
+): Config {
   const fromFile = file === undefined ? {} : readConfigFile(file);
   const entries = settingKeys.map((key) => {
     const flag = flags[key];
     const variable = fromEnvironment(key, environment);
-    const source = flag !== undefined ? flagOf(key) : variable !== undefined ? environmentNameOf(key) : fromFile[key] ? `${file}: ${key}` : '';
+    const source =
+      flag !== undefined
+        ? flagOf(key)
+        : variable !== undefined
+          ? environmentNameOf(key)
+          : fromFile[key]
+            ? `${file}: ${key}`
+            : '';
     const texts = flag !== undefined ? [flag].flat() : (variable ?? fromFile[key] ?? []);
     return [key, readSetting(key, texts, environment, source)];
   });
@@ -167,7 +179,9 @@ function readSetting(key: SettingKey, texts: readonly string[], environment: Env
   try {
     return settings[key].read(texts, environment);
   } catch (error) {
-    throw new MonitorError('invalid', source === '' ? messageOf(error) : `${source}: ${messageOf(error)}`, { cause: error });
+    throw new MonitorError('invalid', source === '' ? messageOf(error) : `${source}: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -186,14 +200,19 @@ function readConfigFile(path: string): Partial<Record<SettingKey, string[]>> {
     content = parseYaml(readText(path, '--config')) ?? {};
   } catch (error) {
     if (error instanceof MonitorError) throw error;
-    throw new MonitorError('invalid', `--config ${path} is not YAML: ${messageOf(error).split('\n', 1)[0]}`, { cause: error });
+    throw new MonitorError('invalid', `--config ${path} is not YAML: ${messageOf(error).split('\n', 1)[0]}`, {
+      cause: error,
+    });
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new MonitorError('invalid', `--config ${path} must hold keys and values, such as 'interval: 10s'`);
   }
   const unknown = Object.keys(content).find((key) => !settingKeys.includes(key as SettingKey));
   if (unknown !== undefined) {
-    throw new MonitorError('invalid', `--config ${path}: there is no key '${unknown}'; the keys are ${settingKeys.join(', ')}`);
+    throw new MonitorError(
+      'invalid',
+      `--config ${path}: there is no key '${unknown}'; the keys are ${settingKeys.join(', ')}`,
+    );
   }
   return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, [value].flat().map(String)]));
 }
@@ -220,7 +239,10 @@ function parseListen(text: string): ListenAddress {
   const match = /^(?:\[([^\]]+)\]|([^:\s]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (!match || port > 65_535) {
-    throw new MonitorError('invalid', `'${text}' is not an address and port; write it like 127.0.0.1:8000 or [::1]:8000`);
+    throw new MonitorError(
+      'invalid',
+      `'${text}' is not an address and port; write it like 127.0.0.1:8000 or [::1]:8000`,
+    );
   }
   return { host: match[1] ?? (match[2] as string), port };
 }
@@ -235,7 +257,8 @@ function parseInterval(text: string): number {
 
 function parseLogLevel(text: string): string {
   const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'];
-  if (!levels.includes(text)) throw new MonitorError('invalid', `log level '${text}' must be one of ${levels.join(', ')}`);
+  if (!levels.includes(text))
+    throw new MonitorError('invalid', `log level '${text}' must be one of ${levels.join(', ')}`);
   return text;
 }
 
@@ -244,6 +267,7 @@ function dataFolder(environment: Environment): string {
   // A systemd unit with StateDirectory= says so here.
   if (environment.STATE_DIRECTORY) return environment.STATE_DIRECTORY.split(':', 1)[0] as string;
   if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'amberwatch');
-  if (process.platform === 'win32') return join(environment.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'amberwatch');
+  if (process.platform === 'win32')
+    return join(environment.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'amberwatch');
   return join(environment.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'amberwatch');
 }

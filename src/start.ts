@@ -22,22 +22,43 @@ export interface RunningServer {
 const expireEveryMs = 10 * 60_000;
 
 /** @throws MonitorError when the store cannot be opened or the address not be listened on */
-export async function startServer(config: Config, clock: Clock, log: FastifyBaseLogger, version: string): Promise<RunningServer> {
+export async function startServer(
+  config: Config,
+  clock: Clock,
+  log: FastifyBaseLogger,
+  version: string,
+): Promise<RunningServer> {
   const [{ buildApp }, { openStore }, { AsyncTask, SimpleIntervalJob, ToadScheduler }] = await Promise.all([
     import('./api/app.ts'),
     import('./store/open.ts'),
     import('toad-scheduler'),
   ]);
-  const { retention: retentionMs, threshold: thresholds, influxToken: token, influxUser: username, influxPassword: password, influxOrg: org } = config;
+  const {
+    retention: retentionMs,
+    threshold: thresholds,
+    influxToken: token,
+    influxUser: username,
+    influxPassword: password,
+    influxOrg: org,
+  } = config;
   const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
     retentionMs,
     warn: (message) => log.warn(message),
-    influx: { ...(token && { token }), ...(username && { username }), ...(password && { password }), ...(org && { org }) },
+    influx: {
+      ...(token && { token }),
+      ...(username && { username }),
+      ...(password && { password }),
+      ...(org && { org }),
+    },
   });
   const scheduler = new ToadScheduler();
   try {
     const app = await buildApp({ store, clock, log, thresholds, retentionMs, version });
-    const task = new AsyncTask('expire', () => store.expire(clock.now()), (error) => log.error({ err: error }, 'cannot expire old snapshots'));
+    const task = new AsyncTask(
+      'expire',
+      () => store.expire(clock.now()),
+      (error) => log.error({ err: error }, 'cannot expire old snapshots'),
+    );
     scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
     log.info({ url, store: store.url }, 'server is listening');
@@ -54,7 +75,10 @@ export async function startServer(config: Config, clock: Clock, log: FastifyBase
   }
 }
 
-async function listen(app: { listen(address: ListenAddress): Promise<string>; close(): Promise<unknown> }, address: ListenAddress): Promise<string> {
+async function listen(
+  app: { listen(address: ListenAddress): Promise<string>; close(): Promise<unknown> },
+  address: ListenAddress,
+): Promise<string> {
   const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
   try {
     return (await app.listen(address)).replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
@@ -67,7 +91,9 @@ async function listen(app: { listen(address: ListenAddress): Promise<string>; cl
       ENOTFOUND: 'that name has no address',
     };
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new MonitorError('unavailable', `cannot listen on ${where}: ${reasons[code] ?? messageOf(error)}`, { cause: error });
+    throw new MonitorError('unavailable', `cannot listen on ${where}: ${reasons[code] ?? messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -111,11 +137,20 @@ async function openSpool<S>(spool: { open(folder: string): Promise<S> }, folder:
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return await spool.open(folder);
   } catch (error) {
-    throw new MonitorError('unavailable', `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`, { cause: error });
+    throw new MonitorError(
+      'unavailable',
+      `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`,
+      { cause: error },
+    );
   }
 }
 
-export async function startAlerter(server: string, pollMs: number, clock: Clock, output: AlerterOutput): Promise<Alerter> {
+export async function startAlerter(
+  server: string,
+  pollMs: number,
+  clock: Clock,
+  output: AlerterOutput,
+): Promise<Alerter> {
   const [{ Alerter }, { MonitorClient }] = await Promise.all([import('./alerter/alerter.ts'), import('./client.ts')]);
   const alerter = new Alerter({ client: new MonitorClient(server), clock, pollMs, output });
   await alerter.start();

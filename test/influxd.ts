@@ -69,7 +69,10 @@ ${config}`,
 async function untilUp(url: string, child: ChildProcess): Promise<void> {
   for (let tries = 0; tries < 200; tries++) {
     if (child.exitCode !== null) throw new Error(`influxd ended with ${child.exitCode}`);
-    const up = await fetch(`${url}/ping`).then((answer) => answer.status === 204, () => false);
+    const up = await fetch(`${url}/ping`).then(
+      (answer) => answer.status === 204,
+      () => false,
+    );
     if (up) return;
     await sleep(100);
   }

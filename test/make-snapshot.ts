@@ -12,7 +12,9 @@ export function makeUsage({ name, ...given }: UsageGiven): ProcessUsage {
   return { name, count: 1, cpu, cpuMax: cpu, memory, memoryMax: memory, rssBytes: null, pid: null, ...given };
 }
 
-export function makeSnapshot(given: Partial<Omit<Snapshot, 'processes'>> & { processes?: UsageGiven[] } = {}): Snapshot {
+export function makeSnapshot(
+  given: Partial<Omit<Snapshot, 'processes'>> & { processes?: UsageGiven[] } = {},
+): Snapshot {
   const processes = emptyColumns();
   for (const usage of given.processes ?? [{ name: 'nginx' }]) pushUsage(processes, makeUsage(usage));
   return {

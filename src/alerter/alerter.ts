@@ -35,7 +35,11 @@ export class Alerter {
   /** Resolves after the first poll, whether the server was there or not. */
   async start(): Promise<void> {
     await this.poll();
-    const task = new AsyncTask('poll', () => this.poll(), (error) => this.#options.output.note(this.#options.clock.now(), messageOf(error)));
+    const task = new AsyncTask(
+      'poll',
+      () => this.poll(),
+      (error) => this.#options.output.note(this.#options.clock.now(), messageOf(error)),
+    );
     const job = new SimpleIntervalJob({ milliseconds: this.#options.pollMs }, task, { preventOverrun: true });
     this.#scheduler.addSimpleIntervalJob(job);
   }
@@ -69,17 +73,23 @@ export class Alerter {
 }
 
 /** All that is to be said of the alarms now, as if nothing had been said before. */
-export async function announceAll(client: MonitorClient): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
+export async function announceAll(
+  client: MonitorClient,
+): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
   const now = fromAnswer(await client.alarms());
   const said = await announcements(null, now, client);
   const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
-  const summary = said.length === 0 ? await allIsWell(client) : `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
+  const summary =
+    said.length === 0
+      ? await allIsWell(client)
+      : `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
   return { level: now.level, announcements: said, summary };
 }
 
 async function allIsWell(client: MonitorClient): Promise<string> {
   const { hosts } = await client.hosts();
-  if (hosts.length === 0) return `no host has reported yet; start a collector with: amberwatch collect --server ${client.server}`;
+  if (hosts.length === 0)
+    return `no host has reported yet; start a collector with: amberwatch collect --server ${client.server}`;
   return `GREEN: nothing is over the line on ${hosts.length} host${hosts.length === 1 ? '' : 's'}`;
 }
 

@@ -46,7 +46,8 @@ function subject({ process, pid, metric }: Announcement): string[] {
 function story(announcement: Announcement): string {
   const { level, metric, value, threshold, since, time, reason, before } = announcement;
   const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
-  if (metric === null) return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
+  if (metric === null)
+    return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;

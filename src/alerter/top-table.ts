@@ -3,17 +3,36 @@ import type { MonitorClient } from '../client.ts';
 import { terminalText } from '../core/terminal-text.ts';
 import { formatBytes } from './format-bytes.ts';
 
-type Row = { name: string; pid: number | null; count: number; cpu: number | null; memory: number | null; rssBytes: number | null };
+type Row = {
+  name: string;
+  pid: number | null;
+  count: number;
+  cpu: number | null;
+  memory: number | null;
+  rssBytes: number | null;
+};
 
 /** The highest processes of a host's newest snapshot by CPU; null until one since `since` knows CPU. */
-export async function topTable(client: MonitorClient, host: string, since: number, rows: number): Promise<string | null> {
+export async function topTable(
+  client: MonitorClient,
+  host: string,
+  since: number,
+  rows: number,
+): Promise<string | null> {
   const found = (await client.hosts()).hosts.find((candidate) => candidate.host === host);
   if (!found || found.system.cpu === undefined || Date.parse(found.lastSeen) < since) return null;
   const { processes } = await client.detailed({ host, at: found.lastSeen, window: '1ms' });
   const usage = Object.entries(processes).flatMap(([name, points]) => points.map((point): Row => ({ name, ...point })));
-  const top = usage.filter((row) => row.pid !== null).sort(byUse).slice(0, rows);
+  const top = usage
+    .filter((row) => row.pid !== null)
+    .sort(byUse)
+    .slice(0, rows);
   const { cpu, memory, load1 } = found.system;
-  const figures = [`CPU ${percent(cpu)} of ${found.cores} cores`, `memory ${percent(memory)} of ${formatBytes(found.memoryBytes)}`, `load ${load1 ?? '-'}`];
+  const figures = [
+    `CPU ${percent(cpu)} of ${found.cores} cores`,
+    `memory ${percent(memory)} of ${formatBytes(found.memoryBytes)}`,
+    `load ${load1 ?? '-'}`,
+  ];
   return `${terminalText(host)}: ${figures.join(', ')}\n${render(top)}`;
 }
 
@@ -25,11 +44,34 @@ function render(rows: readonly Row[]): string {
   const table = new Table({
     head: ['PROCESS', 'PID', 'COUNT', 'CPU %', 'MEM %', 'RSS'],
     colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
-    chars: { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: ' ' },
+    chars: {
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: ' ',
+    },
     style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
   });
   for (const row of rows) {
-    table.push([terminalText(row.name, 32), row.pid ?? '', row.count, fixed(row.cpu), fixed(row.memory), formatBytes(row.rssBytes)]);
+    table.push([
+      terminalText(row.name, 32),
+      row.pid ?? '',
+      row.count,
+      fixed(row.cpu),
+      fixed(row.memory),
+      formatBytes(row.rssBytes),
+    ]);
   }
   return table.toString();
 }

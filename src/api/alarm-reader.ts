@@ -1,4 +1,14 @@
-import { type Alarm, type Alarms, alarmId, type Candidate, candidates, evaluate, isStale, prefilter, staleIntervals } from '../core/alarm.ts';
+import {
+  type Alarm,
+  type Alarms,
+  alarmId,
+  type Candidate,
+  candidates,
+  evaluate,
+  isStale,
+  prefilter,
+  staleIntervals,
+} from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { RunQuery, Store, UsageRow } from '../core/store.ts';
@@ -86,7 +96,12 @@ export class AlarmReader {
   async #search(group: readonly Candidate[], from: number): Promise<[Candidate, number | null][]> {
     if (group.length === 0) return [];
     const to = Math.max(...group.map((candidate) => candidate.header.time));
-    const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({ series, red, clear, gapMs: gapOf(header) }));
+    const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({
+      series,
+      red,
+      clear,
+      gapMs: gapOf(header),
+    }));
     const since = await this.#store.runs(queries, { from, to });
     return group.map((candidate, index) => [candidate, since[index] ?? null]);
   }
@@ -98,7 +113,10 @@ export class AlarmReader {
     const rows = await this.#store.rowsOf(hosts.filter((header) => affected.has(header.host)));
     return alarms.map((alarm) => {
       if (alarm.subject.kind !== 'system') return alarm;
-      const culprits = namesOfCulprits(rows.filter((row) => row.host === alarm.host), alarm.metric);
+      const culprits = namesOfCulprits(
+        rows.filter((row) => row.host === alarm.host),
+        alarm.metric,
+      );
       return culprits === '' ? alarm : { ...alarm, reason: `${alarm.reason}; most by ${culprits}` };
     });
   }

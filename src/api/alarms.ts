@@ -20,7 +20,14 @@ export function alarmRoutes({ alarms, clock, log }: AppParts): FastifyPluginAsyn
   return async (app) => {
     app.get(
       '/v1/alarms',
-      { schema: { tags: ['alarms'], summary: 'What is over the line, worst first', querystring: alarmsQuery, response: { 200: alarmsSchema } } },
+      {
+        schema: {
+          tags: ['alarms'],
+          summary: 'What is over the line, worst first',
+          querystring: alarmsQuery,
+          response: { 200: alarmsSchema },
+        },
+      },
       async ({ query }) => {
         const found = query.at === undefined ? await alarms.now() : await alarms.at(instantOf(query.at, clock.now()));
         return alarmsAnswer(found, query);
@@ -43,7 +50,11 @@ export function alarmRoutes({ alarms, clock, log }: AppParts): FastifyPluginAsyn
       async (request, reply) => {
         reply.hijack();
         const { raw } = reply;
-        raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
+        raw.writeHead(200, {
+          'content-type': 'text/event-stream',
+          'cache-control': 'no-store',
+          'x-accel-buffering': 'no',
+        });
         const send = (event: string, data: unknown) => raw.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
         let before: Alarms | null = null;
         let busy = false;
@@ -53,7 +64,9 @@ export function alarmRoutes({ alarms, clock, log }: AppParts): FastifyPluginAsyn
           try {
             const now = await alarms.now();
             if (before === null) send('alarms', alarmsAnswer(now));
-            else for (const change of changes(before, now)) send('change', { ...change, alarm: change.alarm && alarmAnswer(change.alarm) });
+            else
+              for (const change of changes(before, now))
+                send('change', { ...change, alarm: change.alarm && alarmAnswer(change.alarm) });
             before = now;
           } catch (error) {
             log.warn({ err: error }, 'alarm stream: cannot evaluate');

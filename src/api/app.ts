@@ -60,7 +60,11 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onRoute', (route) => {
     // Every documented route can answer with a problem document.
     const schema = route.schema as { response?: Record<string, unknown> } | undefined;
-    if (schema?.response) schema.response['4xx'] ??= { description: 'A problem document (RFC 9457)', content: { 'application/problem+json': { schema: problemSchema } } };
+    if (schema?.response)
+      schema.response['4xx'] ??= {
+        description: 'A problem document (RFC 9457)',
+        content: { 'application/problem+json': { schema: problemSchema } },
+      };
   });
 
   const parts: AppParts = {

@@ -12,7 +12,13 @@ export function hostRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebo
   return async (app) => {
     app.get(
       '/v1/hosts',
-      { schema: { tags: ['hosts'], summary: 'All hosts that have reported within the retention', response: { 200: hostsSchema } } },
+      {
+        schema: {
+          tags: ['hosts'],
+          summary: 'All hosts that have reported within the retention',
+          response: { 200: hostsSchema },
+        },
+      },
       async () => {
         const now = clock.now();
         return { at: iso(now), hosts: (await store.hosts(now)).map((header) => hostAnswer(header, now)) };
@@ -32,7 +38,11 @@ export function hostRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebo
       async ({ params }) => {
         const now = clock.now();
         const found = (await store.hosts(now)).find((header) => header.host === params.host);
-        if (!found) throw new MonitorError('not_found', `no host '${params.host}' has reported; GET /v1/hosts lists those that have`);
+        if (!found)
+          throw new MonitorError(
+            'not_found',
+            `no host '${params.host}' has reported; GET /v1/hosts lists those that have`,
+          );
         return hostAnswer(found, now);
       },
     );

@@ -14,10 +14,14 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     collectDefaultMetrics({ register: registry });
     addIngestCounters(registry, parts);
     const fillUsage = addUsageGauges(registry, parts);
-    app.get('/metrics', { schema: { tags: ['health'], summary: 'Prometheus exposition', response: { 200: { type: 'string' } } } }, async (_request, reply) => {
-      await fillUsage();
-      return reply.type(registry.contentType).send(await registry.metrics());
-    });
+    app.get(
+      '/metrics',
+      { schema: { tags: ['health'], summary: 'Prometheus exposition', response: { 200: { type: 'string' } } } },
+      async (_request, reply) => {
+        await fillUsage();
+        return reply.type(registry.contentType).send(await registry.metrics());
+      },
+    );
   };
 }
 
@@ -42,11 +46,18 @@ function addIngestCounters(registry: Registry, { ingest }: AppParts): void {
 }
 
 function addUsageGauges(registry: Registry, { store, clock }: AppParts): () => Promise<void> {
-  const gauge = (name: string, help: string, labelNames: string[]) => new Gauge({ name, help, labelNames, registers: [registry] });
+  const gauge = (name: string, help: string, labelNames: string[]) =>
+    new Gauge({ name, help, labelNames, registers: [registry] });
   const host = gauge('amberwatch_host', 'Newest system totals and collector figures of a host', ['host', 'metric']);
   const lastSeen = gauge('amberwatch_host_last_seen_timestamp_seconds', 'When the host was last heard of', ['host']);
-  const cpu = gauge('amberwatch_process_cpu_percent', 'Newest CPU of a process name, percent of one core', ['host', 'process']);
-  const memory = gauge('amberwatch_process_memory_percent', 'Newest memory of a process name, percent of the host', ['host', 'process']);
+  const cpu = gauge('amberwatch_process_cpu_percent', 'Newest CPU of a process name, percent of one core', [
+    'host',
+    'process',
+  ]);
+  const memory = gauge('amberwatch_process_memory_percent', 'Newest memory of a process name, percent of the host', [
+    'host',
+    'process',
+  ]);
 
   return async () => {
     const headers = await store.hosts(clock.now());

@@ -24,7 +24,10 @@ export function addProblems(app: FastifyInstance): void {
     return sendProblem(reply, known);
   });
   app.setNotFoundHandler((request: FastifyRequest, reply) =>
-    sendProblem(reply, new MonitorError('not_found', `there is no ${request.method} ${request.url.split('?', 1)[0]}; see /docs`)),
+    sendProblem(
+      reply,
+      new MonitorError('not_found', `there is no ${request.method} ${request.url.split('?', 1)[0]}; see /docs`),
+    ),
   );
 }
 
@@ -46,7 +49,8 @@ export function toMonitorError(error: FastifyError): MonitorError {
   if (error instanceof MonitorError) return error;
   if (error.validation) return validationError(error);
   const status = error.statusCode ?? (isBodyError(error) ? 400 : 500);
-  if (status === 413) return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
+  if (status === 413)
+    return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
   if (status === 429) return new MonitorError('rate_limited', 'too many requests; send again later');
   if (status === 408) return new MonitorError('timeout', 'the request took too long to arrive');
   if (status >= 400 && status < 500) return new MonitorError('invalid', error.message);

@@ -2,8 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import type { AppParts } from './app.ts';
 import { alarmsAnswer } from './alarms.ts';
+import type { AppParts } from './app.ts';
 import { toMonitorError } from './problem.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
 import { filterOf } from './window.ts';
@@ -40,12 +40,17 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
     const means = async (ip: string | undefined) => {
       const window = lastWindow();
       const filter = ip === undefined ? {} : await filterOf({ ip }, store, window.to);
-      const perInstance = (value: number | null, count: number) => (value === null ? null : roundPercent(value / count));
+      const perInstance = (value: number | null, count: number) =>
+        value === null ? null : roundPercent(value / count);
       const rows = await store.mean({ ...window, ...filter });
-      return Object.fromEntries(rows.map((row) => [row.name, [perInstance(row.memory, row.count), perInstance(row.cpu, row.count)]]));
+      return Object.fromEntries(
+        rows.map((row) => [row.name, [perInstance(row.memory, row.count), perInstance(row.cpu, row.count)]]),
+      );
     };
-    app.get(`${prefix}/get-all`, { schema: { tags, summary: '{name: [memory, cpu]}, mean per instance of 5 minutes' } }, () =>
-      means(undefined),
+    app.get(
+      `${prefix}/get-all`,
+      { schema: { tags, summary: '{name: [memory, cpu]}, mean per instance of 5 minutes' } },
+      () => means(undefined),
     );
     app.get(
       `${prefix}/get-all/:ip`,
@@ -53,18 +58,24 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
       ({ params }) => means(params.ip),
     );
 
-    app.get(`${prefix}/get-all-detailed`, { schema: { tags, summary: '{name: [memory, ...]} per instance, oldest first' } }, async () => {
-      const rows = await store.detailed({ ...lastWindow(), limit: maxRows, skip: 0 });
-      const byName = new Map<string, number[]>();
-      for (const row of rows) {
-        if (row.memory === null) continue;
-        const values = byName.get(row.name) ?? [];
-        byName.set(row.name, values);
-        values.push(roundPercent(row.memory / row.count));
-      }
-      return Object.fromEntries(byName);
-    });
+    app.get(
+      `${prefix}/get-all-detailed`,
+      { schema: { tags, summary: '{name: [memory, ...]} per instance, oldest first' } },
+      async () => {
+        const rows = await store.detailed({ ...lastWindow(), limit: maxRows, skip: 0 });
+        const byName = new Map<string, number[]>();
+        for (const row of rows) {
+          if (row.memory === null) continue;
+          const values = byName.get(row.name) ?? [];
+          byName.set(row.name, values);
+          values.push(roundPercent(row.memory / row.count));
+        }
+        return Object.fromEntries(byName);
+      },
+    );
 
-    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async () => alarmsAnswer(await alarms.now()));
+    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async () =>
+      alarmsAnswer(await alarms.now()),
+    );
   };
 }

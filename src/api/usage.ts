@@ -13,11 +13,15 @@ const defaultLimit = 10_000;
 
 const meanQuery = Type.Object({
   ...windowQuery.properties,
-  top: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'Only the so many highest by mean CPU.' })),
+  top: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: 'Only the so many highest by mean CPU.' }),
+  ),
 });
 const detailedQuery = Type.Object({
   ...windowQuery.properties,
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 50_000, default: defaultLimit, description: 'Rows per page.' })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 50_000, default: defaultLimit, description: 'Rows per page.' }),
+  ),
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next` of the page before.' })),
 });
 
@@ -30,7 +34,8 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
         schema: {
           tags: ['usage'],
           summary: 'Store one snapshot, or an array of up to 100',
-          description: '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted.',
+          description:
+            '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted.',
           body: usageBodySchema,
           response: { 204: Type.Null({ description: 'Stored.' }) },
         },
@@ -45,7 +50,14 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
 
     app.get(
       '/v1/usage/mean',
-      { schema: { tags: ['usage'], summary: 'Mean CPU and memory per process name', querystring: meanQuery, response: { 200: meanSchema } } },
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'Mean CPU and memory per process name',
+          querystring: meanQuery,
+          response: { 200: meanSchema },
+        },
+      },
       async ({ query }) => {
         const window = windowOf(query, clock.now());
         const filter = await filterOf(query, store, window.to);
@@ -73,9 +85,17 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
 
     app.get(
       '/v1/usage/detailed',
-      { schema: { tags: ['usage'], summary: 'The raw history, oldest first', querystring: detailedQuery, response: { 200: detailedSchema } } },
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'The raw history, oldest first',
+          querystring: detailedQuery,
+          response: { 200: detailedSchema },
+        },
+      },
       async ({ query }) => {
-        const start = query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
+        const start =
+          query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
         const filter = await filterOf(query, store, start.to);
         const limit = query.limit ?? defaultLimit;
         const rows = await store.detailed({ ...start, ...filter, limit: limit + 1 });

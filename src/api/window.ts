@@ -10,7 +10,9 @@ export const windowQuery = Type.Object({
   window: Type.Optional(Type.String({ description: 'How far back, such as 30s, 5m or 2h.', default: '5m' })),
   at: Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' })),
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
-  ip: Type.Optional(Type.String({ minLength: 1, description: 'Only the host(s) with this address; dots, colons or hyphens.' })),
+  ip: Type.Optional(
+    Type.String({ minLength: 1, description: 'Only the host(s) with this address; dots, colons or hyphens.' }),
+  ),
   process: Type.Optional(Type.String({ minLength: 1, description: 'Only this process name.' })),
 });
 export type WindowQuery = Static<typeof windowQuery>;
@@ -19,7 +21,8 @@ export type WindowQuery = Static<typeof windowQuery>;
 export function instantOf(text: string | undefined, now: number): number {
   if (text === undefined) return now;
   const time = Date.parse(text);
-  if (Number.isNaN(time)) throw new MonitorError('invalid', `at '${text}' is not an instant; write it like 2026-11-20T12:00:00Z`);
+  if (Number.isNaN(time))
+    throw new MonitorError('invalid', `at '${text}' is not an instant; write it like 2026-11-20T12:00:00Z`);
   return time;
 }
 
@@ -45,10 +48,14 @@ export async function filterOf(query: WindowQuery, store: Store, at: number): Pr
 
 async function hostsWithIp(text: string, store: Store, at: number): Promise<string[]> {
   const ip = canonicalIp(text);
-  if (ip === null) throw new MonitorError('invalid', `'${text}' is not an IPv4 or IPv6 address; write it like 10.0.0.5 or 10-0-0-5`);
+  if (ip === null)
+    throw new MonitorError('invalid', `'${text}' is not an IPv4 or IPv6 address; write it like 10.0.0.5 or 10-0-0-5`);
   const hosts = (await store.hosts(at)).filter((header) => header.ip === ip).map((header) => header.host);
   if (hosts.length === 0) {
-    throw new MonitorError('not_found', `no host with the address ${ip} has reported; GET /v1/hosts lists those that have`);
+    throw new MonitorError(
+      'not_found',
+      `no host with the address ${ip} has reported; GET /v1/hosts lists those that have`,
+    );
   }
   return hosts;
 }

@@ -48,12 +48,16 @@ export class Cgroup {
   }
 
   usage(): CgroupUsage {
-    const [unified, cpuacct, memory] = ['', 'cpuacct', 'memory'].map((controller) => this.#levels(controller).at(-1) ?? null);
+    const [unified, cpuacct, memory] = ['', 'cpuacct', 'memory'].map(
+      (controller) => this.#levels(controller).at(-1) ?? null,
+    );
     const cpuStat = unified === null ? null : statValue(this.#text(unified as string, 'cpu.stat'), 'usage_usec');
     const nanoseconds = cpuacct === null ? null : bytes(this.#text(cpuacct as string, 'cpuacct.usage'));
     return {
       cpuSeconds: cpuStat !== null ? cpuStat / 1e6 : nanoseconds !== null ? nanoseconds / 1e9 : null,
-      memoryBytes: this.#workingSet(unified ?? null, 'memory.current', 'inactive_file') ?? this.#workingSet(memory ?? null, 'memory.usage_in_bytes', 'total_inactive_file'),
+      memoryBytes:
+        this.#workingSet(unified ?? null, 'memory.current', 'inactive_file') ??
+        this.#workingSet(memory ?? null, 'memory.usage_in_bytes', 'total_inactive_file'),
     };
   }
 
@@ -82,7 +86,9 @@ function parseCgroupFile(text: string): Map<string, string> {
     .split('\n')
     .map((line) => /^\d+:([^:]*):(.*)$/.exec(line))
     .filter((match) => match !== null)
-    .flatMap(([, controllers = '', path = '']) => controllers.split(',').map((controller) => [controller, path] as const));
+    .flatMap(([, controllers = '', path = '']) =>
+      controllers.split(',').map((controller) => [controller, path] as const),
+    );
   return new Map(entries);
 }
 

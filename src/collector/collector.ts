@@ -49,8 +49,14 @@ export class Collector {
     sender.start();
     await this.tick();
     this.#early = setTimeout(() => this.tick(), Math.min(secondSweepMs, intervalMs / 2));
-    const task = new AsyncTask('sweep', () => this.tick(), (error) => this.#failed(error));
-    this.#scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: intervalMs }, task, { preventOverrun: true }));
+    const task = new AsyncTask(
+      'sweep',
+      () => this.tick(),
+      (error) => this.#failed(error),
+    );
+    this.#scheduler.addSimpleIntervalJob(
+      new SimpleIntervalJob({ milliseconds: intervalMs }, task, { preventOverrun: true }),
+    );
   }
 
   /** One sweep. A failure is said once and the next tick tries again. */
@@ -125,7 +131,8 @@ export class Collector {
   }
 
   #failed(error: unknown): void {
-    if (!this.#failing) this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
+    if (!this.#failing)
+      this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
     this.#failing = true;
   }
 }

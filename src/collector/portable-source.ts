@@ -39,9 +39,11 @@ export class PortableSource implements ProcessSource {
 
   async sweep(): Promise<Sweep> {
     const start = { wall: this.#clock.now(), at: this.#clock.monotonic() };
-    const [list, used] = await Promise.all([psList(), process.platform === 'win32' ? windowsTimes() : psTimes()]).catch((error: unknown) => {
-      throw new MonitorError('unavailable', `cannot list the processes: ${messageOf(error)}`, { cause: error });
-    });
+    const [list, used] = await Promise.all([psList(), process.platform === 'win32' ? windowsTimes() : psTimes()]).catch(
+      (error: unknown) => {
+        throw new MonitorError('unavailable', `cannot list the processes: ${messageOf(error)}`, { cause: error });
+      },
+    );
     const readAt = this.#clock.monotonic();
     const seen = new Set<number>();
     for (const descriptor of list) {
@@ -115,8 +117,12 @@ export function parsePsTime(text: string): number {
 
 async function windowsTimes(): Promise<Map<number, Used>> {
   const command = 'Get-Process | ForEach-Object { "$($_.Id) $($_.WorkingSet64) $($_.TotalProcessorTime.Ticks)" }';
-  const { stdout } = await run('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', command], { maxBuffer: maxOutputBytes });
+  const { stdout } = await run('powershell.exe', ['-NoProfile', '-NonInteractive', '-Command', command], {
+    maxBuffer: maxOutputBytes,
+  });
   const hundredNanoseconds = 1e7;
   const lines = stdout.split(/\r?\n/).map((line) => line.trim().split(' ').map(Number));
-  return new Map(lines.map(([pid = 0, rssBytes = 0, ticks = 0]) => [pid, { rssBytes, cpuSeconds: ticks / hundredNanoseconds }]));
+  return new Map(
+    lines.map(([pid = 0, rssBytes = 0, ticks = 0]) => [pid, { rssBytes, cpuSeconds: ticks / hundredNanoseconds }]),
+  );
 }

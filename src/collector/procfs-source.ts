@@ -77,13 +77,18 @@ export class ProcfsSource implements ProcessSource {
     try {
       return readdirSync(this.#root);
     } catch (error) {
-      throw new MonitorError('unavailable', `cannot list ${this.#root}: processes cannot be seen here`, { cause: error });
+      throw new MonitorError('unavailable', `cannot list ${this.#root}: processes cannot be seen here`, {
+        cause: error,
+      });
     }
   }
 
   #sample(pid: number): void {
     let tracked = this.#tracked.get(pid);
-    const length = tracked?.fd != null ? this.#readKept(tracked.fd) : readProcFile(join(this.#root, String(pid), 'stat'), this.#buffer);
+    const length =
+      tracked?.fd != null
+        ? this.#readKept(tracked.fd)
+        : readProcFile(join(this.#root, String(pid), 'stat'), this.#buffer);
     if (length <= 0 || !parseStat(this.#buffer, length, this.#stat)) {
       if (tracked?.fd == null) return;
       // The descriptor's process has ended; the pid may be another's by now.
@@ -130,7 +135,10 @@ export class ProcfsSource implements ProcessSource {
     tracked.seen = this.#sweeps;
     tracked.rssBytes = this.#stat.rssPages * this.#system.pageBytes;
     const { nameStart, nameEnd } = this.#stat;
-    if (this.#buffer.compare(tracked.nameBytes, 0, tracked.nameBytes.length, nameStart, nameEnd) !== 0 || tracked.name === '') {
+    if (
+      this.#buffer.compare(tracked.nameBytes, 0, tracked.nameBytes.length, nameStart, nameEnd) !== 0 ||
+      tracked.name === ''
+    ) {
       tracked.nameBytes = Uint8Array.prototype.slice.call(this.#buffer, nameStart, nameEnd);
       tracked.name = processName(this.#buffer.toString('utf8', nameStart, nameEnd));
     }
@@ -197,8 +205,15 @@ export class ProcfsSource implements ProcessSource {
   /** All but idle and iowait of the first line of /proc/stat; guest time is in user already. */
   #busyTicks(): number {
     const length = readProcFile(join(this.#root, 'stat'), this.#buffer);
-    const line = this.#buffer.toString('latin1', 0, Math.max(0, this.#buffer.subarray(0, Math.max(0, length)).indexOf(10)));
-    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line.split(/\s+/).slice(1).map(Number);
+    const line = this.#buffer.toString(
+      'latin1',
+      0,
+      Math.max(0, this.#buffer.subarray(0, Math.max(0, length)).indexOf(10)),
+    );
+    const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
+      .split(/\s+/)
+      .slice(1)
+      .map(Number);
     return user + nice + system + irq + softirq + steal;
   }
 
@@ -231,7 +246,8 @@ function systemConstants(procRoot: string): { ticksPerSecond: number; pageBytes:
   const buffer = Buffer.alloc(1024);
   const length = readProcFile(join(procRoot, 'self/auxv'), buffer);
   const entries = new Map<bigint, number>();
-  for (let at = 0; at + 16 <= length; at += 16) entries.set(buffer.readBigUInt64LE(at), Number(buffer.readBigUInt64LE(at + 8)));
+  for (let at = 0; at + 16 <= length; at += 16)
+    entries.set(buffer.readBigUInt64LE(at), Number(buffer.readBigUInt64LE(at + 8)));
   return { ticksPerSecond: entries.get(clockTicksEntry) ?? 100, pageBytes: entries.get(pageSizeEntry) ?? 4096 };
 }
 

@@ -131,7 +131,11 @@ export class Sender {
         this.#isAway(`refuses this collector (${outcome.status}): ${outcome.detail}`);
         return { ok: false, waitMs: backoff.deniedMs * (1 + this.#random()) };
       default:
-        this.#isAway(outcome.status === null ? `does not answer: ${outcome.detail}` : `answers ${outcome.status}: ${outcome.detail}`);
+        this.#isAway(
+          outcome.status === null
+            ? `does not answer: ${outcome.detail}`
+            : `answers ${outcome.status}: ${outcome.detail}`,
+        );
         return { ok: false, waitMs: backoffMs(++this.#failures, outcome.retryAfterMs, this.#random()) };
     }
   }
@@ -189,7 +193,9 @@ export class Sender {
   #isBack(): void {
     this.#failures = 0;
     if (this.#awaySince === null) return;
-    this.#log.info(`${this.#client.server} is back after ${formatDuration(this.#clock.monotonic() - this.#awaySince)}; sending what was kept`);
+    this.#log.info(
+      `${this.#client.server} is back after ${formatDuration(this.#clock.monotonic() - this.#awaySince)}; sending what was kept`,
+    );
     this.#awaySince = null;
   }
 }

@@ -94,7 +94,8 @@ export class Spool {
     const folder = join(this.#folder, 'quarantine');
     await rename(join(this.#folder, entry.file), join(folder, entry.file)).catch(ignoreMissing);
     const files = (await readdir(folder)).sort();
-    for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined))) await rm(join(folder, file), { force: true });
+    for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined)))
+      await rm(join(folder, file), { force: true });
   }
 
   async #enforceLimits(now: number): Promise<void> {

@@ -65,7 +65,9 @@ const thermalRoot = '/sys/class/thermal';
 function thermalZone(): number | null {
   try {
     const zones = readdirSync(thermalRoot).filter((zone) => zone.startsWith('thermal_zone'));
-    const degrees = zones.map((zone) => Number(readProcText(join(thermalRoot, zone, 'temp')) ?? Number.NaN) / 1000).filter(Number.isFinite);
+    const degrees = zones
+      .map((zone) => Number(readProcText(join(thermalRoot, zone, 'temp')) ?? Number.NaN) / 1000)
+      .filter(Number.isFinite);
     return degrees.length === 0 ? null : Math.max(...degrees);
   } catch {
     return null;

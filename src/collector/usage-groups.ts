@@ -69,9 +69,20 @@ function fold(rows: ProcessUsage[]): ProcessUsage[] {
   const listed = new Set([
     ...rows.slice(0, maxNames / 2),
     ...byMemory.slice(0, maxNames / 2),
-    ...rows.filter((row) => Math.max(row.cpuMax ?? 0, row.memoryMax ?? 0) > alwaysListedPercent || row.name === kernelName),
+    ...rows.filter(
+      (row) => Math.max(row.cpuMax ?? 0, row.memoryMax ?? 0) > alwaysListedPercent || row.name === kernelName,
+    ),
   ]);
-  const other: ProcessUsage = { name: otherName, count: 0, cpu: null, cpuMax: null, memory: 0, memoryMax: 0, rssBytes: 0, pid: null };
+  const other: ProcessUsage = {
+    name: otherName,
+    count: 0,
+    cpu: null,
+    cpuMax: null,
+    memory: 0,
+    memoryMax: 0,
+    rssBytes: 0,
+    pid: null,
+  };
   for (const row of rows) {
     if (listed.has(row)) continue;
     other.count += row.count;
@@ -97,7 +108,19 @@ function balance(rows: readonly ProcessUsage[], busy: number | null): ProcessUsa
   if (busy === null) return scaled;
   const listed = scaled.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
   const left = roundPercent(Math.max(0, busy - listed));
-  return [...scaled, { name: unattributedName, count: 1, cpu: left, cpuMax: left, memory: null, memoryMax: null, rssBytes: null, pid: null }];
+  return [
+    ...scaled,
+    {
+      name: unattributedName,
+      count: 1,
+      cpu: left,
+      cpuMax: left,
+      memory: null,
+      memoryMax: null,
+      rssBytes: null,
+      pid: null,
+    },
+  ];
 }
 
 /** Down to a thousandth, so that the rows never sum to more than there was. */

@@ -2,13 +2,7 @@ import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
 import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
 import type { Above, RunQuery, SeriesKey, UsageRow } from './store.ts';
-import {
-  isProcessThreshold,
-  levelFactor,
-  type Threshold,
-  type ThresholdMetric,
-  usageColumn,
-} from './threshold.ts';
+import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
 
 /** Worst first. STALE is worse than GREEN: nobody knows how a silent host does. */
 export const levels = ['RED', 'AMBER', 'STALE', 'GREEN'] as const;
@@ -133,7 +127,10 @@ export function evaluate(
 /** Stable over polls and restarts, and free of whatever a name may hold. */
 export function alarmId(series: SeriesKey, metric: ThresholdMetric): string {
   const subject = series.kind === 'process' ? series.process : null;
-  return createHash('sha256').update(JSON.stringify([series.host, series.kind, subject, metric])).digest('hex').slice(0, 16);
+  return createHash('sha256')
+    .update(JSON.stringify([series.host, series.kind, subject, metric]))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 function addCandidate(found: Candidate[], header: SnapshotHeader, threshold: Threshold, row: UsageRow | null): void {

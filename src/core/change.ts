@@ -24,7 +24,8 @@ function* alarmChanges(before: readonly Alarm[], now: readonly Alarm[]): Iterabl
   const earlier = new Map(before.map((alarm) => [alarm.id, alarm]));
   for (const alarm of now) {
     const previous = earlier.get(alarm.id)?.level ?? null;
-    if (previous !== alarm.level) yield { level: alarm.level, before: previous, host: alarm.host, alarm, lastSeen: null };
+    if (previous !== alarm.level)
+      yield { level: alarm.level, before: previous, host: alarm.host, alarm, lastSeen: null };
   }
   const current = new Set(now.map((alarm) => alarm.id));
   for (const alarm of before) {

@@ -23,9 +23,9 @@ const defaultRed = 80;
 const processMetrics = ['cpu', 'memory'] as const;
 const thresholdMetrics: readonly string[] = [...processMetrics, ...hostMetrics];
 
-export const defaultThresholds: readonly Threshold[] = (
-  ['cpu', 'memory', 'system.cpu', 'system.memory'] as const
-).map((metric) => makeThreshold(metric, {}));
+export const defaultThresholds: readonly Threshold[] = (['cpu', 'memory', 'system.cpu', 'system.memory'] as const).map(
+  (metric) => makeThreshold(metric, {}),
+);
 
 /**
  * Reads `METRIC=RED` or `METRIC:red=80,clear=75,for=30s,of=group,basis=host`.
@@ -98,7 +98,10 @@ function makeThreshold(metric: ThresholdMetric, fields: Fields): Threshold {
   const red = level(fields.red, defaultRed, metric, 'red');
   const clear = level(fields.clear, red, metric, 'clear');
   if (clear > red) {
-    throw new MonitorError('invalid', `threshold ${metric}: clear ${clear} is above red ${red}; it must be at most red`);
+    throw new MonitorError(
+      'invalid',
+      `threshold ${metric}: clear ${clear} is above red ${red}; it must be at most red`,
+    );
   }
   return {
     metric,

@@ -29,7 +29,10 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
   test('makes the database with its retention, and leaves an existing one alone', async () => {
     const warnings: string[] = [];
     const open = (hours: number) =>
-      openStore(storeUrl(influxd, 'kept'), { retentionMs: hours * 3_600_000, warn: (message) => warnings.push(message) });
+      openStore(storeUrl(influxd, 'kept'), {
+        retentionMs: hours * 3_600_000,
+        warn: (message) => warnings.push(message),
+      });
     await (await open(48)).close();
     expect(await ask('SHOW RETENTION POLICIES ON kept')).toContain('"amberwatch","48h0m0s","1h0m0s",1,true');
     await (await open(48)).close();
@@ -55,7 +58,9 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
   });
 
   test('credentials belong into the environment', async () => {
-    await expect(openStore('influxdb://me:secret@localhost:8086/db', options)).rejects.toThrow(/AMBERWATCH_INFLUX_TOKEN/);
+    await expect(openStore('influxdb://me:secret@localhost:8086/db', options)).rejects.toThrow(
+      /AMBERWATCH_INFLUX_TOKEN/,
+    );
     await expect(openStore('influxdb://localhost:8086', options)).rejects.toThrow(/needs a host and a database/);
     await expect(openStore('influxdb://127.0.0.1:1/db', options)).rejects.toMatchObject({ code: 'unavailable' });
   });

@@ -38,7 +38,16 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('gives back what it was given, nulls included', async () => {
       const host = newHost();
       const processes = [
-        { name: 'a', count: 3, cpu: 12.345, cpuMax: 8, memory: 0.001, memoryMax: 0, rssBytes: 8_589_934_591 * 512, pid: 4_194_304 },
+        {
+          name: 'a',
+          count: 3,
+          cpu: 12.345,
+          cpuMax: 8,
+          memory: 0.001,
+          memoryMax: 0,
+          rssBytes: 8_589_934_591 * 512,
+          pid: 4_194_304,
+        },
         { name: 'b', cpu: null, memory: null, rssBytes: null, pid: null },
         { name: 'c', cpu: 999_999.999, memory: 0 },
       ];
@@ -54,7 +63,16 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('keeps a header in which next to nothing is known', async () => {
       const host = newHost();
-      const bare = { host, time: t, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {}, processes: [] };
+      const bare = {
+        host,
+        time: t,
+        ip: null,
+        bootId: null,
+        cores: null,
+        memoryBytes: null,
+        metrics: {},
+        processes: [],
+      };
       await store.write([makeSnapshot(bare)]);
       const [header] = (await store.hosts(t)).filter((found) => found.host === host);
       expect(header).toMatchObject({ host, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {} });
@@ -62,8 +80,23 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('any name survives a round trip and can be asked for', async () => {
       const names = [
-        'it\'s "quoted"', 'a,b c=d', 'back\\slash\\', 'line\nfeed\r\ttab', '🐢 turtle', "'; DROP TABLE usage; --",
-        ' leading', 'trailing ', '%41', '%', '#comment', '\u0000nul', '\u202ebidi', '__proto__', '-', 'x'.repeat(260), '日本語',
+        'it\'s "quoted"',
+        'a,b c=d',
+        'back\\slash\\',
+        'line\nfeed\r\ttab',
+        '🐢 turtle',
+        "'; DROP TABLE usage; --",
+        ' leading',
+        'trailing ',
+        '%41',
+        '%',
+        '#comment',
+        '\u0000nul',
+        '\u202ebidi',
+        '__proto__',
+        '-',
+        'x'.repeat(260),
+        '日本語',
       ];
       const host = `${newHost()} ,="\\'\n`;
       await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
@@ -120,13 +153,35 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await store.write([
         makeSnapshot({ host: one, time: t - 20_000, processes: [{ name: 'm', cpu: null, memory: 10, count: 2 }] }),
         makeSnapshot({ host: one, time: t - 10_000, processes: [{ name: 'm', cpu: 30, memory: 20, count: 4 }] }),
-        makeSnapshot({ host: two, time: t, processes: [{ name: 'm', cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }] }),
+        makeSnapshot({
+          host: two,
+          time: t,
+          processes: [{ name: 'm', cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }],
+        }),
       ]);
       const hosts = [one, two];
       const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: 'm' });
-      expect(row).toEqual({ name: 'm', cpu: 45, memory: 20, cpuMax: 55, memoryMax: 20, count: 3, hosts: 2, snapshots: 3 });
+      expect(row).toEqual({
+        name: 'm',
+        cpu: 45,
+        memory: 20,
+        cpuMax: 55,
+        memoryMax: 20,
+        count: 3,
+        hosts: 2,
+        snapshots: 3,
+      });
       const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: 'm' });
-      expect(early).toEqual({ name: 'm', cpu: null, memory: 10, cpuMax: null, memoryMax: 10, count: 2, hosts: 1, snapshots: 1 });
+      expect(early).toEqual({
+        name: 'm',
+        cpu: null,
+        memory: 10,
+        cpuMax: null,
+        memoryMax: 10,
+        count: 2,
+        hosts: 1,
+        snapshots: 1,
+      });
       const [whole] = (await store.mean({ from: t - 60_000, to: t })).filter((found) => found.name === 'm');
       expect(whole).toEqual(row);
     });
@@ -143,7 +198,12 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('top names by mean CPU, those without one last', async () => {
       const host = newHost();
-      const processes = [{ name: 'none', cpu: null }, { name: 'low', cpu: 1 }, { name: 'high', cpu: 90 }, { name: 'mid', cpu: 50 }];
+      const processes = [
+        { name: 'none', cpu: null },
+        { name: 'low', cpu: 1 },
+        { name: 'high', cpu: 90 },
+        { name: 'mid', cpu: 50 },
+      ];
       await store.write([makeSnapshot({ host, time: t, processes })]);
       const top = async (top?: number) =>
         (await store.mean({ ...minute(t), hosts: [host], ...(top && { top }) })).map((row) => row.name);
@@ -154,11 +214,17 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('pages of raw rows join up in order of time, host and name', async () => {
       const [one, two] = [newHost(), newHost()];
       const processes = [{ name: 'b' }, { name: 'a' }, { name: 'c' }];
-      await store.write([two, one].flatMap((host) => [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes }))));
+      await store.write(
+        [two, one].flatMap((host) => [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes }))),
+      );
       const query = { from: t - 1, to: t + 10_000, hosts: [one, two] };
       const all = await store.detailed({ ...query, limit: 100, skip: 0 });
       const key = (row: { time: number; host: string; name: string }) => `${row.time} ${row.host} ${row.name}`;
-      expect(all.map(key)).toEqual([t, t + 10_000].flatMap((at) => [one, two].flatMap((host) => ['a', 'b', 'c'].map((name) => `${at} ${host} ${name}`))));
+      expect(all.map(key)).toEqual(
+        [t, t + 10_000].flatMap((at) =>
+          [one, two].flatMap((host) => ['a', 'b', 'c'].map((name) => `${at} ${host} ${name}`)),
+        ),
+      );
       const pages = await Promise.all([0, 5, 10].map((skip) => store.detailed({ ...query, limit: 5, skip })));
       expect(pages.flat().map(key)).toEqual(all.map(key));
     });
@@ -174,7 +240,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('the newest header at or before an instant', async () => {
       const host = newHost();
-      await store.write([0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000, metrics: { 'system.cpu': s } })));
+      await store.write(
+        [0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000, metrics: { 'system.cpu': s } })),
+      );
       const at = async (ms: number) =>
         (await store.hosts(t + ms)).filter((found) => found.host === host).map((found) => found.metrics['system.cpu']);
       expect(await at(20_000)).toEqual([20]);
@@ -184,14 +252,28 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('rows of given snapshots, and of them only what is above a level', async () => {
       const [one, two] = [newHost(), newHost()];
-      const processes = [{ name: 'hot', cpu: 80.001, cpuMax: 80.001 }, { name: 'big', memory: 90 }, { name: 'exactly', cpu: 80 }, { name: 'null', cpu: null, memory: null }];
-      await store.write([one, two].flatMap((host) => [0, 10_000, 3_000_000].map((ms) => makeSnapshot({ host, time: t + ms, processes }))));
-      const keys = [{ host: one, time: t }, { host: two, time: t + 10_000 }, { host: two, time: t + 3_000_000 }];
+      const processes = [
+        { name: 'hot', cpu: 80.001, cpuMax: 80.001 },
+        { name: 'big', memory: 90 },
+        { name: 'exactly', cpu: 80 },
+        { name: 'null', cpu: null, memory: null },
+      ];
+      await store.write(
+        [one, two].flatMap((host) =>
+          [0, 10_000, 3_000_000].map((ms) => makeSnapshot({ host, time: t + ms, processes })),
+        ),
+      );
+      const keys = [
+        { host: one, time: t },
+        { host: two, time: t + 10_000 },
+        { host: two, time: t + 3_000_000 },
+      ];
       const found = await store.rowsOf(keys);
       expect(found.map((row) => `${row.host} ${row.time - t}`).sort()).toEqual(
         keys.flatMap(({ host, time }) => processes.map(() => `${host} ${time - t}`)).sort(),
       );
-      const names = async (above: object) => (await store.rowsOf(keys.slice(0, 1), above)).map((row) => row.name).sort();
+      const names = async (above: object) =>
+        (await store.rowsOf(keys.slice(0, 1), above)).map((row) => row.name).sort();
       expect(await names({ cpuMax: 80 })).toEqual(['hot']);
       expect(await names({ cpuMax: 80, memoryMax: 80 })).toEqual(['big', 'hot']);
       expect(await names({})).toEqual([]);
@@ -200,11 +282,31 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('when the run over a level began', async () => {
       const host = newHost();
       const values = [90, 70, 85, 78, 90, 95];
-      await store.write(values.map((cpu, i) => makeSnapshot({ host, time: t + i * 10_000, metrics: { 'system.cpu': cpu }, processes: [{ name: 'p', cpu }, { name: 'q', cpu: i < 3 ? null : 99 }] })));
+      await store.write(
+        values.map((cpu, i) =>
+          makeSnapshot({
+            host,
+            time: t + i * 10_000,
+            metrics: { 'system.cpu': cpu },
+            processes: [
+              { name: 'p', cpu },
+              { name: 'q', cpu: i < 3 ? null : 99 },
+            ],
+          }),
+        ),
+      );
       const process = (name: string) => ({ kind: 'process', host, process: name, metric: 'cpuMax' }) as const;
       const window = { from: t - 1, to: t + 50_000 };
-      const since = async (series: Parameters<Store['runs']>[0][number]['series'], red: number, clear: number, gapMs = 30_000, to = window.to) =>
-        (await store.runs([{ series, red, clear, gapMs }], { ...window, to })).map((time) => (time === null ? null : (time - t) / 10_000));
+      const since = async (
+        series: Parameters<Store['runs']>[0][number]['series'],
+        red: number,
+        clear: number,
+        gapMs = 30_000,
+        to = window.to,
+      ) =>
+        (await store.runs([{ series, red, clear, gapMs }], { ...window, to })).map((time) =>
+          time === null ? null : (time - t) / 10_000,
+        );
       expect(await since(process('p'), 80, 80)).toEqual([4]);
       expect(await since(process('p'), 80, 75)).toEqual([2]);
       expect(await since(process('p'), 80, 60)).toEqual([0]);
@@ -217,24 +319,58 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('a hole ends a run', async () => {
       const host = newHost();
-      await store.write([0, 10, 20, 70, 80].map((s) => makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] })));
+      await store.write(
+        [0, 10, 20, 70, 80].map((s) => makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] })),
+      );
       const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
-      const since = await store.runs([{ series, red: 80, clear: 80, gapMs: 30_000 }, { series, red: 80, clear: 80, gapMs: 60_000 }], { from: t - 1, to: t + 90_000 });
+      const since = await store.runs(
+        [
+          { series, red: 80, clear: 80, gapMs: 30_000 },
+          { series, red: 80, clear: 80, gapMs: 60_000 },
+        ],
+        { from: t - 1, to: t + 90_000 },
+      );
       expect(since).toEqual([t + 70_000, t]);
     });
 
     test('many runs at once, over every metric', async () => {
       const host = newHost();
       const names = Array.from({ length: 300 }, (_, i) => `p${i}`);
-      await store.write([0, 10_000].map((ms) => makeSnapshot({ host, time: t + ms, processes: names.map((name, i) => ({ name, cpu: ms === 0 && i % 2 ? 1 : 90, memory: 85 })) })));
-      const queries = names.flatMap((process) => (['cpu', 'cpuMax', 'memory', 'memoryMax'] as const).map((metric) => ({ series: { kind: 'process', host, process, metric } as const, red: 80, clear: 80, gapMs: 30_000 })));
+      await store.write(
+        [0, 10_000].map((ms) =>
+          makeSnapshot({
+            host,
+            time: t + ms,
+            processes: names.map((name, i) => ({ name, cpu: ms === 0 && i % 2 ? 1 : 90, memory: 85 })),
+          }),
+        ),
+      );
+      const queries = names.flatMap((process) =>
+        (['cpu', 'cpuMax', 'memory', 'memoryMax'] as const).map((metric) => ({
+          series: { kind: 'process', host, process, metric } as const,
+          red: 80,
+          clear: 80,
+          gapMs: 30_000,
+        })),
+      );
       const since = await store.runs(queries, { from: t - 1, to: t + 10_000 });
-      expect(since).toEqual(names.flatMap((_, i) => { const cpu = i % 2 ? t + 10_000 : t; return [cpu, cpu, t, t]; }));
+      expect(since).toEqual(
+        names.flatMap((_, i) => {
+          const cpu = i % 2 ? t + 10_000 : t;
+          return [cpu, cpu, t, t];
+        }),
+      );
     });
 
     test('many writers at once lose nothing', async () => {
       const hosts = Array.from({ length: 20 }, newHost);
-      const writes = hosts.flatMap((host) => Array.from({ length: 10 }, (_, i) => store.write([makeSnapshot({ host, time: t + i * 1000, processes: [{ name: 'w' }, { name: `${host}-own` }] })])));
+      const writes = hosts.flatMap((host) =>
+        Array.from({ length: 10 }, (_, i) =>
+          store.write([
+            makeSnapshot({ host, time: t + i * 1000, processes: [{ name: 'w' }, { name: `${host}-own` }] }),
+          ]),
+        ),
+      );
       await Promise.all(writes);
       const mean = await store.mean({ from: t - 1, to: t + hour, hosts, process: 'w' });
       expect(mean[0]).toMatchObject({ hosts: 20, snapshots: 200 });
@@ -268,7 +404,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       if (!tested.expires) context.skip('the engine expires by itself');
       const host = newHost();
       const old = tested.now - 49 * hour;
-      await store.write([makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }), makeSnapshot({ host, time: t })]);
+      await store.write([
+        makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }),
+        makeSnapshot({ host, time: t }),
+      ]);
       await store.expire(tested.now);
       const rows = await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 });
       expect(rows.map((row) => row.time)).toEqual([t]);

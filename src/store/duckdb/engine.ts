@@ -10,6 +10,8 @@ import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { UsageAppender } from './append.ts';
 import { Dictionary } from './dictionary.ts';
+import type { PackedSnapshot } from './packed-snapshot.ts';
+import type { Engine } from './protocol.ts';
 import {
   detailedSql,
   hostsSql,
@@ -23,8 +25,6 @@ import {
   toMean,
   toUsage,
 } from './queries.ts';
-import type { PackedSnapshot } from './packed-snapshot.ts';
-import type { Engine } from './protocol.ts';
 import { Readers } from './readers.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
 import { type DictionaryName, dictionaryNames, tables } from './schema.ts';
@@ -57,14 +57,17 @@ export async function openEngine(path: string, options: Pick<StoreOptions, 'rete
     await store.load();
     return store;
   } catch (error) {
-    throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, { cause: error });
+    throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, {
+      cause: error,
+    });
   }
 }
 
 function openFailure(message: string): string {
   const holder = /Conflicting lock is held in (.*?) \(PID (\d+)\)/.exec(message);
   if (holder) return `process ${holder[2]} has it open; stop that one or choose another --data folder`;
-  if (/permission denied|EACCES/i.test(message)) return 'permission denied; choose a folder this user may write to with --data';
+  if (/permission denied|EACCES/i.test(message))
+    return 'permission denied; choose a folder this user may write to with --data';
   return message.split('\n', 1)[0] ?? message;
 }
 
@@ -77,15 +80,14 @@ class DuckdbEngine implements Engine {
   readonly #usage = new UsageAppender();
   readonly #recent = new RecentTimes();
   /** A text that came with a snapshot that could not be stored stays fresh, and is stored with the next. */
-  #dictionaries: Record<DictionaryName, Dictionary> = { host: new Dictionary(), name: new Dictionary(), about: new Dictionary() };
+  #dictionaries: Record<DictionaryName, Dictionary> = {
+    host: new Dictionary(),
+    name: new Dictionary(),
+    about: new Dictionary(),
+  };
   #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
 
-  constructor(
-    retentionMs: number,
-    instance: DuckDBInstance,
-    connection: DuckDBConnection,
-    readers: Readers,
-  ) {
+  constructor(retentionMs: number, instance: DuckDBInstance, connection: DuckDBConnection, readers: Readers) {
     this.#retentionMs = retentionMs;
     this.#instance = instance;
     this.#connection = connection;
@@ -110,13 +112,16 @@ class DuckdbEngine implements Engine {
   }
 
   async write(snapshots: readonly PackedSnapshot[]): Promise<void> {
-    for (const [id, name] of snapshots.flatMap((snapshot) => snapshot.freshNames)) this.#dictionaries.name.add(id, name);
+    for (const [id, name] of snapshots.flatMap((snapshot) => snapshot.freshNames))
+      this.#dictionaries.name.add(id, name);
     await this.#commit.addAll(snapshots);
   }
 
   async hosts(at: number) {
     const rows = await this.#readers.query(hostsSql(at));
-    return rows.map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about)).sort((a, b) => (a.host < b.host ? -1 : 1));
+    return rows
+      .map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about))
+      .sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
   async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {
@@ -163,7 +168,8 @@ class DuckdbEngine implements Engine {
   expire(now: number): Promise<void> {
     return this.#commit.exclusive(async () => {
       const oldest = Math.floor(now - this.#retentionMs);
-      for (const table of ['usage', 'snapshot']) await this.#connection.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
+      for (const table of ['usage', 'snapshot'])
+        await this.#connection.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
       await this.#forgetUnused('host', 'snapshot');
       await this.#forgetUnused('about', 'snapshot');
       if (this.#dictionaries.name.size > largeDictionary) await this.#forgetUnused('name', 'usage');
@@ -194,7 +200,9 @@ class DuckdbEngine implements Engine {
   }
 
   #forgetUnused(dictionary: DictionaryName, table: string): Promise<unknown> {
-    return this.#connection.run(`DELETE FROM ${dictionary} WHERE id NOT IN (SELECT DISTINCT ${dictionary} FROM ${table})`);
+    return this.#connection.run(
+      `DELETE FROM ${dictionary} WHERE id NOT IN (SELECT DISTINCT ${dictionary} FROM ${table})`,
+    );
   }
 
   async #write(group: readonly PackedSnapshot[]): Promise<void> {
@@ -256,7 +264,13 @@ class DuckdbEngine implements Engine {
   async #openAppenders(): Promise<Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender>> {
     if (this.#appenders) return this.#appenders;
     const open = (table: string) => this.#connection.createAppender(table);
-    const [host, name, about, snapshot, usage] = [await open('host'), await open('name'), await open('about'), await open('snapshot'), await open('usage')];
+    const [host, name, about, snapshot, usage] = [
+      await open('host'),
+      await open('name'),
+      await open('about'),
+      await open('snapshot'),
+      await open('usage'),
+    ];
     this.#appenders = { host, name, about, snapshot, usage };
     return this.#appenders;
   }
@@ -266,7 +280,10 @@ class DuckdbEngine implements Engine {
     appender.appendInteger(host);
     appender.appendBigInt(BigInt(time));
     appender.appendInteger(this.#dictionaries.about.idOf(JSON.stringify(about)));
-    appender.appendList(hostMetrics.map((metric) => metrics[metric] ?? null), LIST(DOUBLE));
+    appender.appendList(
+      hostMetrics.map((metric) => metrics[metric] ?? null),
+      LIST(DOUBLE),
+    );
     appender.endRow();
   }
 

@@ -80,7 +80,9 @@ export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number,
 export function rowsSql(keys: readonly { host: number; time: number }[], above: Above | undefined): string {
   const times = keys.map((key) => key.time);
   const wanted = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
-  const over = Object.entries(above ?? {}).map(([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`);
+  const over = Object.entries(above ?? {}).map(
+    ([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`,
+  );
   return `
     ${usageSelect} JOIN (VALUES ${wanted}) wanted(host, time)
       ON usage.host = wanted.host AND usage.time = wanted.time

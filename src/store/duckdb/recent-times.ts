@@ -33,7 +33,12 @@ export class RecentTimes {
     this.#hosts.set(host, known);
     const { times } = known;
     if (times.length === 0 || time > (times.at(-1) as number)) times.push(time);
-    else times.splice(times.findIndex((other) => other > time), 0, time);
+    else
+      times.splice(
+        times.findIndex((other) => other > time),
+        0,
+        time,
+      );
     if (times.length > rememberedTimes) {
       times.shift();
       known.complete = false;

@@ -26,7 +26,11 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
     async write(snapshots) {
       await gate;
       const packed = snapshots.map((snapshot) => pack(snapshot, names));
-      const written = thread.call('write', [packed], packed.map((each) => each.data)) as Promise<void>;
+      const written = thread.call(
+        'write',
+        [packed],
+        packed.map((each) => each.data),
+      ) as Promise<void>;
       underWay.add(written);
       await written.finally(() => underWay.delete(written));
     },
@@ -64,7 +68,18 @@ class StoreThread {
 
   /** Every method of the store as a call to the thread. */
   engine(): Engine {
-    const methods: Method[] = ['write', 'hosts', 'rowsOf', 'mean', 'detailed', 'runs', 'names', 'expire', 'ping', 'close'];
+    const methods: Method[] = [
+      'write',
+      'hosts',
+      'rowsOf',
+      'mean',
+      'detailed',
+      'runs',
+      'names',
+      'expire',
+      'ping',
+      'close',
+    ];
     const calls = methods.map((method) => [method, (...args: unknown[]) => this.call(method, args)]);
     return Object.fromEntries(calls) as unknown as Engine;
   }
@@ -100,7 +115,10 @@ class StoreThread {
 function startWorker(workerData: ThreadData): Worker {
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./thread.js', import.meta.url), { workerData });
   const source = JSON.stringify(new URL('./thread.ts', import.meta.url).href);
-  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`, { workerData, eval: true });
+  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`, {
+    workerData,
+    eval: true,
+  });
 }
 
 function toError({ code, message, retryAfterSeconds }: PlainError): MonitorError {

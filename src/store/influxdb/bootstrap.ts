@@ -62,19 +62,26 @@ interface Bucket {
 
 async function bootstrapBucket({ connection, database, retentionSeconds, org, warn }: Target): Promise<void> {
   const get = (path: string) => connection.request(path, '', { method: 'GET' });
-  const found = (await get(`/api/v2/buckets?name=${encodeURIComponent(database)}`).catch(nullWhenMissing)) as { buckets?: Bucket[] } | null;
+  const found = (await get(`/api/v2/buckets?name=${encodeURIComponent(database)}`).catch(nullWhenMissing)) as {
+    buckets?: Bucket[];
+  } | null;
   const bucket = found?.buckets?.[0];
   if (bucket) {
     const present = bucket.retentionRules?.[0]?.everySeconds ?? 0;
     if (present !== retentionSeconds) {
-      warn(`the InfluxDB bucket ${database} was there before and keeps data for ${present} s, not ${retentionSeconds} s (0: for ever)`);
+      warn(
+        `the InfluxDB bucket ${database} was there before and keeps data for ${present} s, not ${retentionSeconds} s (0: for ever)`,
+      );
     }
     return;
   }
   const { orgs = [] } = (await get('/api/v2/orgs')) as { orgs?: { id: string; name: string }[] };
   const owner = org === undefined ? orgs[0] : orgs.find((candidate) => candidate.name === org);
   if (!owner) {
-    throw new MonitorError('unavailable', `InfluxDB knows no organisation ${org ?? ''}; set AMBERWATCH_INFLUX_ORG to one the token may use`);
+    throw new MonitorError(
+      'unavailable',
+      `InfluxDB knows no organisation ${org ?? ''}; set AMBERWATCH_INFLUX_ORG to one the token may use`,
+    );
   }
   await connection.request(
     '/api/v2/buckets',

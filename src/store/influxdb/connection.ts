@@ -30,7 +30,10 @@ export function parseAddress(text: string): InfluxAddress {
   const url = URL.canParse(text) ? new URL(text) : null;
   const database = decodeURIComponent(url?.pathname.slice(1) ?? '');
   if (!url?.hostname || !/^[^/"\\]+$/.test(database)) {
-    throw new MonitorError('invalid', 'the store url needs a host and a database; write it like influxdb://localhost:8086/monitoring');
+    throw new MonitorError(
+      'invalid',
+      'the store url needs a host and a database; write it like influxdb://localhost:8086/monitoring',
+    );
   }
   if (url.username !== '' || url.password !== '') {
     throw new MonitorError(
@@ -107,9 +110,12 @@ export class InfluxConnection {
   async query(statements: readonly string[]): Promise<Row[][]> {
     const form = new URLSearchParams({ db: this.#database, epoch: 'ms', q: statements.join('; ') });
     const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
-    const answer = (await this.request('/query', form.toString(), { method: 'POST', headers })) as { results: Statement[] };
+    const answer = (await this.request('/query', form.toString(), { method: 'POST', headers })) as {
+      results: Statement[];
+    };
     return answer.results.map((statement) => {
-      if (statement.error !== undefined) throw new MonitorError('internal', `InfluxDB refused a query: ${statement.error}`);
+      if (statement.error !== undefined)
+        throw new MonitorError('internal', `InfluxDB refused a query: ${statement.error}`);
       return rowsOf(statement);
     });
   }
@@ -131,14 +137,22 @@ export class InfluxConnection {
   #translate(error: unknown): MonitorError {
     if (!(error instanceof HttpError)) {
       const code = /timed out/i.test(messageOf(error)) ? 'timeout' : 'unavailable';
-      return new MonitorError(code, `InfluxDB at ${this.#base} does not answer: ${messageOf(error) || 'connection refused'}`, { cause: error });
+      return new MonitorError(
+        code,
+        `InfluxDB at ${this.#base} does not answer: ${messageOf(error) || 'connection refused'}`,
+        { cause: error },
+      );
     }
     const text = reasonOf(error);
     if (error.statusCode === 401 || error.statusCode === 403) {
-      return new MonitorError('unavailable', `InfluxDB at ${this.#base} refuses the credentials: ${text}`, { cause: error });
+      return new MonitorError('unavailable', `InfluxDB at ${this.#base} refuses the credentials: ${text}`, {
+        cause: error,
+      });
     }
     const transient = error.statusCode === 404 || error.statusCode === 429 || error.statusCode >= 500;
-    return new MonitorError(transient ? 'unavailable' : 'internal', `InfluxDB answered ${error.statusCode}: ${text}`, { cause: error });
+    return new MonitorError(transient ? 'unavailable' : 'internal', `InfluxDB answered ${error.statusCode}: ${text}`, {
+      cause: error,
+    });
   }
 }
 
@@ -148,11 +162,18 @@ function reasonOf(error: HttpError): string {
 }
 
 function isRetentionDrop(error: unknown): boolean {
-  return error instanceof HttpError && (error.statusCode === 400 || error.statusCode === 422) && /beyond retention policy/.test(reasonOf(error));
+  return (
+    error instanceof HttpError &&
+    (error.statusCode === 400 || error.statusCode === 422) &&
+    /beyond retention policy/.test(reasonOf(error))
+  );
 }
 
 function rowsOf(statement: Statement): Row[] {
   return (statement.series ?? []).flatMap(({ tags, columns, values = [] }) =>
-    values.map((row) => ({ ...tags, ...Object.fromEntries(columns.map((column, index) => [column, row[index] ?? null])) })),
+    values.map((row) => ({
+      ...tags,
+      ...Object.fromEntries(columns.map((column, index) => [column, row[index] ?? null])),
+    })),
   );
 }

@@ -32,7 +32,9 @@ export function meanStatements(window: TimeWindow, filter: UsageFilter): string[
   ];
 }
 
-const usageSelect = `SELECT "count", ${Object.values(usageFields).map((field) => `"${field}"`).join(', ')}, "host", "process" FROM "process"`;
+const usageSelect = `SELECT "count", ${Object.values(usageFields)
+  .map((field) => `"${field}"`)
+  .join(', ')}, "host", "process" FROM "process"`;
 
 /** Oldest first; the order within one instant is not defined. */
 export function detailedStatement(window: TimeWindow, filter: UsageFilter, limit: number): string {
@@ -44,7 +46,9 @@ export function rowsStatement(keys: readonly SnapshotKey[], above: Above | undef
   const times = keys.map((key) => key.time);
   const hosts = [...new Set(keys.map((key) => key.host))];
   const window = { from: Math.min(...times) - 1, to: Math.max(...times) };
-  const over = Object.entries(above ?? {}).map(([metric, value]) => `"${usageFields[metric as keyof Above]}" > ${value}`);
+  const over = Object.entries(above ?? {}).map(
+    ([metric, value]) => `"${usageFields[metric as keyof Above]}" > ${value}`,
+  );
   const filter = hosts.length > maxHostClause ? {} : { hosts };
   return `${usageSelect} WHERE ${where(window, filter)}${above ? ` AND (${over.join(' OR ')})` : ''}`;
 }

@@ -1,3 +1,5 @@
+import { groupBy } from '../../core/group-by.ts';
+import type { Snapshot } from '../../core/snapshot.ts';
 import type {
   Above,
   DetailedQuery,
@@ -11,8 +13,6 @@ import type {
   TimeWindow,
 } from '../../core/store.ts';
 import { byTimeHostName, runStart, type UsageRow } from '../../core/store.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
-import { groupBy } from '../../core/group-by.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import type { InfluxCredentials, OpenOptions } from '../open.ts';
@@ -32,7 +32,11 @@ const seriesPerQuery = 50;
  * different body for the same (host, time) would win over the first.
  * @throws MonitorError `invalid` for the url, `unavailable` when the server or its database is out of reach
  */
-export async function openInfluxdbStore(url: string, options: OpenOptions, credentials: InfluxCredentials): Promise<Store> {
+export async function openInfluxdbStore(
+  url: string,
+  options: OpenOptions,
+  credentials: InfluxCredentials,
+): Promise<Store> {
   const address = parseAddress(url);
   const connection = new InfluxConnection(address, credentials);
   const version = await connection.version();
@@ -70,7 +74,10 @@ class InfluxdbStore implements Store {
     if (above && Object.keys(above).length === 0) return [];
     const wanted = new Set(snapshots.map(keyOf));
     const bins = await Promise.all(binByTime(snapshots).map((bin) => this.#query(rowsStatement(bin, above))));
-    return bins.flat().map(toUsage).filter((row) => wanted.has(keyOf(row)));
+    return bins
+      .flat()
+      .map(toUsage)
+      .filter((row) => wanted.has(keyOf(row)));
   }
 
   async mean(query: MeanQuery) {

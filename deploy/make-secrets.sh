@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes the secrets of docker-compose.yml in deploy/secrets/, once. Run it as the user who runs docker compose.
+set -eu
+
+cd -- "$(dirname -- "$0")"
+folder=secrets
+
+for name in influx_username influx_password influx_token; do
+  if [ -e "$folder/$name" ] || [ -L "$folder/$name" ]; then
+    echo "make-secrets: deploy/$folder/$name is there already; nothing was changed." >&2
+    echo "InfluxDB keeps the secrets of its first start: delete them only together with its volumes." >&2
+    exit 1
+  fi
+done
+
+random_hex() {
+  od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'
+}
+
+# noclobber: a file that appeared in the meantime is not overwritten either.
+write() {
+  (set -C && printf '%s\n' "$2" >"$folder/$1")
+  # Compose mounts the file as it is, and uid 1000 of the container must read it, whoever owns it here.
+  # The folder keeps other users of this machine out.
+  chmod 0444 "$folder/$1"
+}
+
+umask 077
+mkdir -p "$folder"
+chmod 0700 "$folder"
+printf '*\n' >"$folder/.gitignore"
+
+password=$(random_hex 24)
+token=$(random_hex 32)
+if [ "${#password}" -ne 48 ] || [ "${#token}" -ne 64 ]; then
+  echo "make-secrets: /dev/urandom gave too little" >&2
+  exit 1
+fi
+write influx_username admin
+write influx_password "$password"
+write influx_token "$token"
+echo "made deploy/$folder/influx_username, influx_password and influx_token"
