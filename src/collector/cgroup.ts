@@ -69,9 +69,10 @@ export class Cgroup {
   /** Folders from the root of the hierarchy down to the cgroup. */
   #levels(controller: string): string[] {
     const path = this.#paths.get(controller);
-    if (path === undefined) return [];
+    // A path that leads upwards lies outside what is mounted here: its limits cannot be read.
+    if (path === undefined || path.startsWith('/..')) return [];
     const root = join(this.#sys, controller);
-    const parts = path.split('/').filter((part) => part !== '' && part !== '..');
+    const parts = path.split('/').filter((part) => part !== '');
     return [root, ...parts.map((_, index) => join(root, ...parts.slice(0, index + 1)))];
   }
 

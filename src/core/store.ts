@@ -66,7 +66,7 @@ export interface RunQuery {
 }
 
 /**
- * Where snapshots are kept. Every engine passes the same contract suite (test/store-contract.ts).
+ * Where snapshots are kept. Every engine passes the same contract suite (test/store/store-contract.ts).
  *
  * Each method may throw MonitorError: `unavailable` when the engine cannot be reached or its queue is
  * full, `timeout` when it did not answer in time, `internal` otherwise.

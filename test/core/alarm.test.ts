@@ -1,0 +1,174 @@
+import { describe, expect, test } from 'vitest';
+import { type Alarms, candidates, evaluate, type Forecast, prefilter } from '../../src/core/alarm.ts';
+import { changes } from '../../src/core/change.ts';
+import type { SnapshotHeader } from '../../src/core/snapshot.ts';
+import { runStart, type UsageRow } from '../../src/core/store.ts';
+import { parseThreshold } from '../../src/core/threshold.ts';
+import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
+
+const thresholds = ['cpu=80', 'memory=80', 'system.cpu=80'].map(parseThreshold);
+const header = (given: Partial<SnapshotHeader> = {}): SnapshotHeader => makeSnapshot(given);
+const row = (usage: UsageGiven & { host?: string }): UsageRow => ({
+  host: usage.host ?? 'web-01',
+  time: noon,
+  ...makeUsage(usage),
+});
+
+function alarmsOf(
+  rows: UsageRow[],
+  options: {
+    at?: number;
+    hosts?: SnapshotHeader[];
+    since?: number | null;
+    texts?: string[];
+    forecasts?: Forecast[];
+  } = {},
+): Alarms {
+  const hosts = options.hosts ?? [header()];
+  const lines = options.texts?.map(parseThreshold) ?? thresholds;
+  const found = candidates(lines, hosts, rows);
+  return evaluate(
+    options.at ?? noon,
+    hosts,
+    found,
+    found.map(() => (options.since === undefined ? noon : options.since)),
+    options.forecasts,
+  );
+}
+
+const said = (alarms: Alarms) =>
+  alarms.alarms.map(
+    (alarm) =>
+      `${alarm.level} ${alarm.subject.kind === 'process' ? alarm.subject.name : 'host'} ${alarm.metric} ${alarm.value}`,
+  );
+
+describe('what is RED', () => {
+  test('a value over the line, not one on it', () => {
+    const rows = [
+      row({ name: 'over', cpu: 80.001 }),
+      row({ name: 'on', cpu: 80 }),
+      row({ name: 'unknown', cpu: null, memory: null }),
+    ];
+    expect(said(alarmsOf(rows))).toEqual(['RED over cpu 80.001']);
+  });
+
+  test('the largest instance by default, all of them with of=group', () => {
+    const rows = [row({ name: 'workers', count: 4, cpu: 160, cpuMax: 45 })];
+    expect(said(alarmsOf(rows))).toEqual([]);
+    expect(said(alarmsOf(rows, { texts: ['cpu:red=80,of=group'] }))).toEqual(['RED workers cpu 160']);
+  });
+
+  test('with basis=host against all cores of the host', () => {
+    const rows = [row({ name: 'java', cpu: 400 }), row({ host: 'small', name: 'java', cpu: 190 })];
+    const hosts = [header({ cores: 8 }), header({ host: 'small', cores: 2 })];
+    const result = alarmsOf(rows, { hosts, texts: ['cpu:red=80,basis=host'] });
+    expect(result.alarms.map((alarm) => [alarm.host, alarm.value, alarm.threshold])).toEqual([['small', 95, 80]]);
+    expect(prefilter([parseThreshold('cpu:red=80,basis=host')], hosts)).toEqual({ cpuMax: 160 });
+  });
+
+  test('system totals, but never a row that is no process', () => {
+    const rows = ['__kernel__', '__unattributed__', '__other__'].map((name) => row({ name, cpu: 100 }));
+    expect(said(alarmsOf(rows, { hosts: [header({ metrics: { 'system.cpu': 81 } })] }))).toEqual([
+      'RED host system.cpu 81',
+    ]);
+  });
+
+  test("only after `for`, counted in the host's own time", () => {
+    const rows = [row({ name: 'p', cpu: 90 })];
+    expect(said(alarmsOf(rows, { texts: ['cpu:red=80,for=30s'], since: noon - 29_999 }))).toEqual([]);
+    expect(said(alarmsOf(rows, { texts: ['cpu:red=80,for=30s'], since: noon - 30_000 }))).toEqual(['RED p cpu 90']);
+    expect(said(alarmsOf(rows, { since: null }))).toEqual([]);
+  });
+
+  test('worst first', () => {
+    const rows = [row({ name: 'a', cpu: 85 }), row({ name: 'b', cpu: 190 }), row({ name: 'c', memory: 99 })];
+    expect(said(alarmsOf(rows)).map((text) => text.split(' ')[1])).toEqual(['b', 'c', 'a']);
+  });
+});
+
+describe('silence', () => {
+  test('after three intervals a host is STALE, never GREEN, and its alarms stay', () => {
+    const rows = [row({ name: 'p', cpu: 90 })];
+    expect(alarmsOf([], { at: noon + 30_000 })).toMatchObject({ level: 'GREEN', stale: [] });
+    expect(alarmsOf([], { at: noon + 30_001 })).toMatchObject({
+      level: 'STALE',
+      stale: [{ host: 'web-01', lastSeen: noon }],
+    });
+    expect(alarmsOf(rows, { at: noon + 30_001 })).toMatchObject({ level: 'RED', alarms: [{ state: 'stale' }] });
+  });
+});
+
+describe('forecasts', () => {
+  const forecast: Forecast = {
+    series: { kind: 'process', host: 'web-01', process: 'leaky', metric: 'memoryMax' },
+    metric: 'memory',
+    value: 60,
+    threshold: 80,
+    since: noon,
+    probability: 0.7,
+    etaSeconds: 480,
+    intervalSeconds: [300, 840],
+    reason: 'rising 1.9 %/min',
+  };
+
+  test('none means no AMBER; one is AMBER with its prediction', () => {
+    expect(alarmsOf([]).level).toBe('GREEN');
+    expect(alarmsOf([], { forecasts: [forecast] })).toMatchObject({
+      level: 'AMBER',
+      alarms: [{ level: 'AMBER', prediction: { probability: 0.7, etaSeconds: 480 } }],
+    });
+  });
+
+  test('AMBER that comes true is the same alarm, gone RED', () => {
+    const amber = alarmsOf([], { forecasts: [forecast] });
+    const red = alarmsOf([row({ name: 'leaky', memory: 85 })], { forecasts: [forecast] });
+    expect(red.alarms).toHaveLength(1);
+    expect(red.alarms[0]?.id).toBe(amber.alarms[0]?.id);
+    expect(changes(amber, red).map((change) => `${change.before} -> ${change.level}`)).toEqual(['AMBER -> RED']);
+  });
+});
+
+describe('changes', () => {
+  const red = () => alarmsOf([row({ name: 'p', cpu: 90 })]);
+  const green = () => alarmsOf([]);
+  const stale = () => alarmsOf([], { at: noon + 60_000 });
+  const words = (before: Alarms | null, now: Alarms) =>
+    changes(before, now).map((change) => `${change.before} -> ${change.level}`);
+
+  test('are said once, in both directions', () => {
+    expect(words(null, red())).toEqual(['null -> RED']);
+    expect(words(red(), red())).toEqual([]);
+    expect(words(red(), green())).toEqual(['RED -> OK']);
+    expect(words(null, green())).toEqual([]);
+    expect(words(green(), stale())).toEqual(['null -> STALE']);
+    expect(words(stale(), green())).toEqual(['STALE -> OK']);
+  });
+
+  test('a host that falls silent does not resolve its alarms', () => {
+    const silent = alarmsOf([row({ name: 'p', cpu: 90 })], { at: noon + 60_000 });
+    expect(words(red(), silent)).toEqual(['null -> STALE']);
+  });
+});
+
+describe('where a run began', () => {
+  const start = (values: number[], red: number, clear: number, gapMs = 30) =>
+    runStart(
+      values.map((value, i) => ({ time: i * 10, value })),
+      { red, clear, gapMs },
+    );
+
+  test.each([
+    ['never over', [1, 2, 3], null],
+    ['over at the end', [1, 90], 10],
+    ['over since the second', [1, 90, 95], 10],
+    ['cleared between', [90, 75, 90], 20],
+    ['dipped under red but not to clear', [90, 78, 90], 0],
+    ['between clear and red without having been over', [1, 78, 79], null],
+    ['cleared at the end', [90, 90, 75], null],
+  ])('%s', (_, values, expected) => expect(start(values, 80, 75)).toBe(expected));
+
+  test('after a hole it begins anew', () => {
+    const points = [0, 10, 50].map((time) => ({ time, value: 90 }));
+    expect(runStart(points, { red: 80, clear: 80, gapMs: 30 })).toBe(50);
+  });
+});
