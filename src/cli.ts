@@ -18,7 +18,7 @@ import {
 import type { Clock } from './core/clock.ts';
 import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
-import { terminalText } from './core/terminal-text.ts';
+import { terminalJson, terminalText } from './core/terminal-text.ts';
 import { startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
@@ -199,7 +199,7 @@ function makeOutput(json: boolean): AlerterOutput {
     note: (time, message) =>
       write(
         json
-          ? JSON.stringify({ time: new Date(time).toISOString(), note: message })
+          ? terminalJson({ time: new Date(time).toISOString(), note: message })
           : `${clockTime(time)}  ${colors.dim(terminalText(message, 500))}`,
       ),
   };

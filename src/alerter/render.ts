@@ -1,6 +1,6 @@
 import type { Colors } from 'picocolors/types.js';
 import { formatDuration } from '../core/duration.ts';
-import { terminalText } from '../core/terminal-text.ts';
+import { terminalJson, terminalText } from '../core/terminal-text.ts';
 import type { Announcement } from './announcement.ts';
 
 const paint: Record<Announcement['level'], (colors: Colors, text: string) => string> = {
@@ -21,7 +21,7 @@ export function renderLine(announcement: Announcement, colors: Colors): string {
 /** The same as one line of NDJSON. */
 export function renderJson(announcement: Announcement): string {
   const iso = (time: number | null) => (time === null ? null : new Date(time).toISOString());
-  return JSON.stringify({ ...announcement, time: iso(announcement.time), since: iso(announcement.since) });
+  return terminalJson({ ...announcement, time: iso(announcement.time), since: iso(announcement.since) });
 }
 
 /** Local date and time to the second. */

@@ -133,13 +133,15 @@ export type ResourcesBody = Static<typeof resourcesBodySchema>;
 const number = Type.Unsafe<number | null>({ type: ['number', 'null'] });
 const integer = Type.Unsafe<number | null>({ type: ['integer', 'null'] });
 const text = Type.Unsafe<string | null>({ type: ['string', 'null'] });
+/** Any key at all: Type.Record makes a pattern of it, and a name with a newline in it does not match that. */
+const recordOf = <T extends Type.TSchema>(value: T, description = '') =>
+  Type.Unsafe<Record<string, Static<T>>>({ type: 'object', description, additionalProperties: value });
 const windowFields = { from: instant('Exclusive.'), to: instant('Inclusive.') };
 
 export const meanSchema = Type.Object(
   {
     ...windowFields,
-    processes: Type.Record(
-      Type.String(),
+    processes: recordOf(
       Type.Object({
         cpu: number,
         memory: number,
@@ -149,7 +151,7 @@ export const meanSchema = Type.Object(
         hosts: Type.Integer(),
         snapshots: Type.Integer(),
       }),
-      { description: 'By process name, highest mean CPU first.' },
+      'By process name, highest mean CPU first.',
     ),
   },
   { title: 'Mean' },
@@ -159,8 +161,7 @@ export type MeanAnswer = Static<typeof meanSchema>;
 export const detailedSchema = Type.Object(
   {
     ...windowFields,
-    processes: Type.Record(
-      Type.String(),
+    processes: recordOf(
       Type.Array(
         Type.Object({
           host: Type.String(),
@@ -174,7 +175,7 @@ export const detailedSchema = Type.Object(
           rssBytes: integer,
         }),
       ),
-      { description: 'By process name, oldest first.' },
+      'By process name, oldest first.',
     ),
     next: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'Pass as cursor= for the next page.' }),
   },
@@ -193,8 +194,8 @@ export const hostSchema = Type.Object(
     memoryBytes: integer,
     limitedBy: Type.Enum(['host', 'cgroup']),
     bootId: text,
-    system: Type.Record(Type.String(), Type.Number()),
-    collector: Type.Record(Type.String(), Type.Number()),
+    system: recordOf(Type.Number()),
+    collector: recordOf(Type.Number()),
   },
   { title: 'Host' },
 );

@@ -18,3 +18,13 @@ export function terminalText(text: string, maxLength = 64): string {
   const characters = [...visible];
   return characters.length <= maxLength ? visible : `${characters.slice(0, maxLength - 1).join('')}…`;
 }
+
+/** JSON on one line that is as fit for a terminal, and parses to exactly the same value. */
+export function terminalJson(value: unknown): string {
+  return JSON.stringify(value).replace(unprintable, (characters) =>
+    Array.from(
+      { length: characters.length },
+      (_, i) => `\\u${characters.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}

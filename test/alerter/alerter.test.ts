@@ -1,0 +1,180 @@
+import fc from 'fast-check';
+import picocolors from 'picocolors';
+import { afterAll, describe, expect, test } from 'vitest';
+import { Alerter, announceAll } from '../../src/alerter/alerter.ts';
+import type { Announcement } from '../../src/alerter/announcement.ts';
+import { renderJson, renderLine } from '../../src/alerter/render.ts';
+import { MonitorClient } from '../../src/client.ts';
+import { makeApp } from '../api/make-app.ts';
+import { freePort } from '../influxd.ts';
+import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
+
+const plain = picocolors.createColors(false);
+
+async function setUp() {
+  const made = await makeApp();
+  const address = await made.app.listen({ host: '127.0.0.1', port: 0 });
+  const client = new MonitorClient(address);
+  afterAll(() => client.close());
+  const said: string[] = [];
+  const output = {
+    announce: (announcement: Announcement) => said.push(renderLine(announcement, plain).replace(/^\S+ \S+ +/, '')),
+    note: (_: number, message: string) => said.push(message),
+  };
+  const alerter = new Alerter({
+    client,
+    clock: { now: () => made.time.now, monotonic: () => made.time.now },
+    pollMs: 1000,
+    output,
+  });
+  let seconds = 0;
+  const step = async (processes: UsageGiven[], host = 'web-01') => {
+    made.time.now = noon + ++seconds * 10_000;
+    await made.store.write([makeSnapshot({ host, time: made.time.now, processes })]);
+    await alerter.poll();
+    return said.splice(0);
+  };
+  return { ...made, client, alerter, said, step, address };
+}
+
+describe('alerter', () => {
+  test('says each change once, with all there is to know', async () => {
+    const { step } = await setUp();
+    const idle = { name: 'idle' };
+    expect(await step([idle])).toEqual(['GREEN: nothing is over the line on 1 host']);
+    expect(await step([idle])).toEqual([]);
+    expect(await step([idle, { name: 'yes', cpu: 99.5, pid: 42 }])).toEqual([
+      expect.stringMatching(
+        /^RED +web-01 {2}yes\[42\] {2}cpu 99\.5 %, over 80\.0 % since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/,
+      ),
+    ]);
+    expect(await step([idle, { name: 'yes', cpu: 98, pid: 42 }])).toEqual([]);
+    expect(await step([idle, { name: 'yes', cpu: 3, pid: 42 }])).toEqual([
+      expect.stringMatching(/^OK +web-01 {2}yes\[42\] {2}cpu 3\.0 %, no longer over 80\.0 %; was RED for 20s$/),
+    ]);
+    await step([idle, { name: 'yes', cpu: 99, pid: 43 }]);
+    expect(await step([idle])).toEqual([
+      expect.stringMatching(/^OK +web-01 {2}yes\[43\] {2}exited; cpu was RED for 10s$/),
+    ]);
+  });
+
+  test('worst first, and a silent host is STALE until it is back', async () => {
+    const { step, time, alerter, said } = await setUp();
+    const lines = await step([
+      { name: 'a', cpu: 81 },
+      { name: 'b', cpu: 200 },
+    ]);
+    expect(lines.map((line) => line.split(/ +/)[2]?.[0])).toEqual(['b', 'a']);
+    time.now += 40_000;
+    await alerter.poll();
+    expect(said.splice(0)).toEqual([expect.stringMatching(/^STALE +web-01 {2}silent for 40s, last heard of at/)]);
+    await alerter.poll();
+    expect(said.splice(0)).toEqual([]);
+  });
+
+  test('a server that is away is said once, and its return once', async () => {
+    const lines: string[] = [];
+    const port = await freePort();
+    const client = new MonitorClient(`http://127.0.0.1:${port}`);
+    const time = { now: 0 };
+    const clock = { now: () => time.now, monotonic: () => time.now };
+    const alerter = new Alerter({
+      client,
+      clock,
+      pollMs: 5000,
+      output: { announce: () => undefined, note: (_, message) => lines.push(message) },
+    });
+    await alerter.poll();
+    await alerter.poll();
+    expect(lines).toEqual([
+      expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+ does not answer: .*; trying again every 5s$/),
+    ]);
+    const { app } = await makeApp();
+    await app.listen({ host: '127.0.0.1', port });
+    time.now = 65_000;
+    await alerter.poll();
+    expect(lines.slice(1)).toEqual([
+      expect.stringMatching(/is back after 1m/),
+      expect.stringMatching(/no host has reported yet/),
+    ]);
+    await client.close();
+  });
+
+  test('all at once, for --once', async () => {
+    const { step, client } = await setUp();
+    await step([{ name: 'a', cpu: 81 }]);
+    expect(await announceAll(client)).toMatchObject({
+      level: 'RED',
+      summary: '1 RED, 0 AMBER, 0 STALE',
+      announcements: [{ process: 'a', metric: 'cpu', value: 81 }],
+    });
+  });
+});
+
+describe('rendering', () => {
+  const announcement = (given: Partial<Announcement> = {}): Announcement => ({
+    time: noon,
+    level: 'RED',
+    before: null,
+    id: 'x',
+    host: 'web-01',
+    process: 'yes',
+    pid: 42,
+    metric: 'cpu',
+    value: 99,
+    threshold: 80,
+    since: noon - 60_000,
+    reason: 'cpu is over',
+    prediction: null,
+    ...given,
+  });
+
+  test('colours are there for a terminal and absent otherwise, the word always', () => {
+    expect(renderLine(announcement(), picocolors.createColors(true))).toContain('\u001b[31m');
+    expect(renderLine(announcement(), plain)).toMatch(/ {2}RED {4}web-01/);
+  });
+
+  test('AMBER gives its reason', () => {
+    const line = renderLine(
+      announcement({
+        level: 'AMBER',
+        metric: 'memory',
+        value: 60,
+        reason: 'rising 1.9 %/min, reaches 80 % in about 8 min (5-14)',
+      }),
+      plain,
+    );
+    expect(line).toContain('memory 60.0 %: rising 1.9 %/min, reaches 80 % in about 8 min (5-14)');
+  });
+
+  test('no name whatever writes a control character or a second line', () => {
+    const hostile = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 60 }),
+      fc
+        .array(fc.constantFrom('\u001b]52;c;x\u0007', '\r', '\n', '\u009b31m', '\u202e', 'a'), { maxLength: 9 })
+        .map((parts) => parts.join('')),
+    );
+    fc.assert(
+      fc.property(
+        hostile,
+        hostile,
+        hostile,
+        fc.constantFrom('RED', 'AMBER', 'STALE', 'OK'),
+        (host, process, reason, level) => {
+          const each = announcement({
+            host,
+            process,
+            reason: `system.cpu is over; most by ${reason}`,
+            level,
+            before: 'RED',
+            value: level === 'OK' ? null : 1,
+          });
+          expect(renderLine(each, plain)).not.toMatch(/[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u);
+          expect(renderJson(each)).not.toMatch(/[\p{Cc}\p{Cs}\u2028-\u202e\u2066-\u2069]/u);
+          expect(JSON.parse(renderJson(each))).toMatchObject({ host, process });
+        },
+      ),
+      { numRuns: 5000 },
+    );
+  });
+});

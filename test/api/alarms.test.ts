@@ -1,0 +1,194 @@
+import { describe, expect, test } from 'vitest';
+import { MonitorError } from '../../src/core/error.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { iso, makeApp, retentionMs } from './make-app.ts';
+
+/** CPU of one process at every ten seconds, the last at noon. */
+async function setUp(values: number[], options: Parameters<typeof makeApp>[0] = {}) {
+  const made = await makeApp(options);
+  const first = noon - (values.length - 1) * 10_000;
+  await made.store.write(
+    values.map((cpu, i) => makeSnapshot({ time: first + i * 10_000, processes: [{ name: 'yes', cpu, pid: 42 }] })),
+  );
+  const alarms = async (query = '') => (await made.get(`/v1/alarms${query}`)).body;
+  return { ...made, alarms };
+}
+
+describe('GET /v1/alarms', () => {
+  test('names the process and its pid, the value, the line, and since when', async () => {
+    const { alarms } = await setUp([5, 95, 97.3456]);
+    expect(await alarms()).toEqual({
+      at: iso(noon),
+      level: 'RED',
+      alarms: [
+        {
+          id: expect.stringMatching(/^[0-9a-f]{16}$/),
+          level: 'RED',
+          state: 'firing',
+          host: 'web-01',
+          ip: '10.0.0.5',
+          subject: { kind: 'process', name: 'yes', pid: 42 },
+          metric: 'cpu',
+          value: 97.346,
+          threshold: 80,
+          since: iso(noon - 10_000),
+          reason: 'cpu is 97.3, over 80 for 10s',
+          prediction: null,
+        },
+      ],
+      stale: [],
+    });
+  });
+
+  test('how it was at any instant', async () => {
+    const { alarms } = await setUp([5, 95, 5, 95]);
+    const level = async (ms: number) => (await alarms(`?at=${iso(noon - ms)}`)).level;
+    expect([await level(0), await level(10_000), await level(15_000), await level(30_000)]).toEqual([
+      'RED',
+      'GREEN',
+      'RED',
+      'GREEN',
+    ]);
+  });
+
+  test('a run that is older than the first look back is found, and remembered', async () => {
+    const { alarms, store } = await setUp([5, ...Array(800).fill(95)]);
+    let wide = 0;
+    const runs = store.runs;
+    store.runs = (queries, window) => {
+      if (window.to - window.from > 7_200_000) wide++;
+      return runs(queries, window);
+    };
+    for (let i = 0; i < 3; i++) expect((await alarms()).alarms[0].since).toBe(iso(noon - 799 * 10_000));
+    expect(wide).toBe(1);
+  });
+
+  test('the remembered run goes on with the next snapshot, and ends with the run', async () => {
+    const { alarms, store, time } = await setUp(Array(800).fill(95));
+    const begin = (await alarms()).alarms[0].since;
+    const next = async (seconds: number, cpu: number) => {
+      time.now = noon + seconds * 1000;
+      await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu }] })]);
+      return (await alarms()).alarms[0]?.since;
+    };
+    expect(await next(10, 96)).toBe(begin);
+    expect(await next(20, 10)).toBeUndefined();
+    expect(await next(30, 96)).toBe(iso(noon + 30_000));
+  });
+
+  test('`for` and `clear` are kept to', async () => {
+    const options = { thresholds: ['cpu:red=80,clear=60,for=20s'] };
+    expect((await (await setUp([5, 95, 70], options)).alarms()).level).toBe('GREEN');
+    expect((await (await setUp([5, 95, 70, 70], options)).alarms()).level).toBe('RED');
+    expect((await (await setUp([5, 95, 70, 60, 95], options)).alarms()).level).toBe('GREEN');
+  });
+
+  test('a silent host is STALE and keeps its alarms, however long ago', async () => {
+    const { alarms, time } = await setUp([5, 95, 95]);
+    time.now = noon + 30_001;
+    expect(await alarms()).toMatchObject({
+      level: 'RED',
+      alarms: [{ state: 'stale', since: iso(noon - 10_000) }],
+      stale: [{ host: 'web-01', lastSeen: iso(noon) }],
+    });
+    time.now = noon + 20 * 3_600_000;
+    expect(await alarms()).toMatchObject({ level: 'RED', alarms: [{ state: 'stale', since: iso(noon - 10_000) }] });
+    const quiet = await setUp([5]);
+    quiet.time.now = noon + 60_000;
+    expect(await quiet.alarms()).toMatchObject({ level: 'STALE', alarms: [] });
+  });
+
+  test('an alarm of a host names the processes behind it', async () => {
+    const { store, get } = await makeApp();
+    const processes = [
+      { name: 'small', cpu: 1 },
+      { name: 'postgres', cpu: 60 },
+      { name: 'java', cpu: 300, cpuMax: 70 },
+      { name: '__unattributed__', cpu: 400, cpuMax: 400 },
+    ];
+    await store.write([makeSnapshot({ metrics: { 'system.cpu': 95 }, processes })]);
+    const [alarm, ...others] = (await get('/v1/alarms')).body.alarms;
+    expect(others).toEqual([]);
+    expect(alarm).toMatchObject({
+      subject: { kind: 'system' },
+      metric: 'system.cpu',
+      reason: 'system.cpu is 95.0, over 80; most by java 300.0, postgres 60.0, small 1.0',
+    });
+  });
+
+  test('may be asked for one host or level; the level of all stays', async () => {
+    const { store, get } = await makeApp();
+    await store.write(['a', 'b'].map((host) => makeSnapshot({ host, processes: [{ name: 'p', cpu: 90 }] })));
+    expect((await get('/v1/alarms?host=a')).body.alarms.map((alarm: { host: string }) => alarm.host)).toEqual(['a']);
+    expect((await get('/v1/alarms?level=AMBER')).body).toMatchObject({ level: 'RED', alarms: [] });
+    expect((await get('/v1/alarms?level=PINK')).status).toBe(400);
+  });
+
+  test('nobody there is GREEN', async () =>
+    expect((await (await makeApp()).get('/v1/alarms')).body).toMatchObject({ level: 'GREEN', alarms: [], stale: [] }));
+});
+
+test('the stream gives all alarms, then each change', async () => {
+  const { app, store, time } = await setUp([5, 95]);
+  const address = await app.listen({ host: '127.0.0.1', port: 0 });
+  const answer = await fetch(`${address}/v1/alarms/stream`);
+  expect(answer.headers.get('content-type')).toBe('text/event-stream');
+  const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
+  let text = '';
+  const until = async (part: string) => {
+    while (!text.includes(part)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the stream ended with ${text}`);
+      text += Buffer.from(value).toString();
+    }
+  };
+  await until('event: alarms');
+  time.now = noon + 10_000;
+  await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu: 1 }] })]);
+  await until('event: change');
+  expect(text).toContain('"level":"OK","before":"RED"');
+  const closing = app.close();
+  while (!(await reader.read()).done);
+  await closing;
+});
+
+describe('a store that is away', () => {
+  test('is 503 with Retry-After, not ready, and alive', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    const away = () => Promise.reject(new MonitorError('unavailable', 'the store is away'));
+    const { get, put } = await makeApp({ store: { ...memory, write: away, ping: away, hosts: away, mean: away } });
+    const answer = await put({ host: 'a', time: iso(noon), processes: [] });
+    expect([answer.statusCode, answer.json().code, answer.headers['retry-after']]).toEqual([503, 'unavailable', '5']);
+    expect((await get('/health/ready')).status).toBe(503);
+    expect((await get('/health/live')).status).toBe(200);
+    expect((await get('/v1/alarms')).status).toBe(503);
+  });
+
+  test('what nobody foresaw is 500, and its text is hidden', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    const { get } = await makeApp({
+      store: { ...memory, mean: () => Promise.reject(new Error('password is hunter2')) },
+    });
+    const { status, body } = await get('/v1/usage/mean');
+    expect([status, body.code]).toEqual([500, 'internal']);
+    expect(JSON.stringify(body)).not.toContain('hunter2');
+  });
+});
+
+test('/metrics has the latest usage, bounded, with names escaped', async () => {
+  const { app, store } = await makeApp();
+  const processes = [
+    ...Array.from({ length: 300 }, (_, i) => ({ name: `p${i}`, cpu: i, memory: 300 - i })),
+    { name: 'a"b\\c\nd', cpu: 999 },
+  ];
+  await store.write([makeSnapshot({ processes, metrics: { 'system.cpu': 12, 'collector.sweepMs': 3 } })]);
+  const text = (await app.inject('/metrics')).body;
+  expect(text).toContain('amberwatch_host{host="web-01",metric="system.cpu"} 12');
+  expect(text).toContain('amberwatch_host{host="web-01",metric="collector.sweepMs"} 3');
+  expect(text).toContain('amberwatch_process_cpu_percent{host="web-01",process="a\\"b\\\\c\\nd"} 999');
+  expect(text).toContain('amberwatch_process_memory_percent{host="web-01",process="p0"} 300');
+  expect(
+    text.split('\n').filter((line) => line.startsWith('amberwatch_process_cpu_percent{')).length,
+  ).toBeLessThanOrEqual(40);
+});

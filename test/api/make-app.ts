@@ -1,0 +1,41 @@
+import type { FastifyInstance } from 'fastify';
+import { pino } from 'pino';
+import { afterAll } from 'vitest';
+import { buildApp } from '../../src/api/app.ts';
+import type { Store } from '../../src/core/store.ts';
+import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
+import { openStore } from '../../src/store/open.ts';
+import { noon } from '../make-snapshot.ts';
+
+export const retentionMs = 2 * 86_400_000;
+
+/** The whole server over a store in memory, at noon until told otherwise. */
+export async function makeApp(options: { store?: Store; thresholds?: string[] } = {}) {
+  const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
+  const time = { now: noon };
+  const app: FastifyInstance = await buildApp({
+    store,
+    clock: { now: () => time.now, monotonic: () => time.now },
+    log: pino({ level: 'silent' }),
+    thresholds: withDefaults((options.thresholds ?? []).map(parseThreshold)),
+    retentionMs,
+    version: 'test',
+  });
+  afterAll(() => app.close());
+  const get = async (url: string) => {
+    const answer = await app.inject({ url });
+    return { status: answer.statusCode, body: answer.json(), headers: answer.headers };
+  };
+  const put = (payload: unknown, url = '/v1/usage') => app.inject({ method: 'PUT', url, payload: payload as object });
+  return { app, store, time, get, put };
+}
+
+export const iso = (time: number) => new Date(time).toISOString();
+
+/** The smallest body there is. */
+export const body = (given: object = {}) => ({
+  host: 'web-01',
+  time: iso(noon),
+  processes: [{ name: 'nginx', cpu: 12.5, memory: 4.1 }],
+  ...given,
+});

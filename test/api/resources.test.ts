@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'vitest';
+import { MonitorError } from '../../src/core/error.ts';
+import { openStore } from '../../src/store/open.ts';
+import { noon } from '../make-snapshot.ts';
+import { makeApp, retentionMs } from './make-app.ts';
+
+/** As the older agents send it: one entry per instance and metric, each a few milliseconds later. */
+function sweep(entries: [name: string | null, type: 'cpu' | 'mem', value: number][], at = noon) {
+  const data = entries.map(([process_name, type_data, value], i) => ({
+    timestamp: at / 1000 + i * 0.003,
+    value,
+    process_name,
+    type_data,
+  }));
+  return JSON.stringify({ ipaddress: '216.58.213.68', data });
+}
+
+const chrome: Parameters<typeof sweep>[0] = [
+  ['chrome', 'cpu', 10],
+  ['chrome', 'cpu', 30.5],
+  ['chrome', 'mem', 4],
+  ['chrome', 'mem', 2],
+  ['System Idle', 'mem', 0.1],
+];
+
+async function setUp() {
+  const made = await makeApp();
+  const send = (payload: string, slash = '') =>
+    made.app.inject({
+      method: 'PUT',
+      url: `/ressources-usage/save-all${slash}`,
+      headers: { 'content-type': 'application/json' },
+      payload,
+    });
+  return { ...made, send };
+}
+
+describe('the older wire format', () => {
+  test.each(['', '/'])('is answered byte for byte, path ending in "%s"', async (slash) => {
+    const { send } = await setUp();
+    const ok = await send(sweep(chrome), slash);
+    expect([ok.statusCode, ok.body]).toEqual([200, '{"Response":"Ok"}']);
+    for (const bad of [
+      '{"ipaddress":"1.2.3.4"}',
+      '{',
+      '',
+      '[]',
+      sweep(chrome).replace('30.5', '-1'),
+      sweep(chrome).replace('"mem"', '"disk"'),
+    ]) {
+      const refused = await send(bad, slash);
+      expect([refused.statusCode, refused.body]).toEqual([400, '{"Response":"NOk"}']);
+    }
+  });
+
+  test('one PUT is one snapshot, and instances of a name are one row', async () => {
+    const { send, get } = await setUp();
+    await send(sweep(chrome));
+    await send(sweep(chrome));
+    const { processes } = (await get('/v1/usage/mean/216-58-213-68')).body;
+    expect(processes).toEqual({
+      chrome: { cpu: 40.5, memory: 6, cpuMax: 30.5, memoryMax: 4, count: 2, hosts: 1, snapshots: 1 },
+      'System Idle': { cpu: null, memory: 0.1, cpuMax: null, memoryMax: 0.1, count: 1, hosts: 1, snapshots: 1 },
+    });
+  });
+
+  test.each(['get-all', 'get-all/', 'get-all/216-58-213-68', 'get-all/216.58.213.68/'])(
+    '%s gives [memory, cpu] per instance',
+    async (path) => {
+      const { send, get } = await setUp();
+      await send(sweep(chrome, noon - 10_000));
+      await send(
+        sweep([
+          ['chrome', 'cpu', 0],
+          ['chrome', 'mem', 9],
+        ]),
+      );
+      expect((await get(`/ressources-usage/${path}`)).body).toEqual({ chrome: [5, 13.5], 'System Idle': [0.1, null] });
+    },
+  );
+
+  test('get-all looks back five minutes', async () => {
+    const { send, get, time } = await setUp();
+    await send(sweep(chrome));
+    time.now = noon + 5 * 60_000 + 1;
+    expect((await get('/ressources-usage/get-all')).body).toEqual({});
+  });
+
+  test('get-all-detailed gives the values, oldest first', async () => {
+    const { send, get } = await setUp();
+    await send(
+      sweep(
+        [
+          ['a', 'mem', 2],
+          ['a', 'mem', 4],
+        ],
+        noon - 10_000,
+      ),
+    );
+    await send(sweep([['a', 'mem', 5]]));
+    expect((await get('/ressources-usage/get-all-detailed/')).body).toEqual({ a: [3, 5] });
+  });
+
+  test('query-alarm gives the level and the alarms', async () => {
+    const { send, get } = await setUp();
+    await send(sweep([['runaway', 'cpu', 99]]));
+    expect((await get('/ressources-usage/query-alarm/')).body).toMatchObject({
+      level: 'RED',
+      alarms: [{ subject: { name: 'runaway' }, value: 99 }],
+    });
+  });
+
+  test('a name that is null is kept as such', async () => {
+    const { send, get } = await setUp();
+    await send(
+      sweep([
+        [null, 'cpu', 1],
+        ['', 'cpu', 2],
+      ]),
+    );
+    expect((await get('/ressources-usage/get-all')).body).toEqual({ null: [null, 1.5] });
+  });
+
+  test("a store that is away is not the sender's fault", async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    const store = { ...memory, write: () => Promise.reject(new MonitorError('unavailable', 'gone')) };
+    const { app } = await makeApp({ store });
+    const answer = await app.inject({
+      method: 'PUT',
+      url: '/ressources-usage/save-all',
+      headers: { 'content-type': 'application/json' },
+      payload: sweep(chrome),
+    });
+    expect([answer.statusCode, answer.body]).toEqual([503, '{"Response":"NOk"}']);
+  });
+});

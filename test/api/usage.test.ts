@@ -1,0 +1,238 @@
+import { gzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { noon } from '../make-snapshot.ts';
+import { body, iso, makeApp, retentionMs } from './make-app.ts';
+
+describe('PUT /v1/usage', () => {
+  test('fills in what is left out', async () => {
+    const { put, get } = await makeApp();
+    expect((await put(body())).statusCode).toBe(204);
+    expect((await get('/v1/usage/detailed')).body.processes.nginx).toEqual([
+      {
+        host: 'web-01',
+        time: iso(noon),
+        cpu: 12.5,
+        memory: 4.1,
+        cpuMax: 12.5,
+        memoryMax: 4.1,
+        count: 1,
+        pid: null,
+        rssBytes: null,
+      },
+    ]);
+    expect((await get('/v1/hosts/web-01')).body).toEqual({
+      host: 'web-01',
+      ip: '127.0.0.1',
+      lastSeen: iso(noon),
+      state: 'fresh',
+      interval: 10,
+      cores: null,
+      memoryBytes: null,
+      limitedBy: 'host',
+      bootId: null,
+      system: {},
+      collector: {},
+    });
+  });
+
+  test('columns and rows mean the same', async () => {
+    const { put, get } = await makeApp();
+    const rows = [
+      { name: 'a', cpu: 1, memory: 2, count: 3, pid: 7, rssBytes: 9, cpuMax: null },
+      { name: 'b', cpu: null, memory: null, count: 1, pid: null, rssBytes: null, cpuMax: null },
+    ];
+    const columns = Object.fromEntries(
+      ['name', 'cpu', 'memory', 'count', 'pid', 'rssBytes', 'cpuMax'].map((key) => [
+        key,
+        rows.map((row) => row[key as keyof (typeof rows)[0]]),
+      ]),
+    );
+    await put(body({ host: 'rows', processes: rows }));
+    await put(body({ host: 'columns', processes: columns }));
+    const of = async (host: string) =>
+      JSON.stringify((await get(`/v1/usage/detailed?host=${host}`)).body.processes).replaceAll(host, '');
+    expect(await of('columns')).toBe(await of('rows'));
+  });
+
+  test('an array is a backlog; a repeat is stored once; unknown fields are ignored', async () => {
+    const { put, get } = await makeApp();
+    const backlog = [0, 10_000, 20_000].map((ms) => body({ time: iso(noon - ms), colour: 'red' }));
+    expect((await put(backlog)).statusCode).toBe(204);
+    expect((await put(backlog[0])).statusCode).toBe(204);
+    expect((await get('/v1/usage/mean')).body.processes.nginx.snapshots).toBe(3);
+  });
+
+  test('gzip is accepted', async () => {
+    const { app } = await makeApp();
+    const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+    const answer = await app.inject({
+      method: 'PUT',
+      url: '/v1/usage',
+      headers,
+      payload: gzipSync(JSON.stringify(body())),
+    });
+    expect(answer.statusCode).toBe(204);
+  });
+
+  test('older than the retention: acknowledged, so that nobody sends it for ever, and not kept', async () => {
+    const { put, get, app } = await makeApp();
+    expect(
+      (await put([body({ time: '1999-01-01T00:00:00Z' }), body({ time: iso(noon - retentionMs - 1), host: 'x' })]))
+        .statusCode,
+    ).toBe(204);
+    expect((await get('/v1/hosts')).body.hosts).toEqual([]);
+    expect((await app.inject('/metrics')).body).toContain('amberwatch_snapshots_expired_total 2');
+  });
+
+  test('from the future: kept, and not seen before its time', async () => {
+    const { put, get, time } = await makeApp();
+    expect((await put(body({ time: iso(noon + 3_600_000) }))).statusCode).toBe(204);
+    expect((await get('/v1/hosts')).body.hosts).toEqual([]);
+    time.now = noon + 3_600_000;
+    expect((await get('/v1/hosts')).body.hosts).toHaveLength(1);
+  });
+});
+
+describe('means', () => {
+  const setUp = async () => {
+    const made = await makeApp();
+    await made.put([
+      body({
+        host: 'a',
+        ip: '10.0.0.5',
+        processes: [
+          { name: 'x', cpu: 10, memory: 1 },
+          { name: 'y', cpu: 90, memory: 2 },
+        ],
+      }),
+      body({ host: 'b', ip: '2001:db8::1', processes: [{ name: 'x', cpu: 20.0005, memory: 3 }] }),
+      body({
+        host: 'b',
+        ip: '2001:db8::1',
+        time: iso(noon - 600_000),
+        processes: [{ name: 'x', cpu: 1000, memory: 3 }],
+      }),
+    ]);
+    return made;
+  };
+
+  test('over all hosts of the last five minutes, highest CPU first', async () => {
+    const { get } = await setUp();
+    const { body: answer } = await get('/v1/usage/mean');
+    expect(answer).toEqual({
+      from: iso(noon - 300_000),
+      to: iso(noon),
+      processes: {
+        y: { cpu: 90, memory: 2, cpuMax: 90, memoryMax: 2, count: 1, hosts: 1, snapshots: 1 },
+        x: { cpu: 15.001, memory: 2, cpuMax: 20.001, memoryMax: 3, count: 1, hosts: 2, snapshots: 2 },
+      },
+    });
+    expect(Object.keys(answer.processes)).toEqual(['y', 'x']);
+  });
+
+  test.each([
+    ['window=20m', { x: 343.334, y: 90 }],
+    ['top=1', { y: 90 }],
+    ['host=a', { y: 90, x: 10 }],
+    ['process=x', { x: 15.001 }],
+    ['ip=10.0.0.5', { y: 90, x: 10 }],
+    ['ip=10.0.0.5&host=b', {}],
+    [`at=${iso(noon - 500_000)}`, { x: 1000 }],
+    ['host=nobody', {}],
+  ])('?%s', async (query, expected) => {
+    const { get } = await setUp();
+    const { processes } = (await get(`/v1/usage/mean?${query}`)).body;
+    expect(
+      Object.fromEntries(Object.entries<{ cpu: number }>(processes).map(([name, row]) => [name, row.cpu])),
+    ).toEqual(expected);
+  });
+
+  test.each(['10.0.0.5', '10-0-0-5', '10-0-0-5/', '::ffff:10.0.0.5'])('by address %s', async (ip) => {
+    const { get } = await setUp();
+    expect(Object.keys((await get(`/v1/usage/mean/${ip}`)).body.processes)).toEqual(['y', 'x']);
+  });
+
+  test.each(['2001:db8::1', '2001-db8--1', '2001:0DB8::0001'])('by IPv6 address %s', async (ip) => {
+    const { get } = await setUp();
+    expect((await get(`/v1/usage/mean/${ip}?window=1h`)).body.processes.x.snapshots).toBe(2);
+  });
+
+  test('errors name the thing and the remedy', async () => {
+    const { get } = await setUp();
+    const problem = async (url: string) => {
+      const { status, body: answer, headers } = await get(url);
+      expect(headers['content-type']).toContain('application/problem+json');
+      expect(answer.status).toBe(status);
+      return `${status} ${answer.code} ${answer.detail}`;
+    };
+    expect(await problem('/v1/usage/mean/10.9.9.9')).toMatch(
+      /^404 not_found no host with the address 10.9.9.9 has reported; GET \/v1\/hosts/,
+    );
+    expect(await problem('/v1/usage/mean/nonsense')).toMatch(/^400 invalid 'nonsense' is not an IPv4 or IPv6 address/);
+    expect(await problem('/v1/usage/mean?window=5')).toMatch(/^400 invalid window '5' is not a duration/);
+    expect(await problem('/v1/usage/mean?window=999d')).toMatch(/^400 invalid window '999d' is longer than/);
+    expect(await problem('/v1/usage/mean?at=yesterday')).toMatch(
+      /^400 invalid querystring\/at must match format "date-time"/,
+    );
+    expect(await problem('/v1/usage/mean?top=0')).toMatch(/^400 invalid querystring\/top must be >= 1/);
+    expect(await problem('/v1/hosts/nobody')).toMatch(/^404 not_found no host 'nobody' has reported/);
+    expect(await problem('/v1/usage/detailed?cursor=abc')).toMatch(
+      /^400 invalid cursor 'abc' is not one this server gave/,
+    );
+    expect(await problem('/nowhere?x=1')).toBe('404 not_found there is no GET /nowhere; see /docs');
+  });
+});
+
+describe('the raw history', () => {
+  test('comes in pages that join up, whatever their size', async () => {
+    const { put, get } = await makeApp();
+    const hosts = ['a', 'b'];
+    const processes = ['p', 'q', '__proto__'].map((name) => ({ name, cpu: 1, memory: 1 }));
+    for (const ms of [0, 10_000, 20_000])
+      await put(hosts.map((host) => body({ host, time: iso(noon - ms), processes })));
+    const whole = (await get('/v1/usage/detailed')).body;
+    expect(whole.next).toBeNull();
+    for (const limit of [1, 2, 4, 5, 17]) {
+      const points: string[] = [];
+      let url = `/v1/usage/detailed?limit=${limit}`;
+      for (;;) {
+        const page = (await get(url)).body;
+        for (const [name, rows] of Object.entries<{ time: string; host: string }[]>(page.processes))
+          for (const row of rows) points.push(`${row.time} ${row.host} ${name}`);
+        if (page.next === null) break;
+        url = `/v1/usage/detailed?limit=${limit}&cursor=${page.next}`;
+      }
+      expect(new Set(points).size).toBe(18);
+      expect(points).toHaveLength(18);
+    }
+  });
+});
+
+test('every route is in the OpenAPI document, which has examples of nothing it does not do', async () => {
+  const { app } = await makeApp();
+  await app.ready();
+  const document = (await app.inject('/docs/json')).json();
+  expect(document.openapi).toBe('3.1.0');
+  const routes = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect(routes.sort()).toEqual([
+    'GET /health/live',
+    'GET /health/ready',
+    'GET /metrics',
+    'GET /ressources-usage/get-all',
+    'GET /ressources-usage/get-all-detailed',
+    'GET /ressources-usage/get-all/{ip}',
+    'GET /ressources-usage/query-alarm',
+    'GET /v1/alarms',
+    'GET /v1/alarms/stream',
+    'GET /v1/hosts',
+    'GET /v1/hosts/{host}',
+    'GET /v1/usage/detailed',
+    'GET /v1/usage/mean',
+    'GET /v1/usage/mean/{ip}',
+    'PUT /ressources-usage/save-all',
+    'PUT /v1/usage',
+  ]);
+  expect((await app.inject('/docs/')).statusCode).toBe(200);
+});
