@@ -28,6 +28,7 @@ function endToEnd(engine: string, newStoreArgs: () => string[]): void {
   describe(`end to end on ${engine}`, () => {
     test('a busy process is seen, goes RED with its pid, and OK after it ends; nothing is lost on Ctrl-C', async () => {
       const data = temporaryFolder();
+      const storeArgs = newStoreArgs();
       const listen = `127.0.0.1:${await freePort()}`;
       const args = [
         'up',
