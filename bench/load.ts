@@ -2,7 +2,7 @@
  * A load generator that costs next to nothing: raw keep-alive sockets, bodies made beforehand, one
  * request per socket under way. Run as a process of its own so that it cannot slow down what it measures.
  *
- * Arguments: JSON {port, connections, hosts, processes, seconds, format: 'json'|'gzip'|'lines', path}.
+ * Argument: LoadOptions as JSON. It says `ready`, waits for a line on stdin, and ends by itself.
  * Prints JSON {requests, seconds, errors, p50Ms, p99Ms}.
  */
 import { connect } from 'node:net';
@@ -20,12 +20,18 @@ interface LoadOptions {
   path: string;
   /** Snapshots of one request; more than 1 only for lines. */
   batch: number;
+  /** Requests a second over all connections; absent: as many as there is an answer to. */
+  perSecond?: number;
+  /** Time of the first snapshots, epoch milliseconds; default: half an hour ago. */
+  startMs?: number;
 }
 
 const options = JSON.parse(process.argv[2] as string) as LoadOptions;
 /** Bodies of one connection; for snapshots the time in them is renewed at every use. */
 const variants = options.format === 'lines' ? 60 : 8;
-const start = Date.now() - 30 * 60_000;
+const start = options.startMs ?? Date.now() - 30 * 60_000;
+/** Milliseconds between two requests of one connection. */
+const paceMs = options.perSecond === undefined ? 0 : (options.connections / options.perSecond) * 1000;
 
 interface Prepared {
   /** What stands before the time of the snapshot, and after it. */
@@ -100,7 +106,9 @@ function run(own: readonly Prepared[], connection: number): Promise<void> {
     socket.on('data', (answer) => {
       latencies.push(performance.now() - sentAt);
       if (answer.toString('latin1', 9, 12) !== '204') errors++;
-      next();
+      const due = begin + (sent + connection / options.connections) * paceMs;
+      if (paceMs === 0) next();
+      else setTimeout(next, due - performance.now());
     });
   });
 }

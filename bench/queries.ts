@@ -6,12 +6,13 @@ import { openStore } from '../src/store/open.ts';
 import { hasInfluxd, startInfluxd } from '../test/influxd.ts';
 import { Child } from './child.ts';
 import { type Figure, percentile, report } from './report.ts';
-import { lineProtocol, snapshotBody, syntheticSnapshot } from './synthetic.ts';
+import { lineProtocol, syntheticSnapshot } from './synthetic.ts';
 
 const shape = { hosts: 50, processes: 300, steps: 720, stepMs: 10_000 };
 const rows = shape.hosts * shape.processes * shape.steps;
 /** 30,000 samples a second. */
 const backgroundPutsPerSecond = 100;
+const loadSeconds = 15;
 const runs = { idle: 40, loaded: 40, influx: 7 };
 
 type Measured = Record<'mean' | 'host' | 'alarms', number[]>;
@@ -27,10 +28,10 @@ export async function benchQueries(): Promise<void> {
     const url = `http://127.0.0.1:${await server.line()}`;
     const idle = await measure(url, end, runs.idle);
     server.write('reset');
-    const stop = ingest(url, end);
+    const ingestEnds = await startIngest(url, end);
     await sleep(2000);
     const loaded = await measure(url, end, runs.loaded);
-    const sent = await stop();
+    const sent = await ingestEnds();
     const lag = JSON.parse(await server.ask('lag')) as { p99Ms: number; maxMs: number };
     await server.end();
     const influx = await influxMean(end);
@@ -116,30 +117,29 @@ async function measure(url: string, end: number, times: number): Promise<Measure
   return measured;
 }
 
-/** Sends snapshots at a steady pace; the function it returns stops it and gives snapshots per second. */
-function ingest(url: string, end: number): () => Promise<number> {
-  const under: Promise<unknown>[] = [];
-  const begin = performance.now();
-  let sent = 0;
-  const timer = setInterval(() => {
-    while (sent < ((performance.now() - begin) / 1000) * backgroundPutsPerSecond) {
-      const host = sent % shape.hosts;
-      const time = end + 1 + Math.floor(sent / shape.hosts) * 500;
-      const body = JSON.stringify(snapshotBody(host, time, shape.processes));
-      under.push(
-        fetch(`${url}/v1/usage`, { method: 'PUT', body, headers: { 'content-type': 'application/json' } }).then(
-          (answer) => {
-            if (answer.status !== 204) throw new Error(`PUT answered ${answer.status}`);
-          },
-        ),
-      );
-      sent++;
-    }
-  }, 10);
+/** Sends snapshots at a steady pace from a process of its own; resolves with snapshots per second. */
+async function startIngest(url: string, end: number): Promise<() => Promise<number>> {
+  const load = Child.script(
+    'load.ts',
+    JSON.stringify({
+      port: Number(new URL(url).port),
+      connections: shape.hosts,
+      hosts: shape.hosts,
+      processes: shape.processes,
+      seconds: loadSeconds,
+      format: 'gzip',
+      path: '/v1/usage',
+      batch: 1,
+      perSecond: backgroundPutsPerSecond,
+      startMs: end + 1000,
+    }),
+  );
+  await load.line();
+  load.write('go');
   return async () => {
-    clearInterval(timer);
-    await Promise.all(under);
-    return sent / ((performance.now() - begin) / 1000);
+    const result = JSON.parse(await load.line()) as { requests: number; seconds: number; errors: number };
+    if (result.errors > 0) throw new Error(`${result.errors} of ${result.requests} PUTs were refused`);
+    return result.requests / result.seconds;
   };
 }
 

@@ -1,4 +1,3 @@
-import compress from '@fastify/compress';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Ajv2020 as Ajv, type Options } from 'ajv/dist/2020.js';
@@ -13,6 +12,7 @@ import { alarmRoutes } from './alarms.ts';
 import { healthRoutes } from './health.ts';
 import { hostRoutes } from './hosts.ts';
 import { Ingest } from './ingest.ts';
+import { addJsonBody } from './json-body.ts';
 import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { resourceRoutes } from './resources.ts';
@@ -54,7 +54,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema));
   addProblems(app);
-  await app.register(compress, { global: false, globalDecompression: true, requestEncodings: ['gzip', 'identity'] });
+  addJsonBody(app, bodyLimitBytes);
   await app.register(swagger, { openapi: describe(options.version) });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   app.addHook('onRoute', (route) => {

@@ -48,18 +48,13 @@ function sendProblem(reply: FastifyReply, error: MonitorError): FastifyReply {
 export function toMonitorError(error: FastifyError): MonitorError {
   if (error instanceof MonitorError) return error;
   if (error.validation) return validationError(error);
-  const status = error.statusCode ?? (isBodyError(error) ? 400 : 500);
+  const status = error.statusCode ?? 500;
   if (status === 413)
     return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
   if (status === 429) return new MonitorError('rate_limited', 'too many requests; send again later');
   if (status === 408) return new MonitorError('timeout', 'the request took too long to arrive');
   if (status >= 400 && status < 500) return new MonitorError('invalid', error.message);
   return new MonitorError('internal', 'something went wrong here; the server log says what', { cause: error });
-}
-
-/** A body that ends too early or is not the gzip it says it is. */
-function isBodyError(error: FastifyError): boolean {
-  return /^(Z_|ERR_STREAM_PREMATURE_CLOSE|ECONNRESET)/.test(error.code ?? '');
 }
 
 function validationError(error: FastifyError): MonitorError {

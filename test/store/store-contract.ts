@@ -400,6 +400,20 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await store.mean({ from: t - 1, to: t + hour, hosts: [host] })).toEqual(before);
     });
 
+    test('after a restart every name is there, also those that came while another group was written', async (context) => {
+      if (!tested.durable) context.skip('kept in memory only');
+      const host = newHost();
+      const writes = Array.from({ length: 200 }, async (_, i) => {
+        await new Promise((resolve) => setTimeout(resolve, i / 4));
+        await store.write([makeSnapshot({ host, time: t + i, processes: [{ name: `${host} only ${i}` }] })]);
+      });
+      await Promise.all(writes);
+      await store.close();
+      store = await tested.open();
+      const rows = await store.detailed({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 });
+      expect(rows.map((row) => row.name)).toEqual(writes.map((_, i) => `${host} only ${i}`));
+    });
+
     test('forgets what is older than the retention, names included', async (context) => {
       if (!tested.expires) context.skip('the engine expires by itself');
       const host = newHost();

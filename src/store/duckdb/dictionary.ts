@@ -3,7 +3,7 @@ export class Dictionary {
   readonly #ids = new Map<string, number>();
   readonly #texts = new Map<number, string>();
   #next = 0;
-  #fresh: [id: number, text: string][] = [];
+  readonly #fresh: [id: number, text: string][] = [];
 
   constructor(entries: Iterable<readonly [id: number, text: string]> = []) {
     for (const [id, text] of entries) this.#set(id, text);
@@ -35,13 +35,14 @@ export class Dictionary {
     this.#fresh.push([id, text]);
   }
 
-  /** What has come since the last `keep`: it has to be stored with the rows that use it. */
-  fresh(): [id: number, text: string][] {
-    return this.#fresh;
+  /** What has not been kept yet: it has to be stored with the rows that use it. */
+  fresh(): readonly [id: number, text: string][] {
+    return [...this.#fresh];
   }
 
-  keep(): void {
-    this.#fresh = [];
+  /** The first so many of `fresh` are stored now; others may have come meanwhile. */
+  keep(count: number): void {
+    this.#fresh.splice(0, count);
   }
 
   entries(): [id: number, text: string][] {

@@ -208,15 +208,16 @@ class DuckdbEngine implements Engine {
   async #write(group: readonly PackedSnapshot[]): Promise<void> {
     const fresh = await this.#withoutStored(group);
     if (fresh.size === 0) return;
+    let texts: Record<DictionaryName, number>;
     try {
       await this.#connection.run('BEGIN');
-      await this.#append(fresh);
+      texts = await this.#append(fresh);
       await this.#connection.run('COMMIT');
     } catch (error) {
       await this.#rollBack(fresh);
       throw new MonitorError('internal', `DuckDB refused to store a snapshot: ${messageOf(error)}`, { cause: error });
     }
-    for (const name of dictionaryNames) this.#dictionaries[name].keep();
+    for (const name of dictionaryNames) this.#dictionaries[name].keep(texts[name]);
     for (const [{ header }, host] of fresh) this.#recent.add(host, header.time);
   }
 
@@ -244,21 +245,27 @@ class DuckdbEngine implements Engine {
     return new Set(rows.map((row) => `${row.host} ${row.time}`));
   }
 
-  async #append(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<void> {
+  /** Resolves with how many texts of each dictionary went along: more may come before the commit. */
+  async #append(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<Record<DictionaryName, number>> {
     const appenders = await this.#openAppenders();
     for (const [snapshot, host] of snapshots) {
       this.#appendHeader(appenders.snapshot, snapshot.header, host);
       this.#usage.add(appenders.usage, snapshot, host);
     }
     this.#usage.flush(appenders.usage);
+    const texts = { host: 0, name: 0, about: 0 };
     for (const name of dictionaryNames) {
       for (const [id, text] of this.#dictionaries[name].fresh()) {
         appenders[name].appendInteger(id);
         appenders[name].appendVarchar(text);
         appenders[name].endRow();
+        texts[name]++;
       }
+      if (texts[name] > 0) appenders[name].flushSync();
     }
-    for (const appender of Object.values(appenders)) appender.flushSync();
+    appenders.snapshot.flushSync();
+    appenders.usage.flushSync();
+    return texts;
   }
 
   async #openAppenders(): Promise<Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender>> {

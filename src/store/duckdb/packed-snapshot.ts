@@ -15,7 +15,7 @@ export interface PackedSnapshot {
    */
   data: ArrayBuffer;
   /** Names that have never been sent before, with their ids. */
-  freshNames: [id: number, name: string][];
+  freshNames: readonly [id: number, name: string][];
 }
 
 export const packedColumns = ['name', 'cpu', 'cpuMax', 'memory', 'memoryMax', 'count', 'pid'] as const;
@@ -30,7 +30,7 @@ export function pack({ processes, ...header }: Snapshot, names: Dictionary): Pac
   packRss(rssSection(data, rows), processes.rssBytes);
   for (const column of packedColumns) packColumn(section(data, rows, column), processes, column, names);
   const freshNames = names.fresh();
-  names.keep();
+  names.keep(freshNames.length);
   return { header, rows, data, freshNames };
 }
 
