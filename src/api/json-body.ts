@@ -13,7 +13,7 @@ export function addJsonBody(app: FastifyInstance, limitBytes: number): void {
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
     try {
       const encoding = request.headers['content-encoding'] ?? 'identity';
-      parseJson(request, decode(body, encoding, limitBytes).toString(), done);
+      void parseJson(request, decode(body, encoding, limitBytes).toString(), done);
     } catch (error) {
       done(error as Error);
     }
