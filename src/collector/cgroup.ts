@@ -47,23 +47,29 @@ export class Cgroup {
     };
   }
 
+  /** Of the deepest level that can be seen: inside a container the mount may be that level itself. */
   usage(): CgroupUsage {
-    const [unified, cpuacct, memory] = ['', 'cpuacct', 'memory'].map(
-      (controller) => this.#levels(controller).at(-1) ?? null,
-    );
-    const cpuStat = unified === null ? null : statValue(this.#text(unified as string, 'cpu.stat'), 'usage_usec');
-    const nanoseconds = cpuacct === null ? null : bytes(this.#text(cpuacct as string, 'cpuacct.usage'));
+    const microseconds = this.#deepest('', (folder) => statValue(this.#text(folder, 'cpu.stat'), 'usage_usec'));
+    const nanoseconds = this.#deepest('cpuacct', (folder) => bytes(this.#text(folder, 'cpuacct.usage')));
     return {
-      cpuSeconds: cpuStat !== null ? cpuStat / 1e6 : nanoseconds !== null ? nanoseconds / 1e9 : null,
+      cpuSeconds: microseconds !== null ? microseconds / 1e6 : nanoseconds !== null ? nanoseconds / 1e9 : null,
       memoryBytes:
-        this.#workingSet(unified ?? null, 'memory.current', 'inactive_file') ??
-        this.#workingSet(memory ?? null, 'memory.usage_in_bytes', 'total_inactive_file'),
+        this.#deepest('', (folder) => this.#workingSet(folder, 'memory.current', 'inactive_file')) ??
+        this.#deepest('memory', (folder) => this.#workingSet(folder, 'memory.usage_in_bytes', 'total_inactive_file')),
     };
   }
 
-  #workingSet(folder: string | null, file: string, cache: string): number | null {
-    const used = folder === null ? null : bytes(this.#text(folder, file));
-    return used === null || folder === null ? null : used - (statValue(this.#text(folder, 'memory.stat'), cache) ?? 0);
+  #deepest(controller: string, read: (folder: string) => number | null): number | null {
+    for (const folder of this.#levels(controller).reverse()) {
+      const value = read(folder);
+      if (value !== null) return value;
+    }
+    return null;
+  }
+
+  #workingSet(folder: string, file: string, cache: string): number | null {
+    const used = bytes(this.#text(folder, file));
+    return used === null ? null : used - (statValue(this.#text(folder, 'memory.stat'), cache) ?? 0);
   }
 
   /** Folders from the root of the hierarchy down to the cgroup. */

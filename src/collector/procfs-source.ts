@@ -1,5 +1,5 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
@@ -39,20 +39,23 @@ export class ProcfsSource implements ProcessSource {
   readonly #cgroup: Cgroup;
   readonly #system: { ticksPerSecond: number; pageBytes: number };
   readonly #buffer = Buffer.alloc(4096);
+  /** Of the host: what this process itself may use can be less, and busy time is counted over all. */
+  readonly #hostCores = cpus().length;
   readonly #stat: Stat = { nameStart: 0, nameEnd: 0, flags: 0, cpuTicks: 0, startTicks: 0, rssPages: 0 };
   readonly #tracked = new Map<number, Tracked>();
   #kept = 0;
-  #maxKept = maxKeptDescriptors;
+  #maxKept: number;
   #sweeps = 0;
   /** Ticks since boot and monotonic time at the start of the sweep before. */
   #before: { ticks: number; at: number } | null = null;
-  #busyBefore: CpuReading | null = null;
+  #busyBefore: { reading: CpuReading; of: 'host' | 'cgroup' } | null = null;
 
   constructor(clock: Clock, procRoot = '/proc', cgroup = new Cgroup()) {
     this.#clock = clock;
     this.#root = procRoot;
     this.#cgroup = cgroup;
     this.#system = systemConstants(procRoot);
+    this.#maxKept = Math.min(maxKeptDescriptors, Math.floor(openFilesLimit(procRoot) / 2));
   }
 
   async sweep(): Promise<Sweep> {
@@ -161,9 +164,14 @@ export class ProcfsSource implements ProcessSource {
       tracked.fd = openSync(join(this.#root, String(tracked.pid), 'stat'), 'r');
       this.#kept++;
     } catch (error) {
-      // Out of descriptors: be content with those there are.
-      if ((error as NodeJS.ErrnoException).code === 'EMFILE') this.#maxKept = Math.floor(this.#kept / 2);
+      if ((error as NodeJS.ErrnoException).code === 'EMFILE') this.#keepFewer();
     }
+  }
+
+  /** Others in this process need descriptors too: half of those kept are given back. */
+  #keepFewer(): void {
+    this.#maxKept = Math.floor(this.#kept / 2);
+    for (const tracked of this.#tracked.values()) if (this.#kept > this.#maxKept) this.#release(tracked);
   }
 
   #release(tracked: Tracked): void {
@@ -187,29 +195,37 @@ export class ProcfsSource implements ProcessSource {
     const limits = this.#cgroup.limits();
     const limited = limits.cores !== null || limits.memoryBytes !== null;
     const usage = limited ? this.#cgroup.usage() : null;
-    const hostCores = availableParallelism();
-    const hostBytes = this.#memoryTotal();
-    const cgroupTicks = usage?.cpuSeconds == null ? null : usage.cpuSeconds * this.#system.ticksPerSecond;
-    const now = { used: cgroupTicks ?? this.#busyTicks(), at: this.#clock.monotonic() };
-    const busy = this.#busyBefore && cpuPercent(this.#busyBefore, now, this.#system.ticksPerSecond);
-    this.#busyBefore = now;
     return {
-      busy,
-      cores: Math.min(hostCores, limits.cores ?? Infinity),
-      memoryBytes: Math.min(hostBytes, limits.memoryBytes ?? Infinity),
+      busy: this.#busy(usage?.cpuSeconds ?? null),
+      cores: Math.min(this.#hostCores, limits.cores ?? Infinity),
+      memoryBytes: Math.min(this.#memoryTotal(), limits.memoryBytes ?? Infinity),
       limitedBy: limited ? 'cgroup' : 'host',
       usedBytes: limits.memoryBytes === null ? null : (usage?.memoryBytes ?? null),
     };
   }
 
+  /** Null also when what is counted has changed, as when a limit is set on a running container. */
+  #busy(cgroupSeconds: number | null): number | null {
+    const used = cgroupSeconds === null ? this.#busyTicks() : cgroupSeconds * this.#system.ticksPerSecond;
+    const before = this.#busyBefore;
+    if (used === null) {
+      this.#busyBefore = null;
+      return null;
+    }
+    const now = {
+      reading: { used, at: this.#clock.monotonic() },
+      of: cgroupSeconds === null ? 'host' : 'cgroup',
+    } as const;
+    this.#busyBefore = now;
+    const busy = before?.of === now.of ? cpuPercent(before.reading, now.reading, this.#system.ticksPerSecond) : null;
+    return busy === null ? null : Math.min(busy, this.#hostCores * 100);
+  }
+
   /** All but idle and iowait of the first line of /proc/stat; guest time is in user already. */
-  #busyTicks(): number {
+  #busyTicks(): number | null {
     const length = readProcFile(join(this.#root, 'stat'), this.#buffer);
-    const line = this.#buffer.toString(
-      'latin1',
-      0,
-      Math.max(0, this.#buffer.subarray(0, Math.max(0, length)).indexOf(10)),
-    );
+    if (length <= 0) return null;
+    const line = this.#buffer.toString('latin1', 0, Math.max(0, this.#buffer.subarray(0, length).indexOf(10)));
     const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = line
       .split(/\s+/)
       .slice(1)
@@ -220,7 +236,8 @@ export class ProcfsSource implements ProcessSource {
   #memoryTotal(): number {
     const length = readProcFile(join(this.#root, 'meminfo'), this.#buffer);
     const match = /^MemTotal:\s+(\d+) kB/m.exec(this.#buffer.toString('latin1', 0, Math.max(0, length)));
-    return Number(match?.[1] ?? 0) * 1024;
+    if (!match) throw new MonitorError('unavailable', `${this.#root}/meminfo does not say how much memory there is`);
+    return Number(match[1]) * 1024;
   }
 
   /** /proc/uptime counts as start times do: hundredths of a second since boot, suspends included. */
@@ -249,6 +266,12 @@ function systemConstants(procRoot: string): { ticksPerSecond: number; pageBytes:
   for (let at = 0; at + 16 <= length; at += 16)
     entries.set(buffer.readBigUInt64LE(at), Number(buffer.readBigUInt64LE(at + 8)));
   return { ticksPerSecond: entries.get(clockTicksEntry) ?? 100, pageBytes: entries.get(pageSizeEntry) ?? 4096 };
+}
+
+/** How many files this process may have open. */
+function openFilesLimit(procRoot: string): number {
+  const [, soft] = /^Max open files\s+(\d+)/m.exec(readProcText(join(procRoot, 'self/limits')) ?? '') ?? [];
+  return Number(soft ?? maxKeptDescriptors);
 }
 
 /** Of this boot, or null where the kernel does not say. */

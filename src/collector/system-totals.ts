@@ -67,7 +67,7 @@ function thermalZone(): number | null {
     const zones = readdirSync(thermalRoot).filter((zone) => zone.startsWith('thermal_zone'));
     const degrees = zones
       .map((zone) => Number(readProcText(join(thermalRoot, zone, 'temp')) ?? Number.NaN) / 1000)
-      .filter(Number.isFinite);
+      .filter((value) => value > -100 && value < 1000);
     return degrees.length === 0 ? null : Math.max(...degrees);
   } catch {
     return null;

@@ -46,7 +46,7 @@ function addToGroup(groups: Map<string, ProcessUsage>, sampled: SampledProcess, 
     });
     return;
   }
-  if (!sampled.kernel && isLarger(sampled, group)) group.pid = sampled.pid;
+  if (!sampled.kernel && isLarger(sampled, memory, group)) group.pid = sampled.pid;
   group.count++;
   group.cpu = add(group.cpu, sampled.cpu);
   group.cpuMax = max(group.cpuMax, sampled.cpu);
@@ -56,9 +56,9 @@ function addToGroup(groups: Map<string, ProcessUsage>, sampled: SampledProcess, 
 }
 
 /** The largest instance by CPU; before CPU is known, by memory. */
-function isLarger(sampled: SampledProcess, group: ProcessUsage): boolean {
+function isLarger(sampled: SampledProcess, memory: number, group: ProcessUsage): boolean {
   return sampled.cpu === null || group.cpuMax === null
-    ? sampled.cpu !== null || sampled.rssBytes > (group.rssBytes ?? 0) / group.count
+    ? sampled.cpu !== null || memory > (group.memoryMax ?? 0)
     : sampled.cpu > group.cpuMax;
 }
 

@@ -142,13 +142,18 @@ function addCandidate(found: Candidate[], header: SnapshotHeader, threshold: Thr
     header,
     threshold,
     value: value / factor,
-    subject: row ? { kind: 'process', name: row.name, pid: row.pid } : { kind: 'system' },
+    subject: row ? { kind: 'process', name: row.name, pid: pidOf(row, threshold) } : { kind: 'system' },
     series: row
       ? { kind: 'process', host: header.host, process: row.name, metric: column as UsageMetric }
       : { kind: 'system', host: header.host, metric: column as keyof typeof header.metrics },
     red: threshold.red * factor,
     clear: threshold.clear * factor,
   });
+}
+
+/** `pid` is of the instance with the most CPU: of several, that need not be the one with the most memory. */
+function pidOf(row: UsageRow, threshold: Threshold): number | null {
+  return threshold.metric === 'cpu' || row.count === 1 ? row.pid : null;
 }
 
 function redAlarm(candidate: Candidate, since: number | null, at: number): Alarm[] {
