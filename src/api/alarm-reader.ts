@@ -1,7 +1,6 @@
 import {
   type Alarm,
   type Alarms,
-  alarmId,
   type Candidate,
   candidates,
   evaluate,
@@ -25,16 +24,23 @@ interface KnownRun {
   since: number | null;
 }
 
+/** What the evaluation before has found out: a cache, found again after a restart. */
+interface Remembered {
+  runs: Map<string, KnownRun>;
+  /** Rows of the last snapshots of silent hosts: they never change. */
+  staleRows: Map<string, UsageRow[]>;
+}
+
 /**
- * Computes the alarms from stored data at any instant. The runs it remembers are a cache: they save the
- * search for the beginning of a run that goes on, and are found again after a restart.
+ * Computes the alarms from stored data at any instant. Only evaluations of the present remember anything:
+ * it saves them the search for the beginning of a run that goes on.
  */
 export class AlarmReader {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #thresholds: readonly Threshold[];
   readonly #retentionMs: number;
-  #runs = new Map<string, KnownRun>();
+  #remembered: Remembered = { runs: new Map(), staleRows: new Map() };
   #current: Promise<Alarms> | null = null;
 
   constructor(store: Store, clock: Clock, thresholds: readonly Threshold[], retentionMs: number) {
@@ -46,54 +52,113 @@ export class AlarmReader {
 
   /** The alarms now. Callers at the same time share one evaluation. */
   now(): Promise<Alarms> {
-    this.#current ??= this.at(this.#clock.now()).finally(() => {
+    this.#current ??= this.#evaluate(this.#clock.now(), this.#remembered).finally(() => {
       this.#current = null;
     });
     return this.#current;
   }
 
-  async at(at: number): Promise<Alarms> {
-    const hosts = await this.#store.hosts(at);
-    const rows = await this.#store.rowsOf(hosts, prefilter(this.#thresholds, hosts));
-    const found = candidates(this.#thresholds, hosts, rows);
-    const alarms = evaluate(at, hosts, found, await this.#since(found, at));
-    return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
+  at(at: number): Promise<Alarms> {
+    return this.#evaluate(at, { runs: new Map(), staleRows: new Map() });
   }
 
-  async #since(found: readonly Candidate[], at: number): Promise<(number | null)[]> {
+  /** Reads what is remembered, and replaces it with what this evaluation has found. */
+  async #evaluate(at: number, remembered: Remembered): Promise<Alarms> {
+    const newest = await this.#store.hosts(at);
+    const hosts = await this.#thatKnowCpu(newest);
+    const rows = await this.#rowsAbove(hosts, at, remembered);
+    const found = candidates(this.#thresholds, hosts, rows);
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
-      for (const [key, run] of await this.#findRuns(group)) runs.set(key, run);
+      for (const [key, run] of await this.#findRuns(group, remembered.runs)) runs.set(key, run);
     }
-    this.#runs = runs;
-    return found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
+    remembered.runs = runs;
+    const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
+    const alarms = evaluate(at, newest, found, since);
+    return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
   }
 
-  async #findRuns(group: readonly Candidate[]): Promise<Map<string, KnownRun>> {
+  /**
+   * The first snapshot of a collector knows no CPU. Taken for the newest it would end every CPU alarm of
+   * its host for an interval, so the one before it counts while that is fresh.
+   */
+  #thatKnowCpu(hosts: readonly SnapshotHeader[]): Promise<SnapshotHeader[]> {
+    return Promise.all(
+      hosts.map(async (header) => {
+        if (header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined)
+          return header;
+        const before = (await this.#store.hosts(header.time - 1)).find((other) => other.host === header.host);
+        const fresh = before !== undefined && header.time - before.time <= gapOf(header);
+        return fresh && before.metrics['system.cpu'] !== undefined ? before : header;
+      }),
+    );
+  }
+
+  async #rowsAbove(hosts: readonly SnapshotHeader[], at: number, remembered: Remembered): Promise<UsageRow[]> {
+    const above = prefilter(this.#thresholds, hosts);
+    const known = new Map<string, UsageRow[]>();
+    const unknown = hosts.filter((header) => {
+      const rows = remembered.staleRows.get(snapshotKey(header));
+      if (rows) known.set(snapshotKey(header), rows);
+      return !rows;
+    });
+    const rows = await this.#store.rowsOf(unknown, above);
+    for (const header of unknown.filter((each) => isStale(each, at))) {
+      known.set(
+        snapshotKey(header),
+        rows.filter((row) => row.host === header.host),
+      );
+    }
+    const stillStale = [...remembered.staleRows].filter(([key]) => known.has(key)).flatMap(([, cached]) => cached);
+    remembered.staleRows = known;
+    return [...rows, ...stillStale];
+  }
+
+  async #findRuns(group: readonly Candidate[], before: ReadonlyMap<string, KnownRun>): Promise<Map<string, KnownRun>> {
     const runs = new Map<string, KnownRun>();
-    const open: Candidate[] = [];
     const unknown = group.filter((candidate) => {
-      const known = this.#runs.get(runKey(candidate));
+      const known = before.get(runKey(candidate));
       if (known?.time !== candidate.header.time) return true;
       runs.set(runKey(candidate), known);
       return false;
     });
     const from = Math.min(...unknown.map((candidate) => candidate.header.time)) - lookBackMs;
-    for (const [candidate, since] of await this.#search(unknown, from)) {
-      const before = this.#runs.get(runKey(candidate));
-      const reachesBack = since !== null && since - from <= gapOf(candidate.header);
-      const goesOn = reachesBack && before && before.since !== null && before.time >= since;
+    const since = await this.#search(unknown, from);
+    const stretches = await this.#stretches(unknown, from, since);
+    const open: Candidate[] = [];
+    for (const [index, candidate] of unknown.entries()) {
+      const stretch = stretches[index] ?? null;
+      const reachesBack = stretch !== null && stretch - from <= gapOf(candidate.header);
+      const known = before.get(runKey(candidate));
+      const goesOn = reachesBack && known?.since != null && known.since <= stretch && known.time >= stretch;
       if (reachesBack && !goesOn) open.push(candidate);
-      else runs.set(runKey(candidate), { time: candidate.header.time, since: goesOn ? before.since : since });
+      else
+        runs.set(runKey(candidate), {
+          time: candidate.header.time,
+          since: goesOn ? known.since : (since[index] ?? null),
+        });
     }
-    for (const [candidate, since] of await this.#search(open, from + lookBackMs - this.#retentionMs)) {
-      runs.set(runKey(candidate), { time: candidate.header.time, since });
+    const wide = await this.#search(open, from + lookBackMs - this.#retentionMs);
+    for (const [index, candidate] of open.entries()) {
+      runs.set(runKey(candidate), { time: candidate.header.time, since: wide[index] ?? null });
     }
     return runs;
   }
 
-  async #search(group: readonly Candidate[], from: number): Promise<[Candidate, number | null][]> {
+  /** Since when the values have been over `clear`: a run can be older than its last value over `red`. */
+  async #stretches(group: readonly Candidate[], from: number, since: readonly (number | null)[]) {
+    const differs = group.filter((candidate) => candidate.clear < candidate.red);
+    const found = await this.#search(
+      differs.map((candidate) => ({ ...candidate, red: candidate.clear })),
+      from,
+    );
+    return group.map((candidate, index) =>
+      candidate.clear < candidate.red ? found[differs.indexOf(candidate)] : since[index],
+    );
+  }
+
+  async #search(group: readonly Candidate[], from: number): Promise<(number | null)[]> {
     if (group.length === 0) return [];
     const to = Math.max(...group.map((candidate) => candidate.header.time));
     const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({
@@ -102,8 +167,7 @@ export class AlarmReader {
       clear,
       gapMs: gapOf(header),
     }));
-    const since = await this.#store.runs(queries, { from, to });
-    return group.map((candidate, index) => [candidate, since[index] ?? null]);
+    return this.#store.runs(queries, { from, to });
   }
 
   /** An alarm of a whole host names the processes behind it. */
@@ -126,8 +190,12 @@ function gapOf(header: SnapshotHeader): number {
   return staleIntervals * header.intervalMs;
 }
 
-function runKey(candidate: Candidate): string {
-  return alarmId(candidate.series, candidate.threshold.metric);
+function snapshotKey({ host, time }: SnapshotHeader): string {
+  return JSON.stringify([host, time]);
+}
+
+function runKey({ series, threshold }: Candidate): string {
+  return JSON.stringify([series.host, series.kind === 'process' ? series.process : null, threshold.metric]);
 }
 
 function namesOfCulprits(rows: readonly UsageRow[], metric: string): string {

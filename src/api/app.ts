@@ -36,7 +36,7 @@ export interface AppParts {
   alarms: AlarmReader;
 }
 
-/** Of the decoded body; 100 snapshots of 300 processes each are less. */
+/** Of the decoded body: about 60 snapshots of 300 processes in columns. */
 const bodyLimitBytes = 1024 * 1024;
 const requestTimeoutMs = 30_000;
 

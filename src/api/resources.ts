@@ -4,18 +4,22 @@ import { resourcesBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import { alarmsAnswer } from './alarms.ts';
 import type { AppParts } from './app.ts';
+import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
 import { filterOf } from './window.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
-const maxRows = 50_000;
+const pageRows = 10_000;
 const prefix = '/ressources-usage';
 
 /** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
 export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): FastifyPluginAsyncTypebox {
-  const lastWindow = () => ({ from: clock.now() - windowMs, to: clock.now() });
+  const lastWindow = () => {
+    const to = clock.now();
+    return { from: to - windowMs, to };
+  };
   const tags = ['older clients'];
 
   return async (app) => {
@@ -62,13 +66,11 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
       `${prefix}/get-all-detailed`,
       { schema: { tags, summary: '{name: [memory, ...]} per instance, oldest first' } },
       async () => {
-        const rows = await store.detailed({ ...lastWindow(), limit: maxRows, skip: 0 });
         const byName = new Map<string, number[]>();
-        for (const row of rows) {
-          if (row.memory === null) continue;
-          const values = byName.get(row.name) ?? [];
-          byName.set(row.name, values);
-          values.push(roundPercent(row.memory / row.count));
+        for (let start: PageStart | null = { ...lastWindow(), skip: 0 }; start !== null; ) {
+          const { rows, next }: Page = await readPage(store, start, {}, pageRows);
+          for (const row of rows) if (row.memory !== null) addValue(byName, row.name, row.memory / row.count);
+          start = next;
         }
         return Object.fromEntries(byName);
       },
@@ -78,4 +80,10 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
       alarmsAnswer(await alarms.now()),
     );
   };
+}
+
+function addValue(byName: Map<string, number[]>, name: string, value: number): void {
+  const values = byName.get(name) ?? [];
+  byName.set(name, values);
+  values.push(roundPercent(value));
 }

@@ -1,6 +1,12 @@
 import { MonitorError } from '../core/error.ts';
 import { canonicalIp } from '../core/ip.ts';
-import type { ProcessColumnsBody, ProcessUsageBody, ResourcesBody, SnapshotBody } from '../core/schema.ts';
+import {
+  maxPercent,
+  type ProcessColumnsBody,
+  type ProcessUsageBody,
+  type ResourcesBody,
+  type SnapshotBody,
+} from '../core/schema.ts';
 import {
   emptyColumns,
   hostMetrics,
@@ -70,8 +76,12 @@ export function resourcesToSnapshot(body: ResourcesBody): Snapshot {
 }
 
 function groupUsage(name: string, cpu: readonly number[], memory: readonly number[]): ProcessUsage {
-  const sum = (values: readonly number[]) =>
-    values.length === 0 ? null : roundPercent(values.reduce((total, value) => total + value, 0));
+  const sum = (values: readonly number[]) => {
+    const total = roundPercent(values.reduce((sum, value) => sum + value, 0));
+    if (total > maxPercent)
+      throw new MonitorError('invalid', `the values of '${name}' add up to more than ${maxPercent} %`);
+    return values.length === 0 ? null : total;
+  };
   const max = (values: readonly number[]) => (values.length === 0 ? null : roundPercent(Math.max(...values)));
   return {
     name,

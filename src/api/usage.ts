@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { MonitorError } from '../core/error.ts';
+import { groupBy } from '../core/group-by.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { type DetailedAnswer, detailedSchema, type MeanAnswer, meanSchema, usageBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import type { MeanRow, TimeWindow, UsageRow } from '../core/store.ts';
+import type { MeanRow, TimeWindow } from '../core/store.ts';
 import type { AppParts } from './app.ts';
+import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
 import { toSnapshot } from './snapshot-body.ts';
 import { filterOf, iso, windowOf, windowQuery } from './window.ts';
 
@@ -35,7 +36,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           tags: ['usage'],
           summary: 'Store one snapshot, or an array of up to 100',
           description:
-            '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted.',
+            '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted. At most 1 MiB, decoded.',
           body: usageBodySchema,
           response: { 204: Type.Null({ description: 'Stored.' }) },
         },
@@ -97,9 +98,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
         const start =
           query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
         const filter = await filterOf(query, store, start.to);
-        const limit = query.limit ?? defaultLimit;
-        const rows = await store.detailed({ ...start, ...filter, limit: limit + 1 });
-        return detailedAnswer(start, rows, limit);
+        return detailedAnswer(start, await readPage(store, start, filter, query.limit ?? defaultLimit));
       },
     );
   };
@@ -114,47 +113,15 @@ function meanAnswer(window: TimeWindow, rows: readonly MeanRow[]): MeanAnswer {
   return { from: iso(window.from), to: iso(window.to), processes: Object.fromEntries(processes) };
 }
 
-interface PageStart extends TimeWindow {
-  /** Rows of the first instant after `from` that earlier pages have delivered. */
-  skip: number;
-}
-
-/** One row more than the limit has been asked for: it tells whether there is a next page. */
-function detailedAnswer(start: PageStart, rows: readonly UsageRow[], limit: number): DetailedAnswer {
-  const page = rows.slice(0, limit);
-  const byName = new Map<string, DetailedAnswer['processes'][string]>();
-  for (const { name, time, ...row } of page) {
-    const points = byName.get(name) ?? [];
-    byName.set(name, points);
-    points.push({ ...row, time: iso(time) });
-  }
+function detailedAnswer(start: TimeWindow, { rows, next }: Page): DetailedAnswer {
+  const processes = [...groupBy(rows, (row) => row.name)].map(([name, group]) => {
+    const points = group.map(({ name: _, time, ...row }) => ({ ...row, time: iso(time) }));
+    return [name, points] as const;
+  });
   return {
     from: iso(start.from),
     to: iso(start.to),
-    processes: Object.fromEntries(byName),
-    next: rows.length > limit ? formatCursor(nextStart(start, page)) : null,
+    processes: Object.fromEntries(processes),
+    next: next && formatCursor(next),
   };
-}
-
-function nextStart(start: PageStart, page: readonly UsageRow[]): PageStart {
-  const last = (page.at(-1) as UsageRow).time;
-  const delivered = page.filter((row) => row.time === last).length;
-  const sameInstant = page[0]?.time === last && last - 1 === start.from;
-  return { from: last - 1, to: start.to, skip: delivered + (sameInstant ? start.skip : 0) };
-}
-
-function formatCursor({ from, to, skip }: PageStart): string {
-  return Buffer.from(JSON.stringify([from, to, skip])).toString('base64url');
-}
-
-function parseCursor(text: string): PageStart {
-  try {
-    const [from, to, skip, ...rest] = JSON.parse(Buffer.from(text, 'base64url').toString()) as number[];
-    if ([from, to, skip].every((value) => Number.isSafeInteger(value)) && (skip as number) >= 0 && rest.length === 0) {
-      return { from, to, skip } as PageStart;
-    }
-  } catch {
-    // Falls through to the one sentence for every cursor that is not ours.
-  }
-  throw new MonitorError('invalid', `cursor '${text}' is not one this server gave; start again without it`);
 }

@@ -12,7 +12,7 @@ const maxNameLength = 260;
 /** More process names than this in one snapshot are refused. */
 const maxProcesses = 5000;
 /** A percentage no machine reaches: what is above is a bug in the sender. */
-const maxPercent = 1_000_000;
+export const maxPercent = 1_000_000;
 const maxBytes = Number.MAX_SAFE_INTEGER;
 
 const nullable = (minimum: number, maximum: number, description: string, type = 'number') =>
@@ -109,7 +109,7 @@ const snapshotBody = Type.Object(
 );
 export type SnapshotBody = Static<typeof snapshotBody>;
 
-/** One snapshot, or an array of up to 100: a backlog. */
+/** One snapshot, or a backlog: an array of up to 100, together at most 1 MiB. */
 export const usageBodySchema = arrayOr<SnapshotBody[], SnapshotBody>(
   Type.Array(snapshotBody, { minItems: 1, maxItems: 100 }),
   snapshotBody,

@@ -113,7 +113,8 @@ function meanOf(name: string, rows: readonly UsageRow[]): MeanRow {
     rows.map((row) => row[metric]).filter((value): value is number => typeof value === 'number');
   const mean = (values: number[]) =>
     values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
-  const peak = (values: number[]) => (values.length === 0 ? null : Math.max(...values));
+  const peak = (values: number[]) =>
+    values.reduce<number | null>((most, value) => Math.max(most ?? value, value), null);
   return {
     name,
     cpu: mean(known('cpu')),

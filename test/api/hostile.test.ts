@@ -244,6 +244,18 @@ describe('generated bodies', () => {
     );
   });
 
+  test.each([
+    [0, 2 ** 53 - 1, 0],
+    [0, 1, 1e9],
+    [2, 1, 0],
+    [-1, 1, 0],
+    [0, 1],
+    ['a', 1, 0],
+  ])('a forged cursor %j is refused', async (...values) => {
+    const cursor = Buffer.from(JSON.stringify(values)).toString('base64url');
+    expect((await get(`/v1/usage/detailed?cursor=${cursor}`)).status).toBe(400);
+  });
+
   test('query strings never get a 5xx', async () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 30 }),

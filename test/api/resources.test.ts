@@ -46,6 +46,10 @@ describe('the older wire format', () => {
       '',
       '[]',
       sweep(chrome).replace('30.5', '-1'),
+      sweep([
+        ['x', 'cpu', 1_000_000],
+        ['x', 'cpu', 1_000_000],
+      ]),
       sweep(chrome).replace('"mem"', '"disk"'),
     ]) {
       const refused = await send(bad, slash);

@@ -95,6 +95,7 @@ test('recent times know what is new, what is stored, and when only the database 
   expect(recent.lookUp(1, 150.5)).toBe('stored');
   recent.load(2, [30, 10, 20]);
   expect([5, 10, 15].map((time) => recent.lookUp(2, time))).toEqual(['new', 'stored', 'new']);
-  recent.distrust(2);
-  expect(recent.lookUp(2, 40)).toBe('ask');
+  recent.distrust(2, 40);
+  recent.add(2, 5);
+  expect([20, 40, 41].map((time) => recent.lookUp(2, time))).toEqual(['ask', 'ask', 'new']);
 });

@@ -32,6 +32,10 @@ class Column {
     if (!this.#hasNull) return;
     bindings.vector_ensure_validity_writable(vector);
     bindings.copy_data_to_vector_validity(vector, 0, this.#valid.buffer, 0, this.#valid.length);
+    this.clear();
+  }
+
+  clear(): void {
     this.#valid.fill(0xff);
     this.#hasNull = false;
   }
@@ -98,5 +102,6 @@ export class UsageAppender {
   /** Forgets what has not been flushed. */
   clear(): void {
     this.#rows = 0;
+    for (const column of [this.#rss, ...Object.values(this.#columns)]) column.clear();
   }
 }

@@ -1,4 +1,4 @@
-/** Texts as small integers, both ways. An id is given once and never to another text. */
+/** Texts as small integers, both ways. */
 export class Dictionary {
   readonly #ids = new Map<string, number>();
   readonly #texts = new Map<number, string>();

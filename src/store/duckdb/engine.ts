@@ -215,7 +215,9 @@ class DuckdbEngine implements Engine {
       await this.#connection.run('COMMIT');
     } catch (error) {
       await this.#rollBack(fresh);
-      throw new MonitorError('internal', `DuckDB refused to store a snapshot: ${messageOf(error)}`, { cause: error });
+      // Of a full disk or a failed commit no snapshot is the cause: none is to be tried again alone.
+      const code = /IO Error|FATAL|invalidated|No space|memory/i.test(messageOf(error)) ? 'unavailable' : 'internal';
+      throw new MonitorError(code, `DuckDB could not store a snapshot: ${messageOf(error)}`, { cause: error });
     }
     for (const name of dictionaryNames) this.#dictionaries[name].keep(texts[name]);
     for (const [{ header }, host] of fresh) this.#recent.add(host, header.time);
@@ -298,7 +300,7 @@ class DuckdbEngine implements Engine {
     this.#usage.clear();
     this.#dropAppenders();
     await this.#connection.run('ROLLBACK').catch(() => undefined);
-    for (const host of snapshots.values()) this.#recent.distrust(host);
+    for (const [{ header }, host] of snapshots) this.#recent.distrust(host, header.time);
   }
 
   #dropAppenders(): void {

@@ -22,7 +22,8 @@ function num(value: number): string {
 }
 
 function level(percent: number): string {
-  return num(percent * percentScale);
+  // 64.1 * 1000 is a little less than 64100.
+  return num(Math.round(percent * percentScale));
 }
 
 export interface IdFilter {
@@ -139,10 +140,10 @@ export interface RunIds extends Omit<RunQuery, 'series'> {
 export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
   const process = metric in usageColumn;
   const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
-  const scale = process ? percentScale : 1;
+  const levelOf = process ? level : num;
   const wanted = queries.map(
     (query) =>
-      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${num(query.red * scale)}::DOUBLE, ${num(query.clear * scale)}::DOUBLE, ${num(query.gapMs)}::DOUBLE)`,
+      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${levelOf(query.red)}::DOUBLE, ${levelOf(query.clear)}::DOUBLE, ${num(query.gapMs)}::DOUBLE)`,
   );
   const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
   const names = [...new Set(queries.map((query) => query.name))].join(', ');

@@ -4,8 +4,8 @@ export const rememberedTimes = 128;
 interface HostTimes {
   /** Ascending. */
   times: number[];
-  /** No older snapshot than those in `times` exists. */
-  complete: boolean;
+  /** Above this, what is not in `times` does not exist; at or below it only the database knows. */
+  floor: number;
 }
 
 /**
@@ -17,7 +17,9 @@ export class RecentTimes {
 
   /** `times` are the host's newest, at most `rememberedTimes`, in any order. */
   load(host: number, times: readonly number[]): void {
-    this.#hosts.set(host, { times: [...times].sort((a, b) => a - b), complete: times.length < rememberedTimes });
+    const sorted = [...times].sort((a, b) => a - b);
+    const complete = sorted.length < rememberedTimes;
+    this.#hosts.set(host, { times: sorted, floor: complete ? -Infinity : (sorted[0] ?? -Infinity) });
   }
 
   /** `ask`: only the database knows. */
@@ -25,11 +27,11 @@ export class RecentTimes {
     const known = this.#hosts.get(host);
     if (!known) return 'new';
     if (known.times.includes(time)) return 'stored';
-    return known.complete || time > (known.times[0] ?? Infinity) ? 'new' : 'ask';
+    return time > known.floor ? 'new' : 'ask';
   }
 
   add(host: number, time: number): void {
-    const known = this.#hosts.get(host) ?? { times: [], complete: true };
+    const known = this.#hosts.get(host) ?? { times: [], floor: -Infinity };
     this.#hosts.set(host, known);
     const { times } = known;
     if (times.length === 0 || time > (times.at(-1) as number)) times.push(time);
@@ -39,14 +41,13 @@ export class RecentTimes {
         0,
         time,
       );
-    if (times.length > rememberedTimes) {
-      times.shift();
-      known.complete = false;
-    }
+    if (times.length > rememberedTimes) known.floor = Math.max(known.floor, times.shift() as number);
   }
 
-  /** After a write with an unknown outcome: from now on the database is asked about this host. */
-  distrust(host: number): void {
-    this.#hosts.set(host, { times: [], complete: false });
+  /** After a write of `failed` with an unknown outcome the database is asked about all up to it. */
+  distrust(host: number, failed: number): void {
+    const known = this.#hosts.get(host);
+    const floor = Math.max(failed, known?.floor ?? -Infinity, known?.times.at(-1) ?? -Infinity);
+    this.#hosts.set(host, { times: [], floor });
   }
 }

@@ -62,7 +62,7 @@ class StoreThread {
     this.#worker = startWorker(data);
     this.opened = this.#expect(openedId);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
-    this.#worker.on('error', (error) => this.#end(`the store's thread failed: ${error.message}`));
+    this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', () => this.#end('the store is closed'));
   }
 
@@ -102,6 +102,14 @@ class StoreThread {
     this.#pending.delete(answer.id);
     if ('error' in answer) pending?.reject(toError(answer.error));
     else pending?.resolve(answer.value);
+  }
+
+  /** Without its thread the server can do nothing: better it ends with a sentence and is started again. */
+  #fail(error: Error): void {
+    this.#end(`the store's thread failed: ${error.message}`);
+    setImmediate(() => {
+      throw new MonitorError('internal', `the store's thread failed: ${error.message}`, { cause: error });
+    });
   }
 
   #end(message: string): void {

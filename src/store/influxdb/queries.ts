@@ -7,8 +7,12 @@ import { metricField, usageFields } from './points.ts';
 /** More hosts than this in one clause are filtered out of the answer instead. */
 const maxHostClause = 100;
 
+/** InfluxDB counts nanoseconds in 64 bits: what lies beyond is not to be asked for. */
+const latestMs = 9_223_372_036_853;
+
 function during(window: TimeWindow): string {
-  return `time > ${Math.floor(window.from)}ms AND time <= ${Math.floor(window.to)}ms`;
+  const clamp = (time: number) => Math.min(latestMs, Math.max(0, Math.floor(time)));
+  return `time > ${clamp(window.from)}ms AND time <= ${clamp(window.to)}ms`;
 }
 
 function anyOf(tag: string, names: readonly string[]): string {

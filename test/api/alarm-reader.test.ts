@@ -1,0 +1,87 @@
+import { describe, expect, test } from 'vitest';
+import { AlarmReader } from '../../src/api/alarm-reader.ts';
+import { parseThreshold } from '../../src/core/threshold.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { retentionMs } from './make-app.ts';
+
+const minute = 60_000;
+
+/** One process, one value a minute from noon on; null is not known. */
+async function setUp(values: (number | null)[], threshold = 'cpu=80') {
+  const store = await openStore('memory:', { retentionMs, warn: () => undefined });
+  const time = { now: noon };
+  const reader = new AlarmReader(
+    store,
+    { now: () => time.now, monotonic: () => 0 },
+    [parseThreshold(threshold)],
+    retentionMs,
+  );
+  const put = (cpu: number | null, at: number) => {
+    const metrics = { 'collector.sweepMs': 1, ...(cpu !== null && { 'system.cpu': 1 }) };
+    return store.write([
+      makeSnapshot({ time: noon + at * minute, intervalMs: minute, metrics, processes: [{ name: 'p', cpu }] }),
+    ]);
+  };
+  for (const [index, cpu] of values.entries()) await put(cpu, index);
+  const sinceOf = (alarms: Awaited<ReturnType<typeof reader.now>>) => {
+    const [alarm] = alarms.alarms;
+    return alarm ? (alarm.since - noon) / minute : null;
+  };
+  const at = async (minutes: number) => sinceOf(await reader.at(noon + minutes * minute));
+  const now = async (minutes: number) => {
+    time.now = noon + minutes * minute;
+    return sinceOf(await reader.now());
+  };
+  return { store, at, now, put };
+}
+
+const repeat = (value: number, times: number) => Array<number>(times).fill(value);
+
+describe('a run is found however long it lasts', () => {
+  test('between clear and red for hours, followed and asked for afresh', async () => {
+    const { at, now } = await setUp([5, 95, ...repeat(70, 200)], 'cpu:red=80,clear=60');
+    for (const minutes of [1, 30, 61, 62, 130, 201]) expect(await now(minutes), `minute ${minutes}`).toBe(1);
+    expect(await at(201)).toBe(1);
+  });
+
+  test('a spike within does not begin it anew', async () => {
+    const { now } = await setUp([5, 95, ...repeat(70, 100), 85, ...repeat(70, 20)], 'cpu:red=80,clear=60');
+    expect(await now(120)).toBe(1);
+  });
+
+  test('between clear and red without ever having been over it is none', async () => {
+    const { now } = await setUp([5, ...repeat(70, 100)], 'cpu:red=80,clear=60');
+    expect(await now(100)).toBeNull();
+  });
+});
+
+describe('what is remembered of the present', () => {
+  test('does not leak into the past', async () => {
+    const { at, now } = await setUp([...repeat(5, 10), ...repeat(95, 190), ...repeat(5, 20), ...repeat(95, 180)]);
+    expect(await now(399)).toBe(220);
+    expect(await at(190)).toBe(10);
+    expect(await at(205)).toBeNull();
+    expect(await now(399)).toBe(220);
+  });
+
+  test('yields when a backlog fills the hole before a run', async () => {
+    const { now, put } = await setUp(repeat(95, 80));
+    for (let at = 90; at < 100; at++) await put(95, at);
+    expect(await now(99)).toBe(90);
+    for (let at = 80; at < 90; at++) await put(95, at);
+    await put(95, 100);
+    expect(await now(100)).toBe(0);
+  });
+});
+
+test('the first snapshot of a restarted collector, which knows no CPU, ends no alarm', async () => {
+  const { now } = await setUp([95, 96, null, 97]);
+  expect([await now(1), await now(2), await now(3)]).toEqual([0, 0, 0]);
+});
+
+test('a collector that knows no CPU for long is not RED for ever', async () => {
+  const { now, put } = await setUp([95]);
+  for (let at = 1; at <= 5; at++) await put(null, at);
+  expect(await now(5)).toBeNull();
+});
