@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import closeWithGrace from 'close-with-grace';
+import closeWithGrace, { type Options } from 'close-with-grace';
 import { Command, CommanderError, Option } from 'commander';
 import picocolors from 'picocolors';
 import { pino } from 'pino';
@@ -18,7 +18,7 @@ import {
 import type { Clock } from './core/clock.ts';
 import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
-import { terminalJson, terminalText } from './core/terminal-text.ts';
+import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
 import { startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
@@ -43,6 +43,7 @@ function makeProgram(): Command {
     .description('See which process on which host is over the line (RED), and which is about to be (AMBER).')
     .version(version)
     .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(plainLines(text)) })
     .addHelpText(
       'after',
       `
@@ -68,7 +69,7 @@ function addCommand(
   description: string,
   run: (config: Config, flags: Flags) => Promise<void>,
 ): Command {
-  const command = program.command(name).description(description).allowExcessArguments(false).exitOverride();
+  const command = program.command(name).description(description).allowExcessArguments(false);
   for (const key of settingKeys) {
     const { argument, description: what, defaultText, commands, repeatable } = settings[key];
     if (argument === undefined || !commands.includes(name)) continue;
@@ -96,7 +97,7 @@ async function serve(config: Config): Promise<void> {
 
 async function collect(config: Config): Promise<void> {
   const log = makeLog(config.logLevel);
-  const collector = await startCollector(config, config.server, clock, log);
+  const collector = await startCollector(config, config.server, spoolNameOf(config.server), clock, log);
   log.info(
     { server: config.server, host: config.host, interval: formatDuration(config.interval) },
     'collector is running',
@@ -153,7 +154,7 @@ async function up(config: Config): Promise<void> {
   say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
   try {
     const since = clock.now();
-    closing.unshift(await startCollector(config, server.url, clock, plain));
+    closing.unshift(await startCollector(config, server.url, 'up', clock, plain));
     await sayTopTable(config, server.url, since, say);
     const alerter = await startAlerter(server.url, config.poll, clock, makeOutput(false));
     closing.unshift(alerter);
@@ -187,7 +188,11 @@ function warnWhenOpen({ listen }: Config, warn: (message: string) => void): void
 }
 
 function makeLog(level: string) {
-  return pino({ level, base: null }, pino.destination({ dest: 2, sync: true }));
+  // What others have sent may stand in a line.
+  return pino(
+    { level, base: null },
+    { write: (line: string) => process.stderr.write(`${escapeJson(line.trimEnd())}\n`) },
+  );
 }
 
 function makeOutput(json: boolean): AlerterOutput {
@@ -209,13 +214,45 @@ interface Closable {
   close(): Promise<void> | void;
 }
 
-/** Closes in order on SIGINT or SIGTERM; a second signal ends at once. */
+/** A spool belongs to one server: another one must not be sent its backlog. */
+function spoolNameOf(server: string): string {
+  return server.replace(/[^a-z0-9]+/gi, '-').slice(0, 100);
+}
+
+/** Signals that come within this are one: npm and the terminal both send theirs. */
+const sameSignalMs = 1_000;
+
+/** Closes in order on SIGINT or SIGTERM; asked once more, it ends at once. */
 function closeOnSignal(closing: readonly Closable[], before: () => void = () => undefined): void {
-  closeWithGrace({ delay: closeGraceMs, logger: false }, async ({ err }) => {
-    if (err) process.stderr.write(`amberwatch: ${terminalText(messageOf(err), 500)}\n`);
+  const complain = (what: string) => process.stderr.write(`amberwatch: ${terminalText(what, 500)}\n`);
+  const options: Options = {
+    delay: closeGraceMs,
+    logger: false,
+    skip: ['SIGINT', 'SIGTERM'],
+    onTimeout: () => void complain('could not end in time'),
+  };
+  const { close } = closeWithGrace(options, async ({ err }) => {
+    if (err) complain(messageOf(err));
     before();
-    for (const daemon of [...closing]) await daemon.close();
+    for (const daemon of [...closing]) {
+      await Promise.resolve(daemon.close()).catch((error: unknown) => complain(messageOf(error)));
+    }
   });
+  let askedAt: number | null = null;
+  const ask = () => {
+    if (askedAt === null) close();
+    else if (clock.monotonic() - askedAt > sameSignalMs) process.exit(exitCodes.failure);
+    askedAt ??= clock.monotonic();
+  };
+  process.on('SIGINT', ask);
+  process.on('SIGTERM', ask);
+}
+
+function plainLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => terminalText(line, 500))
+    .join('\n');
 }
 
 async function main(): Promise<void> {

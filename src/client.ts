@@ -1,6 +1,6 @@
 import { Agent, request } from 'undici';
 import { type ErrorCode, errorStatus, MonitorError, messageOf } from './core/error.ts';
-import type { AlarmsAnswer, DetailedAnswer, HostsAnswer, MeanAnswer } from './core/schema.ts';
+import type { AlarmsAnswer, DetailedAnswer, HostsAnswer } from './core/schema.ts';
 
 const timeoutMs = 30_000;
 
@@ -34,13 +34,14 @@ export class MonitorClient {
   }
 
   /** Sends gzip JSON; never throws. `now` is wall time, to read a Retry-After date. */
-  async put(path: string, gzip: Uint8Array, now: number): Promise<PutOutcome> {
+  async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
     try {
       const answer = await request(`${this.server}${path}`, {
         dispatcher: this.#agent,
         method: 'PUT',
         headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
         body: gzip,
+        ...(signal && { signal }),
       });
       const text = await answer.body.text();
       const retryAfter = answer.headers['retry-after'];
@@ -60,10 +61,6 @@ export class MonitorClient {
 
   hosts(): Promise<HostsAnswer> {
     return this.#get('/v1/hosts', {});
-  }
-
-  mean(query: Query = {}): Promise<MeanAnswer> {
-    return this.#get('/v1/usage/mean', query);
   }
 
   detailed(query: Query = {}): Promise<DetailedAnswer> {

@@ -73,7 +73,7 @@ export const settings = {
     description: 'time between two snapshots',
     defaultText: '10s',
     commands: collecting,
-    read: ([text = '10s']) => parseInterval(text),
+    read: ([text = '10s']) => parsePace(text, 'interval', '500ms'),
   }),
   host: setting({
     argument: '<name>',
@@ -94,7 +94,7 @@ export const settings = {
     description: 'how often the alerter asks the server',
     defaultText: '5s',
     commands: ['up', 'alert'],
-    read: ([text = '5s']) => parseDuration(text, 'poll'),
+    read: ([text = '5s']) => parsePace(text, 'poll', '100ms'),
   }),
   logLevel: setting({
     argument: '<level>',
@@ -247,12 +247,12 @@ function parseListen(text: string): ListenAddress {
   return { host: match[1] ?? (match[2] as string), port };
 }
 
-function parseInterval(text: string): number {
-  const interval = parseDuration(text, 'interval');
-  if (interval < 500 || interval > 3_600_000) {
-    throw new MonitorError('invalid', `interval '${text}' must lie between 500ms and 1h`);
+function parsePace(text: string, what: string, shortest: string): number {
+  const pace = parseDuration(text, what);
+  if (pace < parseDuration(shortest, what) || pace > 3_600_000) {
+    throw new MonitorError('invalid', `${what} '${text}' must lie between ${shortest} and 1h`);
   }
-  return interval;
+  return pace;
 }
 
 function parseLogLevel(text: string): string {

@@ -7,6 +7,7 @@ import type { SenderLog } from './collector/sender.ts';
 import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
+import { formatThreshold } from './core/threshold.ts';
 
 /**
  * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
@@ -61,7 +62,7 @@ export async function startServer(
     );
     scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
-    log.info({ url, store: store.url }, 'server is listening');
+    log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
     const close = async () => {
       scheduler.stop();
       await app.close();
@@ -98,7 +99,13 @@ async function listen(
 }
 
 /** @throws MonitorError when the server URL is none or the data folder cannot be used */
-export async function startCollector(config: Config, server: string, clock: Clock, log: SenderLog): Promise<Collector> {
+export async function startCollector(
+  config: Config,
+  server: string,
+  spoolName: string,
+  clock: Clock,
+  log: SenderLog,
+): Promise<Collector> {
   const [{ Collector }, { Sender }, { Spool }, { SystemTotalsReader }, { MonitorClient }] = await Promise.all([
     import('./collector/collector.ts'),
     import('./collector/sender.ts'),
@@ -107,7 +114,7 @@ export async function startCollector(config: Config, server: string, clock: Cloc
     import('./client.ts'),
   ]);
   const client = new MonitorClient(server);
-  const spool = await openSpool(Spool, join(config.data, 'spool'));
+  const spool = await openSpool(Spool, join(config.data, 'spool', spoolName));
   const sender = new Sender(spool, client, clock, Math.random, log);
   const collector = new Collector({
     host: config.host,
@@ -137,6 +144,7 @@ async function openSpool<S>(spool: { open(folder: string): Promise<S> }, folder:
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return await spool.open(folder);
   } catch (error) {
+    if (error instanceof MonitorError) throw error;
     throw new MonitorError(
       'unavailable',
       `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`,

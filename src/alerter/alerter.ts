@@ -44,8 +44,9 @@ export class Alerter {
     this.#scheduler.addSimpleIntervalJob(job);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#scheduler.stop();
+    await this.#options.client.close();
   }
 
   /** One look at the server; its absence is said once, and its return once. */
@@ -72,18 +73,19 @@ export class Alerter {
   }
 }
 
-/** All that is to be said of the alarms now, as if nothing had been said before. */
+/** All that is to be said of the alarms now, as if nothing had been said before. Nobody there is not green. */
 export async function announceAll(
   client: MonitorClient,
 ): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
   const now = fromAnswer(await client.alarms());
   const said = await announcements(null, now, client);
   const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
-  const summary =
-    said.length === 0
-      ? await allIsWell(client)
-      : `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
-  return { level: now.level, announcements: said, summary };
+  if (said.length > 0) {
+    const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
+    return { level: now.level, announcements: said, summary };
+  }
+  const nobody = (await client.hosts()).hosts.length === 0;
+  return { level: nobody ? 'STALE' : now.level, announcements: said, summary: await allIsWell(client) };
 }
 
 async function allIsWell(client: MonitorClient): Promise<string> {
@@ -97,8 +99,7 @@ async function announcements(before: Alarms | null, now: Alarms, client: Monitor
   const found: Announcement[] = [];
   for (const change of changes(before, now)) {
     const announcement = toAnnouncement(change, now.at);
-    const ended = change.level === 'OK' && change.alarm !== null;
-    found.push(ended ? { ...announcement, ...(await ending(change.alarm as Alarm, client)) } : announcement);
+    found.push(change.level === 'OK' ? { ...announcement, ...(await ending(change, client)) } : announcement);
   }
   return found;
 }
@@ -122,18 +123,24 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
   };
 }
 
-/** Why an alarm is over: the value in the host's newest snapshot, or that the process is not in it. */
-async function ending(alarm: Alarm, client: MonitorClient): Promise<Pick<Announcement, 'value' | 'reason'>> {
-  const host = (await client.hosts()).hosts.find((candidate) => candidate.host === alarm.host);
-  if (!host) return { value: null, reason: 'the host is no longer known' };
+/**
+ * Why something is over: the value in the host's newest snapshot, or that the process is not in it. A
+ * host that is not known any more has been silent for longer than the retention: that is not OK.
+ */
+async function ending({ host, alarm }: Change, client: MonitorClient): Promise<Partial<Announcement>> {
+  const known = (await client.hosts()).hosts.find((candidate) => candidate.host === host);
+  if (!known) return { level: 'STALE', value: null, reason: 'forgotten: silent for longer than snapshots are kept' };
+  if (alarm === null) return {};
   if (alarm.subject.kind === 'system') {
-    return { value: host.system[alarm.metric.replace('system.', '')] ?? null, reason: 'back under the threshold' };
+    const value = known.system[alarm.metric.replace('system.', '')] ?? null;
+    return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
   }
   const { name } = alarm.subject;
-  const { processes } = await client.detailed({ host: alarm.host, process: name, at: host.lastSeen, window: '1ms' });
+  const { processes } = await client.detailed({ host, process: name, at: known.lastSeen, window: '1ms' });
   const row = processes[name]?.[0];
   if (!row) return { value: null, reason: 'exited' };
-  return { value: alarm.metric === 'cpu' ? row.cpuMax : row.memoryMax, reason: 'back under the threshold' };
+  const value = alarm.metric === 'cpu' ? row.cpuMax : row.memoryMax;
+  return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
 }
 
 function fromAnswer(answer: AlarmsAnswer): Alarms {

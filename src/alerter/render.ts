@@ -15,7 +15,13 @@ const levelWidth = 5;
 export function renderLine(announcement: Announcement, colors: Colors): string {
   const { time, level, host } = announcement;
   const word = paint[level](colors, level.padEnd(levelWidth));
-  return [clockTime(time), word, terminalText(host), ...subject(announcement), story(announcement)].join('  ');
+  return [
+    clockTime(time),
+    word,
+    terminalText(host),
+    ...subject(announcement),
+    terminalText(story(announcement), 600),
+  ].join('  ');
 }
 
 /** The same as one line of NDJSON. */
@@ -46,6 +52,7 @@ function subject({ process, pid, metric }: Announcement): string[] {
 function story(announcement: Announcement): string {
   const { level, metric, value, threshold, since, time, reason, before } = announcement;
   const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
+  if (reason.startsWith('forgotten')) return reason;
   if (metric === null)
     return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
   if (level === 'OK') {

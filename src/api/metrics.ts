@@ -1,5 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { isStale } from '../core/alarm.ts';
 import { groupBy } from '../core/group-by.ts';
 import type { UsageRow } from '../core/store.ts';
 import type { AppParts } from './app.ts';
@@ -16,9 +17,16 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     const fillUsage = addUsageGauges(registry, parts);
     app.get(
       '/metrics',
-      { schema: { tags: ['health'], summary: 'Prometheus exposition', response: { 200: { type: 'string' } } } },
+      {
+        schema: {
+          tags: ['health'],
+          summary: 'Prometheus exposition',
+          response: { 200: { description: 'Metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
+        },
+      },
       async (_request, reply) => {
-        await fillUsage();
+        // The server's own figures are wanted most when its store is away.
+        await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
         return reply.type(registry.contentType).send(await registry.metrics());
       },
     );
@@ -60,9 +68,10 @@ function addUsageGauges(registry: Registry, { store, clock }: AppParts): () => P
   ]);
 
   return async () => {
-    const headers = await store.hosts(clock.now());
-    const rows = topRows(await store.rowsOf(headers));
     for (const each of [host, lastSeen, cpu, memory]) each.reset();
+    const now = clock.now();
+    const headers = await store.hosts(now);
+    const rows = topRows(await store.rowsOf(headers.filter((header) => !isStale(header, now))));
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);
       for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import { alarmsAnswer } from './alarms.ts';
+import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';

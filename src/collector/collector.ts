@@ -61,13 +61,15 @@ export class Collector {
 
   /** One sweep. A failure is said once and the next tick tries again. */
   tick(): Promise<void> {
-    this.#ticking = this.#takeSnapshot().then(
-      () => {
+    this.#ticking = this.#ticking.then(async () => {
+      try {
+        await this.#takeSnapshot();
         if (this.#failing) this.#options.log.info('snapshots are taken again');
         this.#failing = false;
-      },
-      (error: unknown) => this.#failed(error),
-    );
+      } catch (error) {
+        this.#failed(error);
+      }
+    });
     return this.#ticking;
   }
 
@@ -76,12 +78,18 @@ export class Collector {
     this.#scheduler.stop();
     clearTimeout(this.#early);
     await this.#ticking;
-    await this.#options.sender.close(closeGraceMs);
-    this.#options.source.close();
+    const { sender, spool, source, log } = this.#options;
+    await sender.close(closeGraceMs);
+    await spool.close();
+    source.close();
+    const { taken, dropped, quarantined } = spool.counts;
+    log.info(
+      `snapshots since the start: ${taken} taken, ${sender.stored} stored, ${dropped} dropped, ${quarantined} set aside`,
+    );
   }
 
   async #takeSnapshot(): Promise<void> {
-    const { clock, source, totals, spool, sender } = this.#options;
+    const { clock, source, totals } = this.#options;
     const started = clock.monotonic();
     const time = clock.now();
     const sweep = await source.sweep();
@@ -89,8 +97,21 @@ export class Collector {
     const sweepMs = clock.monotonic() - started;
     const system = await totals.read(started);
     const body = this.#body(time, sweep, system, processes, sweepMs);
-    await spool.put(time, await compress(JSON.stringify(body)));
-    sender.wake();
+    await this.#keep(time, await compress(JSON.stringify(body)));
+  }
+
+  /** Into the spool; where the disk takes no more, straight to the server. */
+  async #keep(time: number, body: Uint8Array): Promise<void> {
+    const { spool, sender, log } = this.#options;
+    const dropped = spool.counts.dropped;
+    try {
+      await spool.put(time, body);
+      sender.wake();
+    } catch (error) {
+      if (!(await sender.sendAtOnce(body))) throw error;
+    }
+    if (dropped === 0 && spool.counts.dropped > 0)
+      log.warn('the spool is full: from now on its oldest snapshots are dropped');
   }
 
   #body(time: number, sweep: Sweep, system: SystemTotals, processes: object, sweepMs: number): SnapshotBody {

@@ -51,6 +51,8 @@ export class Sender {
   readonly #random: () => number;
   readonly #log: SenderLog;
   readonly #stopped = new AbortController();
+  /** Ends a request under way once the grace of a stop is over. */
+  readonly #cut = new AbortController();
   #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
   #failures = 0;
@@ -74,18 +76,29 @@ export class Sender {
     this.#wake();
   }
 
+  /**
+   * For a snapshot that could not be spooled, as on a full disk: sends it past the spool.
+   * @returns whether the server has it now
+   */
+  async sendAtOnce(body: Uint8Array): Promise<boolean> {
+    const outcome = await this.#client.put('/v1/usage', body, this.#clock.now(), this.#cut.signal);
+    return verdictOf(outcome.status) === 'stored';
+  }
+
   /** Tries once more to deliver everything, for at most `graceMs`. What is left stays in the spool. */
   async close(graceMs: number): Promise<void> {
     this.#stopped.abort();
     this.#wake();
-    await Promise.race([this.#running, sleep(graceMs)]);
-    const deadline = this.#clock.monotonic() + graceMs;
-    while (this.#clock.monotonic() < deadline) {
-      const entries = await this.#spool.list();
-      if (entries.length === 0 || !(await this.#step(entries)).ok) break;
+    const grace = setTimeout(() => this.#cut.abort(), graceMs);
+    await this.#running;
+    for (let entries = await this.#spool.list(); entries.length > 0; entries = await this.#spool.list()) {
+      if (this.#cut.signal.aborted || !(await this.#step(entries)).ok) {
+        this.#log.warn(`${entries.length} snapshots stay in the spool and will be sent after the next start`);
+        break;
+      }
     }
-    const left = (await this.#spool.list()).length;
-    if (left > 0) this.#log.warn(`${left} snapshots stay in the spool and will be sent after the next start`);
+    clearTimeout(grace);
+    await this.#client.close();
   }
 
   async #run(): Promise<void> {
@@ -93,17 +106,20 @@ export class Sender {
       const news = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const entries = await this.#spool.list();
-      if (entries.length === 0) {
-        await news;
-        continue;
-      }
-      const { ok, waitMs } = await this.#step(entries).catch((error: unknown) => {
-        this.#log.warn(`the spool cannot be read: ${messageOf(error)}`);
+      const { ok, waitMs } = await this.#round().catch((error: unknown) => {
+        this.#log.warn(
+          `the spool cannot be read: ${messageOf(error)}; trying again in ${formatDuration(backoff.capMs)}`,
+        );
         return { ok: false, waitMs: backoff.capMs };
       });
-      if (!ok) await sleep(waitMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+      if (ok && waitMs === Infinity) await news;
+      else if (!ok) await sleep(waitMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
     }
+  }
+
+  async #round(): Promise<{ ok: boolean; waitMs: number }> {
+    const entries = await this.#spool.list();
+    return entries.length === 0 ? { ok: true, waitMs: Infinity } : this.#step(entries);
   }
 
   /** One request: the newest snapshot alone, or, when the newest went through, a batch of the oldest. */
@@ -111,18 +127,20 @@ export class Sender {
     const newest = entries.at(-1) as SpoolEntry;
     const live = await this.#deliver([newest]);
     if (!live.ok || entries.length === 1) return live;
-    return this.#deliver(entries.slice(0, Math.min(this.#batch, entries.length - 1)));
+    const storedBefore = this.stored;
+    const backlog = await this.#deliver(entries.slice(0, Math.min(this.#batch, entries.length - 1)));
+    if (this.stored > storedBefore) this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
+    return backlog;
   }
 
   async #deliver(wanted: readonly SpoolEntry[]): Promise<{ ok: boolean; waitMs: number }> {
     const { entries, body } = await this.#load(wanted);
     if (entries.length === 0) return { ok: true, waitMs: 0 };
-    const outcome = await this.#client.put('/v1/usage', body, this.#clock.now());
+    const outcome = await this.#client.put('/v1/usage', body, this.#clock.now(), this.#cut.signal);
     switch (verdictOf(outcome.status)) {
       case 'stored':
         for (const entry of entries) await this.#spool.remove(entry);
         this.stored += entries.length;
-        this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
         this.#isBack();
         return { ok: true, waitMs: 0 };
       case 'refused':
@@ -140,32 +158,31 @@ export class Sender {
     }
   }
 
-  /** Reads the wanted snapshots; one that cannot be read is set aside and costs only itself. */
+  /** Reads the wanted snapshots; one that cannot be decoded is set aside and costs only itself. */
   async #load(wanted: readonly SpoolEntry[]): Promise<{ entries: SpoolEntry[]; body: Uint8Array }> {
-    const [only] = wanted;
     const entries: SpoolEntry[] = [];
     const texts: string[] = [];
+    let raw: Uint8Array = new Uint8Array(0);
     let bytes = 0;
     for (const entry of wanted) {
-      const text = await this.#readText(entry);
-      if (text === null) continue;
+      const data = await this.#spool.read(entry).catch(nullWhenMissing);
+      const text = data && (await this.#decode(entry, data));
+      if (data === null || text === null) continue;
       bytes += Buffer.byteLength(text);
       if (entries.length > 0 && bytes > maxBatch.bytes) break;
       entries.push(entry);
       texts.push(text);
+      raw = data;
     }
-    const single = wanted.length === 1 && only && entries.length === 1;
-    const body = single ? await this.#spool.read(only) : await compress(`[${texts.join(',')}]`);
-    return { entries, body };
+    return { entries, body: wanted.length === 1 ? raw : await compress(`[${texts.join(',')}]`) };
   }
 
-  async #readText(entry: SpoolEntry): Promise<string | null> {
+  async #decode(entry: SpoolEntry, data: Uint8Array): Promise<string | null> {
     try {
-      const text = (await decompress(await this.#spool.read(entry), { maxOutputLength: maxDecodedBytes })).toString();
+      const text = (await decompress(data, { maxOutputLength: maxDecodedBytes })).toString();
       JSON.parse(text);
       return text;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    } catch {
       this.#log.warn(`the spooled snapshot ${entry.file} is damaged and was set aside`);
       await this.#spool.quarantine(entry);
       return null;
@@ -198,4 +215,9 @@ export class Sender {
     );
     this.#awaySince = null;
   }
+}
+
+function nullWhenMissing(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
 }

@@ -1,5 +1,7 @@
-import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MonitorError } from '../core/error.ts';
 
 export interface SpoolLimits {
   bytes: number;
@@ -40,8 +42,10 @@ export class Spool {
     this.#limits = limits;
   }
 
+  /** @throws MonitorError `conflict` when another process uses the folder. */
   static async open(folder: string, limits: SpoolLimits = defaultSpoolLimits): Promise<Spool> {
     await mkdir(join(folder, 'quarantine'), { recursive: true, mode: 0o700 });
+    await lock(folder);
     const spool = new Spool(folder, limits);
     for (const file of await readdir(folder)) {
       if (file.endsWith('.tmp')) await rm(join(folder, file), { force: true });
@@ -58,14 +62,13 @@ export class Spool {
     const sequence = String(++this.#sequence).padStart(9, '0');
     const file = `${String(time).padStart(14, '0')}-${sequence}-${data.length}.json.gz`;
     const temporary = join(this.#folder, `${file}.tmp`);
-    const handle = await open(temporary, 'w', 0o600);
     try {
-      await handle.writeFile(data);
-      await handle.sync();
-    } finally {
-      await handle.close();
+      await writeDurably(temporary, data);
+      await rename(temporary, join(this.#folder, file));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
     }
-    await rename(temporary, join(this.#folder, file));
     await this.#syncFolder();
     await this.#enforceLimits(time);
     return { file, time, bytes: data.length };
@@ -98,6 +101,11 @@ export class Spool {
       await rm(join(folder, file), { force: true });
   }
 
+  /** Another process may use the folder from now on. */
+  async close(): Promise<void> {
+    await rm(join(this.#folder, lockName), { force: true });
+  }
+
   async #enforceLimits(now: number): Promise<void> {
     const entries = await this.list();
     let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -118,6 +126,41 @@ export class Spool {
     } finally {
       await handle.close();
     }
+  }
+}
+
+async function writeDurably(path: string, data: Uint8Array): Promise<void> {
+  const handle = await open(path, 'w', 0o600);
+  try {
+    await handle.writeFile(data);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const lockName = 'in-use-by';
+
+/** Two processes on one spool would send each other's snapshots to their own servers. */
+async function lock(folder: string): Promise<void> {
+  const path = join(folder, lockName);
+  const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
+  if (holder > 0 && holder !== process.pid && isCollector(holder)) {
+    throw new MonitorError(
+      'conflict',
+      `process ${holder} uses the spool ${folder}; stop that one or choose another folder with --data`,
+    );
+  }
+  await writeFile(path, String(process.pid));
+}
+
+/** A pid may be another program's by now. */
+function isCollector(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== 'linux' || /node|amberwatch/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

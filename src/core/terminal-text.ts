@@ -21,7 +21,12 @@ export function terminalText(text: string, maxLength = 64): string {
 
 /** JSON on one line that is as fit for a terminal, and parses to exactly the same value. */
 export function terminalJson(value: unknown): string {
-  return JSON.stringify(value).replace(unprintable, (characters) =>
+  return escapeJson(JSON.stringify(value));
+}
+
+/** JSON text with everything unprintable in it written as an escape. */
+export function escapeJson(json: string): string {
+  return json.replace(unprintable, (characters) =>
     Array.from(
       { length: characters.length },
       (_, i) => `\\u${characters.charCodeAt(i).toString(16).padStart(4, '0')}`,

@@ -72,6 +72,21 @@ describe('alerter', () => {
     expect(said.splice(0)).toEqual([]);
   });
 
+  test('a host that has been silent for longer than snapshots are kept is forgotten, not OK', async () => {
+    const { step, time, alerter, said, store } = await setUp();
+    await step([{ name: 'a', cpu: 99 }]);
+    time.now += 40_000;
+    await alerter.poll();
+    said.splice(0);
+    time.now += 3 * 86_400_000;
+    await store.expire(time.now);
+    await alerter.poll();
+    expect(said.splice(0).map((line) => line.replace(/ +/g, ' '))).toEqual([
+      'STALE web-01 a forgotten: silent for longer than snapshots are kept',
+      'STALE web-01 forgotten: silent for longer than snapshots are kept',
+    ]);
+  });
+
   test('a server that is away is said once, and its return once', async () => {
     const lines: string[] = [];
     const port = await freePort();
@@ -166,6 +181,7 @@ describe('rendering', () => {
             process,
             reason: `system.cpu is over; most by ${reason}`,
             level,
+            metric: reason,
             before: 'RED',
             value: level === 'OK' ? null : 1,
           });

@@ -177,6 +177,18 @@ describe('cgroup limits', () => {
     expect(cgroup.usage()).toEqual({ cpuSeconds: 3, memoryBytes: 2048 });
   });
 
+  test('version 1 inside a container: the mount is the container itself, whatever the path says', () => {
+    const cgroup = cgroupOf('5:cpuacct,cpu:/docker/a\n4:memory:/docker/a\n', {
+      'sys/cpu/cpu.cfs_quota_us': '50000\n',
+      'sys/cpu/cpu.cfs_period_us': '100000\n',
+      'sys/memory/memory.limit_in_bytes': '4096\n',
+      'sys/cpuacct/cpuacct.usage': '3000000000\n',
+      'sys/memory/memory.usage_in_bytes': '2048\n',
+    });
+    expect(cgroup.limits()).toEqual({ cores: 0.5, memoryBytes: 4096 });
+    expect(cgroup.usage()).toEqual({ cpuSeconds: 3, memoryBytes: 2048 });
+  });
+
   test('none on a host, and none where nothing can be read', () => {
     const none = { cores: null, memoryBytes: null };
     expect(

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -114,6 +114,42 @@ describe('sender', () => {
     await until(async () => (await spool.list()).length === 0);
     expect([sender.stored, spool.counts.quarantined]).toEqual([4, 1]);
     await sender.close(1000);
+  });
+
+  test('one bad snapshot in a long backlog costs a few requests, not one for each', async () => {
+    const { url, received } = await fakeServer((body) => ([body].flat().some(({ n }) => n === 7) ? 400 : 204));
+    const { spool, sender, put } = await setUp(url);
+    for (let n = 1; n <= 300; n++) await put(n);
+    sender.start();
+    await until(async () => (await spool.list()).length === 0);
+    expect([sender.stored, spool.counts.quarantined]).toEqual([299, 1]);
+    expect(received.length).toBeLessThan(60);
+    await sender.close(1000);
+  });
+
+  test('closing does not wait longer than its grace for a server that hangs', async () => {
+    server = createServer(() => undefined).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server?.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    const { spool, sender, put, lines } = await setUp(`http://127.0.0.1:${port}`);
+    await put(1);
+    sender.start();
+    await sleep(100);
+    const begin = performance.now();
+    await sender.close(500);
+    expect(performance.now() - begin).toBeLessThan(1500);
+    expect(await spool.list()).toHaveLength(1);
+    expect(lines.at(-1)).toBe('1 snapshots stay in the spool and will be sent after the next start');
+  });
+
+  test('a spool that cannot be read is said, and does not end the program', async () => {
+    const { url } = await fakeServer(() => 204);
+    const { sender, lines, folder } = await setUp(url);
+    rmSync(folder, { recursive: true });
+    sender.start();
+    await until(() => lines.length > 0);
+    expect(lines[0]).toMatch(/^the spool cannot be read: ENOENT/);
+    await expect(sender.close(100)).rejects.toThrow(/ENOENT/);
   });
 
   test('closing delivers what it can', async () => {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -26,7 +27,7 @@ describe('spool', () => {
     writeFileSync(join(folder, 'notes.txt'), 'not ours');
     const spool = await Spool.open(folder);
     expect(await spool.list()).toEqual([]);
-    expect(readdirSync(folder).sort()).toEqual(['notes.txt', 'quarantine']);
+    expect(readdirSync(folder).sort()).toEqual(['in-use-by', 'notes.txt', 'quarantine']);
   });
 
   test('what is removed is gone, and removing it again is no error', async () => {
@@ -44,6 +45,27 @@ describe('spool', () => {
     await spool.put(20_000, Buffer.alloc(1000));
     expect((await spool.list()).map((entry) => entry.time)).toEqual([20_000]);
     expect(spool.counts).toEqual({ taken: 6, dropped: 5, quarantined: 0 });
+  });
+
+  test('a folder that a live collector uses is refused, one that a dead one used is not', async () => {
+    const folder = temporaryFolder();
+    const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'ignore' });
+    writeFileSync(join(folder, 'in-use-by'), String(other.pid));
+    await expect(Spool.open(folder)).rejects.toThrow(
+      new RegExp(`^process ${other.pid} uses the spool .*; stop that one or choose another folder with --data$`),
+    );
+    const ended = new Promise((resolve) => other.once('exit', resolve));
+    other.kill('SIGKILL');
+    await ended;
+    await (await Spool.open(folder)).close();
+    expect(readdirSync(folder)).toEqual(['quarantine']);
+  });
+
+  test('a write that fails leaves nothing behind', async () => {
+    const folder = temporaryFolder();
+    const spool = await Spool.open(folder);
+    await expect(spool.put(1000, 5 as unknown as Uint8Array)).rejects.toThrow();
+    expect(readdirSync(folder).sort()).toEqual(['in-use-by', 'quarantine']);
   });
 
   test('quarantine takes it out of the way and keeps it', async () => {

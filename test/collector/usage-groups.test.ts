@@ -36,6 +36,11 @@ describe('grouping by name', () => {
     });
   });
 
+  test('before CPU is known, the largest by memory gives the pid', () => {
+    const processes = [10, 100, 60].map((share) => process('a', null, share * 1000));
+    expect(rowsOf(processes, null).get('a')?.pid).toBe(processes[1]?.pid);
+  });
+
   test('kernel threads are one row without a pid', () => {
     const rows = rowsOf([process('kworker/0', 1, 0, true), process('kworker/1', 2, 0, true)], 5);
     expect(rows.get('__kernel__')).toMatchObject({ count: 2, cpu: 3, cpuMax: 2, pid: null });

@@ -80,6 +80,17 @@ describe('what is RED', () => {
     expect(said(alarmsOf(rows, { since: null }))).toEqual([]);
   });
 
+  test('a memory alarm of several names no pid: the one known is of the most CPU', () => {
+    const rows = [
+      row({ name: 'java', count: 2, memory: 91, memoryMax: 90, pid: 2 }),
+      row({ name: 'one', memory: 85, pid: 3 }),
+    ];
+    expect(alarmsOf(rows).alarms.map((alarm) => alarm.subject)).toEqual([
+      { kind: 'process', name: 'java', pid: null },
+      { kind: 'process', name: 'one', pid: 3 },
+    ]);
+  });
+
   test('worst first', () => {
     const rows = [row({ name: 'a', cpu: 85 }), row({ name: 'b', cpu: 190 }), row({ name: 'c', memory: 99 })];
     expect(said(alarmsOf(rows)).map((text) => text.split(' ')[1])).toEqual(['b', 'c', 'a']);

@@ -173,7 +173,7 @@ describe('alert --once tells the level by its exit code', () => {
           processes: [{ name: 'evil\u009b31m', cpu, memory: 1 }],
         }),
       });
-    expect(await once()).toMatchObject({ code: 0, out: expect.stringMatching(/no host has reported yet/) });
+    expect(await once()).toMatchObject({ code: 3, out: expect.stringMatching(/no host has reported yet/) });
     await put('a', 5);
     expect(await once()).toMatchObject({ code: 0, out: expect.stringMatching(/GREEN/), err: '' });
     await put('b', 5, 60_000);
@@ -237,7 +237,7 @@ describe('what goes wrong is one clear sentence and an exit code', () => {
       'a data folder that is none',
       ['collect', '--data', '/etc/hostname'],
       1,
-      /^amberwatch: cannot use the spool folder \/etc\/hostname\/spool: .*; choose another with --data/,
+      /^amberwatch: cannot use the spool folder \/etc\/hostname\/spool\/.*: .*; choose another with --data/,
     ],
     [
       'a config that is not there',

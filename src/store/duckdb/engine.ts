@@ -17,6 +17,7 @@ import {
   hostsSql,
   type IdFilter,
   meanSql,
+  pageEndSql,
   type RunIds,
   type RunMetric,
   rowsSql,
@@ -143,7 +144,9 @@ class DuckdbEngine implements Engine {
   async detailed(query: TimeWindow & UsageFilter & { limit: number; skip: number }) {
     const filter = this.#ids(query);
     if (!filter) return [];
-    const rows = await this.#readers.query(detailedSql(query, filter, query.limit, query.skip));
+    const [end] = await this.#readers.query(pageEndSql(query, filter, query.skip + query.limit));
+    const page = end ? { from: query.from, to: end.time as number } : query;
+    const rows = await this.#readers.query(detailedSql(page, filter, query.limit, query.skip));
     return rows.map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
   }
 

@@ -69,6 +69,11 @@ export function toMean(row: Row, names: Dictionary): MeanRow {
 const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, cpu, cpu_max, memory, memory_max,
   rss_bytes::DOUBLE AS rss_bytes, count, pid FROM usage`;
 
+/** The instant at which a page ends: only up to it have rows to be joined and sorted by name. */
+export function pageEndSql(window: TimeWindow, filter: IdFilter, rows: number): string {
+  return `SELECT time::DOUBLE AS time FROM usage WHERE ${where(window, filter)} ORDER BY time LIMIT 1 OFFSET ${num(rows - 1)}`;
+}
+
 export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number, skip: number): string {
   return `
     SELECT page.*, host.text AS host_name, name.text AS process_name

@@ -1,0 +1,26 @@
+import type { Alarm, Alarms } from '../core/alarm.ts';
+import type { Change } from '../core/change.ts';
+import type { AlarmAnswer, AlarmsAnswer } from '../core/schema.ts';
+import { roundPercent } from '../core/snapshot.ts';
+import { iso } from './window.ts';
+
+/** Alarms as they go over the wire. The level stays that of all, whatever is asked for. */
+export function alarmsAnswer(found: Alarms, only: { host?: string; level?: string } = {}): AlarmsAnswer {
+  const isAboutHost = (host: string) => only.host === undefined || only.host === host;
+  const wanted = found.alarms.filter((alarm) => isAboutHost(alarm.host) && (only.level ?? alarm.level) === alarm.level);
+  const stale = found.stale.filter((silent) => isAboutHost(silent.host));
+  return {
+    at: iso(found.at),
+    level: found.level,
+    alarms: wanted.map(alarmAnswer),
+    stale: stale.map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) })),
+  };
+}
+
+export function changeAnswer({ alarm, lastSeen, ...change }: Change) {
+  return { ...change, alarm: alarm && alarmAnswer(alarm), lastSeen: lastSeen === null ? null : iso(lastSeen) };
+}
+
+function alarmAnswer(alarm: Alarm): AlarmAnswer {
+  return { ...alarm, value: roundPercent(alarm.value), since: iso(alarm.since) };
+}
