@@ -33,7 +33,7 @@ export async function topTable(
     `memory ${percent(memory)} of ${formatBytes(found.memoryBytes)}`,
     `load ${load1 ?? '-'}`,
   ];
-  return `${terminalText(host)}: ${figures.join(', ')}\n${render(top)}`;
+  return `${terminalText(host)} (${found.ip ?? 'no address'}): ${figures.join(', ')}\n${render(top)}`;
 }
 
 function byUse(a: Row, b: Row): number {
