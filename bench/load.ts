@@ -28,7 +28,7 @@ interface LoadOptions {
 
 const options = JSON.parse(process.argv[2] as string) as LoadOptions;
 /** Bodies of one connection; for snapshots the time in them is renewed at every use. */
-const variants = options.format === 'lines' ? 60 : 8;
+const variants = options.format === 'lines' ? 150 : 8;
 const start = options.startMs ?? Date.now() - 30 * 60_000;
 /** Milliseconds between two requests of one connection. */
 const paceMs = options.perSecond === undefined ? 0 : (options.connections / options.perSecond) * 1000;

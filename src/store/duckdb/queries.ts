@@ -113,7 +113,7 @@ export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRo
 
 export function hostsSql(at: number): string {
   return `
-    SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, to_json(metrics)::VARCHAR AS metrics FROM snapshot
+    SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, metrics FROM snapshot
     JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} GROUP BY host) newest
       ON snapshot.host = newest.host AND snapshot.time = newest.time`;
 }

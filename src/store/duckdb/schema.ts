@@ -10,18 +10,18 @@ export type DictionaryName = (typeof dictionaryNames)[number];
 /**
  * Texts are ids into dictionary tables, rows are in time order and have no key: a DuckDB primary key
  * costs seven times the space. (host, time) is kept unique by RecentTimes. `snapshot` is kept narrow,
- * since a commit costs by the column: `metrics` are the host metrics in the order of core/snapshot.ts,
- * to which new ones are added at the end.
+ * since a commit costs by the column: `metrics` is a JSON array of the host metrics in the order of
+ * core/snapshot.ts, to which new ones are added at the end.
  */
 export const tables = [
   ...dictionaryNames.map((name) => `CREATE TABLE IF NOT EXISTS ${name} (id INTEGER, text VARCHAR)`),
-  'CREATE TABLE IF NOT EXISTS snapshot (host INTEGER, time BIGINT, about INTEGER, metrics DOUBLE[])',
+  'CREATE TABLE IF NOT EXISTS snapshot (host INTEGER, time BIGINT, about INTEGER, metrics VARCHAR)',
   `CREATE TABLE IF NOT EXISTS usage (
      time BIGINT, host INTEGER, name INTEGER, cpu INTEGER, cpu_max INTEGER, memory INTEGER,
      memory_max INTEGER, rss_bytes BIGINT, count INTEGER, pid UINTEGER)`,
 ];
 
-/** The SQL of one host metric; a list counts from 1. */
+/** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */
 export function metricSql(metric: HostMetric): string {
-  return `metrics[${hostMetrics.indexOf(metric) + 1}]`;
+  return `(metrics::DOUBLE[])[${hostMetrics.indexOf(metric) + 1}]`;
 }
