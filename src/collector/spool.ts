@@ -10,6 +10,8 @@ export interface SpoolLimits {
 
 export const defaultSpoolLimits: SpoolLimits = { bytes: 256 * 1024 * 1024, ageMs: 72 * 3_600_000 };
 const maxQuarantined = 1000;
+/** Ages are looked at this often: every quarter of an hour at one snapshot in 10 s. */
+const putsPerAgeCheck = 90;
 
 /** One spooled snapshot. All that is known of it stands in its file name, so that nothing need be opened. */
 export interface SpoolEntry {
@@ -36,6 +38,8 @@ export class Spool {
   readonly #folder: string;
   readonly #limits: SpoolLimits;
   #sequence = 0;
+  /** Of all files, so that a long backlog need not be listed at every put. */
+  #bytes = 0;
 
   private constructor(folder: string, limits: SpoolLimits) {
     this.#folder = folder;
@@ -51,8 +55,10 @@ export class Spool {
       if (file.endsWith('.tmp')) await rm(join(folder, file), { force: true });
     }
     // Names must not meet those of an earlier run.
-    const sequences = (await spool.list()).map(({ file }) => Number(file.split('-')[1]));
-    spool.#sequence = Math.max(0, ...sequences);
+    for (const { file, bytes } of await spool.list()) {
+      spool.#sequence = Math.max(spool.#sequence, Number(file.split('-')[1]));
+      spool.#bytes += bytes;
+    }
     return spool;
   }
 
@@ -70,7 +76,8 @@ export class Spool {
       throw error;
     }
     await this.#syncFolder();
-    await this.#enforceLimits(time);
+    this.#bytes += data.length;
+    if (this.#bytes > this.#limits.bytes || this.counts.taken % putsPerAgeCheck === 0) await this.#enforceLimits(time);
     return { file, time, bytes: data.length };
   }
 
@@ -88,14 +95,17 @@ export class Spool {
   }
 
   async remove(entry: SpoolEntry): Promise<void> {
-    await unlink(join(this.#folder, entry.file)).catch(ignoreMissing);
+    await unlink(join(this.#folder, entry.file)).then(() => this.#forget(entry), ignoreMissing);
   }
 
   /** Sets a snapshot aside that will never be stored. */
   async quarantine(entry: SpoolEntry): Promise<void> {
     this.counts.quarantined++;
     const folder = join(this.#folder, 'quarantine');
-    await rename(join(this.#folder, entry.file), join(folder, entry.file)).catch(ignoreMissing);
+    await rename(join(this.#folder, entry.file), join(folder, entry.file)).then(
+      () => this.#forget(entry),
+      ignoreMissing,
+    );
     const files = (await readdir(folder)).sort();
     for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined)))
       await rm(join(folder, file), { force: true });
@@ -108,13 +118,15 @@ export class Spool {
 
   async #enforceLimits(now: number): Promise<void> {
     const entries = await this.list();
-    let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     for (const entry of entries.slice(0, -1)) {
-      if (bytes <= this.#limits.bytes && entry.time >= now - this.#limits.ageMs) break;
+      if (this.#bytes <= this.#limits.bytes && entry.time >= now - this.#limits.ageMs) break;
       await this.remove(entry);
-      bytes -= entry.bytes;
       this.counts.dropped++;
     }
+  }
+
+  #forget(entry: SpoolEntry): void {
+    this.#bytes -= entry.bytes;
   }
 
   /** A rename is durable once the folder is. */

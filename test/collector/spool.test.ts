@@ -47,6 +47,21 @@ describe('spool', () => {
     expect(spool.counts).toEqual({ taken: 6, dropped: 5, quarantined: 0 });
   });
 
+  test('beyond its age the oldest go, looked at now and then', async () => {
+    const spool = await Spool.open(temporaryFolder(), { bytes: 1e9, ageMs: 20_000 });
+    for (let i = 1; i <= 90; i++) await spool.put(i * 1000, Buffer.alloc(10));
+    expect((await spool.list())[0]?.time).toBe(70_000);
+  });
+
+  test('knows after a restart how much is in it', async () => {
+    const folder = temporaryFolder();
+    const before = await Spool.open(folder);
+    for (let i = 1; i <= 4; i++) await before.put(i * 1000, Buffer.alloc(100));
+    const spool = await Spool.open(folder, { bytes: 350, ageMs: 1e9 });
+    await spool.put(5000, Buffer.alloc(100));
+    expect((await spool.list()).map((entry) => entry.time)).toEqual([3000, 4000, 5000]);
+  });
+
   test('a folder that a live collector uses is refused, one that a dead one used is not', async () => {
     const folder = temporaryFolder();
     const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'ignore' });
