@@ -37,8 +37,23 @@ function where(window: TimeWindow, filter: IdFilter): string {
   return `time > ${num(window.from)} AND time <= ${num(window.to)}${hosts}${name}`;
 }
 
-/** Grouped by host first: counting distinct hosts over all rows would cost several times as much. */
 export function meanSql(window: TimeWindow, filter: IdFilter, top: number | undefined): string {
+  const means =
+    filter.hosts?.length === 1 ? meansOfOneHost(where(window, filter)) : meansOverHosts(where(window, filter));
+  return `${means} GROUP BY name ORDER BY cpu DESC NULLS LAST, name ${top === undefined ? '' : `LIMIT ${num(top)}`}`;
+}
+
+/** One host needs no second level: a quarter less of a short query. */
+function meansOfOneHost(condition: string): string {
+  return `
+    SELECT name, avg(usage.cpu) / ${percentScale} AS cpu, avg(usage.memory) / ${percentScale} AS memory,
+      max(usage.cpu_max) / ${percentScale} AS cpu_max, max(usage.memory_max) / ${percentScale} AS memory_max,
+      avg(usage.count) AS count, 1::DOUBLE AS hosts, count(*)::DOUBLE AS snapshots
+    FROM usage WHERE ${condition}`;
+}
+
+/** Grouped by host first: counting distinct hosts over all rows would cost several times as much. */
+function meansOverHosts(condition: string): string {
   return `
     SELECT name, sum(cpu_sum) / sum(cpu_count) / ${percentScale} AS cpu,
       sum(memory_sum) / sum(memory_count) / ${percentScale} AS memory,
@@ -49,8 +64,7 @@ export function meanSql(window: TimeWindow, filter: IdFilter, top: number | unde
         sum(memory)::DOUBLE AS memory_sum, count(memory)::DOUBLE AS memory_count,
         max(cpu_max)::DOUBLE AS cpu_max, max(memory_max)::DOUBLE AS memory_max,
         sum(count)::DOUBLE AS instances, count(*)::DOUBLE AS snapshots
-      FROM usage WHERE ${where(window, filter)} GROUP BY name, host)
-    GROUP BY name ORDER BY cpu DESC NULLS LAST, name ${top === undefined ? '' : `LIMIT ${num(top)}`}`;
+      FROM usage WHERE ${condition} GROUP BY name, host)`;
 }
 
 export function toMean(row: Row, names: Dictionary): MeanRow {
