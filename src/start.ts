@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
@@ -141,7 +140,6 @@ async function openSource(clock: Clock) {
 
 async function openSpool<S>(spool: { open(folder: string): Promise<S> }, folder: string): Promise<S> {
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
     return await spool.open(folder);
   } catch (error) {
     if (error instanceof MonitorError) throw error;

@@ -55,7 +55,10 @@ export class Alerter {
     try {
       const now = fromAnswer(await client.alarms());
       this.#isBack();
-      if (this.#said === null && now.level === 'GREEN') output.note(clock.now(), await allIsWell(client));
+      if (this.#said === null && now.level === 'GREEN') {
+        const { length } = (await client.hosts()).hosts;
+        output.note(clock.now(), allIsWell(length, client.server));
+      }
       for (const announcement of await announcements(this.#said, now, client)) output.announce(announcement);
       this.#said = now;
     } catch (error) {
@@ -84,15 +87,13 @@ export async function announceAll(
     const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
     return { level: now.level, announcements: said, summary };
   }
-  const nobody = (await client.hosts()).hosts.length === 0;
-  return { level: nobody ? 'STALE' : now.level, announcements: said, summary: await allIsWell(client) };
+  const { length } = (await client.hosts()).hosts;
+  return { level: length === 0 ? 'STALE' : now.level, announcements: said, summary: allIsWell(length, client.server) };
 }
 
-async function allIsWell(client: MonitorClient): Promise<string> {
-  const { hosts } = await client.hosts();
-  if (hosts.length === 0)
-    return `no host has reported yet; start a collector with: amberwatch collect --server ${client.server}`;
-  return `GREEN: nothing is over the line on ${hosts.length} host${hosts.length === 1 ? '' : 's'}`;
+function allIsWell(hosts: number, server: string): string {
+  if (hosts === 0) return `no host has reported yet; start a collector with: amberwatch collect --server ${server}`;
+  return `GREEN: nothing is over the line on ${hosts} host${hosts === 1 ? '' : 's'}`;
 }
 
 async function announcements(before: Alarms | null, now: Alarms, client: MonitorClient): Promise<Announcement[]> {

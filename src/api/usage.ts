@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import Type from 'typebox';
+import Type, { type Static } from 'typebox';
 import { groupBy } from '../core/group-by.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { type DetailedAnswer, detailedSchema, type MeanAnswer, meanSchema, usageBodySchema } from '../core/schema.ts';
@@ -49,6 +49,11 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       },
     );
 
+    const mean = async (query: Static<typeof meanQuery>) => {
+      const window = windowOf(query, clock.now());
+      const filter = await filterOf(query, store, window.to);
+      return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
+    };
     app.get(
       '/v1/usage/mean',
       {
@@ -59,11 +64,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           response: { 200: meanSchema },
         },
       },
-      async ({ query }) => {
-        const window = windowOf(query, clock.now());
-        const filter = await filterOf(query, store, window.to);
-        return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
-      },
+      ({ query }) => mean(query),
     );
 
     app.get(
@@ -77,11 +78,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           response: { 200: meanSchema },
         },
       },
-      async ({ params, query }) => {
-        const window = windowOf(query, clock.now());
-        const filter = await filterOf({ ...query, ip: params.ip }, store, window.to);
-        return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
-      },
+      ({ params, query }) => mean({ ...query, ip: params.ip }),
     );
 
     app.get(
