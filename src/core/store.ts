@@ -1,3 +1,4 @@
+import type { Forecast, ForecastSubject } from './forecast.ts';
 import type { HostMetric, ProcessUsage, Snapshot, SnapshotHeader, UsageMetric } from './snapshot.ts';
 
 /** Points with `from < time <= to`, epoch milliseconds. */
@@ -65,6 +66,9 @@ export interface RunQuery {
   gapMs: number;
 }
 
+/** Forecasts made in a window, of all series or of those named. */
+export interface ForecastQuery extends TimeWindow, Partial<ForecastSubject> {}
+
 /**
  * Where snapshots are kept. Every engine passes the same contract suite (test/store/store-contract.ts).
  *
@@ -90,6 +94,17 @@ export interface Store {
   detailed(query: DetailedQuery): Promise<UsageRow[]>;
   /** For each query, when its present run began, or null when there is none. Values nobody knows are passed over. */
   runs(queries: readonly RunQuery[], window: TimeWindow): Promise<(number | null)[]>;
+  /**
+   * The means of each series over regular steps, oldest first; steps without a value are left out. `time` is
+   * the start of a step, a multiple of `stepMs`, and belongs to it. All in one go: ask for few or for little.
+   */
+  stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number): Promise<Point[][]>;
+  /** The series of this metric with a value over `level` in the window, in no order. */
+  seriesAbove(metric: UsageMetric | HostMetric, level: number, window: TimeWindow): Promise<SeriesKey[]>;
+  /** Keeps forecasts as long as snapshots. */
+  keepForecasts(forecasts: readonly Forecast[]): Promise<void>;
+  /** By time; those of one instant in no order. */
+  forecasts(query: ForecastQuery): Promise<Forecast[]>;
   /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
   expire(now: number): Promise<void>;
   /** Rejects when the engine would not take a write now. */
@@ -132,4 +147,15 @@ export function runStart(points: Iterable<Point>, query: Omit<RunQuery, 'series'
     previous = time;
   }
   return since;
+}
+
+/** The means of points over regular steps, each with the start of its step; points are by time. */
+export function meansByStep(points: Iterable<Point>, stepMs: number): Point[] {
+  const sums = new Map<number, { sum: number; count: number }>();
+  for (const { time, value } of points) {
+    const start = Math.floor(time / stepMs) * stepMs;
+    const { sum, count } = sums.get(start) ?? { sum: 0, count: 0 };
+    sums.set(start, { sum: sum + value, count: count + 1 });
+  }
+  return [...sums].map(([time, { sum, count }]) => ({ time, value: sum / count }));
 }

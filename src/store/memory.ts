@@ -1,14 +1,23 @@
+import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { type Snapshot, type SnapshotHeader, usageAt, usageMetrics } from '../core/snapshot.ts';
+import {
+  type HostMetric,
+  type Snapshot,
+  type SnapshotHeader,
+  type UsageMetric,
+  usageAt,
+  usageMetrics,
+} from '../core/snapshot.ts';
 import {
   type Above,
   byTimeHostName,
   type DetailedQuery,
   type MeanQuery,
   type MeanRow,
+  meansByStep,
   type Point,
-  type RunQuery,
   runStart,
+  type SeriesKey,
   type SnapshotKey,
   type Store,
   type StoreOptions,
@@ -35,7 +44,9 @@ export function openMemoryStore(options: StoreOptions): Store {
     for (const snapshot of within(window, filter)) yield* rowsIn(snapshot, filter.process);
   }
 
-  function pointsOf({ series }: RunQuery, window: TimeWindow): Point[] {
+  let kept: Forecast[] = [];
+
+  function pointsOf(series: SeriesKey, window: TimeWindow): Point[] {
     const points: Point[] = [];
     for (const snapshot of within(window, { hosts: [series.host] })) {
       const value = series.kind === 'system' ? snapshot.metrics[series.metric] : usageValue(snapshot, series);
@@ -75,9 +86,32 @@ export function openMemoryStore(options: StoreOptions): Store {
       return [...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit);
     },
     async runs(queries, window) {
-      return queries.map((query) => runStart(pointsOf(query, window), query));
+      return queries.map((query) => runStart(pointsOf(query.series, window), query));
+    },
+    async stepMeans(series, window, stepMs) {
+      return series.map((key) => meansByStep(pointsOf(key, window), stepMs));
+    },
+    async seriesAbove(metric, level, window) {
+      const keys = [...within(window)].flatMap((snapshot) => keysOf(snapshot, metric));
+      const distinct = new Map(keys.map((key) => [JSON.stringify(key), key]));
+      return [...distinct.values()].filter((key) => pointsOf(key, window).some(({ value }) => value > level));
+    },
+    async keepForecasts(forecasts) {
+      kept.push(...structuredClone(forecasts));
+    },
+    async forecasts({ from, to, host, process, metric }) {
+      const found = kept.filter(
+        (forecast) =>
+          forecast.time > from &&
+          forecast.time <= to &&
+          (host === undefined || forecast.host === host) &&
+          (process === undefined || forecast.process === process) &&
+          (metric === undefined || forecast.metric === metric),
+      );
+      return found.sort((a, b) => a.time - b.time);
     },
     async expire(now) {
+      kept = kept.filter((forecast) => forecast.time >= now - options.retentionMs);
       for (const [host, snapshots] of byHost) {
         for (const time of snapshots.keys()) if (time < now - options.retentionMs) snapshots.delete(time);
         if (snapshots.size === 0) byHost.delete(host);
@@ -102,6 +136,16 @@ function* rowsIn(snapshot: Snapshot, process?: string): Iterable<UsageRow> {
 function usageValue(snapshot: Snapshot, series: { process: string; metric: (typeof usageMetrics)[number] }) {
   const index = snapshot.processes.name.indexOf(series.process);
   return index < 0 ? null : snapshot.processes[series.metric][index];
+}
+
+function keysOf(snapshot: Snapshot, metric: UsageMetric | HostMetric): SeriesKey[] {
+  const { host } = snapshot;
+  if (!isUsageMetric(metric)) return [{ kind: 'system', host, metric }];
+  return snapshot.processes.name.map((process) => ({ kind: 'process', host, process, metric }));
+}
+
+function isUsageMetric(metric: string): metric is UsageMetric {
+  return (usageMetrics as readonly string[]).includes(metric);
 }
 
 function isAbove(row: UsageRow, above: Above): boolean {

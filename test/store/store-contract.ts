@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Store } from '../../src/core/store.ts';
+import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
 
 export interface StoreUnderTest {
@@ -386,6 +387,102 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(rows.find((row) => row.name === 'proc 7')?.cpu).toBeNull();
     });
 
+    test('means over regular steps, each with the points from its start to before its end', async () => {
+      const host = newHost();
+      const start = Math.floor(t / 60_000) * 60_000;
+      const values = [10, 20, null, 60, 0, 5];
+      const times = [0, 59_000, 61_000, 120_000, 179_999, 300_000].map((offset) => start + offset);
+      await store.write(
+        times.map((time, k) =>
+          makeSnapshot({
+            host,
+            time,
+            metrics: { 'system.cpu': k },
+            processes: [{ name: "it's", cpu: 99, cpuMax: values[k] ?? null }, { name: 'other' }],
+          }),
+        ),
+      );
+      const means = await store.stepMeans(
+        [
+          { kind: 'process', host, process: "it's", metric: 'cpuMax' },
+          { kind: 'system', host, metric: 'system.cpu' },
+          { kind: 'process', host, process: 'nobody', metric: 'cpuMax' },
+        ],
+        { from: start - 1, to: start + hour },
+        60_000,
+      );
+      const steps = (pairs: [number, number][]) => pairs.map(([k, value]) => ({ time: start + k * 60_000, value }));
+      expect(means).toEqual([
+        steps([
+          [0, 15],
+          [2, 30],
+          [5, 5],
+        ]),
+        steps([
+          [0, 0.5],
+          [1, 2],
+          [2, 3.5],
+          [5, 5],
+        ]),
+        [],
+      ]);
+    });
+
+    test('finds the series with a value over a level', async () => {
+      const host = newHost();
+      const write = (offset: number, cpuMax: number, load: number) =>
+        makeSnapshot({
+          host,
+          time: t + offset,
+          metrics: { 'system.load1': load },
+          processes: [
+            { name: 'a', cpuMax },
+            { name: 'b', cpuMax: 40 },
+          ],
+        });
+      await store.write([write(0, 90, 3), write(1000, 40.001, 0.5), write(2000, 10, 0.2)]);
+      const of = async (metric: 'cpuMax' | 'system.load1', level: number, from: number, to: number) =>
+        (await store.seriesAbove(metric, level, { from: t + from, to: t + to })).filter((key) => key.host === host);
+      expect(await of('cpuMax', 40, 0, 2000)).toEqual([{ kind: 'process', host, process: 'a', metric: 'cpuMax' }]);
+      expect(await of('cpuMax', 40, 1000, 2000)).toEqual([]);
+      expect(await of('cpuMax', 39, -1, 0)).toHaveLength(2);
+      expect(await of('system.load1', 0.4, 0, 1000)).toEqual([{ kind: 'system', host, metric: 'system.load1' }]);
+      expect(await of('system.load1', 0.5, 0, 1000)).toEqual([]);
+    });
+
+    test('keeps forecasts', async () => {
+      const host = newHost();
+      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })]);
+      const kept = [
+        makeForecast({ host, time: t }),
+        makeForecast({ host, time: t, process: "o'd", metric: 'memory', isMuted: true, reason: 'a "b", \\ c' }),
+        makeForecast({
+          host,
+          time: t + 1,
+          process: null,
+          metric: 'system.cpu',
+          probability: null,
+          amberSince: null,
+          notifySince: t,
+          etaSeconds: null,
+          intervalSeconds: null,
+          reason: '',
+        }),
+      ];
+      await store.keepForecasts(kept);
+      await store.keepForecasts([]);
+      const window = { from: t - 1, to: t + 1 };
+      const found = await store.forecasts({ ...window, host });
+      expect(found).toHaveLength(3);
+      expect(found).toEqual(expect.arrayContaining(kept));
+      expect(found[2]).toEqual(kept[2]);
+      expect(await store.forecasts({ ...window, from: t, host })).toEqual([kept[2]]);
+      expect(await store.forecasts({ ...window, host, process: "o'd" })).toEqual([kept[1]]);
+      expect(await store.forecasts({ ...window, host, process: null })).toEqual([kept[2]]);
+      expect(await store.forecasts({ ...window, host, metric: 'cpu' })).toEqual([kept[0]]);
+      expect(await store.forecasts({ ...window, host: 'nobody' })).toEqual([]);
+    });
+
     test('is ready', () => expect(store.ping()).resolves.toBeUndefined());
 
     test('after a restart all is there and a repeat is still recognised', async (context) => {
@@ -422,7 +519,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }),
         makeSnapshot({ host, time: t }),
       ]);
+      await store.keepForecasts([makeForecast({ host, time: old }), makeForecast({ host, time: t })]);
       await store.expire(tested.now);
+      expect((await store.forecasts({ from: 0, to: tested.now, host })).map(({ time }) => time)).toEqual([t]);
       const rows = await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 });
       expect(rows.map((row) => row.time)).toEqual([t]);
     });

@@ -8,9 +8,20 @@ import {
   type DuckDBPreparedStatement,
 } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
-import { hostMetrics, type SnapshotHeader } from '../../core/snapshot.ts';
-import type { Above, RunQuery, SnapshotKey, StoreOptions, TimeWindow, UsageFilter } from '../../core/store.ts';
+import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
+import type {
+  Above,
+  ForecastQuery,
+  Point,
+  RunQuery,
+  SeriesKey,
+  SnapshotKey,
+  StoreOptions,
+  TimeWindow,
+  UsageFilter,
+} from '../../core/store.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { UsageAppender } from './append.ts';
@@ -19,6 +30,7 @@ import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine } from './protocol.ts';
 import {
   detailedSql,
+  forecastsSql,
   hostsSql,
   type IdFilter,
   meanSql,
@@ -27,6 +39,9 @@ import {
   type RunMetric,
   rowsSql,
   runsSql,
+  seriesAboveSql,
+  stepMeansSql,
+  toForecast,
   toHeader,
   toMean,
   toUsage,
@@ -178,9 +193,8 @@ class DuckdbEngine implements Engine {
 
   async runs(queries: readonly RunQuery[], window: TimeWindow) {
     const known = queries.flatMap(({ series, ...levels }, index): (RunIds & { metric: RunMetric })[] => {
-      const host = this.#dictionaries.host.find(series.host);
-      const name = series.kind === 'process' ? this.#dictionaries.name.find(series.process) : null;
-      return host === undefined || name === undefined ? [] : [{ ...levels, index, host, name, metric: series.metric }];
+      const ids = this.#seriesIds(series);
+      return ids ? [{ ...levels, index, ...ids, metric: series.metric }] : [];
     });
     const since: (number | null)[] = queries.map(() => null);
     for (const [metric, group] of groupBy(known, (query) => query.metric)) {
@@ -190,6 +204,52 @@ class DuckdbEngine implements Engine {
     return since;
   }
 
+  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number) {
+    const points: Point[][] = series.map(() => []);
+    const known = series.flatMap((key, index) => {
+      const ids = this.#seriesIds(key);
+      return ids ? [{ ...ids, index, metric: key.metric as RunMetric }] : [];
+    });
+    for (const [metric, group] of groupBy(known, (ids) => ids.metric)) {
+      for (const row of await this.#readers.query(stepMeansSql(metric, group, window, stepMs))) {
+        if (row.value !== null) points[row.i as number]?.push({ time: row.step as number, value: row.value as number });
+      }
+    }
+    return points;
+  }
+
+  async seriesAbove(metric: RunMetric, level: number, window: TimeWindow): Promise<SeriesKey[]> {
+    const rows = await this.#readers.query(seriesAboveSql(metric, level, window));
+    return rows.map((row) => {
+      const host = this.#dictionaries.host.text(row.host as number);
+      if (row.name === null) return { kind: 'system', host, metric: metric as HostMetric };
+      const process = this.#dictionaries.name.text(row.name as number);
+      return { kind: 'process', host, process, metric: metric as UsageMetric };
+    });
+  }
+
+  keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
+    return this.#commit.exclusive(async () => {
+      const appender = await this.#connection.createAppender('forecast');
+      for (const forecast of forecasts) {
+        const host = this.#dictionaries.host.find(forecast.host);
+        const name = forecast.process === null ? null : this.#dictionaries.name.find(forecast.process);
+        // What has expired meanwhile needs no forecast any more.
+        if (host !== undefined && name !== undefined) appendForecast(appender, forecast, host, name);
+      }
+      appender.closeSync();
+    });
+  }
+
+  async forecasts({ host, process, metric, ...window }: ForecastQuery) {
+    const hostId = host === undefined ? undefined : this.#dictionaries.host.find(host);
+    const name = process == null ? process : this.#dictionaries.name.find(process);
+    if ((host !== undefined && hostId === undefined) || (process != null && name === undefined)) return [];
+    const ids = { ...(hostId !== undefined && { host: hostId }), ...(name !== undefined && { name }) };
+    const rows = await this.#readers.query(forecastsSql(window, { ...ids, ...(metric && { metric }) }));
+    return rows.map((row) => toForecast(row, this.#dictionaries.host, this.#dictionaries.name));
+  }
+
   names(): Promise<[id: number, text: string][]> {
     return Promise.resolve(this.#dictionaries.name.entries());
   }
@@ -197,7 +257,7 @@ class DuckdbEngine implements Engine {
   expire(now: number): Promise<void> {
     return this.#commit.exclusive(async () => {
       const oldest = Math.floor(now - this.#retentionMs);
-      for (const table of ['usage', 'snapshot'])
+      for (const table of ['usage', 'snapshot', 'forecast'])
         await this.#readers.query(`DELETE FROM ${table} WHERE time < ${oldest}`);
       await this.#forgetUnused('host', 'snapshot');
       await this.#forgetUnused('about', 'snapshot');
@@ -218,6 +278,13 @@ class DuckdbEngine implements Engine {
       this.#readers.close();
       this.#instance.closeSync();
     });
+  }
+
+  /** Null when its host or process was never stored. */
+  #seriesIds(series: SeriesKey): { host: number; name: number | null } | null {
+    const host = this.#dictionaries.host.find(series.host);
+    const name = series.kind === 'process' ? this.#dictionaries.name.find(series.process) : null;
+    return host === undefined || name === undefined ? null : { host, name };
   }
 
   /** Names as ids; null when a name asked for was never stored. */
@@ -336,4 +403,22 @@ class DuckdbEngine implements Engine {
     }
     this.#appenders = null;
   }
+}
+
+function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {
+  const number = (value: number | null) => (value === null ? appender.appendNull() : appender.appendDouble(value));
+  const time = (value: number | null) =>
+    value === null ? appender.appendNull() : appender.appendBigInt(BigInt(value));
+  time(forecast.time);
+  appender.appendInteger(host);
+  if (name === null) appender.appendNull();
+  else appender.appendInteger(name);
+  appender.appendVarchar(forecast.metric);
+  for (const value of [forecast.value, forecast.threshold, forecast.probability]) number(value);
+  time(forecast.amberSince);
+  time(forecast.notifySince);
+  appender.appendBoolean(forecast.isMuted);
+  for (const value of [forecast.etaSeconds, ...(forecast.intervalSeconds ?? [null, null])]) number(value);
+  appender.appendVarchar(forecast.reason);
+  appender.endRow();
 }

@@ -1,5 +1,7 @@
+import type { Forecast } from '../../core/forecast.ts';
 import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
 import type { Above, MeanRow, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
+import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
 import { metricSql, percentScale } from './schema.ts';
@@ -178,6 +180,82 @@ export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: T
         coalesce(max(time) FILTER (time - previous > gap), -1) AS reopened FROM points GROUP BY i)
     SELECT points.i AS i, min(points.time)::DOUBLE AS since FROM points JOIN ends ON points.i = ends.i
     WHERE points.value > points.red AND points.time > ends.cleared AND points.time >= ends.reopened GROUP BY points.i`;
+}
+
+/** A series with its names looked up. All series of one query are of the same metric. */
+export interface SeriesIds {
+  index: number;
+  host: number;
+  name: number | null;
+}
+
+export function stepMeansSql(
+  metric: RunMetric,
+  series: readonly SeriesIds[],
+  window: TimeWindow,
+  stepMs: number,
+): string {
+  const isUsage = metric in usageColumn;
+  const value = isUsage
+    ? `avg(${usageColumn[metric as UsageMetric]}) / ${percentScale}`
+    : `avg(${metricSql(metric as HostMetric)})`;
+  const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
+  const names = isUsage ? ` AND p.name IN (${[...new Set(series.map(({ name }) => name))].join(', ')})` : '';
+  return `
+    SELECT i, (p.time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS step, ${value} AS value
+    FROM ${isUsage ? 'usage' : 'snapshot'} p JOIN (VALUES ${wanted}) wanted(i, host, name)
+      ON p.host = wanted.host ${isUsage ? 'AND p.name = wanted.name' : ''}
+    WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)}
+      AND p.host IN (${[...new Set(series.map(({ host }) => host))].join(', ')})${names}
+    GROUP BY i, step ORDER BY i, step`;
+}
+
+export function seriesAboveSql(metric: RunMetric, limit: number, window: TimeWindow): string {
+  const isUsage = metric in usageColumn;
+  const over = isUsage
+    ? `${usageColumn[metric as UsageMetric]} > ${level(limit)}`
+    : `${metricSql(metric as HostMetric)} > ${num(limit)}`;
+  return `SELECT DISTINCT host, ${isUsage ? 'name' : 'NULL AS name'} FROM ${isUsage ? 'usage' : 'snapshot'}
+    WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND ${over}`;
+}
+
+export interface ForecastIds {
+  host?: number;
+  /** Null: of the host itself. */
+  name?: number | null;
+  metric?: ThresholdMetric;
+}
+
+export function forecastsSql(window: TimeWindow, { host, name, metric }: ForecastIds): string {
+  const conditions = [
+    `time > ${num(window.from)} AND time <= ${num(window.to)}`,
+    host === undefined ? '' : `host = ${host}`,
+    name === undefined ? '' : name === null ? 'name IS NULL' : `name = ${name}`,
+    // One of a closed list of words.
+    metric === undefined ? '' : `metric = '${metric}'`,
+  ];
+  return `SELECT time::DOUBLE AS time, host, name, metric, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
+      amber_since::DOUBLE AS amber_since, notify_since::DOUBLE AS notify_since
+    FROM forecast WHERE ${conditions.filter(Boolean).join(' AND ')} ORDER BY time`;
+}
+
+export function toForecast(row: Row, hosts: Dictionary, names: Dictionary): Forecast {
+  const [low, high] = [finite(row.eta_low), finite(row.eta_high)];
+  return {
+    time: row.time as number,
+    host: hosts.text(row.host as number),
+    process: row.name === null ? null : names.text(row.name as number),
+    metric: row.metric as ThresholdMetric,
+    value: row.value as number,
+    threshold: row.threshold as number,
+    probability: finite(row.probability),
+    amberSince: finite(row.amber_since),
+    notifySince: finite(row.notify_since),
+    isMuted: Boolean(row.muted),
+    etaSeconds: finite(row.eta),
+    intervalSeconds: low === null || high === null ? null : [low, high],
+    reason: row.reason as string,
+  };
 }
 
 function finite(value: Row[string] | undefined): number | null {

@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 
 /** One row as the driver returns it; times and counts are cast to DOUBLE in SQL, so no bigint comes. */
-export type Row = Record<string, number | string | null>;
+export type Row = Record<string, number | string | boolean | null>;
 
 /**
  * A few connections for queries, each used by one at a time. Few, because every running query holds one

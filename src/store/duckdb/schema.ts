@@ -19,6 +19,9 @@ export const tables = [
   `CREATE TABLE IF NOT EXISTS usage (
      time BIGINT, host INTEGER, name INTEGER, cpu INTEGER, cpu_max INTEGER, memory INTEGER,
      memory_max INTEGER, rss_bytes BIGINT, count INTEGER, pid UINTEGER)`,
+  `CREATE TABLE IF NOT EXISTS forecast (
+     time BIGINT, host INTEGER, name INTEGER, metric VARCHAR, value DOUBLE, threshold DOUBLE, probability DOUBLE,
+     amber_since BIGINT, notify_since BIGINT, muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR)`,
 ];
 
 /** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */

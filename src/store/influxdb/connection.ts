@@ -8,9 +8,9 @@ const timeoutMs = 30_000;
 setLogger({ error: () => undefined, warn: () => undefined });
 
 /** One row of an InfluxQL answer: columns and tags by name. */
-export type Row = Record<string, string | number | null>;
+export type Row = Record<string, string | number | boolean | null>;
 interface Statement {
-  series?: { tags?: Record<string, string>; columns: string[]; values?: (string | number | null)[][] }[];
+  series?: { tags?: Record<string, string>; columns: string[]; values?: Row[string][][] }[];
   error?: string;
 }
 

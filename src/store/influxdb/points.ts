@@ -1,6 +1,8 @@
 import { Point } from '@influxdata/influxdb-client';
+import type { Forecast } from '../../core/forecast.ts';
 import { hostMetrics, type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import type { UsageRow } from '../../core/store.ts';
+import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Row } from './connection.ts';
 import { decodeName, encodeName } from './name-codec.ts';
 
@@ -49,6 +51,45 @@ function headerPoint(snapshot: Snapshot): Point {
   setFloat(point, 'memory_total_bytes', snapshot.memoryBytes);
   for (const metric of hostMetrics) setFloat(point, metricField(metric), snapshot.metrics[metric]);
   return point;
+}
+
+/** Measurement `forecast`: tags host, process (absent: the host itself) and metric. */
+export function toForecastPoint(forecast: Forecast): Point {
+  const { host, process, metric, time, intervalSeconds, reason } = forecast;
+  const point = new Point('forecast').tag('host', encodeName(host)).tag('metric', metric).timestamp(time);
+  if (process !== null) point.tag('process', encodeName(process));
+  const [low, high] = intervalSeconds ?? [null, null];
+  const numbers = {
+    value: forecast.value,
+    threshold: forecast.threshold,
+    probability: forecast.probability,
+    amber_since: forecast.amberSince,
+    notify_since: forecast.notifySince,
+    eta: forecast.etaSeconds,
+    eta_low: low,
+    eta_high: high,
+  };
+  for (const [field, value] of Object.entries(numbers)) setFloat(point, field, value);
+  return point.booleanField('muted', forecast.isMuted).stringField('reason', reason);
+}
+
+export function toForecast(row: Row): Forecast {
+  const [low, high] = [numberOf(row.eta_low), numberOf(row.eta_high)];
+  return {
+    time: Number(row.time),
+    host: decodeName(String(row.host)),
+    process: row.process == null || row.process === '' ? null : decodeName(String(row.process)),
+    metric: row.metric as ThresholdMetric,
+    value: Number(row.value),
+    threshold: Number(row.threshold),
+    probability: numberOf(row.probability),
+    amberSince: numberOf(row.amber_since),
+    notifySince: numberOf(row.notify_since),
+    isMuted: row.muted === true,
+    etaSeconds: numberOf(row.eta),
+    intervalSeconds: low === null || high === null ? null : [low, high],
+    reason: String(row.reason ?? ''),
+  };
 }
 
 function setFloat(point: Point, field: string, value: number | null | undefined): void {

@@ -1,4 +1,5 @@
-import type { Above, RunQuery, SeriesKey, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
+import { type HostMetric, type UsageMetric, usageMetrics } from '../../core/snapshot.ts';
+import type { Above, ForecastQuery, SeriesKey, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { literal } from './name-codec.ts';
 import { metricField, usageFields } from './points.ts';
 
@@ -62,15 +63,43 @@ export function hostsStatement(window: TimeWindow): string {
 }
 
 /** The points of several series of one metric. */
-export function pointsStatement(queries: readonly RunQuery[], window: TimeWindow): string {
-  const { kind, metric } = (queries[0] as RunQuery).series;
-  const [measurement, tags] = kind === 'process' ? ['process', '"host", "process"'] : ['snapshot', '"host"'];
-  const subjects = queries.map(({ series }) => `(${subjectOf(series)})`).join(' OR ');
-  return `SELECT "${kind === 'process' ? usageFields[metric as keyof Above] : metricField(metric)}" AS value FROM "${measurement}"
-    WHERE ${during(window)} AND (${subjects}) GROUP BY ${tags}`;
+export function pointsStatement(series: readonly SeriesKey[], window: TimeWindow): string {
+  const { field, measurement, tags } = columnOf((series[0] as SeriesKey).metric);
+  return `SELECT "${field}" AS value FROM "${measurement}"
+    WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY ${tags}`;
+}
+
+/** The means of several series of one metric over regular steps. */
+export function stepMeansStatement(series: readonly SeriesKey[], window: TimeWindow, stepMs: number): string {
+  const { field, measurement, tags } = columnOf((series[0] as SeriesKey).metric);
+  return `SELECT MEAN("${field}") AS value FROM "${measurement}"
+    WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY time(${stepMs}ms), ${tags} FILL(none)`;
+}
+
+/** The highest value of every series of a metric. */
+export function peaksStatement(metric: UsageMetric | HostMetric, window: TimeWindow): string {
+  const { field, measurement, tags } = columnOf(metric);
+  return `SELECT MAX("${field}") AS value FROM "${measurement}" WHERE ${during(window)} GROUP BY ${tags}`;
+}
+
+export function forecastsStatement({ host, process, metric, ...window }: ForecastQuery): string {
+  const conditions = [
+    during(window),
+    host === undefined ? '' : anyOf('host', [host]),
+    // An absent tag reads as an empty one.
+    process === undefined ? '' : process === null ? `"process" = ''` : anyOf('process', [process]),
+    metric === undefined ? '' : anyOf('metric', [metric]),
+  ];
+  return `SELECT * FROM "forecast" WHERE ${conditions.filter(Boolean).join(' AND ')} ORDER BY time ASC`;
+}
+
+function columnOf(metric: UsageMetric | HostMetric): { field: string; measurement: string; tags: string } {
+  if ((usageMetrics as readonly string[]).includes(metric))
+    return { field: usageFields[metric as UsageMetric], measurement: 'process', tags: '"host", "process"' };
+  return { field: metricField(metric), measurement: 'snapshot', tags: '"host"' };
 }
 
 function subjectOf(series: SeriesKey): string {
   const host = anyOf('host', [series.host]);
-  return series.kind === 'process' ? `${host} AND ${anyOf('process', [series.process])}` : host;
+  return series.kind === 'process' ? `(${host} AND ${anyOf('process', [series.process])})` : host;
 }

@@ -1,8 +1,10 @@
+import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
-import type { Snapshot } from '../../core/snapshot.ts';
+import { type Snapshot, usageMetrics } from '../../core/snapshot.ts';
 import type {
   Above,
   DetailedQuery,
+  ForecastQuery,
   MeanQuery,
   MeanRow,
   Point,
@@ -19,8 +21,17 @@ import type { InfluxCredentials, OpenOptions } from '../open.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, parseAddress, type Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
-import { numberOf, toHeader, toPoints, toUsage } from './points.ts';
-import { detailedStatement, hostsStatement, meanStatements, pointsStatement, rowsStatement } from './queries.ts';
+import { numberOf, toForecast, toForecastPoint, toHeader, toPoints, toUsage } from './points.ts';
+import {
+  detailedStatement,
+  forecastsStatement,
+  hostsStatement,
+  meanStatements,
+  peaksStatement,
+  pointsStatement,
+  rowsStatement,
+  stepMeansStatement,
+} from './queries.ts';
 
 /** Points in one request and points waiting, at most. */
 const limits = { group: 10_000, queue: 500_000 };
@@ -104,19 +115,49 @@ class InfluxdbStore implements Store {
   }
 
   async runs(queries: readonly RunQuery[], window: TimeWindow) {
+    const points = await this.#points(
+      queries.map((query) => query.series),
+      (series) => pointsStatement(series, window),
+    );
+    return queries.map((query) => runStart(points.get(seriesId(query.series)) ?? [], query));
+  }
+
+  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number) {
+    const points = await this.#points(series, (group) => stepMeansStatement(group, window, stepMs));
+    return series.map((key) => points.get(seriesId(key)) ?? []);
+  }
+
+  /** `statement` asks for `value` of several series of one metric. By series id. */
+  async #points(
+    series: readonly SeriesKey[],
+    statement: (group: readonly SeriesKey[]) => string,
+  ): Promise<Map<string, Point[]>> {
     const points = new Map<string, Point[]>();
-    for (const group of groupsOfOneMetric(queries)) {
-      const { kind, metric } = (group[0] as RunQuery).series;
-      for (const row of await this.#query(pointsStatement(group, window))) {
+    for (const group of groupsOfOneMetric(series)) {
+      const { kind, metric } = group[0] as SeriesKey;
+      for (const row of await this.#query(statement(group))) {
         const value = numberOf(row.value);
-        const process = decodeName(String(row.process));
-        const key = seriesId({ kind, host: decodeName(String(row.host)), process, metric } as SeriesKey);
-        const series = points.get(key) ?? [];
-        points.set(key, series);
-        if (value !== null) series.push({ time: Number(row.time), value });
+        const id = seriesId(keyOfRow(row, kind, metric));
+        const found = points.get(id) ?? [];
+        points.set(id, found);
+        if (value !== null) found.push({ time: Number(row.time), value });
       }
     }
-    return queries.map((query) => runStart(points.get(seriesId(query.series)) ?? [], query));
+    return points;
+  }
+
+  async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow) {
+    const kind = (usageMetrics as readonly string[]).includes(metric) ? 'process' : 'system';
+    const rows = await this.#query(peaksStatement(metric, window));
+    return rows.filter((row) => Number(row.value) > level).map((row) => keyOfRow(row, kind, metric));
+  }
+
+  async keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
+    if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint));
+  }
+
+  async forecasts(query: ForecastQuery) {
+    return (await this.#query(forecastsStatement(query))).map(toForecast);
   }
 
   /** InfluxDB does so by itself. */
@@ -149,8 +190,15 @@ function toMean(row: Row, hosts: number): MeanRow {
   };
 }
 
-function* groupsOfOneMetric(queries: readonly RunQuery[]): Iterable<RunQuery[]> {
-  for (const group of groupBy(queries, (query) => query.series.metric).values()) {
+function keyOfRow(row: Row, kind: SeriesKey['kind'], metric: SeriesKey['metric']): SeriesKey {
+  const host = decodeName(String(row.host));
+  return (
+    kind === 'process' ? { kind, host, process: decodeName(String(row.process)), metric } : { kind, host, metric }
+  ) as SeriesKey;
+}
+
+function* groupsOfOneMetric(series: readonly SeriesKey[]): Iterable<SeriesKey[]> {
+  for (const group of groupBy(series, (key) => key.metric).values()) {
     for (let from = 0; from < group.length; from += seriesPerQuery) yield group.slice(from, from + seriesPerQuery);
   }
 }

@@ -1,0 +1,69 @@
+import { fourier } from './fourier.ts';
+import type { Recent } from './recent.ts';
+
+/** How long a series takes to look like itself again; 0 steps: no such length found. */
+export interface Period {
+  steps: number;
+  /** Autocorrelation at that lag. */
+  correlation: number;
+}
+
+const none: Period = { steps: 0, correlation: 0 };
+const leastPoints = 40;
+const leastLag = 5;
+const leastCorrelation = 0.3;
+const window = 2016;
+/** The search costs a thousand times a step's other work, and periods do not come and go. */
+const everySteps = 25;
+
+/** Searches the newest values for their period every 25 steps. */
+export class PeriodFinder {
+  #found = none;
+
+  next(values: Recent): Period {
+    const at = values.length - 1;
+    if (at >= 60 && (at - 60) % everySteps === 0) {
+      const from = values.from(values.length - window) - values.offset;
+      this.#found = findPeriod(values.buffer.subarray(from, values.length - values.offset));
+    }
+    return this.#found;
+  }
+}
+
+/** The lag, beyond the first fall of the autocorrelation, at which it is highest; at most a 2.2th of the values. */
+export function findPeriod(values: Float32Array | Float64Array): Period {
+  if (values.length < leastPoints) return none;
+  const correlation = autocorrelation(values, Math.floor(values.length / 2.2));
+  if (!correlation) return none;
+  const fall = correlation.findIndex((value) => value < 0.1);
+  if (fall < 0) return none;
+  let best = none;
+  for (let lag = Math.max(leastLag, fall); lag < correlation.length; lag++) {
+    const value = correlation[lag] as number;
+    if (value > best.correlation) best = { steps: lag, correlation: value };
+  }
+  return best.correlation >= leastCorrelation ? best : none;
+}
+
+/**
+ * Autocorrelation at lags 0 to `lags` - 1 by way of the power spectrum, each divided by how many pairs it
+ * has. Null for a constant series.
+ */
+export function autocorrelation(values: Float32Array | Float64Array, lags: number): Float64Array | null {
+  const count = values.length;
+  let mean = 0;
+  for (const value of values) mean += value / count;
+  const size = 2 ** Math.ceil(Math.log2(2 * count));
+  const real = new Float64Array(size);
+  const imaginary = new Float64Array(size);
+  for (let k = 0; k < count; k++) real[k] = (values[k] as number) - mean;
+  fourier(real, imaginary);
+  for (let k = 0; k < size; k++) {
+    real[k] = (real[k] as number) ** 2 + (imaginary[k] as number) ** 2;
+    imaginary[k] = 0;
+  }
+  fourier(real, imaginary);
+  const variance = real[0] as number;
+  if (variance / size / count < 1e-9) return null;
+  return Float64Array.from({ length: lags }, (_, lag) => ((real[lag] as number) / variance) * (count / (count - lag)));
+}

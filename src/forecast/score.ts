@@ -1,0 +1,190 @@
+/** What was said of one series at one step, and what it was. */
+export interface Said {
+  /** End of the step, epoch milliseconds. */
+  time: number;
+  value: number;
+  threshold: number;
+  /** Null where none was given: the series was over its threshold, or too young. */
+  probability: number | null;
+  isAmber: boolean;
+}
+
+/** Counts that add up over series. */
+export interface Tally {
+  /** Predictions whose horizon has passed, and how many of them were followed by a breach. */
+  predictions: number;
+  followed: number;
+  /** Sum of (probability - outcome)^2. */
+  squaredError: number;
+  /** Breaches after at least a horizon of quiet that a prediction could have warned of, and of these, those it did. */
+  breaches: number;
+  warned: number;
+  /** Breaches with no prediction in the horizon before: the series was new. They count in nothing else. */
+  unforeseeable: number;
+  /** AMBER alarms that came true, and that did not; one that lasts counts once per horizon. */
+  trueAlarms: number;
+  falseAlarms: number;
+  /** From the first AMBER in the horizon before a breach to the breach, of those warned of. */
+  leadsMs: number[];
+  /** Time covered by predictions. */
+  coveredMs: number;
+}
+
+export interface Accuracy {
+  /** Null: there is nothing to divide by. */
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+  brier: number | null;
+  /** 1 is perfect, 0 no better than always saying the series' own share of breaches. */
+  brierSkill: number | null;
+  medianLeadSeconds: number | null;
+  falseAlarmsPerDay: number | null;
+}
+
+const dayMs = 86_400_000;
+
+/**
+ * How right the predictions of one series were, by time. Only those made a horizon before `until` or earlier
+ * are judged: of later ones nobody knows yet.
+ */
+export function tallyOf(said: readonly Said[], stepMs: number, horizonMs: number, until: number): Tally {
+  const tally = emptyTally();
+  const breachAt = nextBreaches(said);
+  judgePredictions(tally, said, breachAt, stepMs, horizonMs, until);
+  judgeBreaches(tally, said, horizonMs);
+  judgeAlarms(tally, said, breachAt, stepMs, horizonMs, until);
+  return tally;
+}
+
+export function emptyTally(): Tally {
+  return {
+    predictions: 0,
+    followed: 0,
+    squaredError: 0,
+    breaches: 0,
+    warned: 0,
+    unforeseeable: 0,
+    trueAlarms: 0,
+    falseAlarms: 0,
+    leadsMs: [],
+    coveredMs: 0,
+  };
+}
+
+export function addTallies(tallies: readonly Tally[]): Tally {
+  const sum = emptyTally();
+  for (const { leadsMs, ...counts } of tallies) {
+    for (const [key, count] of Object.entries(counts)) sum[key as keyof typeof counts] += count;
+    sum.leadsMs.push(...leadsMs);
+  }
+  return sum;
+}
+
+export function accuracyOf(tally: Tally): Accuracy {
+  const precision = ratio(tally.trueAlarms, tally.trueAlarms + tally.falseAlarms);
+  const recall = ratio(tally.warned, tally.breaches);
+  const base = ratio(tally.followed, tally.predictions);
+  const brier = ratio(tally.squaredError, tally.predictions);
+  const uncertainty = base === null ? 0 : base * (1 - base);
+  const leads = tally.leadsMs.toSorted((a, b) => a - b);
+  const median = leads[Math.floor((leads.length - 1) / 2)];
+  return {
+    precision,
+    recall,
+    f1: precision === null || recall === null ? null : (ratio(2 * precision * recall, precision + recall) ?? 0),
+    brier,
+    brierSkill: brier === null || uncertainty === 0 ? null : 1 - brier / uncertainty,
+    medianLeadSeconds: median === undefined ? null : median / 1000,
+    falseAlarmsPerDay: ratio(tally.falseAlarms * dayMs, tally.coveredMs),
+  };
+}
+
+/** A series is hopeless when nearly all that was said of it lately was false: so many alarms, so few true. */
+export function isHopeless({ trueAlarms, falseAlarms }: Tally): boolean {
+  return falseAlarms >= 8 && trueAlarms < 0.1 * (trueAlarms + falseAlarms);
+}
+
+/** The time of the first breach after each step. */
+function nextBreaches(said: readonly Said[]): number[] {
+  let next = Number.POSITIVE_INFINITY;
+  const found: number[] = [];
+  for (const step of said.toReversed()) {
+    found.push(next);
+    if (isBreach(step)) next = step.time;
+  }
+  return found.reverse();
+}
+
+function isBreach({ value, threshold }: Said): boolean {
+  return value > threshold;
+}
+
+function judgePredictions(
+  tally: Tally,
+  said: readonly Said[],
+  breachAt: readonly number[],
+  stepMs: number,
+  horizonMs: number,
+  until: number,
+): void {
+  for (const [k, { time, probability }] of said.entries()) {
+    if (probability === null || time + horizonMs > until) continue;
+    const outcome = (breachAt[k] as number) <= time + horizonMs ? 1 : 0;
+    tally.predictions++;
+    tally.followed += outcome;
+    tally.squaredError += (probability - outcome) ** 2;
+    tally.coveredMs += stepMs;
+  }
+}
+
+function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): void {
+  let lastBreach = Number.NEGATIVE_INFINITY;
+  let start = 0;
+  for (const [k, step] of said.entries()) {
+    if (!isBreach(step)) continue;
+    while ((said[start] as Said).time < step.time - horizonMs) start++;
+    const before = said.slice(start, k).filter((earlier) => earlier.probability !== null);
+    const isNew = step.time - lastBreach > horizonMs;
+    lastBreach = step.time;
+    if (!isNew) continue;
+    if (before.length === 0) {
+      tally.unforeseeable++;
+      continue;
+    }
+    tally.breaches++;
+    const first = before.find((earlier) => earlier.isAmber);
+    if (!first) continue;
+    tally.warned++;
+    tally.leadsMs.push(step.time - first.time);
+  }
+}
+
+function judgeAlarms(
+  tally: Tally,
+  said: readonly Said[],
+  breachAt: readonly number[],
+  stepMs: number,
+  horizonMs: number,
+  until: number,
+): void {
+  let start: number | null = null;
+  let before = Number.NEGATIVE_INFINITY;
+  const pointedAt = new Set<number>();
+  for (const [k, step] of said.entries()) {
+    const isOver = isBreach(step) || (step.probability !== null && !step.isAmber) || step.time - before > 3 * stepMs;
+    if (isOver) start = null;
+    before = step.time;
+    const isAlarm = step.isAmber && step.probability !== null && step.time + horizonMs <= until;
+    if (!isAlarm || (start !== null && step.time - start < horizonMs)) continue;
+    start = step.time;
+    const breach = breachAt[k] as number;
+    if (breach > step.time + horizonMs) tally.falseAlarms++;
+    else if (!pointedAt.has(breach)) tally.trueAlarms++;
+    pointedAt.add(breach);
+  }
+}
+
+function ratio(part: number, whole: number): number | null {
+  return whole > 0 ? part / whole : null;
+}
