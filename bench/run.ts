@@ -1,5 +1,5 @@
-/** `npm run bench [-- collector ingest queries]`: every figure beside its reference of the same run. */
-const all = ['collector', 'ingest', 'queries'] as const;
+/** `npm run bench [-- collector ingest queries forecasts]`: every figure beside its reference of the same run. */
+const all = ['collector', 'ingest', 'queries', 'forecasts'] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
 if (unknown) {
@@ -10,5 +10,6 @@ const chosen = all.filter((name) => wanted.length === 0 || wanted.includes(name)
 for (const name of chosen) {
   if (name === 'collector') await (await import('./collector.ts')).benchCollector();
   if (name === 'ingest') await (await import('./ingest.ts')).benchIngest();
+  if (name === 'forecasts') await (await import('./forecasts.ts')).benchForecasts();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

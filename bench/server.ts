@@ -1,6 +1,6 @@
 /**
  * The real server for a benchmark. Arguments: the store url, or `accept:` for a store that takes every
- * snapshot at once and keeps none. Prints its port; answers `lag` on stdin with the event-loop
+ * snapshot at once and keeps none; the horizon of the forecasts in milliseconds. Prints its port; answers `lag` on stdin with the event-loop
  * delay since `reset`; any other line ends it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -22,7 +22,15 @@ async function acceptingStore(): Promise<Store> {
 
 const store = url === 'accept:' ? await acceptingStore() : await openStore(url, { retentionMs, warn: () => undefined });
 const log = pino({ level: 'error' }, pino.destination(2));
-const app = await buildApp({ store, clock, log, thresholds: defaultThresholds, retentionMs, version: 'bench' });
+const app = await buildApp({
+  store,
+  clock,
+  log,
+  thresholds: defaultThresholds,
+  retentionMs,
+  horizonMs: Number(process.argv[3] ?? 600_000),
+  version: 'bench',
+});
 const address = await app.listen({ host: '127.0.0.1', port: 0 });
 const resolutionMs = 5;
 const delay = monitorEventLoopDelay({ resolution: resolutionMs });

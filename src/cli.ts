@@ -5,7 +5,7 @@ import { Command, CommanderError, Option } from 'commander';
 import picocolors from 'picocolors';
 import { pino } from 'pino';
 import type { AlerterOutput } from './alerter/alerter.ts';
-import { clockTime, renderJson, renderLine } from './alerter/render.ts';
+import { renderJson, renderLine } from './alerter/render.ts';
 import {
   type CommandName,
   type Config,
@@ -16,9 +16,12 @@ import {
   settings,
 } from './config.ts';
 import type { Clock } from './core/clock.ts';
-import { formatDuration } from './core/duration.ts';
+import { clockTime } from './core/clock-time.ts';
+import { formatDuration, parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
+import { isProcessThreshold, parseThreshold } from './core/threshold.ts';
+import type { PolicyName } from './forecast/alarm-policy.ts';
 import { startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
@@ -51,6 +54,7 @@ Examples:
   amberwatch up                                       server, collector and alerter of this machine
   amberwatch collect --server http://10.0.0.1:8000    report this machine to a server elsewhere
   amberwatch alert --once --json                      what is wrong now, for a script
+  amberwatch accuracy                                 how right its forecasts have been
 ${exitCodeHelp}`,
     );
   addCommand(program, 'up', 'run server, collector of this host and alerter in one process', up);
@@ -60,6 +64,34 @@ ${exitCodeHelp}`,
     .option('--once', 'say what is wrong now and exit; the exit code tells the level')
     .option('--json', 'one JSON object per line instead of text')
     .addHelpText('after', exitCodeHelp);
+  addCommand(program, 'accuracy', 'say how right the forecasts have been', accuracy)
+    .option('--window <duration>', 'how far back', '24h')
+    .option('--json', 'the answer of the server as JSON');
+  addCommand(
+    program,
+    'backtest',
+    'say what would have been forecast of recorded series, and how right it was',
+    backtest,
+  )
+    .option('--manifest <file>', 'series in CSV files that a JSON manifest lists; prints one JSON line for each')
+    .option('--host <name>', "or one's own history: of this host")
+    .option('--process <name>', 'of this process; without it of the host itself')
+    .option(
+      '--metric <metric>',
+      'cpu or memory of a process, system.cpu, ... of a host; also with its line, as cpu=90',
+      'cpu',
+    )
+    .option('--since <duration>', 'how far back', '2d')
+    .addOption(
+      new Option('--policy <name>', 'what becomes an alarm').choices(['balanced', 'quiet']).default('balanced'),
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  amberwatch backtest --host web-01 --process java --metric memory --since 2d
+  amberwatch backtest --manifest series/manifest.json --policy quiet > said.jsonl`,
+    );
   return program;
 }
 
@@ -83,8 +115,8 @@ function addCommand(
   }
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
   return command.action(async (flags: Flags) => {
-    const { config: file, once: _, json: __, ...given } = flags as Record<string, string>;
-    await run(readConfig(given, process.env, file), flags);
+    const given = Object.fromEntries(settingKeys.map((key) => [key, flags[key] as string | string[] | undefined]));
+    await run(readConfig(given, process.env, flags.config as string | undefined), flags);
   });
 }
 
@@ -132,6 +164,66 @@ async function alertOnce(config: Config, output: AlerterOutput, json: boolean): 
   } finally {
     await client.close();
   }
+}
+
+async function accuracy(config: Config, flags: Flags): Promise<void> {
+  const [{ accuracyReport }, { MonitorClient }] = await Promise.all([
+    import('./report/accuracy-lines.ts'),
+    import('./client.ts'),
+  ]);
+  const client = new MonitorClient(config.server);
+  try {
+    const answer = await client.accuracy({ window: flags.window as string });
+    sayLines(flags.json === true ? [terminalJson(answer)] : accuracyReport(answer));
+  } finally {
+    await client.close();
+  }
+}
+
+async function backtest(config: Config, flags: Flags): Promise<void> {
+  const policy = flags.policy as PolicyName;
+  if (typeof flags.manifest === 'string') {
+    const { backtestManifest } = await import('./report/manifest-backtest.ts');
+    for await (const line of backtestManifest(flags.manifest, policy, sayProgress)) sayLines([terminalJson(line)]);
+    return;
+  }
+  if (typeof flags.host !== 'string')
+    throw new MonitorError('invalid', "backtest needs --manifest FILE, or --host NAME for one's own history");
+  const [{ backtestHistory }, { MonitorClient }] = await Promise.all([
+    import('./report/history-backtest.ts'),
+    import('./client.ts'),
+  ]);
+  const threshold = parseThreshold(
+    /[=:]/.test(flags.metric as string) ? (flags.metric as string) : `${flags.metric}=80`,
+  );
+  const process = typeof flags.process === 'string' ? flags.process : null;
+  if (isProcessThreshold(threshold) !== (process !== null))
+    throw new MonitorError(
+      'invalid',
+      `${threshold.metric} is a metric of a ${process === null ? 'process: name it with --process' : 'host: leave out --process'}`,
+    );
+  const asked = {
+    host: flags.host,
+    process,
+    threshold,
+    policy,
+    sinceMs: parseDuration(flags.since as string, 'since'),
+  };
+  const client = new MonitorClient(config.server);
+  try {
+    sayLines(await backtestHistory(client, asked, clock.now()));
+  } finally {
+    await client.close();
+  }
+}
+
+function sayLines(lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}
+
+/** On a terminal only: in a log it would be noise. */
+function sayProgress(done: number, total: number, name: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`${done + 1} of ${total}: ${terminalText(name)}\n`);
 }
 
 /** One process for a first look: the same daemons, talking over loopback as they would over a network. */

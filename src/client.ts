@@ -1,6 +1,13 @@
 import { Agent, request } from 'undici';
 import { type ErrorCode, errorStatus, MonitorError, messageOf } from './core/error.ts';
-import type { AlarmsAnswer, DetailedAnswer, HostsAnswer } from './core/schema.ts';
+import type {
+  AccuracyAnswer,
+  AlarmsAnswer,
+  DetailedAnswer,
+  ForecastsAnswer,
+  HostsAnswer,
+  SeriesAnswer,
+} from './core/schema.ts';
 
 const timeoutMs = 30_000;
 
@@ -65,6 +72,18 @@ export class MonitorClient {
 
   detailed(query: Query = {}): Promise<DetailedAnswer> {
     return this.#get('/v1/usage/detailed', query);
+  }
+
+  forecasts(query: Query = {}): Promise<ForecastsAnswer> {
+    return this.#get('/v1/forecasts', query);
+  }
+
+  accuracy(query: Query = {}): Promise<AccuracyAnswer> {
+    return this.#get('/v1/forecasts/accuracy', query);
+  }
+
+  series(query: Query): Promise<SeriesAnswer> {
+    return this.#get('/v1/series', query);
   }
 
   async close(): Promise<void> {

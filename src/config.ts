@@ -6,7 +6,7 @@ import { parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
 
-export type CommandName = 'up' | 'serve' | 'collect' | 'alert';
+export type CommandName = 'up' | 'serve' | 'collect' | 'alert' | 'accuracy' | 'backtest';
 
 /** One setting: how it is written everywhere, and what it means. */
 interface Setting<T> {
@@ -25,7 +25,7 @@ interface Setting<T> {
 type Environment = Readonly<Record<string, string | undefined>>;
 type SettingValue<S> = S extends Setting<infer T> ? T : never;
 
-const all = ['up', 'serve', 'collect', 'alert'] as const;
+const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 const serving = ['up', 'serve'] as const;
 const collecting = ['up', 'collect'] as const;
 
@@ -61,11 +61,18 @@ export const settings = {
     repeatable: true,
     read: (texts): Threshold[] => withDefaults(texts.map(parseThreshold)),
   }),
+  horizon: setting({
+    argument: '<duration>',
+    description: 'how far ahead AMBER looks; a value is the mean over a tenth of it',
+    defaultText: '10m',
+    commands: serving,
+    read: ([text = '10m']) => parseHorizon(text),
+  }),
   server: setting({
     argument: '<url>',
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
-    commands: ['collect', 'alert'],
+    commands: ['collect', 'alert', 'accuracy', 'backtest'],
     read: ([text = 'http://127.0.0.1:8000']) => text,
   }),
   interval: setting({
@@ -100,7 +107,7 @@ export const settings = {
     argument: '<level>',
     description: 'fatal, error, warn, info, debug or trace; logs are JSON on stderr',
     defaultText: 'info',
-    commands: all,
+    commands: daemons,
     read: ([text = 'info']) => parseLogLevel(text),
   }),
   influxToken: setting({
@@ -253,6 +260,14 @@ function parsePace(text: string, what: string, shortest: string): number {
     throw new MonitorError('invalid', `${what} '${text}' must lie between ${shortest} and 1h`);
   }
   return pace;
+}
+
+/** A step, a tenth of it, is whole milliseconds and holds a snapshot or more. */
+function parseHorizon(text: string): number {
+  const horizon = parseDuration(text, 'horizon');
+  if (horizon < 10_000 || horizon > 86_400_000 || horizon % 10 !== 0)
+    throw new MonitorError('invalid', `horizon '${text}' must lie between 10s and 1d`);
+  return horizon;
 }
 
 function parseLogLevel(text: string): string {

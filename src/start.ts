@@ -36,6 +36,7 @@ export async function startServer(
   const {
     retention: retentionMs,
     threshold: thresholds,
+    horizon: horizonMs,
     influxToken: token,
     influxUser: username,
     influxPassword: password,
@@ -53,7 +54,7 @@ export async function startServer(
   });
   const scheduler = new ToadScheduler();
   try {
-    const app = await buildApp({ store, clock, log, thresholds, retentionMs, version });
+    const app = await buildApp({ store, clock, log, thresholds, retentionMs, horizonMs, version });
     const task = new AsyncTask(
       'expire',
       () => store.expire(clock.now()),

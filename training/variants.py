@@ -164,7 +164,7 @@ def main():
                 other = rethreshold(s, rng, never)
                 if other:
                     write(other, (80 if short else 300) if not never else 60)
-        for s in generated(rng, 40):
+        for s in generated(rng, 80):
             write(s, len(s['values']) if s['name'].endswith(('_0', '_1', '_2')) and a.evaluate else 450)
 
 

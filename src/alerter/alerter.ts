@@ -121,6 +121,7 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
     since: alarm?.since ?? lastSeen,
     reason: alarm?.reason ?? '',
     prediction: alarm?.prediction ?? null,
+    leadSeconds: alarm?.leadSeconds ?? null,
   };
 }
 

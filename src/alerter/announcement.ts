@@ -1,3 +1,5 @@
+import type { PredictionAnswer } from '../core/schema.ts';
+
 /** One thing the alerter says. Null: does not apply. Times are epoch milliseconds. */
 export interface Announcement {
   time: number;
@@ -14,5 +16,7 @@ export interface Announcement {
   /** When the run over the threshold began; of a silent host, when it was last heard of. */
   since: number | null;
   reason: string;
-  prediction: { probability: number; etaSeconds: number | null; intervalSeconds: number[] | null } | null;
+  prediction: PredictionAnswer | null;
+  /** Of RED that was AMBER before: how much earlier. */
+  leadSeconds: number | null;
 }

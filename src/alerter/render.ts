@@ -1,5 +1,7 @@
 import type { Colors } from 'picocolors/types.js';
+import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
+import { formatValue } from '../core/format-value.ts';
 import { terminalJson, terminalText } from '../core/terminal-text.ts';
 import type { Announcement } from './announcement.ts';
 
@@ -30,27 +32,13 @@ export function renderJson(announcement: Announcement): string {
   return terminalJson({ ...announcement, time: iso(announcement.time), since: iso(announcement.since) });
 }
 
-/** Local date and time to the second. */
-export function clockTime(time: number): string {
-  const date = new Date(time);
-  const two = (value: number) => String(value).padStart(2, '0');
-  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
-  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':')}`;
-}
-
-export function formatValue(metric: string, value: number): string {
-  if (metric === 'system.load1') return value.toFixed(2);
-  if (metric === 'system.temperature') return `${value.toFixed(1)} °C`;
-  return `${value.toFixed(1)} %`;
-}
-
 function subject({ process, pid, metric }: Announcement): string[] {
   if (metric === null) return [];
   return process === null ? ['(host)'] : [`${terminalText(process)}${pid === null ? '' : `[${pid}]`}`];
 }
 
 function story(announcement: Announcement): string {
-  const { level, metric, value, threshold, since, time, reason, before } = announcement;
+  const { level, metric, value, threshold, since, time, reason, before, leadSeconds } = announcement;
   const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
   if (reason.startsWith('forgotten')) return reason;
   if (metric === null)
@@ -62,6 +50,12 @@ function story(announcement: Announcement): string {
   }
   const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
   const [, culprits] = reason.split('; most by ');
-  if (level === 'AMBER') return terminalText(`${metric} ${formatValue(metric, value ?? 0)}: ${reason}`, 300);
-  return culprits === undefined ? line : `${line}; most by ${terminalText(culprits, 120)}`;
+  if (level === 'AMBER')
+    return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})`;
+  const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
+  return `${line}${lead}${culprits === undefined ? '' : `; most by ${terminalText(culprits, 120)}`}`;
+}
+
+function likelihood({ prediction }: Announcement): string {
+  return `${Math.round((prediction?.probability ?? 0) * 100)} % likely`;
 }

@@ -9,9 +9,11 @@ import {
   staleIntervals,
 } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
+import { type Forecast, subjectKey } from '../core/forecast.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { RunQuery, Store, UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
+import { newestForecasts } from './newest-forecasts.ts';
 
 /** Most runs began within this; only longer ones cost a search through the whole history. */
 const lookBackMs = 3_600_000;
@@ -29,6 +31,19 @@ interface Remembered {
   runs: Map<string, KnownRun>;
   /** Rows of the last snapshots of silent hosts: they never change. */
   staleRows: Map<string, UsageRow[]>;
+  /** The last forecasts of silent hosts. */
+  staleForecasts: Map<string, Forecast[]>;
+}
+
+const nothing = (): Remembered => ({ runs: new Map(), staleRows: new Map(), staleForecasts: new Map() });
+
+export interface AlarmReaderOptions {
+  store: Store;
+  clock: Clock;
+  thresholds: readonly Threshold[];
+  retentionMs: number;
+  /** Time between two forecasts. */
+  stepMs: number;
 }
 
 /**
@@ -40,14 +55,16 @@ export class AlarmReader {
   readonly #clock: Clock;
   readonly #thresholds: readonly Threshold[];
   readonly #retentionMs: number;
-  #remembered: Remembered = { runs: new Map(), staleRows: new Map() };
+  readonly #stepMs: number;
+  #remembered: Remembered = nothing();
   #current: Promise<Alarms> | null = null;
 
-  constructor(store: Store, clock: Clock, thresholds: readonly Threshold[], retentionMs: number) {
+  constructor({ store, clock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#thresholds = thresholds;
     this.#retentionMs = retentionMs;
+    this.#stepMs = stepMs;
   }
 
   /** The alarms now. Callers at the same time share one evaluation. */
@@ -59,7 +76,7 @@ export class AlarmReader {
   }
 
   at(at: number): Promise<Alarms> {
-    return this.#evaluate(at, { runs: new Map(), staleRows: new Map() });
+    return this.#evaluate(at, nothing());
   }
 
   /** Reads what is remembered, and replaces it with what this evaluation has found. */
@@ -75,7 +92,7 @@ export class AlarmReader {
     }
     remembered.runs = runs;
     const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
-    const alarms = evaluate(at, newest, found, since);
+    const alarms = evaluate(at, newest, found, since, await this.#forecasts(newest, at, remembered));
     return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
   }
 
@@ -113,6 +130,25 @@ export class AlarmReader {
     const stillStale = [...remembered.staleRows].filter(([key]) => known.has(key)).flatMap(([, cached]) => cached);
     remembered.staleRows = known;
     return [...rows, ...stillStale];
+  }
+
+  /** The newest forecasts; of a silent host those of when it was last heard of, its last state. */
+  async #forecasts(hosts: readonly SnapshotHeader[], at: number, remembered: Remembered): Promise<Forecast[]> {
+    const fresh = await newestForecasts(this.#store, at, this.#stepMs);
+    const stale = new Map<string, Forecast[]>();
+    for (const header of hosts.filter((each) => isStale(each, at))) {
+      const key = snapshotKey(header);
+      // The step in which it fell silent ends after its last snapshot.
+      const until = header.time + 2 * this.#stepMs;
+      const isDone = at > until;
+      const known = remembered.staleForecasts.get(key);
+      const last =
+        known ?? (await newestForecasts(this.#store, Math.min(at, until), this.#stepMs, { host: header.host }));
+      if (isDone) stale.set(key, last);
+      fresh.push(...last.filter((forecast) => !fresh.some((other) => subjectKey(other) === subjectKey(forecast))));
+    }
+    remembered.staleForecasts = stale;
+    return fresh;
   }
 
   async #findRuns(group: readonly Candidate[], before: ReadonlyMap<string, KnownRun>): Promise<Map<string, KnownRun>> {

@@ -9,6 +9,8 @@ import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
 import { alarmRoutes } from './alarms.ts';
+import { Forecaster } from './forecaster.ts';
+import { forecastRoutes } from './forecasts.ts';
 import { healthRoutes } from './health.ts';
 import { hostRoutes } from './hosts.ts';
 import { Ingest } from './ingest.ts';
@@ -16,6 +18,7 @@ import { addJsonBody } from './json-body.ts';
 import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { resourceRoutes } from './resources.ts';
+import { seriesRoutes } from './series.ts';
 import { usageRoutes } from './usage.ts';
 
 export interface AppOptions {
@@ -24,6 +27,8 @@ export interface AppOptions {
   log: FastifyBaseLogger;
   thresholds: readonly Threshold[];
   retentionMs: number;
+  /** How far ahead is forecast. */
+  horizonMs: number;
   version: string;
 }
 
@@ -34,6 +39,7 @@ export interface AppParts {
   log: FastifyBaseLogger;
   ingest: Ingest;
   alarms: AlarmReader;
+  forecaster: Forecaster;
 }
 
 /** Of the decoded body: about 60 snapshots of 300 processes in columns. */
@@ -42,7 +48,7 @@ const requestTimeoutMs = 30_000;
 
 /** The whole server, not yet listening. It neither opens nor closes the store. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { store, clock, log, thresholds, retentionMs } = options;
+  const { store, clock, log, thresholds, retentionMs, horizonMs } = options;
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
@@ -67,14 +73,27 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
       };
   });
 
+  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
+  app.addHook('onListen', async () => forecaster.start());
+  app.addHook('preClose', () => forecaster.close());
   const parts: AppParts = {
     store,
     clock,
     log,
     ingest: new Ingest(store, clock, retentionMs),
-    alarms: new AlarmReader(store, clock, thresholds, retentionMs),
+    alarms: new AlarmReader({ store, clock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
+    forecaster,
   };
-  for (const routes of [usageRoutes, hostRoutes, alarmRoutes, healthRoutes, metricRoutes, resourceRoutes]) {
+  for (const routes of [
+    usageRoutes,
+    seriesRoutes,
+    hostRoutes,
+    alarmRoutes,
+    forecastRoutes,
+    healthRoutes,
+    metricRoutes,
+    resourceRoutes,
+  ]) {
     await app.register(routes(parts));
   }
   app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));

@@ -14,6 +14,7 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
     addIngestCounters(registry, parts);
+    addForecastFigures(registry, parts);
     const fillUsage = addUsageGauges(registry, parts);
     app.get(
       '/metrics',
@@ -48,6 +49,26 @@ function addIngestCounters(registry: Registry, { ingest }: AppParts): void {
       collect() {
         this.reset();
         this.inc(ingest.counts[key]);
+      },
+    });
+  }
+}
+
+function addForecastFigures(registry: Registry, { forecaster }: AppParts): void {
+  const figures = [
+    ['amberwatch_forecast_series', 'Series that are forecast: those near enough to their threshold', Gauge],
+    ['amberwatch_forecast_steps_total', 'Times all of them were forecast', Counter],
+    ['amberwatch_forecast_seconds_total', 'Processor time of the forecasts', Counter],
+  ] as const;
+  for (const [name, help, Kind] of figures) {
+    new Kind({
+      name,
+      help,
+      registers: [registry],
+      collect(this: Gauge | Counter) {
+        const { series, steps, busyMs } = forecaster.figures;
+        this.reset();
+        this.inc(name.endsWith('series') ? series : name.endsWith('steps_total') ? steps : busyMs / 1000);
       },
     });
   }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
+import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
 import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
-import type { Above, RunQuery, SeriesKey, UsageRow } from './store.ts';
+import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
 
 /** Worst first. STALE is worse than GREEN: nobody knows how a silent host does. */
@@ -13,21 +14,12 @@ export const staleIntervals = 3;
 
 export type Subject = { kind: 'process'; name: string; pid: number | null } | { kind: 'system' };
 
-/** The probability that a series goes over its threshold within the horizon. */
-export interface Forecast {
-  series: SeriesKey;
-  metric: ThresholdMetric;
-  value: number;
-  threshold: number;
-  since: number;
+/** What is known of a breach that has not come yet. */
+export interface Prediction extends Pick<Forecast, 'etaSeconds' | 'intervalSeconds'> {
   probability: number;
-  etaSeconds: number | null;
-  /** Seconds between which the crossing is expected. */
-  intervalSeconds: [number, number] | null;
-  reason: string;
+  /** Sure enough to wake somebody: by the policy that puts precision first. */
+  notify: boolean;
 }
-
-export type Prediction = Pick<Forecast, 'probability' | 'etaSeconds' | 'intervalSeconds'>;
 
 /** What a person sees. Times are epoch milliseconds. */
 export interface Alarm {
@@ -44,7 +36,10 @@ export interface Alarm {
   threshold: number;
   since: number;
   reason: string;
+  /** Of an AMBER alarm. */
   prediction: Prediction | null;
+  /** Of a RED alarm that was AMBER before: by how much that came earlier. */
+  leadSeconds: number | null;
 }
 
 export interface Alarms {
@@ -102,7 +97,7 @@ export function candidates(
 
 /**
  * The alarms at `at`. `since` answers, for each candidate in order, when its run began (null: there is
- * none). Without forecasts there is no AMBER.
+ * none). `forecasts` are the newest of each series; without them there is no AMBER.
  */
 export function evaluate(
   at: number,
@@ -112,9 +107,16 @@ export function evaluate(
   forecasts: readonly Forecast[] = [],
 ): Alarms {
   const headers = new Map(hosts.map((header) => [header.host, header]));
-  const red = found.flatMap((candidate, index) => redAlarm(candidate, since[index] ?? null, at));
+  const predicted = new Map(forecasts.map((forecast) => [alarmId(forecast), forecast.amberSince]));
+  const red = found.flatMap((candidate, index) => redAlarm(candidate, since[index] ?? null, at, predicted));
   const known = new Set(red.map((alarm) => alarm.id));
-  const amber = forecasts.map((forecast) => amberAlarm(forecast, headers, at)).filter((alarm) => !known.has(alarm.id));
+  const running = new Set(
+    found.filter((_, index) => since[index] != null).map((candidate) => alarmId(subjectOf(candidate))),
+  );
+  const amber = forecasts
+    .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
+    .map((forecast) => amberAlarm(forecast, headers, at))
+    .filter((alarm) => !known.has(alarm.id));
   const alarms = [...red, ...amber].sort(worstFirst);
   const stale = hosts
     .filter((header) => isStale(header, at))
@@ -125,10 +127,9 @@ export function evaluate(
 }
 
 /** Stable over polls and restarts, and free of whatever a name may hold. */
-export function alarmId(series: SeriesKey, metric: ThresholdMetric): string {
-  const subject = series.kind === 'process' ? series.process : null;
+export function alarmId({ host, process, metric }: ForecastSubject): string {
   return createHash('sha256')
-    .update(JSON.stringify([series.host, series.kind, subject, metric]))
+    .update(JSON.stringify([host, process === null ? 'system' : 'process', process, metric]))
     .digest('hex')
     .slice(0, 16);
 }
@@ -156,13 +157,33 @@ function pidOf(row: UsageRow, threshold: Threshold): number | null {
   return threshold.metric === 'cpu' || row.count === 1 ? row.pid : null;
 }
 
-function redAlarm(candidate: Candidate, since: number | null, at: number): Alarm[] {
-  const { header, threshold, subject, series, value } = candidate;
+function subjectOf({ header, subject, threshold }: Candidate): ForecastSubject {
+  return { host: header.host, process: subject.kind === 'process' ? subject.name : null, metric: threshold.metric };
+}
+
+/** Over its threshold, as was said before. It stays AMBER until it is RED. */
+function hasComeTrue({ amberSince, probability, isMuted }: Forecast): boolean {
+  return amberSince !== null && probability === null && !isMuted;
+}
+
+function redAlarm(
+  candidate: Candidate,
+  since: number | null,
+  at: number,
+  predicted: ReadonlyMap<string, number | null>,
+): Alarm[] {
+  const { header, threshold, subject, value } = candidate;
   if (since === null || header.time - since < threshold.forMs) return [];
   const lasted = header.time - since;
+  const id = alarmId(subjectOf(candidate));
+  const lead = since - (predicted.get(id) ?? since);
+  const reasons = [
+    `${threshold.metric} is ${value.toFixed(1)}, over ${threshold.red}${lasted > 0 ? ` for ${formatDuration(lasted)}` : ''}`,
+    ...(lead > 0 ? [`predicted ${formatDuration(lead)} before`] : []),
+  ];
   return [
     {
-      id: alarmId(series, threshold.metric),
+      id,
       level: 'RED',
       state: isStale(header, at) ? 'stale' : 'firing',
       host: header.host,
@@ -172,28 +193,32 @@ function redAlarm(candidate: Candidate, since: number | null, at: number): Alarm
       value,
       threshold: threshold.red,
       since,
-      reason: `${threshold.metric} is ${value.toFixed(1)}, over ${threshold.red}${lasted > 0 ? ` for ${formatDuration(lasted)}` : ''}`,
+      reason: reasons.join('; '),
       prediction: null,
+      leadSeconds: lead > 0 ? lead / 1000 : null,
     },
   ];
 }
 
 function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHeader>, at: number): Alarm {
-  const { series, metric, value, threshold, since, reason, probability, etaSeconds, intervalSeconds } = forecast;
-  const header = headers.get(series.host);
+  const { host, process, metric, value, threshold, amberSince, notifySince, reason } = forecast;
+  const { probability, etaSeconds, intervalSeconds } = forecast;
+  const header = headers.get(host);
   return {
-    id: alarmId(series, metric),
+    id: alarmId(forecast),
     level: 'AMBER',
     state: header && isStale(header, at) ? 'stale' : 'firing',
-    host: series.host,
+    host,
     ip: header?.ip ?? null,
-    subject: series.kind === 'process' ? { kind: 'process', name: series.process, pid: null } : { kind: 'system' },
+    subject: process === null ? { kind: 'system' } : { kind: 'process', name: process, pid: null },
     metric,
     value,
     threshold,
-    since,
-    reason,
-    prediction: { probability, etaSeconds, intervalSeconds },
+    since: amberSince ?? forecast.time,
+    reason: probability === null ? 'over the line, but not yet for long enough to be RED' : reason,
+    // What has come true is certain, and there is nothing left to wait for.
+    prediction: { probability: probability ?? 1, etaSeconds, intervalSeconds, notify: notifySince !== null },
+    leadSeconds: null,
   };
 }
 

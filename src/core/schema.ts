@@ -203,6 +203,13 @@ export type HostAnswer = Static<typeof hostSchema>;
 export const hostsSchema = Type.Object({ at: instant('Now.'), hosts: Type.Array(hostSchema) }, { title: 'Hosts' });
 export type HostsAnswer = Static<typeof hostsSchema>;
 
+export interface PredictionAnswer {
+  probability: number;
+  etaSeconds: number | null;
+  intervalSeconds: number[] | null;
+  notify: boolean;
+}
+
 const alarmSchema = Type.Object({
   id: Type.String(),
   level: Type.Enum(['RED', 'AMBER']),
@@ -219,17 +226,19 @@ const alarmSchema = Type.Object({
   threshold: Type.Number(),
   since: instant('When the run over the threshold began.'),
   reason: Type.String(),
-  prediction: Type.Unsafe<{
-    probability: number;
-    etaSeconds: number | null;
-    intervalSeconds: number[] | null;
-  } | null>({
+  prediction: Type.Unsafe<PredictionAnswer | null>({
     type: ['object', 'null'],
+    description: 'Of AMBER: how likely the breach is within the horizon, and when it would come.',
     properties: {
       probability: { type: 'number' },
       etaSeconds: { type: ['number', 'null'] },
       intervalSeconds: { type: ['array', 'null'], items: { type: 'number' } },
+      notify: { type: 'boolean', description: 'Sure enough to wake somebody: the policy that puts precision first.' },
     },
+  }),
+  leadSeconds: Type.Unsafe<number | null>({
+    type: ['number', 'null'],
+    description: 'Of RED that was AMBER before: how much earlier.',
   }),
 });
 export type AlarmAnswer = Static<typeof alarmSchema>;
@@ -244,6 +253,131 @@ export const alarmsSchema = Type.Object(
   { title: 'Alarms' },
 );
 export type AlarmsAnswer = Static<typeof alarmsSchema>;
+
+const subjectFields = {
+  host: Type.String(),
+  process: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null: the host itself.' }),
+  metric: Type.String(),
+};
+const optionalInstant = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description });
+const optionalNumber = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description });
+const horizonFields = {
+  horizonSeconds: Type.Number({ description: 'How far ahead.' }),
+  stepSeconds: Type.Number({ description: 'How often; a value is the mean over so long.' }),
+};
+
+export const forecastsSchema = Type.Object(
+  {
+    at: instant('What the forecasts are of.'),
+    ...horizonFields,
+    forecasts: Type.Array(
+      Type.Object({
+        ...subjectFields,
+        time: instant('End of the step.'),
+        value: Type.Number(),
+        threshold: Type.Number(),
+        probability: optionalNumber('Of going over the threshold within the horizon; null: over it, or too young.'),
+        amberSince: optionalInstant('Since when it is AMBER.'),
+        notifySince: optionalInstant('The same by the policy that puts precision first.'),
+        muted: Type.Boolean({ description: 'Not shown: its own record is too bad.' }),
+        etaSeconds: optionalNumber('When it would go over: the median.'),
+        intervalSeconds: Type.Unsafe<number[] | null>({ type: ['array', 'null'], items: { type: 'number' } }),
+        reason: Type.String(),
+      }),
+      { description: 'Most likely first.' },
+    ),
+  },
+  { title: 'Forecasts' },
+);
+export type ForecastsAnswer = Static<typeof forecastsSchema>;
+
+const accuracyFields = {
+  predictions: Type.Integer({ description: 'Whose horizon has passed.' }),
+  breaches: Type.Integer({ description: 'That could have been warned of.' }),
+  warned: Type.Integer({ description: 'Breaches that an AMBER came before.' }),
+  unforeseeable: Type.Integer({
+    description: 'Breaches of series too new for a prediction; they count in nothing else.',
+  }),
+  alarms: Type.Integer({ description: 'AMBER alarms; one that lasts counts once per horizon.' }),
+  falseAlarms: Type.Integer({ description: 'Of these, not followed by a breach.' }),
+  precision: optionalNumber('Share of the alarms that came true.'),
+  recall: optionalNumber('Share of the breaches warned of.'),
+  f1: number,
+  brier: optionalNumber('Mean squared error of the probability.'),
+  brierSkill: optionalNumber('1: perfect, 0: no better than the mean.'),
+  medianLeadSeconds: number,
+  falseAlarmsPerDay: number,
+};
+
+export const accuracySchema = Type.Object(
+  {
+    ...windowFields,
+    ...horizonFields,
+    overall: Type.Object(accuracyFields),
+    series: Type.Array(Type.Object({ ...subjectFields, muted: Type.Boolean(), ...accuracyFields }), {
+      description: 'Most alarms first.',
+    }),
+  },
+  { title: 'Accuracy' },
+);
+export type AccuracyAnswer = Static<typeof accuracySchema>;
+
+export const seriesSchema = Type.Object(
+  {
+    ...windowFields,
+    ...subjectFields,
+    stepSeconds: Type.Number(),
+    points: Type.Array(Type.Object({ time: instant('Start of the step.'), value: Type.Number() }), {
+      description: 'Means of the steps that have a value, oldest first.',
+    }),
+  },
+  { title: 'Series' },
+);
+export type SeriesAnswer = Static<typeof seriesSchema>;
+
+export const analysisSchema = Type.Object(
+  {
+    ...windowFields,
+    ...subjectFields,
+    stepSeconds: Type.Number(),
+    points: Type.Integer({ description: 'Steps from the first to the last value.' }),
+    missing: Type.Integer({ description: 'Of these without a value; taken for the one before.' }),
+    autocorrelation: Type.Array(Type.Number(), { description: 'At lags 0, 1, 2, ... steps.' }),
+    stationarity: Type.Unsafe<{
+      statistic: number;
+      pValue: number;
+      lags: number;
+      critical: Record<string, number>;
+    } | null>({
+      type: ['object', 'null'],
+      description:
+        'Augmented Dickey-Fuller test with a constant; a small p-value: stationary. null: constant or too short.',
+      properties: {
+        statistic: { type: 'number' },
+        pValue: { type: 'number' },
+        lags: { type: 'integer', description: 'Chosen by the least AIC.' },
+        critical: { type: 'object', additionalProperties: { type: 'number' }, description: 'By significance level.' },
+      },
+    }),
+    period: Type.Unsafe<{ seconds: number; correlation: number } | null>({
+      type: ['object', 'null'],
+      description: 'The lag at which the series is most like itself; null: none found.',
+      properties: { seconds: { type: 'number' }, correlation: { type: 'number' } },
+    }),
+    decomposition: Type.Unsafe<{ trend: (number | null)[]; seasonal: number[]; residual: (number | null)[] } | null>({
+      type: ['object', 'null'],
+      description: 'Additive, by moving averages over the period found; null where there is none.',
+      properties: {
+        trend: { type: 'array', items: { type: ['number', 'null'] } },
+        seasonal: { type: 'array', items: { type: 'number' } },
+        residual: { type: 'array', items: { type: ['number', 'null'] } },
+      },
+    }),
+  },
+  { title: 'Analysis' },
+);
+export type AnalysisAnswer = Static<typeof analysisSchema>;
 
 /** RFC 9457. */
 export const problemSchema = Type.Object(

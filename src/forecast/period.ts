@@ -12,6 +12,7 @@ const none: Period = { steps: 0, correlation: 0 };
 const leastPoints = 40;
 const leastLag = 5;
 const leastCorrelation = 0.3;
+const nearlyHighest = 0.9;
 const window = 2016;
 /** The search costs a thousand times a step's other work, and periods do not come and go. */
 const everySteps = 25;
@@ -30,19 +31,26 @@ export class PeriodFinder {
   }
 }
 
-/** The lag, beyond the first fall of the autocorrelation, at which it is highest; at most a 2.2th of the values. */
+/**
+ * The shortest lag, beyond the first fall of the autocorrelation, at which it peaks nearly as high as anywhere: two
+ * periods are as good a lag as one. At most a 2.2th of the values.
+ */
 export function findPeriod(values: Float32Array | Float64Array): Period {
   if (values.length < leastPoints) return none;
   const correlation = autocorrelation(values, Math.floor(values.length / 2.2));
   if (!correlation) return none;
   const fall = correlation.findIndex((value) => value < 0.1);
   if (fall < 0) return none;
-  let best = none;
-  for (let lag = Math.max(leastLag, fall); lag < correlation.length; lag++) {
-    const value = correlation[lag] as number;
-    if (value > best.correlation) best = { steps: lag, correlation: value };
+  const at = (lag: number) => correlation[lag] ?? Number.NEGATIVE_INFINITY;
+  const first = Math.max(leastLag, fall);
+  let highest = Number.NEGATIVE_INFINITY;
+  for (let lag = first; lag < correlation.length; lag++) highest = Math.max(highest, at(lag));
+  if (highest < leastCorrelation) return none;
+  for (let lag = first; lag < correlation.length; lag++) {
+    const isPeak = at(lag) >= at(lag - 1) && at(lag) >= at(lag + 1);
+    if (isPeak && at(lag) >= nearlyHighest * highest) return { steps: lag, correlation: at(lag) };
   }
-  return best.correlation >= leastCorrelation ? best : none;
+  return none;
 }
 
 /**

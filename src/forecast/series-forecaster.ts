@@ -1,5 +1,7 @@
+import type { Forecast } from '../core/forecast.ts';
+import type { ThresholdMetric } from '../core/threshold.ts';
 import type { Expert } from './expert.ts';
-import { analogsByLevel, analogsBySlowLevel, analogsSinceBreach } from './experts/analogs.ts';
+import { analogsByLevel, analogsBySlowLevel, analogsByTimeOfDay, analogsSinceBreach } from './experts/analogs.ts';
 import { BaseRate } from './experts/base-rate.ts';
 import { DampedHolt } from './experts/damped-holt.ts';
 import { Increments } from './experts/increments.ts';
@@ -10,8 +12,11 @@ import { RegressionLine } from './experts/regression-line.ts';
 import { dailySeason, foundSeason } from './experts/season.ts';
 import { State } from './experts/state.ts';
 import { History, type SeriesShape } from './history.ts';
+import { lineThrough } from './line.ts';
 import { Mixture } from './mixture.ts';
 import { logit } from './probability.ts';
+import { reasonOf } from './reason.ts';
+import { passageShares, probabilityOf } from './trained-model.ts';
 
 /** How much an opinion counts before the series has shown anything; 1 where it is not named. */
 const priors: Record<string, number> = {
@@ -26,16 +31,32 @@ const priors: Record<string, number> = {
   phaseFound: 0.7,
 };
 
+/** Points before there is anything to say. */
+export const leastPoints = 30;
+/** A line that explains less than this of the spread is no trend. */
+const leastFit = 0.5;
+/** A cycle is given as the reason when it was seen and breached so often. */
+const leastCycles = { seen: 2, share: 0.6 };
+
+/** When a breach would come, if it comes. Steps from now. */
+export interface Passage {
+  median: number;
+  /** Nine in ten lie over the first, nine in ten under the second. */
+  interval: [number, number];
+}
+
 /** One series and all that is learnt of it. */
 export class SeriesForecaster {
   readonly history: History;
-  readonly #experts: Expert[];
-  readonly #mixtures: Mixture[];
-  readonly #probabilities: number[] = [];
-  readonly #signals: number[] = [];
   /** What the trained model is given, in the order of `inputNames`. */
   readonly inputs: Float32Array;
   readonly inputNames: readonly string[];
+  readonly #analogs = analogsByLevel();
+  readonly #phases = phases();
+  readonly #experts: readonly Expert[];
+  readonly #mixtures: readonly Mixture[];
+  readonly #probabilities: number[] = [];
+  readonly #signals: number[] = [];
 
   constructor(shape: SeriesShape) {
     this.history = new History(shape);
@@ -43,34 +64,35 @@ export class SeriesForecaster {
       new Increments(),
       new DampedHolt(shape),
       new RegressionLine(),
-      analogsByLevel(),
+      this.#analogs,
       analogsSinceBreach(),
       analogsBySlowLevel(),
-      new Nearest('nearest8', 8, 1),
-      new Nearest('nearest60', 12, 5),
+      analogsByTimeOfDay(),
+      new Nearest('nearest8', 8, 1, 1),
+      new Nearest('nearest60', 12, 5, 3),
       new BaseRate(),
       foundSeason(),
       dailySeason(),
-      ...phases(),
+      ...this.#phases,
       new Recurrence(),
       new State(),
     ];
     const opinions = this.#experts.flatMap((expert) => expert.opinions);
     const weights = opinions.map((name) => priors[name] ?? 1);
-    this.#mixtures = [0.998, 0.99].map((forgetting) => new Mixture(weights, shape.horizonSteps, forgetting));
+    this.#mixtures = [0.998, 0.99, 0.97].map((forgetting) => new Mixture(weights, shape.horizonSteps, forgetting));
     this.inputNames = [
-      'mixtureSlow',
-      'mixtureFast',
-      'meanOpinion',
-      'thirdHighestOpinion',
+      ...['mixtureSlow', 'mixtureFast', 'mixtureFastest', 'meanOpinion', 'thirdHighestOpinion'],
       ...opinions,
       ...this.#experts.flatMap((expert) => expert.signals),
     ];
     this.inputs = new Float32Array(this.inputNames.length);
   }
 
-  /** Takes in the value of the next step, null where it is missing. */
-  next(value: number | null): void {
+  /**
+   * Takes in the value of the next step, null where it is missing. The probability of a breach within the
+   * horizon, or null: the value is missing, over the threshold already, or one of the first 30.
+   */
+  next(value: number | null): number | null {
     this.history.push(value);
     this.#probabilities.length = 0;
     this.#signals.length = 0;
@@ -80,5 +102,41 @@ export class SeriesForecaster {
     const mean = opinions.reduce((sum, opinion) => sum + opinion, 0) / opinions.length;
     const third = [...opinions].sort((a, b) => b - a)[2] as number;
     this.inputs.set([...mixed.map(logit), mean, third, ...opinions, ...this.#signals]);
+    if (this.history.last + 1 < leastPoints || !this.history.isPresent || this.history.isBreach) return null;
+    return probabilityOf(this.inputs);
+  }
+
+  /** When the breach would come, as of the newest step. */
+  passage(): Passage {
+    const { horizonSteps } = this.history.shape;
+    const [low, median, high] = passageShares(this.inputs).map((share) =>
+      Math.max(1, Math.min(share, 1) * horizonSteps),
+    );
+    return { median: median as number, interval: [low as number, high as number] };
+  }
+
+  /** What a person is told of the newest step. `metric` gives the unit. */
+  explain(metric: ThresholdMetric): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
+    const { history } = this;
+    const { stepSeconds, threshold } = history.shape;
+    const { median, interval } = this.passage();
+    const intervalSeconds: [number, number] = [interval[0] * stepSeconds, interval[1] * stepSeconds];
+    const { slope, residual } = lineThrough(history.values, 30);
+    const rise = Math.abs(slope) * 30;
+    const cycle = this.#phases
+      .map((phase) => phase.now)
+      .find(({ seen, breached }) => seen >= leastCycles.seen && breached >= leastCycles.share * seen);
+    const reason = reasonOf({
+      metric,
+      value: history.value,
+      threshold,
+      stepSeconds,
+      slope: rise / (rise + 4 * residual) < leastFit ? null : slope,
+      etaSeconds: median * stepSeconds,
+      intervalSeconds,
+      visits: this.#analogs.visits(history),
+      cycle: cycle ?? null,
+    });
+    return { etaSeconds: median * stepSeconds, intervalSeconds, reason };
   }
 }

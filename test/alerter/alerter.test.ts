@@ -138,6 +138,7 @@ describe('rendering', () => {
     metric: 'cpu',
     value: 99,
     threshold: 80,
+    leadSeconds: null,
     since: noon - 60_000,
     reason: 'cpu is over',
     prediction: null,

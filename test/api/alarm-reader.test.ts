@@ -11,12 +11,13 @@ const minute = 60_000;
 async function setUp(values: (number | null)[], threshold = 'cpu=80') {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const time = { now: noon };
-  const reader = new AlarmReader(
+  const reader = new AlarmReader({
     store,
-    { now: () => time.now, monotonic: () => 0 },
-    [parseThreshold(threshold)],
+    clock: { now: () => time.now, monotonic: () => 0 },
+    thresholds: [parseThreshold(threshold)],
     retentionMs,
-  );
+    stepMs: minute,
+  });
   const put = (cpu: number | null, at: number) => {
     const metrics = { 'collector.sweepMs': 1, ...(cpu !== null && { 'system.cpu': 1 }) };
     return store.write([

@@ -35,6 +35,7 @@ describe('GET /v1/alarms', () => {
           since: iso(noon - 10_000),
           reason: 'cpu is 97.3, over 80 for 10s',
           prediction: null,
+          leadSeconds: null,
         },
       ],
       stale: [],

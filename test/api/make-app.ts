@@ -19,6 +19,7 @@ export async function makeApp(options: { store?: Store; thresholds?: string[] } 
     log: pino({ level: 'silent' }),
     thresholds: withDefaults((options.thresholds ?? []).map(parseThreshold)),
     retentionMs,
+    horizonMs: 600_000,
     version: 'test',
   });
   afterAll(() => app.close());

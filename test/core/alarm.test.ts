@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { type Alarms, candidates, evaluate, type Forecast, prefilter } from '../../src/core/alarm.ts';
+import { type Alarms, candidates, evaluate, prefilter } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
+import type { Forecast } from '../../src/core/forecast.ts';
 import type { SnapshotHeader } from '../../src/core/snapshot.ts';
 import { runStart, type UsageRow } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
+import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
 
 const thresholds = ['cpu=80', 'memory=80', 'system.cpu=80'].map(parseThreshold);
@@ -110,23 +112,19 @@ describe('silence', () => {
 });
 
 describe('forecasts', () => {
-  const forecast: Forecast = {
-    series: { kind: 'process', host: 'web-01', process: 'leaky', metric: 'memoryMax' },
+  const minute = 60_000;
+  const forecast = makeForecast({
+    process: 'leaky',
     metric: 'memory',
-    value: 60,
-    threshold: 80,
-    since: noon,
     probability: 0.7,
-    etaSeconds: 480,
-    intervalSeconds: [300, 840],
-    reason: 'rising 1.9 %/min',
-  };
+    amberSince: noon - 7 * minute,
+  });
 
   test('none means no AMBER; one is AMBER with its prediction', () => {
     expect(alarmsOf([]).level).toBe('GREEN');
     expect(alarmsOf([], { forecasts: [forecast] })).toMatchObject({
       level: 'AMBER',
-      alarms: [{ level: 'AMBER', prediction: { probability: 0.7, etaSeconds: 480 } }],
+      alarms: [{ level: 'AMBER', prediction: { probability: 0.7, etaSeconds: 300 }, leadSeconds: null }],
     });
   });
 
@@ -136,6 +134,28 @@ describe('forecasts', () => {
     expect(red.alarms).toHaveLength(1);
     expect(red.alarms[0]?.id).toBe(amber.alarms[0]?.id);
     expect(changes(amber, red).map((change) => `${change.before} -> ${change.level}`)).toEqual(['AMBER -> RED']);
+    expect(red.alarms[0]).toMatchObject({ leadSeconds: 420, prediction: null });
+    expect(red.alarms[0]?.reason).toContain('predicted 7m before');
+  });
+
+  test('a RED that nobody foretold has no lead, nor one that came before its AMBER', () => {
+    const rows = [row({ name: 'leaky', memory: 85 })];
+    const late = [makeForecast({ ...forecast, amberSince: noon + minute })];
+    for (const forecasts of [[], late, [makeForecast({ ...forecast, amberSince: null })]])
+      expect(alarmsOf(rows, { forecasts }).alarms[0]).toMatchObject({ level: 'RED', leadSeconds: null });
+  });
+
+  test('crossing the line does not end an AMBER: it waits for RED', () => {
+    const crossed = [makeForecast({ ...forecast, value: 85, probability: null })];
+    const rows = [row({ name: 'leaky', memory: 85 })];
+    const options = { forecasts: crossed, texts: ['memory:red=80,for=2m'] };
+    expect(said(alarmsOf(rows, options))).toEqual(['AMBER leaky memory 85']);
+    expect(said(alarmsOf(rows, { ...options, since: noon - 2 * minute }))).toEqual(['RED leaky memory 85']);
+    expect(said(alarmsOf([row({ name: 'leaky', memory: 40 })], options))).toEqual([]);
+  });
+
+  test('a muted series is not shown', () => {
+    expect(alarmsOf([], { forecasts: [makeForecast({ ...forecast, isMuted: true })] }).level).toBe('GREEN');
   });
 });
 

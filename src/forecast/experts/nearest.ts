@@ -4,7 +4,8 @@ import { clamp, shrunkShare } from '../probability.ts';
 import type { Recent } from '../recent.ts';
 
 const neighbours = 20;
-const window = 1000;
+/** Past instants compared. */
+const instants = 1000;
 const prior = 0.04;
 const priorWeight = 4;
 
@@ -15,18 +16,20 @@ const priorWeight = 4;
 export class Nearest implements Expert {
   readonly opinions: readonly string[];
   readonly signals: readonly string[];
-  /** How many values are compared, and how many steps they are apart. */
+  /** How many values are compared, how many steps they are apart, and how many the instants. */
   readonly #points: number;
   readonly #stride: number;
+  readonly #every: number;
   /** Squared distances of the nearest so far, least first, and what came after each. */
   readonly #distances = new Float64Array(neighbours);
   readonly #breached = new Uint8Array(neighbours);
 
-  constructor(name: string, points: number, stride: number) {
+  constructor(name: string, points: number, stride: number, every: number) {
     this.opinions = [name];
     this.signals = [`${name}Distance`];
     this.#points = points;
     this.#stride = stride;
+    this.#every = every;
   }
 
   next(history: History, probabilities: number[], signals: number[]): void {
@@ -46,15 +49,16 @@ export class Nearest implements Expert {
   /** Leaves the nearest past instants whose outcome is known; returns how many there were to choose from. */
   #search(values: Recent, outcomes: Recent, last: number): number {
     const stride = this.#stride;
+    const every = this.#every;
     const reach = (this.#points - 1) * stride;
-    const first = Math.max(outcomes.from(outcomes.length - window), values.offset + reach);
+    const first = Math.max(outcomes.from(outcomes.length - instants * every), values.offset + reach);
     const { buffer, offset } = values;
     const { buffer: results, offset: resultsFrom } = outcomes;
     const now = last - offset;
     let radius = Number.POSITIVE_INFINITY;
     this.#distances.fill(radius);
     let known = 0;
-    for (let j = outcomes.length - 1; j >= first; j--) {
+    for (let j = outcomes.length - 1; j >= first; j -= every) {
       const outcome = results[j - resultsFrom] as number;
       if (outcome < 0) continue;
       known++;

@@ -19,9 +19,8 @@ export class Phase implements Expert {
   readonly opinions: readonly string[];
   readonly signals: readonly string[];
   readonly #options: PhaseOptions;
-  /** Weight of the cycles seen at the newest step, and of those with a breach. */
-  seen = 0;
-  breached = 0;
+  /** Of the newest step: the cycle's length, the cycles seen, and those of them with a breach. */
+  now = { steps: 0, seen: 0, breached: 0 };
 
   constructor(name: string, options: PhaseOptions) {
     this.opinions = [name];
@@ -30,28 +29,33 @@ export class Phase implements Expert {
   }
 
   next(history: History, probabilities: number[], signals: number[]): void {
-    this.#count(history);
+    const { seen, breached } = this.#weigh(history);
     const overall = history.breachCounts.at(history.last) / (history.last + 1);
     const prior = Math.min(0.5, 0.01 + overall * 3);
-    probabilities.push(shrunkShare(this.breached, this.seen, prior, priorWeight));
-    signals.push(this.seen);
+    probabilities.push(shrunkShare(breached, seen, prior, priorWeight));
+    signals.push(seen);
   }
 
-  #count(history: History): void {
+  #weigh(history: History): { seen: number; breached: number } {
     const { cycles, decay } = this.#options;
     const { horizonSteps } = history.shape;
-    const cycle = this.#options.cycle(history);
+    const steps = this.#options.cycle(history);
     const tolerance = this.#options.tolerance(history);
-    this.seen = 0;
-    this.breached = 0;
-    if (cycle <= horizonSteps) return;
+    const weights = { seen: 0, breached: 0 };
+    this.now = { steps, seen: 0, breached: 0 };
+    if (steps <= horizonSteps) return weights;
     for (let k = 1, weight = 1; k <= cycles; k++, weight *= decay) {
-      const then = history.last - k * cycle;
-      if (then < history.values.offset) return;
-      this.seen += weight;
+      const then = history.last - k * steps;
+      if (then < history.values.offset) break;
       const to = Math.min(history.last, then + horizonSteps + tolerance);
-      if (history.breachedBetween(Math.max(history.values.offset, then + 1 - tolerance), to)) this.breached += weight;
+      const from = Math.max(history.values.offset, then + 1 - tolerance);
+      const breached = history.breachedBetween(from, to) ? 1 : 0;
+      this.now.seen++;
+      this.now.breached += breached;
+      weights.seen += weight;
+      weights.breached += weight * breached;
     }
+    return weights;
   }
 }
 

@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../../core/error.ts';
 import type { Store, StoreOptions } from '../../core/store.ts';
+import { startWorker } from '../../worker.ts';
 import { Dictionary } from './dictionary.ts';
 import { pack } from './packed-snapshot.ts';
 import { type Answer, type Engine, type Method, openedId, type PlainError, type ThreadData } from './protocol.ts';
@@ -59,7 +60,8 @@ class StoreThread {
   #ended = false;
 
   constructor(data: ThreadData) {
-    this.#worker = startWorker(data);
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    this.#worker = startWorker(new URL(`./thread.${extension}`, import.meta.url), data);
     this.opened = this.#expect(openedId);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail(error));
@@ -121,16 +123,6 @@ class StoreThread {
     for (const pending of this.#pending.values()) pending.reject(new MonitorError('unavailable', message));
     this.#pending.clear();
   }
-}
-
-/** Run from its sources, as tests do, the thread has to load the TypeScript loader by itself. */
-function startWorker(workerData: ThreadData): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./thread.js', import.meta.url), { workerData });
-  const source = JSON.stringify(new URL('./thread.ts', import.meta.url).href);
-  return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`, {
-    workerData,
-    eval: true,
-  });
 }
 
 function toError({ code, message, retryAfterSeconds }: PlainError): MonitorError {

@@ -42,8 +42,8 @@ export function unpackTrees(packed: PackedTreeEnsemble): TreeEnsemble {
   };
 }
 
-/** The log odds of the event by all trees together. */
-export function logOddsOf(trees: TreeEnsemble, values: Float32Array): number {
+/** The sum of one leaf of each tree: log odds of an event, or a quantity. */
+export function sumOf(trees: TreeEnsemble, values: Float32Array): number {
   const { nodeStarts, leafStarts, inputs, levels, left, right, leaves } = trees;
   let sum = 0;
   for (let tree = 0; tree < nodeStarts.length; tree++) {

@@ -1,0 +1,45 @@
+import type { Worker } from 'node:worker_threads';
+import { MonitorError } from '../core/error.ts';
+import type { PoolAnswer, PoolCall } from '../forecast/thread.ts';
+import { startWorker } from '../worker.ts';
+
+/** `Omit` of each member of a union. */
+type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+
+/** The pool of forecasters as a thread to call. It starts with the first call. */
+export class ForecastThread {
+  readonly #pending = new Map<number, { resolve: (answer: PoolAnswer) => void; reject: (error: Error) => void }>();
+  #worker: Worker | null = null;
+  #lastId = 0;
+
+  /** Rejects when the thread ends before it answers; the next call starts a new one, which knows no series. */
+  call(call: WithoutId<PoolCall>): Promise<PoolAnswer> {
+    this.#worker ??= this.#start();
+    const id = ++this.#lastId;
+    this.#worker.postMessage({ id, ...call });
+    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+    const worker = startWorker(new URL(`../forecast/thread.${extension}`, import.meta.url));
+    worker.on('message', (answer: PoolAnswer) => {
+      this.#pending.get(answer.id)?.resolve(answer);
+      this.#pending.delete(answer.id);
+    });
+    worker.on('error', (error) => this.#end(error.message));
+    worker.on('exit', () => this.#end('it has ended'));
+    return worker;
+  }
+
+  #end(reason: string): void {
+    this.#worker = null;
+    for (const { reject } of this.#pending.values())
+      reject(new MonitorError('internal', `the forecaster's thread failed: ${reason}`));
+    this.#pending.clear();
+  }
+}

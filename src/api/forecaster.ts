@@ -1,0 +1,218 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/error.ts';
+import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import { groupBy } from '../core/group-by.ts';
+import { reservedNames } from '../core/snapshot.ts';
+import type { Point, SeriesKey, Store, TimeWindow } from '../core/store.ts';
+import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
+import type { NewSeries, StepValue } from '../forecast/forecast-pool.ts';
+import { ForecastThread } from './forecast-thread.ts';
+
+/** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
+const horizonSteps = 10;
+/** Steps of the past a series starts with; at one minute a day. */
+const pastSteps = 1440;
+/** A series is followed while it has been over this share of its threshold within the past. */
+const filterShare = 0.5;
+/** More series than this are not followed: those longest under the filter go first. */
+const mostFollowed = 2000;
+/** Replaying the past of a series takes a tenth of a second: so many start in one step. */
+const mostNew = 200;
+/** After a longer pause than this many steps everything is read anew. */
+const mostMissed = 30;
+/** Series whose past is asked for in one query. */
+const seriesPerQuery = 20;
+/** A share of a step for the last snapshots of it to arrive. */
+const settleShare = 1 / 20;
+
+interface Followed {
+  subject: ForecastSubject;
+  series: SeriesKey;
+  /** What a stored value is divided by to be in the unit of the threshold. */
+  factor: number;
+  threshold: number;
+  /** End of the last step in which it was over the filter. */
+  aboveAt: number;
+}
+
+export interface ForecasterOptions {
+  store: Store;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  thresholds: readonly Threshold[];
+  horizonMs: number;
+}
+
+/**
+ * Forecasts every series that may breach, once a step, and keeps the forecasts in the store, which is where
+ * everything else finds them. A cheap filter in the store first leaves out what is far below its threshold;
+ * the rest is computed in a thread of its own. It remembers nothing that it cannot read again.
+ */
+export class Forecaster {
+  readonly stepMs: number;
+  readonly horizonMs: number;
+  /** For /metrics: of the last step, and in total. */
+  readonly figures = { series: 0, steps: 0, busyMs: 0 };
+  readonly #options: ForecasterOptions;
+  readonly #thread = new ForecastThread();
+  readonly #scheduler = new ToadScheduler();
+  readonly #followed = new Map<string, Followed>();
+  /** To be followed as soon as there is time. */
+  #waiting = new Map<string, Followed>();
+  /** End of the last step done. */
+  #last: number | null = null;
+
+  constructor(options: ForecasterOptions) {
+    this.#options = options;
+    this.horizonMs = options.horizonMs;
+    this.stepMs = options.horizonMs / horizonSteps;
+  }
+
+  start(): void {
+    const { log } = this.#options;
+    const task = new AsyncTask(
+      'forecast',
+      () => this.tick(),
+      (error) => log.error({ err: error }, `cannot forecast: ${messageOf(error)}`),
+    );
+    const job = new SimpleIntervalJob({ milliseconds: Math.min(1000, this.stepMs / 4) }, task, {
+      preventOverrun: true,
+    });
+    this.#scheduler.addSimpleIntervalJob(job);
+  }
+
+  async close(): Promise<void> {
+    this.#scheduler.stop();
+    await this.#thread.close();
+  }
+
+  /** Does all whole steps since the last, or, after a long pause, starts anew from what is stored. */
+  async tick(): Promise<void> {
+    const newest = Math.floor((this.#options.clock.now() - this.stepMs * settleShare) / this.stepMs) * this.stepMs;
+    const missed = this.#last === null ? Number.POSITIVE_INFINITY : (newest - this.#last) / this.stepMs;
+    if (missed === 0) return;
+    // A clock that was set back counts as a pause.
+    if (missed < 0 || missed > mostMissed) await this.#startAnew(newest);
+    for (let end = (this.#last ?? newest) + this.stepMs; end <= newest; end += this.stepMs) {
+      const forecasts = await this.#doStep(end);
+      this.#last = end;
+      // What comes after the fact is no forecast.
+      if (end === newest) await this.#options.store.keepForecasts(forecasts);
+    }
+  }
+
+  /** Forgets everything, and finds out who was over the filter within the past. */
+  async #startAnew(newest: number): Promise<void> {
+    this.#last = null;
+    await this.#thread.call({ remove: [...this.#followed.keys()] });
+    this.#followed.clear();
+    const from = newest - (pastSteps + 1) * this.stepMs;
+    this.#waiting = await this.#above({ from, to: newest - this.stepMs }, newest);
+    this.#last = newest - this.stepMs;
+  }
+
+  async #doStep(end: number): Promise<Forecast[]> {
+    for (const [key, series] of await this.#above({ from: end - this.stepMs, to: end }, end))
+      (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, series);
+    await this.#forget(end);
+    await this.#takeIn(end);
+    const { forecasts, busyMs } = await this.#thread.call({ time: end, values: await this.#values(end) });
+    this.figures.series = this.#followed.size;
+    this.figures.steps++;
+    this.figures.busyMs += busyMs;
+    return forecasts;
+  }
+
+  /** All series over the filter from `from` to before `to`, by key. */
+  async #above({ from, to }: TimeWindow, end: number): Promise<Map<string, Followed>> {
+    const hosts = await this.#options.store.hosts(end);
+    const window = { from: from - 1, to: to - 1 };
+    const cores = new Map(hosts.map((header) => [header.host, header.cores]));
+    const found = new Map<string, Followed>();
+    for (const threshold of this.#options.thresholds) {
+      const { metric, red } = threshold;
+      const factors = hosts.map((header) => levelFactor(threshold, header.cores));
+      const column = isProcessThreshold(threshold) ? usageColumn(threshold) : metric;
+      const least = red * filterShare * Math.min(...factors, Number.POSITIVE_INFINITY);
+      if (!Number.isFinite(least)) continue;
+      for (const series of await this.#options.store.seriesAbove(column as SeriesKey['metric'], least, window)) {
+        const process = series.kind === 'process' ? series.process : null;
+        if (process !== null && reservedNames.has(process)) continue;
+        const subject = { host: series.host, process, metric };
+        const factor = levelFactor(threshold, cores.get(series.host) ?? null);
+        found.set(subjectKey(subject), { subject, series, factor, threshold: red, aboveAt: end });
+      }
+    }
+    return found;
+  }
+
+  async #forget(end: number): Promise<void> {
+    const byAge = [...this.#followed].sort(([, a], [, b]) => b.aboveAt - a.aboveAt);
+    const old = byAge.filter(
+      ([, { aboveAt }], index) => index >= mostFollowed || aboveAt < end - pastSteps * this.stepMs,
+    );
+    for (const [key] of old) this.#followed.delete(key);
+    if (old.length > 0) await this.#thread.call({ remove: old.map(([key]) => key) });
+  }
+
+  /** Hands waiting series to the thread with what is stored of them before the step that ends at `end`. */
+  async #takeIn(end: number): Promise<void> {
+    const fresh = [...this.#waiting].slice(0, Math.min(mostNew, mostFollowed - this.#followed.size));
+    for (let at = 0; at < fresh.length; at += seriesPerQuery) {
+      const group = fresh.slice(at, at + seriesPerQuery).map(([, series]) => series);
+      await this.#thread.call({ add: await this.#withPast(group, end) });
+    }
+    for (const [key, series] of fresh) {
+      this.#waiting.delete(key);
+      this.#followed.set(key, series);
+    }
+  }
+
+  async #withPast(group: readonly Followed[], end: number): Promise<NewSeries[]> {
+    const { store } = this.#options;
+    const window = { from: end - (pastSteps + 1) * this.stepMs - 1, to: end - this.stepMs - 1 };
+    const means = await store.stepMeans(
+      group.map(({ series }) => series),
+      window,
+      this.stepMs,
+    );
+    return Promise.all(
+      group.map(async (followed, index) => {
+        const record = await store.forecasts({ from: window.from, to: end - this.stepMs, ...followed.subject });
+        return this.#newSeries(followed, means[index] ?? [], record, end);
+      }),
+    );
+  }
+
+  #newSeries(followed: Followed, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
+    const { subject, factor, threshold } = followed;
+    const first = points[0]?.time ?? end - this.stepMs;
+    const past = new Float64Array(Math.round((end - this.stepMs - first) / this.stepMs)).fill(Number.NaN);
+    for (const { time, value } of points) past[Math.round((time - first) / this.stepMs)] = value / factor;
+    const shape = { threshold, horizonSteps, stepSeconds: this.stepMs / 1000 };
+    // An AMBER goes on over a restart of the server, but not over a long one.
+    const last = record.at(-1);
+    const isGoingOn = last !== undefined && last.time >= end - 3 * this.stepMs;
+    return { ...subject, shape, past, record, isGoingOn };
+  }
+
+  /** The mean of each followed series over the step that ends at `end`. */
+  async #values(end: number): Promise<StepValue[]> {
+    const values: StepValue[] = [];
+    const window = { from: end - this.stepMs - 1, to: end - 1 };
+    for (const group of groupBy(this.#followed.values(), ({ series }) => series.metric).values()) {
+      const means = await this.#options.store.stepMeans(
+        group.map(({ series }) => series),
+        window,
+        this.stepMs,
+      );
+      for (const [index, { subject, factor }] of group.entries()) {
+        const point = means[index]?.at(-1);
+        if (point) values.push({ key: subjectKey(subject), value: point.value / factor });
+      }
+    }
+    return values;
+  }
+}

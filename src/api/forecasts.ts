@@ -1,0 +1,136 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type, { type Static } from 'typebox';
+import { formatDuration, parseDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import { groupBy } from '../core/group-by.ts';
+import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
+import { roundPercent } from '../core/snapshot.ts';
+import type { ForecastQuery } from '../core/store.ts';
+import type { ThresholdMetric } from '../core/threshold.ts';
+import { accuracyOf, addTallies, type Tally, tallyOf } from '../forecast/score.ts';
+import type { AppParts } from './app.ts';
+import { newestForecasts } from './newest-forecasts.ts';
+import { instantOf, iso } from './window.ts';
+
+/** Predictions are many: of a longer time they are not summed up at once. */
+const longestWindowMs = 31 * 86_400_000;
+
+const subjectQuery = Type.Object({
+  host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
+  process: Type.Optional(Type.String({ minLength: 1, description: 'Only this process name.' })),
+  metric: Type.Optional(Type.String({ minLength: 1, description: 'Only this metric: cpu, memory, system.cpu, ...' })),
+  at: Type.Optional(Type.String({ format: 'date-time', description: 'For when; default: now.' })),
+});
+const accuracyQuery = Type.Object({
+  ...subjectQuery.properties,
+  window: Type.Optional(Type.String({ description: 'How far back, such as 6h or 7d.', default: '24h' })),
+});
+
+/** The newest forecast of each series, and how right the forecasts have been. */
+export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyPluginAsyncTypebox {
+  const { stepMs, horizonMs } = forecaster;
+  const horizon = { horizonSeconds: horizonMs / 1000, stepSeconds: stepMs / 1000 };
+  return async (app) => {
+    app.get(
+      '/v1/forecasts',
+      {
+        schema: {
+          tags: ['alarms'],
+          summary: 'How likely each series is to go over its threshold within the horizon',
+          description:
+            'Only series that were over half their threshold within the last day are forecast; the others are taken to be safe.',
+          querystring: subjectQuery,
+          response: { 200: forecastsSchema },
+        },
+      },
+      async ({ query }): Promise<ForecastsAnswer> => {
+        const at = instantOf(query.at, clock.now());
+        const found = await newestForecasts(store, at, stepMs, subjectOf(query));
+        const sorted = found.toSorted((a, b) => (b.probability ?? 1) - (a.probability ?? 1));
+        return { at: iso(at), ...horizon, forecasts: sorted.map(forecastAnswer) };
+      },
+    );
+
+    app.get(
+      '/v1/forecasts/accuracy',
+      {
+        schema: {
+          tags: ['alarms'],
+          summary: 'How right the forecasts were, by series and overall',
+          querystring: accuracyQuery,
+          response: { 200: accuracySchema },
+        },
+      },
+      async ({ query }): Promise<AccuracyAnswer> => {
+        const to = instantOf(query.at, clock.now());
+        const window = { from: to - lengthOf(query.window ?? '24h'), to };
+        const kept = await store.forecasts({ ...window, ...subjectOf(query) });
+        const series = [...groupBy(kept, subjectKey).values()].map((made) => ({ made, tally: tally(made, to) }));
+        series.sort((a, b) => alarmsOf(b.tally) - alarmsOf(a.tally));
+        return {
+          from: iso(window.from),
+          to: iso(window.to),
+          ...horizon,
+          overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
+          series: series.map(({ made, tally: own }) => {
+            const { host, process, metric, isMuted } = made.at(-1) as Forecast;
+            return { host, process, metric, muted: isMuted, ...accuracyAnswer(own) };
+          }),
+        };
+      },
+    );
+  };
+
+  function tally(made: readonly Forecast[], until: number): Tally {
+    const said = made.map((forecast) => ({ ...forecast, isAmber: forecast.amberSince !== null }));
+    return tallyOf(said, stepMs, horizonMs, until);
+  }
+}
+
+function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject> & Omit<ForecastQuery, 'from' | 'to'> {
+  const { host, process, metric } = query;
+  return {
+    ...(host !== undefined && { host }),
+    ...(process !== undefined && { process }),
+    ...(metric !== undefined && { metric: metric as ThresholdMetric }),
+  };
+}
+
+function lengthOf(text: string): number {
+  const length = parseDuration(text, 'window');
+  if (length > longestWindowMs)
+    throw new MonitorError('invalid', `window '${text}' is longer than ${formatDuration(longestWindowMs)}`);
+  return length;
+}
+
+function alarmsOf({ trueAlarms, falseAlarms }: Tally): number {
+  return trueAlarms + falseAlarms;
+}
+
+function forecastAnswer({ isMuted, ...forecast }: Forecast): ForecastsAnswer['forecasts'][number] {
+  const instant = (time: number | null) => (time === null ? null : iso(time));
+  const round = (probability: number | null) => (probability === null ? null : Math.round(probability * 1e4) / 1e4);
+  return {
+    ...forecast,
+    time: iso(forecast.time),
+    value: roundPercent(forecast.value),
+    probability: round(forecast.probability),
+    amberSince: instant(forecast.amberSince),
+    notifySince: instant(forecast.notifySince),
+    muted: isMuted,
+  };
+}
+
+function accuracyAnswer(tally: Tally): AccuracyAnswer['overall'] {
+  const { predictions, breaches, warned, unforeseeable, falseAlarms } = tally;
+  return {
+    predictions,
+    breaches,
+    warned,
+    unforeseeable,
+    alarms: alarmsOf(tally),
+    falseAlarms,
+    ...accuracyOf(tally),
+  };
+}

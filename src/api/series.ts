@@ -1,0 +1,119 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import Type, { type Static } from 'typebox';
+import { formatDuration, parseDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../core/schema.ts';
+import { type HostMetric, hostMetrics, type UsageMetric, usageMetrics } from '../core/snapshot.ts';
+import type { Point, SeriesKey, TimeWindow } from '../core/store.ts';
+import { analyse } from '../forecast/analysis.ts';
+import type { AppParts } from './app.ts';
+import { iso, windowOf } from './window.ts';
+
+/** A week of minutes, about. */
+const mostSteps = 10_500;
+/** The test for stationarity takes longer than is fair for more. */
+const mostAnalysed = 3000;
+
+const seriesQuery = Type.Object({
+  host: Type.String({ minLength: 1 }),
+  process: Type.Optional(Type.String({ minLength: 1, description: 'Absent: a metric of the host itself.' })),
+  metric: Type.String({
+    minLength: 1,
+    description: 'cpuMax, memoryMax (the largest instance; also cpu, memory: all of the name) or system.cpu, ...',
+  }),
+  window: Type.Optional(Type.String({ description: 'How far back, such as 6h or 2d.', default: '2d' })),
+  at: Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' })),
+  step: Type.Optional(Type.String({ description: 'A value is the mean over so long.', default: '1m' })),
+});
+type SeriesQuery = Static<typeof seriesQuery>;
+
+/** One metric of one subject over regular time, and what it is like. */
+export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get(
+      '/v1/series',
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'One metric of one process or host as regular means',
+          querystring: seriesQuery,
+          response: { 200: seriesSchema },
+        },
+      },
+      async ({ query }): Promise<SeriesAnswer> => {
+        const { points, ...about } = await read(query, mostSteps);
+        return { ...about, points: points.map(({ time, value }) => ({ time: iso(time), value })) };
+      },
+    );
+
+    app.get(
+      '/v1/series/analysis',
+      {
+        schema: {
+          tags: ['usage'],
+          summary: 'Autocorrelation, stationarity, period and decomposition of a series',
+          querystring: seriesQuery,
+          response: { 200: analysisSchema },
+        },
+      },
+      async ({ query }): Promise<AnalysisAnswer> => {
+        const { points, ...about } = await read(query, mostAnalysed);
+        return { ...about, ...analysisAnswer(points, about.stepSeconds * 1000) };
+      },
+    );
+  };
+
+  async function read(query: SeriesQuery, most: number) {
+    const window = windowOf(
+      { at: query.at, window: query.window ?? '2d' } as Parameters<typeof windowOf>[0],
+      clock.now(),
+    );
+    const stepMs = parseDuration(query.step ?? '1m', 'step');
+    checkSteps(window, stepMs, most);
+    const [points = []] = await store.stepMeans([keyOf(query)], window, stepMs);
+    const { host, process = null, metric } = query;
+    return { from: iso(window.from), to: iso(window.to), host, process, metric, stepSeconds: stepMs / 1000, points };
+  }
+}
+
+function checkSteps({ from, to }: TimeWindow, stepMs: number, most: number): void {
+  const steps = Math.ceil((to - from) / stepMs);
+  if (stepMs < 1000) throw new MonitorError('invalid', 'step must be at least 1s');
+  if (steps > most) {
+    const least = formatDuration(Math.ceil((to - from) / most / 1000) * 1000);
+    throw new MonitorError(
+      'invalid',
+      `that is ${steps} steps, and at most ${most} are given; choose a shorter window or a step of ${least} or more`,
+    );
+  }
+}
+
+function keyOf({ host, process, metric }: SeriesQuery): SeriesKey {
+  const [known, kind] = process === undefined ? [hostMetrics, 'the host itself'] : [usageMetrics, 'a process'];
+  if (!(known as readonly string[]).includes(metric))
+    throw new MonitorError('invalid', `there is no metric '${metric}' of ${kind}; write one of ${known.join(', ')}`);
+  return process === undefined
+    ? { kind: 'system', host, metric: metric as HostMetric }
+    : { kind: 'process', host, process, metric: metric as UsageMetric };
+}
+
+function analysisAnswer(points: readonly Point[], stepMs: number) {
+  const { values, missing } = regular(points, stepMs);
+  const { period, ...found } = analyse(values);
+  return {
+    points: values.length,
+    missing,
+    ...found,
+    period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
+  };
+}
+
+/** One value per step; a step without one has the value before it. */
+function regular(points: readonly Point[], stepMs: number): { values: Float64Array; missing: number } {
+  const first = points[0]?.time ?? 0;
+  const count = points.length === 0 ? 0 : Math.round(((points.at(-1) as Point).time - first) / stepMs) + 1;
+  const values = new Float64Array(count).fill(Number.NaN);
+  for (const { time, value } of points) values[Math.round((time - first) / stepMs)] = value;
+  for (let k = 1; k < count; k++) if (Number.isNaN(values[k])) values[k] = values[k - 1] as number;
+  return { values, missing: count - points.length };
+}

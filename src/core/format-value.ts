@@ -1,0 +1,8 @@
+import type { ThresholdMetric } from './threshold.ts';
+
+/** A value with its unit, for a person. */
+export function formatValue(metric: ThresholdMetric | string, value: number): string {
+  if (metric === 'system.load1') return value.toFixed(2);
+  if (metric === 'system.temperature') return `${value.toFixed(1)} °C`;
+  return `${value.toFixed(1)} %`;
+}

@@ -1,0 +1,105 @@
+import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import { type AlarmPolicy, AmberState, policies } from './alarm-policy.ts';
+import type { SeriesShape } from './history.ts';
+import { isHopeless, type Said, tallyOf } from './score.ts';
+import { SeriesForecaster } from './series-forecaster.ts';
+
+/** A series to follow, with its past. */
+export interface NewSeries extends ForecastSubject {
+  shape: SeriesShape;
+  /** One value per step, oldest first, NaN where it is missing; the last belongs to the step before the next. */
+  past: Float64Array;
+  /** What was said of it before, by time. */
+  record: readonly Forecast[];
+  /** Whether the last of these is so new that its AMBER goes on. */
+  isGoingOn: boolean;
+}
+
+/** The mean of a series over a step. */
+export interface StepValue {
+  key: string;
+  value: number;
+}
+
+/** A record older than this does not count for or against a series. */
+const recordMs = 86_400_000;
+
+/** Follows many series, each evaluated once a step. */
+export class ForecastPool {
+  readonly #series = new Map<string, Followed>();
+
+  add(series: NewSeries): void {
+    this.#series.set(subjectKey(series), new Followed(series));
+  }
+
+  remove(key: string): void {
+    this.#series.delete(key);
+  }
+
+  /** The forecasts at the end of a step, for all series that have a value in it. Others take the step as missing. */
+  step(time: number, values: readonly StepValue[]): Forecast[] {
+    const byKey = new Map(values.map(({ key, value }) => [key, value]));
+    return [...this.#series].flatMap(([key, followed]) => followed.step(time, byKey.get(key) ?? Number.NaN) ?? []);
+  }
+}
+
+class Followed {
+  readonly #subject: ForecastSubject;
+  readonly #forecaster: SeriesForecaster;
+  readonly #balanced: Track;
+  readonly #quiet: Track;
+  #record: Said[];
+
+  constructor({ host, process, metric, shape, past, record, isGoingOn }: NewSeries) {
+    this.#subject = { host, process, metric };
+    this.#forecaster = new SeriesForecaster(shape);
+    for (const value of past) this.#forecaster.next(Number.isNaN(value) ? null : value);
+    const last = isGoingOn ? record.at(-1) : null;
+    this.#balanced = new Track(policies.balanced, last?.amberSince ?? null);
+    this.#quiet = new Track(policies.quiet, last?.notifySince ?? null);
+    this.#record = record.map((forecast) => ({ ...forecast, isAmber: forecast.amberSince !== null }));
+  }
+
+  step(time: number, value: number): Forecast | null {
+    const { history } = this.#forecaster;
+    const probability = this.#forecaster.next(Number.isNaN(value) ? null : value);
+    const amberSince = this.#balanced.next(time, probability, history.isBreach);
+    const notifySince = this.#quiet.next(time, probability, history.isBreach);
+    if (!history.isPresent) return null;
+    const { threshold } = history.shape;
+    const isAmber = amberSince !== null && probability !== null;
+    const isMuted = this.#judge({ time, value, threshold, probability, isAmber });
+    const story = isAmber ? this.#forecaster.explain(this.#subject.metric) : silence;
+    return { time, ...this.#subject, value, threshold, probability, amberSince, notifySince, isMuted, ...story };
+  }
+
+  /** Adds to the record; whether it says that this series is not worth an AMBER. */
+  #judge(said: Said): boolean {
+    const { horizonSteps, stepSeconds } = this.#forecaster.history.shape;
+    this.#record.push(said);
+    if ((this.#record[0] as Said).time < said.time - recordMs) this.#record.shift();
+    if (!said.isAmber) return false;
+    const stepMs = stepSeconds * 1000;
+    return isHopeless(tallyOf(this.#record, stepMs, horizonSteps * stepMs, said.time));
+  }
+}
+
+const silence = { etaSeconds: null, intervalSeconds: null, reason: '' };
+
+/** One policy on one series, and since when it says AMBER. An AMBER that came true is remembered as long as the breach lasts. */
+class Track {
+  readonly #state: AmberState;
+  #since: number | null;
+
+  constructor(policy: AlarmPolicy, since: number | null) {
+    this.#state = new AmberState(policy, since !== null);
+    this.#since = since;
+  }
+
+  next(time: number, probability: number | null, isBreach: boolean): number | null {
+    const isOn = this.#state.next(probability, isBreach);
+    if (isOn) this.#since ??= time;
+    else if (!isBreach) this.#since = null;
+    return this.#since;
+  }
+}

@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import type { AccuracyAnswer, AnalysisAnswer, ForecastsAnswer, SeriesAnswer } from '../../src/core/schema.ts';
+import { makeForecast } from '../make-forecast.ts';
+import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { iso, makeApp } from './make-app.ts';
+
+const minute = 60_000;
+
+describe('GET /v1/forecasts', () => {
+  test('gives the newest of each series, most likely first', async () => {
+    const { store, get, time } = await makeApp();
+    await store.keepForecasts([
+      makeForecast({ time: noon - 2 * minute, probability: 0.9 }),
+      makeForecast({ time: noon - minute, probability: 0.123456 }),
+      makeForecast({
+        time: noon - minute,
+        process: 'java',
+        metric: 'memory',
+        probability: 0.5,
+        notifySince: noon - minute,
+      }),
+      makeForecast({
+        time: noon - minute,
+        process: null,
+        metric: 'system.cpu',
+        probability: null,
+        intervalSeconds: null,
+      }),
+      makeForecast({ time: noon - 9 * minute, process: 'old' }),
+    ]);
+    const { body } = await get('/v1/forecasts');
+    const answer = body as ForecastsAnswer;
+    expect(answer).toMatchObject({ at: iso(noon), horizonSeconds: 600, stepSeconds: 60 });
+    expect(answer.forecasts.map(({ process, probability }) => [process, probability])).toEqual([
+      [null, null],
+      ['java', 0.5],
+      ['nginx', 0.1235],
+    ]);
+    expect(answer.forecasts[1]).toMatchObject({
+      notifySince: iso(noon - minute),
+      muted: false,
+      intervalSeconds: [120, 540],
+    });
+    const one = (await get('/v1/forecasts?host=web-01&process=java&metric=memory')).body as ForecastsAnswer;
+    expect(one.forecasts).toHaveLength(1);
+    const then = (await get(`/v1/forecasts?process=nginx&at=${iso(noon - 2 * minute)}`)).body as ForecastsAnswer;
+    expect(then.forecasts[0]?.probability).toBe(0.9);
+    time.now += 10 * minute;
+    expect(((await get('/v1/forecasts')).body as ForecastsAnswer).forecasts).toEqual([]);
+  });
+});
+
+describe('GET /v1/forecasts/accuracy', () => {
+  test('scores what was said when its horizon has passed, by series and overall', async () => {
+    const { store, get } = await makeApp();
+    const said = (process: string, values: number[], amberFrom: number) =>
+      values.map((value, k) =>
+        makeForecast({
+          process,
+          time: noon - (values.length - k) * minute,
+          value,
+          probability: value > 80 ? null : k >= amberFrom ? 0.7 : 0.05,
+          amberSince: k >= amberFrom && k < amberFrom + 5 ? noon : null,
+        }),
+      );
+    const right = [...Array<number>(20).fill(60), 85, ...Array<number>(20).fill(50)];
+    await store.keepForecasts([...said('right', right, 16), ...said('wrong', Array<number>(41).fill(60), 15)]);
+    const answer = (await get('/v1/forecasts/accuracy?window=2h')).body as AccuracyAnswer;
+    expect(answer.overall).toMatchObject({
+      breaches: 1,
+      warned: 1,
+      alarms: 2,
+      falseAlarms: 1,
+      precision: 0.5,
+      recall: 1,
+    });
+    expect(answer.overall.medianLeadSeconds).toBe(240);
+    const byProcess = Object.fromEntries(answer.series.map((series) => [series.process, series]));
+    expect(byProcess.right).toMatchObject({ precision: 1, recall: 1, unforeseeable: 0 });
+    expect(byProcess.wrong).toMatchObject({ precision: 0, recall: null, brierSkill: null, muted: false });
+    const none = (await get('/v1/forecasts/accuracy?process=nobody')).body as AccuracyAnswer;
+    expect(none).toMatchObject({ overall: { predictions: 0, precision: null }, series: [] });
+  });
+
+  test.each(['window=32d', 'window=yesterday', 'at=noon'])('%s is refused', async (query) => {
+    const { get } = await makeApp();
+    expect((await get(`/v1/forecasts/accuracy?${query}`)).status).toBe(400);
+  });
+});
+
+describe('GET /v1/series', () => {
+  /** A wave of 20 minutes, one snapshot a minute; minute 50 has none. */
+  async function withWave() {
+    const app = await makeApp();
+    for (let k = 0; k < 200; k++) {
+      if (k === 50) continue;
+      const cpu = 50 + 20 * Math.sin((2 * Math.PI * k) / 20) + (k % 7) / 10;
+      await app.store.write([
+        makeSnapshot({
+          time: noon - (200 - k) * minute,
+          metrics: { 'system.cpu': cpu },
+          processes: [{ name: 'wave', cpu }],
+        }),
+      ]);
+    }
+    return app;
+  }
+
+  test('gives regular means', async () => {
+    const { get } = await withWave();
+    const { body } = await get('/v1/series?host=web-01&process=wave&metric=cpuMax&window=4h&step=2m');
+    const { points, ...about } = body as SeriesAnswer;
+    expect(about).toMatchObject({ host: 'web-01', process: 'wave', metric: 'cpuMax', stepSeconds: 120 });
+    expect(points).toHaveLength(100);
+    expect(points[0]?.time).toBe(iso(noon - 200 * minute));
+    const system = (await get('/v1/series?host=web-01&metric=system.cpu&window=4h&step=2m')).body as SeriesAnswer;
+    expect(system.process).toBeNull();
+    expect(system.points.map(({ value }) => Math.round(value))).toEqual(points.map(({ value }) => Math.round(value)));
+  });
+
+  test('says what it is like', async () => {
+    const { get } = await withWave();
+    const { body } = await get('/v1/series/analysis?host=web-01&process=wave&metric=cpuMax&window=4h');
+    const answer = body as AnalysisAnswer;
+    expect(answer).toMatchObject({ points: 200, missing: 1, period: { seconds: 1200 } });
+    expect(answer.autocorrelation[0]).toBeCloseTo(1, 6);
+    expect(answer.stationarity?.pValue).toBeLessThan(0.05);
+    expect(Object.keys(answer.stationarity?.critical ?? {})).toEqual(['1%', '5%', '10%']);
+    expect(answer.decomposition?.seasonal).toHaveLength(200);
+    expect(answer.decomposition?.trend[0]).toBeNull();
+  });
+
+  test('of nothing there is nothing to say', async () => {
+    const { get } = await makeApp();
+    const { status, body } = await get('/v1/series/analysis?host=nobody&metric=system.cpu');
+    expect(status).toBe(200);
+    expect(body).toMatchObject({ points: 0, missing: 0, stationarity: null, period: null, decomposition: null });
+  });
+
+  test.each([
+    ['metric=cpu', 'host'],
+    ['host=a&metric=cpu', "no metric 'cpu' of the host itself"],
+    ['host=a&process=b&metric=system.cpu', "no metric 'system.cpu' of a process"],
+    ['host=a&metric=system.cpu&window=10d', 'choose a shorter window or a step of'],
+    ['host=a&metric=system.cpu&step=10ms', 'at least 1s'],
+    ['host=a&metric=system.cpu&step=often', 'not a duration'],
+  ])('%s is refused: %s', async (query, reason) => {
+    const { get } = await makeApp();
+    const { status, body } = await get(`/v1/series?${query}`);
+    expect(status).toBe(400);
+    expect((body as { detail: string }).detail).toContain(reason);
+  });
+});

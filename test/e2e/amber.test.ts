@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { totalmem } from 'node:os';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { AccuracyAnswer, AlarmsAnswer, ForecastsAnswer } from '../../src/core/schema.ts';
+import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+import { getJson, Program } from './program.ts';
+
+/** A horizon of twenty seconds instead of ten minutes: a step is two seconds, and thirty steps are a minute. */
+const horizon = '20s';
+const lineMegabytes = 400;
+const memoryMegabytes = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) / 2 ** 20;
+
+/** Holds `megabytes` more of touched memory every tenth of a second; over `limit` it lets all go. */
+const grow = (title: string, perTenth: number, limit: number) => `
+  process.title = '${title}';
+  let held = [];
+  setInterval(() => {
+    held.push(Buffer.alloc(${Math.round(perTenth * 2 ** 20)}, 1));
+    if (held.length * ${perTenth} > ${limit}) { held = []; globalThis.gc(); }
+  }, 100);`;
+
+const children: { kill(signal: NodeJS.Signals): unknown }[] = [];
+let influxd: Influxd | null = null;
+beforeAll(async () => {
+  influxd = hasInfluxd() ? await startInfluxd() : null;
+});
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await influxd?.close();
+});
+
+function startScript(code: string): void {
+  children.push(spawn(process.execPath, ['--expose-gc', '-e', code], { stdio: 'ignore' }));
+}
+
+async function startUp(storeArgs: string[]): Promise<{ url: string; program: Program }> {
+  const listen = `127.0.0.1:${await freePort()}`;
+  const line = `memory=${((lineMegabytes / memoryMegabytes) * 100).toFixed(4)}`;
+  const settings = ['--horizon', horizon, '--threshold', line, '--interval', '500ms', '--poll', '500ms'];
+  const args = ['up', '--listen', listen, '--data', temporaryFolder(), '--host', 'h', ...settings, ...storeArgs];
+  const program = new Program(args);
+  children.push(program.child);
+  await program.says(/PROCESS +PID/);
+  return { url: `http://${listen}`, program };
+}
+
+/** When the terminal said this, by its own clock. */
+function timeOf(match: RegExpExecArray): number {
+  return Date.parse(match[1] as string);
+}
+
+test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sudden load is RED alone', async () => {
+  const stores = [[], ...(influxd ? [['--store', `${influxd.url.replace('http:', 'influxdb:')}/amber`]] : [])];
+  const servers = await Promise.all(stores.map(startUp));
+  startScript(grow('leaky', 0.22, 10_000));
+  startScript(grow('sawtooth', 2, 240));
+
+  const ambers = await Promise.all(
+    servers.map(async ({ url, program }) => {
+      const amber = await program.says(/(\S+ \S+) +AMBER +h +leaky +memory [\d.]+ %: (.*)/, 300_000);
+      const { alarms } = await getJson<AlarmsAnswer>(`${url}/v1/alarms`);
+      const alarm = alarms.find(({ subject }) => subject.name === 'leaky');
+      expect(alarm).toMatchObject({ level: 'AMBER', metric: 'memory', leadSeconds: null });
+      expect(amber[2]).toMatch(/^rising [\d.]+ %\/min, reaches [\d.]+ % in about \d+s.* \(\d+ % likely\)$/);
+      const { forecasts } = await getJson<ForecastsAnswer>(`${url}/v1/forecasts?process=leaky`);
+      expect(forecasts[0]?.probability).toBeGreaterThan(0.1);
+      return { alarm, amber };
+    }),
+  );
+  children.push(spawn('yes', [], { stdio: 'ignore' }));
+
+  for (const [index, { url, program }] of servers.entries()) {
+    const { alarm, amber } = ambers[index] as (typeof ambers)[number];
+    const red = await program.says(/(\S+ \S+) +RED +h +leaky\S* +memory .*; predicted (\d+)s before/, 60_000);
+    const { alarms } = await getJson<AlarmsAnswer>(`${url}/v1/alarms`);
+    const escalated = alarms.find(({ subject }) => subject.name === 'leaky');
+    expect(escalated).toMatchObject({ id: alarm?.id, level: 'RED' });
+    const lead = escalated?.leadSeconds ?? 0;
+    expect(lead).toBeGreaterThanOrEqual(4);
+    // What it said of when, and when it came; the terminal's clock has whole seconds.
+    const came = (timeOf(red) - timeOf(amber)) / 1000;
+    expect(Math.abs((alarm?.prediction?.etaSeconds ?? 0) - came)).toBeLessThanOrEqual(12);
+    await program.says(/RED +h +yes/);
+  }
+  // The horizon of what was said has to pass before it is judged.
+  await new Promise((resolve) => setTimeout(resolve, 25_000));
+  for (const { url, program } of servers) {
+    expect(program.stdout).not.toMatch(/(AMBER|RED) +h +sawtooth/);
+    expect(program.stdout).not.toMatch(/AMBER +h +yes/);
+    const followed = await getJson<ForecastsAnswer>(`${url}/v1/forecasts`);
+    expect(followed.forecasts.map(({ process }) => process)).toContain('sawtooth');
+    const accuracy = await getJson<AccuracyAnswer>(`${url}/v1/forecasts/accuracy?process=leaky`);
+    expect(accuracy.overall).toMatchObject({ breaches: 1, warned: 1, recall: 1 });
+    expect(await program.stop()).toBe(0);
+  }
+}, 480_000);

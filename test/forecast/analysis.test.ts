@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { analyse, decompose, dickeyFuller } from '../../src/forecast/analysis.ts';
+import { autocorrelation } from '../../src/forecast/period.ts';
+
+interface Vector {
+  name: string;
+  values: number[];
+  statistic: number;
+  pValue: number;
+  lags: number;
+  critical: Record<string, number>;
+  autocorrelation: number[];
+  decomposition: {
+    period: number;
+    trend: (number | null)[];
+    seasonal: number[];
+    residual: (number | null)[];
+  } | null;
+}
+const path = new URL('./statsmodels-vectors.json', import.meta.url);
+const { vectors } = JSON.parse(readFileSync(path, 'utf8')) as { vectors: Vector[] };
+
+const close = (found: (number | null)[], expected: (number | null)[]) => {
+  expect(found).toHaveLength(expected.length);
+  for (const [k, value] of expected.entries()) {
+    if (value === null) expect(found[k]).toBeNull();
+    else expect(found[k]).toBeCloseTo(value, 5);
+  }
+};
+
+describe.each(vectors)('the figures of statsmodels: $name', ({ values, autocorrelation: expected, ...vector }) => {
+  const series = Float64Array.from(values);
+
+  test('autocorrelation', () => close([...(autocorrelation(series, expected.length) ?? [])], expected));
+
+  test('augmented Dickey-Fuller', () => {
+    const found = dickeyFuller(series);
+    expect(found.lags).toBe(vector.lags);
+    expect(found.statistic).toBeCloseTo(vector.statistic, 6);
+    expect(found.pValue).toBeCloseTo(vector.pValue, 6);
+    for (const [level, value] of Object.entries(found.critical))
+      expect(value).toBeCloseTo(vector.critical[level] as number, 6);
+  });
+});
+});
+
+const seasonal = vectors.filter(({ decomposition }) => decomposition !== null);
+test.each(seasonal)('the decomposition of statsmodels: $name', ({ values, decomposition: expected }) => {
+  const found = decompose(Float64Array.from(values), expected?.period ?? 0);
+  for (const part of ['trend', 'seasonal', 'residual'] as const) close(found?.[part] ?? [], expected?.[part] ?? []);
+});
+
+test('finds the period', () => {
+  const period = (name: string) =>
+    analyse(Float64Array.from(vectors.find((v) => v.name === name)?.values ?? [])).period?.steps;
+  expect(period('daily wave of 24 steps')).toBe(24);
+  expect(period('noise around a level')).toBeUndefined();
+});
+
+test('a constant series and a short one have nothing to say', () => {
+  const nothing = { stationarity: null, period: null, decomposition: null };
+  expect(analyse(new Float64Array(100).fill(50))).toMatchObject(nothing);
+  expect(analyse(new Float64Array(0))).toMatchObject({ ...nothing, autocorrelation: [] });
+  expect(analyse(Float64Array.of(1, 2))).toMatchObject(nothing);
+});

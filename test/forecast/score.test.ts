@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { AmberState } from '../../src/forecast/alarm-policy.ts';
+import { accuracyOf, addTallies, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
+
+const minute = 60_000;
+const horizonMs = 5 * minute;
+
+/**
+ * One letter a minute: `.` quiet, `a` AMBER, `!` over the line, `-` under it but without a prediction, a space
+ * nothing at all.
+ */
+function judge(text: string, until = text.length * minute) {
+  const said = [...text].flatMap((letter, k): Said[] => {
+    if (letter === ' ') return [];
+    const probability = letter === '!' || letter === '-' ? null : letter === 'a' ? 0.8 : 0.1;
+    const value = letter === '!' ? 90 : 50;
+    return [{ time: k * minute, value, threshold: 80, probability, isAmber: letter === 'a' }];
+  });
+  return tallyOf(said, minute, horizonMs, until);
+}
+
+describe('the score', () => {
+  test('a breach warned of, and how long before', () => {
+    const tally = judge('......aaa!!.......');
+    expect(tally).toMatchObject({ breaches: 1, warned: 1, trueAlarms: 1, falseAlarms: 0, leadsMs: [3 * minute] });
+    expect(accuracyOf(tally)).toMatchObject({ precision: 1, recall: 1, f1: 1, medianLeadSeconds: 180 });
+  });
+
+  test('a breach not warned of, and an alarm of nothing', () => {
+    const tally = judge('........!...........aa.........');
+    expect(tally).toMatchObject({ breaches: 1, warned: 0, trueAlarms: 0, falseAlarms: 1 });
+    expect(accuracyOf(tally)).toMatchObject({ precision: 0, recall: 0, f1: 0, medianLeadSeconds: null });
+  });
+
+  test('an alarm that never ends is charged once per horizon', () => {
+    expect(judge('aaaaaaaaaaaaaaaaaaaa.....').falseAlarms).toBe(4);
+  });
+
+  test('one that comes and goes is charged each time, but a breach counts once', () => {
+    expect(judge('a.a.a..........').falseAlarms).toBe(3);
+    expect(judge('........a.a.!....')).toMatchObject({ trueAlarms: 1, falseAlarms: 0, warned: 1 });
+  });
+
+  test('a breach soon after another is no new one', () => {
+    expect(judge('..........!..!..!.........!').breaches).toBe(2);
+  });
+
+  test('a breach of a series too new for a prediction counts in nothing', () => {
+    const tally = judge('---!!------');
+    expect(tally).toMatchObject({ breaches: 0, unforeseeable: 1 });
+    expect(accuracyOf(tally)).toMatchObject({ precision: null, recall: null, brierSkill: null });
+  });
+
+  test('what nobody knows yet is not judged', () => {
+    const text = '..........aaa';
+    expect(judge(text).falseAlarms).toBe(0);
+    expect(judge(`${text}.....`, 16 * minute).falseAlarms).toBe(1);
+    expect(judge(text).predictions).toBe(9);
+  });
+
+  test('a hole of more than three steps ends an alarm', () => {
+    expect(judge('aa aa......').falseAlarms).toBe(1);
+    expect(judge('aa      aa......').falseAlarms).toBe(2);
+  });
+
+  test('Brier score and skill', () => {
+    // Ten predictions of 0.1 before nothing, five of 0.8 before a breach.
+    const tally = judge('..........aaaaa!!!!!');
+    const brier = (10 * 0.01 + 5 * 0.04) / 15;
+    expect(tally).toMatchObject({ predictions: 15, followed: 5 });
+    expect(accuracyOf(tally).brier).toBeCloseTo(brier, 10);
+    expect(accuracyOf(tally).brierSkill).toBeCloseTo(1 - brier / ((1 / 3) * (2 / 3)), 10);
+    expect(accuracyOf(tally).falseAlarmsPerDay).toBe(0);
+  });
+
+  test('tallies add up', () => {
+    const [a, b] = [judge('......aaa!!.......'), judge('..........aaa.......')];
+    expect(addTallies([a, b])).toMatchObject({ breaches: 1, falseAlarms: 1, trueAlarms: 1, leadsMs: [3 * minute] });
+    expect(addTallies([])).toMatchObject({ predictions: 0, leadsMs: [] });
+  });
+
+  test('a series is hopeless when one alarm in ten comes true, and not before eight were false', () => {
+    const tally = (trueAlarms: number, falseAlarms: number) => ({ ...judge(''), trueAlarms, falseAlarms });
+    expect(isHopeless(tally(0, 7))).toBe(false);
+    expect(isHopeless(tally(0, 8))).toBe(true);
+    expect(isHopeless(tally(1, 8))).toBe(false);
+    expect(isHopeless(tally(2, 30))).toBe(true);
+  });
+});
+
+describe('a policy', () => {
+  const policy = { on: 0.2, evaluations: 2, sure: 0.4, off: 0.16, hold: 3 };
+  const run = (...probabilities: (number | null | 'breach')[]) => {
+    const state = new AmberState(policy);
+    return probabilities.map((p) => (state.next(p === 'breach' ? null : p, p === 'breach') ? 1 : 0)).join('');
+  };
+
+  test('begins after two evaluations', () => expect(run(0.1, 0.3, 0.3, 0.3)).toBe('0011'));
+  test('one evaluation is none', () => expect(run(0.3, 0.1, 0.3, 0.1)).toBe('0000'));
+  test('begins at once when it is sure', () => expect(run(0.1, 0.5)).toBe('01'));
+  test('holds, and ends below `off` only', () =>
+    expect(run(0.5, 0.1, 0.1, 0.1, 0.5, 0.17, 0.17, 0.17)).toBe('11101111'));
+  test('a missing value changes nothing', () => expect(run(0.3, null, 0.3, null, 0.3)).toBe('00111'));
+  test('a breach ends it', () => expect(run(0.5, 'breach', 0.3, 0.3)).toBe('1001'));
+});
