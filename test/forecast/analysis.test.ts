@@ -43,7 +43,6 @@ describe.each(vectors)('the figures of statsmodels: $name', ({ values, autocorre
       expect(value).toBeCloseTo(vector.critical[level] as number, 6);
   });
 });
-});
 
 const seasonal = vectors.filter(({ decomposition }) => decomposition !== null);
 test.each(seasonal)('the decomposition of statsmodels: $name', ({ values, decomposition: expected }) => {
