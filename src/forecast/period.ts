@@ -14,16 +14,18 @@ const leastLag = 5;
 const leastCorrelation = 0.3;
 const nearlyHighest = 0.9;
 const window = 2016;
-/** The search costs a thousand times a step's other work, and periods do not come and go. */
+/** The search costs several times a step's other work, and periods do not come and go: least of all long ones. */
 const everySteps = 25;
+const everyStepsWhenFull = 50;
 
-/** Searches the newest values for their period every 25 steps. */
+/** Searches the newest values for their period now and then. */
 export class PeriodFinder {
   #found = none;
 
   next(values: Recent): Period {
     const at = values.length - 1;
-    if (at >= 60 && (at - 60) % everySteps === 0) {
+    const every = values.length > window ? everyStepsWhenFull : everySteps;
+    if (at >= 60 && (at - 60) % every === 0) {
       const from = values.from(values.length - window) - values.offset;
       this.#found = findPeriod(values.buffer.subarray(from, values.length - values.offset));
     }

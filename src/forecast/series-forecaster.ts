@@ -97,13 +97,28 @@ export class SeriesForecaster {
     this.#probabilities.length = 0;
     this.#signals.length = 0;
     for (const expert of this.#experts) expert.next(this.history, this.#probabilities, this.#signals);
-    const mixed = this.#mixtures.map((mixture) => mixture.next(this.history, this.#probabilities));
-    const opinions = this.#probabilities.map(logit);
-    const mean = opinions.reduce((sum, opinion) => sum + opinion, 0) / opinions.length;
-    const third = [...opinions].sort((a, b) => b - a)[2] as number;
-    this.inputs.set([...mixed.map(logit), mean, third, ...opinions, ...this.#signals]);
+    this.#fillInputs();
     if (this.history.last + 1 < leastPoints || !this.history.isPresent || this.history.isBreach) return null;
     return probabilityOf(this.inputs);
+  }
+
+  #fillInputs(): void {
+    const { inputs } = this;
+    let at = 0;
+    for (const mixture of this.#mixtures) inputs[at++] = logit(mixture.next(this.history, this.#probabilities));
+    const summaryAt = at;
+    at += 2;
+    let sum = 0;
+    const highest: [number, number, number] = [-10, -10, -10];
+    for (const probability of this.#probabilities) {
+      const opinion = logit(probability);
+      inputs[at++] = opinion;
+      sum += opinion;
+      keepHighest(highest, opinion);
+    }
+    inputs[summaryAt] = sum / this.#probabilities.length;
+    inputs[summaryAt + 1] = highest[2];
+    for (const signal of this.#signals) inputs[at++] = signal;
   }
 
   /** When the breach would come, as of the newest step. */
@@ -139,4 +154,12 @@ export class SeriesForecaster {
     });
     return { etaSeconds: median * stepSeconds, intervalSeconds, reason };
   }
+}
+
+/** Puts a number in its place among the three highest. */
+function keepHighest(highest: [number, number, number], number: number): void {
+  if (number <= highest[2]) return;
+  highest[2] = number;
+  if (highest[2] > highest[1]) [highest[1], highest[2]] = [highest[2], highest[1]];
+  if (highest[1] > highest[0]) [highest[0], highest[1]] = [highest[1], highest[0]];
 }

@@ -21,7 +21,8 @@ interface AnalogOptions {
 
 const farthest = 14;
 const tableStep = 32;
-const likeness = Float64Array.from({ length: farthest * tableStep + 1 }, (_, k) => Math.exp(-(k + 0.5) / tableStep));
+const reach = farthest * tableStep;
+const likeness = Float64Array.from({ length: reach + 1 }, (_, k) => Math.exp(-(k + 0.5) / tableStep));
 const priorWeight = 2;
 /** In spreads. */
 const visitRadius = 1;
@@ -100,14 +101,15 @@ export class Analogs implements Expert {
       const outcome = known[j - atKnown] as number;
       if (outcome < 0) continue;
       const u = (a[j - atA] as number) - place.a;
+      let distance = u * u * scaleA;
+      if (distance >= reach) continue;
       let v = (b[j - atB] as number) - place.b;
-      if (isCircular) v -= Math.round(v);
-      const distance = u * u * scaleA + v * v * scaleB;
-      if (distance < farthest * tableStep) {
-        const weight = likeness[distance | 0] as number;
-        alike += weight;
-        breached += weight * outcome;
-      }
+      if (isCircular && (v > 0.5 || v < -0.5)) v -= Math.sign(v);
+      distance += v * v * scaleB;
+      if (distance >= reach) continue;
+      const weight = likeness[distance | 0] as number;
+      alike += weight;
+      breached += weight * outcome;
     }
     this.alike = alike;
     this.breached = breached;

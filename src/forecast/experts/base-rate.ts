@@ -10,19 +10,18 @@ export class BaseRate implements Expert {
   readonly opinions = ['baseRate'];
   readonly signals = [];
 
+  #known = 0;
+  #breached = 0;
+
   next({ outcomes }: History, probabilities: number[]): void {
-    let breached = 0;
-    let known = 0;
-    for (
-      let j = outcomes.from(outcomes.length - window) - outcomes.offset;
-      j < outcomes.length - outcomes.offset;
-      j++
-    ) {
-      const outcome = outcomes.buffer[j] as number;
-      if (outcome < 0) continue;
-      known++;
-      breached += outcome;
-    }
-    probabilities.push(shrunkShare(breached, known, priorProbability, priorWeight));
+    this.#count(outcomes.at(outcomes.length - 1), 1);
+    this.#count(outcomes.at(outcomes.length - 1 - window), -1);
+    probabilities.push(shrunkShare(this.#breached, this.#known, priorProbability, priorWeight));
+  }
+
+  #count(outcome: number, by: 1 | -1): void {
+    if (!(outcome >= 0)) return;
+    this.#known += by;
+    this.#breached += by * outcome;
   }
 }

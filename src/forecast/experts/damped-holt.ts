@@ -6,7 +6,8 @@ import { clamp } from '../probability.ts';
 const alphas = [0.15, 0.35, 0.6, 0.85, 1];
 const betas = [0.02, 0.08, 0.25];
 const dampings = [0.8, 0.92, 0.98];
-const settings = alphas.flatMap((alpha) =>
+type Setting = Record<'alpha' | 'beta' | 'damping', number>;
+const settings: readonly Setting[] = alphas.flatMap((alpha) =>
   betas.flatMap((beta) => dampings.map((damping) => ({ alpha, beta, damping }))),
 );
 const forgetting = 0.995;
@@ -54,7 +55,8 @@ export class DampedHolt implements Expert {
       this.#levels.fill(history.value);
       return;
     }
-    for (const [k, { alpha, beta, damping }] of settings.entries()) {
+    for (let k = 0; k < settings.length; k++) {
+      const { alpha, beta, damping } = settings[k] as Setting;
       const before = this.#levels[k] as number;
       const trend = damping * (this.#trends[k] as number);
       const level = alpha * history.value + (1 - alpha) * (before + trend);

@@ -55,6 +55,7 @@ export class Nearest implements Expert {
     const { buffer, offset } = values;
     const { buffer: results, offset: resultsFrom } = outcomes;
     const now = last - offset;
+    const newestValue = buffer[now] as number;
     let radius = Number.POSITIVE_INFINITY;
     this.#distances.fill(radius);
     let known = 0;
@@ -63,9 +64,10 @@ export class Nearest implements Expert {
       if (outcome < 0) continue;
       known++;
       const then = j - offset;
-      let sum = 0;
-      // Most instants are farther than the nearest 20 after a value or two.
-      for (let k = 0; k <= reach && sum < radius; k += stride) {
+      // Most instants are farther than the nearest 20 by their newest value alone.
+      const newest = newestValue - (buffer[then] as number);
+      let sum = newest * newest;
+      for (let k = stride; k <= reach && sum < radius; k += stride) {
         const difference = (buffer[now - k] as number) - (buffer[then - k] as number);
         sum += difference * difference;
       }

@@ -24,15 +24,19 @@ export class Season implements Expert {
   next(history: History, probabilities: number[], signals: number[]): void {
     const { threshold } = history.shape;
     const steps = this.#steps(history);
-    const paths = Array.from({ length: cycles }, (_, k) => seasonalMax(history, (k + 1) * steps)).filter(
-      Number.isFinite,
-    );
-    const mean = paths.reduce((sum, path) => sum + path, 0) / paths.length;
-    const expectedMax = paths.length > 0 ? mean : history.value;
+    let [sum, count, newest] = [0, 0, Number.NaN];
+    for (let k = 1; k <= cycles; k++) {
+      const path = seasonalMax(history, k * steps);
+      if (Number.isNaN(path)) continue;
+      if (count === 0) newest = path;
+      sum += path;
+      count++;
+    }
+    const expectedMax = count > 0 ? sum / count : history.value;
     this.#errors.next(history, expectedMax);
     probabilities.push(this.#errors.exceeding(threshold - expectedMax, 700));
-    for (const path of [mean, paths[0] ?? Number.NaN])
-      signals.push(Number.isFinite(path) ? clamp((threshold - path) / history.spread300, -4, 6) : 3);
+    signals.push(count > 0 ? clamp((threshold - expectedMax) / history.spread300, -4, 6) : 3);
+    signals.push(Number.isNaN(newest) ? 3 : clamp((threshold - newest) / history.spread300, -4, 6));
   }
 }
 

@@ -4,10 +4,11 @@ import { shareAbove } from '../path-errors.ts';
 import { clamp } from '../probability.ts';
 import type { Recent } from '../recent.ts';
 
+const longWidth = 2000;
 const lags = [1, 2, 3, 5, 8, 12, 25];
 const quantiles = [0.5, 0.8, 0.95];
 /** Sorting 400 numbers costs more than the rest of the state together. */
-const sortEvery = 4;
+const sortEvery = 10;
 
 /** Has no opinion of its own: the plain state of a series, in units of its own spread, for the trained model. */
 export class State implements Expert {
@@ -50,13 +51,29 @@ export class State implements Expert {
   ];
   readonly #sorted = new Float32Array(400);
   #quantiles = quantiles.map(() => Number.NaN);
+  /** Index of the highest of the last values. */
+  #maxAt = 0;
 
   next(history: History, _probabilities: number[], signals: number[]): void {
-    addGaps(history, signals);
+    addGaps(history, this.#maxOf(history), signals);
     addMoves(history, signals);
     addRanks(history, signals);
     this.#addQuantiles(history, signals);
     addLags(history, signals);
+  }
+
+  /** Of the last 2,000 values; looked for anew only when the highest leaves them. */
+  #maxOf(history: History): number {
+    const from = history.last - longWidth + 1;
+    if (this.#maxAt < from) this.#maxAt = from;
+    else if (history.value < history.values.at(this.#maxAt)) return history.values.at(this.#maxAt);
+    else {
+      this.#maxAt = history.last;
+      return history.value;
+    }
+    for (let k = history.values.from(from); k <= history.last; k++)
+      if (history.values.at(k) >= history.values.at(this.#maxAt)) this.#maxAt = k;
+    return history.values.at(this.#maxAt);
   }
 
   #addQuantiles(history: History, signals: number[]): void {
@@ -76,7 +93,7 @@ export class State implements Expert {
   }
 }
 
-function addGaps(history: History, signals: number[]): void {
+function addGaps(history: History, longMax: number, signals: number[]): void {
   const { shape, last, value, spread300, stepSpread60 } = history;
   const { threshold, horizonSteps } = shape;
   const gap = threshold - value;
@@ -84,8 +101,9 @@ function addGaps(history: History, signals: number[]): void {
   signals.push(clamp(gap / (stepSpread60 * root), -4, 20));
   signals.push(clamp(gap / ((meanMove(history.steps, 60) + 1e-3) * root), -4, 40));
   signals.push(clamp(gap / spread300, -4, 12), clamp(value / threshold, 0, 1.2));
-  for (const width of [3, horizonSteps, 3 * horizonSteps, 60, 300, 2000])
+  for (const width of [3, horizonSteps, 3 * horizonSteps, 60, 300])
     signals.push(clamp((threshold - history.max(last - width + 1)) / spread300, -4, 12));
+  signals.push(clamp((threshold - longMax) / spread300, -4, 12));
   signals.push(clamp((value - minimum(history.values, 30)) / spread300, 0, 10));
 }
 
