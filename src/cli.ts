@@ -20,7 +20,7 @@ import { clockTime } from './core/clock-time.ts';
 import { formatDuration, parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
-import { isProcessThreshold, parseThreshold } from './core/threshold.ts';
+import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
 import type { PolicyName } from './forecast/alarm-policy.ts';
 import { startAlerter, startCollector, startServer } from './start.ts';
 
@@ -78,8 +78,7 @@ ${exitCodeHelp}`,
     .option('--process <name>', 'of this process; without it of the host itself')
     .option(
       '--metric <metric>',
-      'cpu or memory of a process, system.cpu, ... of a host; also with its line, as cpu=90',
-      'cpu',
+      'cpu or memory of a process, system.cpu, ... of a host, also with its line: cpu=90 (default: cpu, or system.cpu without --process)',
     )
     .option('--since <duration>', 'how far back', '2d')
     .addOption(
@@ -193,15 +192,8 @@ async function backtest(config: Config, flags: Flags): Promise<void> {
     import('./report/history-backtest.ts'),
     import('./client.ts'),
   ]);
-  const threshold = parseThreshold(
-    /[=:]/.test(flags.metric as string) ? (flags.metric as string) : `${flags.metric}=80`,
-  );
   const process = typeof flags.process === 'string' ? flags.process : null;
-  if (isProcessThreshold(threshold) !== (process !== null))
-    throw new MonitorError(
-      'invalid',
-      `${threshold.metric} is a metric of a ${process === null ? 'process: name it with --process' : 'host: leave out --process'}`,
-    );
+  const threshold = backtestThreshold(flags.metric as string | undefined, process);
   const asked = {
     host: flags.host,
     process,
@@ -215,6 +207,18 @@ async function backtest(config: Config, flags: Flags): Promise<void> {
   } finally {
     await client.close();
   }
+}
+
+function backtestThreshold(text: string | undefined, process: string | null): Threshold {
+  const metric = text ?? (process === null ? 'system.cpu' : 'cpu');
+  const threshold = parseThreshold(/[=:]/.test(metric) ? metric : `${parseMetric(metric)}=80`);
+  if (isProcessThreshold(threshold) !== (process !== null)) {
+    const remedy = process === null ? 'process: name it with --process' : 'host: leave out --process';
+    throw new MonitorError('invalid', `${threshold.metric} is a metric of a ${remedy}`);
+  }
+  if (threshold.basis === 'host' || threshold.forMs > 0)
+    throw new MonitorError('invalid', 'backtest knows red= and of= of a threshold; leave out basis= and for=');
+  return threshold;
 }
 
 function sayLines(lines: readonly string[]): void {

@@ -6,7 +6,7 @@ import { SeriesForecaster } from '../src/forecast/series-forecaster.ts';
 /**
  * Walks series with the production code and writes what the model is given, for train.py.
  *
- *   tsx training/features.ts SERIES.jsonl[.gz] OUT [PART/PARTS] [variant count]
+ *   tsx training/features.ts SERIES.jsonl[.gz] OUT [PART/PARTS]
  *
  * One series per line: {name, source, step_seconds, threshold, horizon, values}. Writes OUT.f32, a row of 32-bit
  * floats per kept step, and OUT.jsonl, one line per series with its place in that file.
@@ -29,7 +29,7 @@ const rows = openSync(`${output}.f32`, 'w');
 const about = openSync(`${output}.jsonl`, 'w');
 const source = createReadStream(input);
 const lines = createInterface({ input: input.endsWith('.gz') ? source.pipe(createGunzip()) : source });
-let seed = 1 + index;
+let seed = 0;
 let number = 0;
 for await (const text of lines) {
   if (number++ % parts !== index) continue;
@@ -41,6 +41,8 @@ for await (const text of lines) {
     stepSeconds: line.step_seconds,
   });
   const share = keep === undefined ? 1 : keep / values.length;
+  // By series, so that parts keep what the whole would.
+  seed = number;
   const kept: number[] = [];
   for (const [at, value] of values.entries()) {
     forecaster.next(value);

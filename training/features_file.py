@@ -10,7 +10,7 @@ class Series:
     """One series of the training set: its values, the kept steps with their inputs, and what came after each."""
 
     def __init__(self, line, about, inputs):
-        self.name, self.source = about['name'], about['source']
+        self.name, self.source, self.variant = about['name'], about['source'], about.get('variant', 'recorded')
         self.horizon, self.threshold = about['horizon'], about['threshold']
         self.values = np.array([np.nan if v is None else v for v in line['values']])
         self.kept, self.inputs = np.array(about['kept'], int), inputs
@@ -20,7 +20,7 @@ class Series:
     @property
     def is_whole(self):
         """All its steps were kept: it can be walked by a policy."""
-        return '/' not in self.name and len(self.kept) >= len(self.values) - 40
+        return self.variant == 'recorded' and len(self.kept) >= len(self.values) - 40
 
 
 def first_passage(values, threshold, horizon):
@@ -38,13 +38,14 @@ def first_passage(values, threshold, horizon):
 
 def group_of(name):
     """Series of one host, VM or job belong together: they must not be on both sides of a fold."""
-    name = name.split('/')[0]
-    for pattern in (r'bb_rnd_\d+', r'azurev1p?_\d+', r'gcd_vm_\d+', r'exa_\d_\d'):
+    for pattern in (r'bb_rnd_\d+', r'azurev1p?_\d+', r'azurev2_(?:\d+|agg)', r'google2019_agg', r'gcd_vm_\d+',
+                    r'exa_\d_\d'):
         found = re.match(pattern, name)
         if found:
             return found.group(0).replace('azurev1p', 'azurev1')
     host = re.match(r'(?:pl_long_|planetlab_\d+_)(.*?_(?:edu|com|org|net|gov|[a-z]{2}))(?:_|$)', name)
-    return host.group(1) if host else name
+    # Names of one's own are host/process/metric.
+    return host.group(1) if host else name.split('/')[0]
 
 
 def read(series_path, features):

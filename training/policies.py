@@ -13,7 +13,7 @@ import numpy as np
 from features_file import read
 from train import Blend, rows_of
 
-GRID = dict(on=(.2, .24, .28, .36, .44, .52, .6), evaluations=(1, 2), sure=(.4, .5, .7), off=(.8,), hold=(5,))
+GRID = dict(on=(.16, .2, .24, .28, .32, .36, .44, .52), evaluations=(1, 2), sure=(.4, .45, .5, .7), off=(.65, .8), hold=(5,))
 
 
 def amber(probability, breach, known, on, evaluations, sure, off, hold):

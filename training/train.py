@@ -16,7 +16,8 @@ from sklearn.neural_network import MLPClassifier
 from features_file import read
 
 TREES = dict(learning_rate=0.04, num_leaves=31, min_data_in_leaf=800, lambda_l2=10, feature_fraction=0.5,
-             bagging_fraction=0.7, bagging_freq=1, max_bin=127, verbose=-1, num_threads=2, seed=1)
+             bagging_fraction=0.7, bagging_freq=1, max_bin=127, verbose=-1, num_threads=2, seed=1,
+             deterministic=True, force_row_wise=True)
 ROUNDS, PASSAGE_ROUNDS, QUANTILES = 300, 80, (0.1, 0.5, 0.9)
 HIDDEN, EPOCHS, LIMIT = (64, 24), 4, 6.0
 # Long series say more than short ones, but not in proportion to their length.
@@ -24,7 +25,7 @@ WEIGHTS = {'line': 0.6, 'never': 0.3, 'generated': 1.0, 'recorded': 1.0}
 
 
 def kind_of(series):
-    return 'generated' if series.source == 'generated' else (series.name.split('/') + ['recorded'])[1]
+    return 'generated' if series.source == 'generated' else series.variant
 
 
 def rows_of(series, rng):

@@ -5,7 +5,7 @@ and generated ones of the shapes that recorded traces lack (sawtooths, batch ram
   variants.py SERIES.jsonl.gz OUT.jsonl [--evaluate N]
 
 SERIES has one series per line: {name, source, step_seconds, threshold, horizon, values} with null where a value is
-missing. OUT has the same and `keep`, the number of steps train.py is to learn from. --evaluate marks N series of each
+missing. OUT has the same, `variant` (line, never; absent: as recorded), and `keep`, the number of steps train.py is to learn from. --evaluate marks N series of each
 source whose steps are all kept, for choosing the policy. Standard library only."""
 import argparse, gzip, json, math, random
 
@@ -29,8 +29,8 @@ def rethreshold(series, rng, never):
     line = top * rng.uniform(1.01, 1.35) if never else quantile(series['values'], rng.uniform(0.93, 0.997))
     if line <= 0 or (not never and line >= top):
         return None
-    kind = 'never' if never else 'line'
-    return dict(series, name=f"{series['name']}/{kind}", threshold=round(line, 3), horizon=rng.choice(HORIZONS))
+    variant = 'never' if never else 'line'
+    return dict(series, variant=variant, threshold=round(line, 3), horizon=rng.choice(HORIZONS))
 
 
 def clip(values):

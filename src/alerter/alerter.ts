@@ -113,6 +113,7 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
     before,
     id: alarm?.id ?? null,
     host,
+    state: alarm?.state ?? null,
     process: process?.name ?? null,
     pid: process?.pid ?? null,
     metric: alarm?.metric ?? null,

@@ -7,6 +7,8 @@ export interface Announcement {
   before: 'RED' | 'AMBER' | 'STALE' | null;
   id: string | null;
   host: string;
+  /** `stale`: the host has fallen silent, this was its last state. Null where it is about the host's silence. */
+  state: 'firing' | 'stale' | null;
   process: string | null;
   pid: number | null;
   metric: string | null;

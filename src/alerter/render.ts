@@ -45,17 +45,27 @@ function story(announcement: Announcement): string {
     return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
+    if (before === 'AMBER' && value !== null)
+      return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
     return `${metric} ${formatValue(metric, value)}, no longer over ${formatValue(metric, threshold ?? 0)}; ${wasBefore}`;
   }
   const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
   const [, culprits] = reason.split('; most by ');
   if (level === 'AMBER')
-    return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})`;
+    return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
   return `${line}${lead}${culprits === undefined ? '' : `; most by ${terminalText(culprits, 120)}`}`;
 }
 
+/** Nothing that has not come yet is certain. */
 function likelihood({ prediction }: Announcement): string {
-  return `${Math.round((prediction?.probability ?? 0) * 100)} % likely`;
+  return prediction === null
+    ? 'it has come true'
+    : `${Math.min(99, Math.round(prediction.probability * 100))} % likely`;
+}
+
+/** What is said of a silent host is old. */
+function silence({ state }: Announcement): string {
+  return state === 'stale' ? '; its host has fallen silent, this was its last state' : '';
 }

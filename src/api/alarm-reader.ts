@@ -135,20 +135,24 @@ export class AlarmReader {
   /** The newest forecasts; of a silent host those of when it was last heard of, its last state. */
   async #forecasts(hosts: readonly SnapshotHeader[], at: number, remembered: Remembered): Promise<Forecast[]> {
     const fresh = await newestForecasts(this.#store, at, this.#stepMs);
-    const stale = new Map<string, Forecast[]>();
-    for (const header of hosts.filter((each) => isStale(each, at))) {
-      const key = snapshotKey(header);
-      // The step in which it fell silent ends after its last snapshot.
-      const until = header.time + 2 * this.#stepMs;
-      const isDone = at > until;
-      const known = remembered.staleForecasts.get(key);
-      const last =
-        known ?? (await newestForecasts(this.#store, Math.min(at, until), this.#stepMs, { host: header.host }));
-      if (isDone) stale.set(key, last);
-      fresh.push(...last.filter((forecast) => !fresh.some((other) => subjectKey(other) === subjectKey(forecast))));
-    }
-    remembered.staleForecasts = stale;
-    return fresh;
+    const silent = hosts.filter((each) => isStale(each, at));
+    const last = await Promise.all(silent.map((header) => this.#lastForecasts(header, at, remembered)));
+    // The step in which a host fell silent ends after its last snapshot: until then nothing is final.
+    const final = silent.flatMap((header, index) =>
+      at > this.#endOf(header) ? [[snapshotKey(header), last[index] as Forecast[]] as const] : [],
+    );
+    remembered.staleForecasts = new Map(final);
+    return [...new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast])).values()];
+  }
+
+  async #lastForecasts(header: SnapshotHeader, at: number, remembered: Remembered): Promise<Forecast[]> {
+    const known = remembered.staleForecasts.get(snapshotKey(header));
+    const until = Math.min(at, this.#endOf(header));
+    return known ?? newestForecasts(this.#store, until, this.#stepMs, { host: header.host });
+  }
+
+  #endOf(header: SnapshotHeader): number {
+    return header.time + 2 * this.#stepMs;
   }
 
   async #findRuns(group: readonly Candidate[], before: ReadonlyMap<string, KnownRun>): Promise<Map<string, KnownRun>> {

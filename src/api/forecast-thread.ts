@@ -11,16 +11,20 @@ export class ForecastThread {
   readonly #pending = new Map<number, { resolve: (answer: PoolAnswer) => void; reject: (error: Error) => void }>();
   #worker: Worker | null = null;
   #lastId = 0;
+  #isClosed = false;
 
   /** Rejects when the thread ends before it answers; the next call starts a new one, which knows no series. */
   call(call: WithoutId<PoolCall>): Promise<PoolAnswer> {
+    if (this.#isClosed) return Promise.reject(new MonitorError('unavailable', 'the forecaster is closed'));
     this.#worker ??= this.#start();
     const id = ++this.#lastId;
     this.#worker.postMessage({ id, ...call });
     return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
   }
 
+  /** Calls are refused from now on. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#worker?.terminate();
   }
 
@@ -31,12 +35,13 @@ export class ForecastThread {
       this.#pending.get(answer.id)?.resolve(answer);
       this.#pending.delete(answer.id);
     });
-    worker.on('error', (error) => this.#end(error.message));
-    worker.on('exit', () => this.#end('it has ended'));
+    worker.on('error', (error) => this.#end(worker, error.message));
+    worker.on('exit', () => this.#end(worker, 'it has ended'));
     return worker;
   }
 
-  #end(reason: string): void {
+  #end(worker: Worker, reason: string): void {
+    if (this.#worker !== worker) return;
     this.#worker = null;
     for (const { reject } of this.#pending.values())
       reject(new MonitorError('internal', `the forecaster's thread failed: ${reason}`));

@@ -16,10 +16,12 @@ const horizonSteps = 10;
 const pastSteps = 1440;
 /** A series is followed while it has been over this share of its threshold within the past. */
 const filterShare = 0.5;
-/** More series than this are not followed: those longest under the filter go first. */
+/** More series than this are not followed: those longest under the filter give way. */
 const mostFollowed = 2000;
-/** Replaying the past of a series takes a tenth of a second: so many start in one step. */
+/** Replaying the past of a series takes a tenth of a second: at most so many start in one step... */
 const mostNew = 200;
+/** ...and takes at most this share of the step. */
+const takeInShare = 0.5;
 /** After a longer pause than this many steps everything is read anew. */
 const mostMissed = 30;
 /** Series whose past is asked for in one query. */
@@ -63,6 +65,8 @@ export class Forecaster {
   #waiting = new Map<string, Followed>();
   /** End of the last step done. */
   #last: number | null = null;
+  #ticking: Promise<void> = Promise.resolve();
+  #isClosed = false;
 
   constructor(options: ForecasterOptions) {
     this.#options = options;
@@ -84,22 +88,38 @@ export class Forecaster {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#scheduler.stop();
     await this.#thread.close();
+    await this.#ticking.catch(() => undefined);
   }
 
-  /** Does all whole steps since the last, or, after a long pause, starts anew from what is stored. */
+  /**
+   * Does all whole steps since the last, or, after a long pause, starts anew from what is stored. So it does
+   * after a failure: what the thread knows then is not certain.
+   */
   async tick(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#ticking = this.#doSteps();
+    try {
+      await this.#ticking;
+    } catch (error) {
+      this.#last = null;
+      if (!this.#isClosed) throw error;
+    }
+  }
+
+  async #doSteps(): Promise<void> {
     const newest = Math.floor((this.#options.clock.now() - this.stepMs * settleShare) / this.stepMs) * this.stepMs;
     const missed = this.#last === null ? Number.POSITIVE_INFINITY : (newest - this.#last) / this.stepMs;
     if (missed === 0) return;
     // A clock that was set back counts as a pause.
     if (missed < 0 || missed > mostMissed) await this.#startAnew(newest);
-    for (let end = (this.#last ?? newest) + this.stepMs; end <= newest; end += this.stepMs) {
+    for (let end = (this.#last ?? newest) + this.stepMs; end <= newest && !this.#isClosed; end += this.stepMs) {
       const forecasts = await this.#doStep(end);
-      this.#last = end;
       // What comes after the fact is no forecast.
       if (end === newest) await this.#options.store.keepForecasts(forecasts);
+      this.#last = end;
     }
   }
 
@@ -148,25 +168,34 @@ export class Forecaster {
     return found;
   }
 
+  /** Lets go of what has long been under the filter, and, where others wait, of what has been so longest. */
   async #forget(end: number): Promise<void> {
+    const oldest = end - pastSteps * this.stepMs;
+    for (const [key, { aboveAt }] of this.#waiting) if (aboveAt < oldest) this.#waiting.delete(key);
+    const room = mostFollowed - Math.min(this.#waiting.size, mostNew);
     const byAge = [...this.#followed].sort(([, a], [, b]) => b.aboveAt - a.aboveAt);
-    const old = byAge.filter(
-      ([, { aboveAt }], index) => index >= mostFollowed || aboveAt < end - pastSteps * this.stepMs,
-    );
-    for (const [key] of old) this.#followed.delete(key);
-    if (old.length > 0) await this.#thread.call({ remove: old.map(([key]) => key) });
+    const gone = byAge.filter(([, { aboveAt }], index) => aboveAt < oldest || (index >= room && aboveAt < end));
+    for (const [key] of gone) this.#followed.delete(key);
+    if (gone.length > 0) await this.#thread.call({ remove: gone.map(([key]) => key) });
   }
 
-  /** Hands waiting series to the thread with what is stored of them before the step that ends at `end`. */
+  /**
+   * Hands waiting series to the thread with what is stored of them before the step that ends at `end`: those
+   * over the filter last come first, and no more than there is time for.
+   */
   async #takeIn(end: number): Promise<void> {
-    const fresh = [...this.#waiting].slice(0, Math.min(mostNew, mostFollowed - this.#followed.size));
-    for (let at = 0; at < fresh.length; at += seriesPerQuery) {
-      const group = fresh.slice(at, at + seriesPerQuery).map(([, series]) => series);
-      await this.#thread.call({ add: await this.#withPast(group, end) });
-    }
-    for (const [key, series] of fresh) {
-      this.#waiting.delete(key);
-      this.#followed.set(key, series);
+    const { clock } = this.#options;
+    const until = clock.monotonic() + this.stepMs * takeInShare;
+    const fresh = [...this.#waiting].sort(([, a], [, b]) => b.aboveAt - a.aboveAt);
+    const most = Math.min(mostNew, mostFollowed - this.#followed.size, fresh.length);
+    for (let at = 0; at < most && (at === 0 || clock.monotonic() < until); at += seriesPerQuery) {
+      const group = fresh.slice(at, Math.min(at + seriesPerQuery, most));
+      const series = group.map(([, each]) => each);
+      await this.#thread.call({ add: await this.#withPast(series, end) });
+      for (const [key, each] of group) {
+        this.#waiting.delete(key);
+        this.#followed.set(key, each);
+      }
     }
   }
 

@@ -2,12 +2,12 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
-import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { ForecastQuery } from '../core/store.ts';
-import type { ThresholdMetric } from '../core/threshold.ts';
+import { parseMetric } from '../core/threshold.ts';
 import { accuracyOf, addTallies, type Tally, tallyOf } from '../forecast/score.ts';
 import type { AppParts } from './app.ts';
 import { newestForecasts } from './newest-forecasts.ts';
@@ -15,6 +15,7 @@ import { instantOf, iso } from './window.ts';
 
 /** Predictions are many: of a longer time they are not summed up at once. */
 const longestWindowMs = 31 * 86_400_000;
+const sliceSteps = 360;
 
 const subjectQuery = Type.Object({
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
@@ -63,18 +64,23 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
         },
       },
       async ({ query }): Promise<AccuracyAnswer> => {
-        const to = instantOf(query.at, clock.now());
+        const to = Math.min(instantOf(query.at, clock.now()), clock.now());
         const window = { from: to - lengthOf(query.window ?? '24h'), to };
-        const kept = await store.forecasts({ ...window, ...subjectOf(query) });
-        const series = [...groupBy(kept, subjectKey).values()].map((made) => ({ made, tally: tally(made, to) }));
+        const subject = subjectOf(query);
+        const series: { last: Forecast; tally: Tally }[] = [];
+        for (const host of await hostsOf(query.host, to)) {
+          const kept = await readInSlices({ ...window, ...subject, host });
+          for (const made of groupBy(kept, subjectKey).values())
+            series.push({ last: made.at(-1) as Forecast, tally: tally(made, to) });
+        }
         series.sort((a, b) => alarmsOf(b.tally) - alarmsOf(a.tally));
         return {
           from: iso(window.from),
           to: iso(window.to),
           ...horizon,
           overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
-          series: series.map(({ made, tally: own }) => {
-            const { host, process, metric, isMuted } = made.at(-1) as Forecast;
+          series: series.map(({ last, tally: own }) => {
+            const { host, process, metric, isMuted } = last;
             return { host, process, metric, muted: isMuted, ...accuracyAnswer(own) };
           }),
         };
@@ -82,8 +88,21 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
     );
   };
 
+  async function hostsOf(asked: string | undefined, at: number): Promise<string[]> {
+    return asked === undefined ? (await store.hosts(at)).map(({ host }) => host) : [asked];
+  }
+
+  /** In pieces, so that a long answer of the store does not keep everything else waiting. */
+  async function readInSlices(query: ForecastQuery): Promise<Forecast[]> {
+    const kept: Forecast[] = [];
+    for (let { from } = query; from < query.to; from += sliceSteps * stepMs)
+      kept.push(...(await store.forecasts({ ...query, from, to: Math.min(query.to, from + sliceSteps * stepMs) })));
+    return kept;
+  }
+
   function tally(made: readonly Forecast[], until: number): Tally {
-    const said = made.map((forecast) => ({ ...forecast, isAmber: forecast.amberSince !== null }));
+    // What was muted nobody saw.
+    const said = made.map((forecast) => ({ ...forecast, isAmber: isAmber(forecast) }));
     return tallyOf(said, stepMs, horizonMs, until);
   }
 }
@@ -93,7 +112,7 @@ function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject>
   return {
     ...(host !== undefined && { host }),
     ...(process !== undefined && { process }),
-    ...(metric !== undefined && { metric: metric as ThresholdMetric }),
+    ...(metric !== undefined && { metric: parseMetric(metric) }),
   };
 }
 

@@ -14,6 +14,8 @@ const mostSteps = 10_500;
 /** The test for stationarity takes longer than is fair for more. */
 const mostAnalysed = 3000;
 
+const longestStepMs = 31 * 86_400_000;
+
 const seriesQuery = Type.Object({
   host: Type.String({ minLength: 1 }),
   process: Type.Optional(Type.String({ minLength: 1, description: 'Absent: a metric of the host itself.' })),
@@ -78,7 +80,8 @@ export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncType
 
 function checkSteps({ from, to }: TimeWindow, stepMs: number, most: number): void {
   const steps = Math.ceil((to - from) / stepMs);
-  if (stepMs < 1000) throw new MonitorError('invalid', 'step must be at least 1s');
+  if (stepMs < 1000 || stepMs > longestStepMs || !Number.isInteger(stepMs))
+    throw new MonitorError('invalid', 'step must lie between 1s and 31d, in whole milliseconds');
   if (steps > most) {
     const least = formatDuration(Math.ceil((to - from) / most / 1000) * 1000);
     throw new MonitorError(

@@ -36,7 +36,7 @@ export interface Alarm {
   threshold: number;
   since: number;
   reason: string;
-  /** Of an AMBER alarm. */
+  /** Of an AMBER alarm, until it has come true. */
   prediction: Prediction | null;
   /** Of a RED alarm that was AMBER before: by how much that came earlier. */
   leadSeconds: number | null;
@@ -107,7 +107,8 @@ export function evaluate(
   forecasts: readonly Forecast[] = [],
 ): Alarms {
   const headers = new Map(hosts.map((header) => [header.host, header]));
-  const predicted = new Map(forecasts.map((forecast) => [alarmId(forecast), forecast.amberSince]));
+  const shown = forecasts.filter((forecast) => !forecast.isMuted);
+  const predicted = new Map(shown.map((forecast) => [alarmId(forecast), forecast.amberSince]));
   const red = found.flatMap((candidate, index) => redAlarm(candidate, since[index] ?? null, at, predicted));
   const known = new Set(red.map((alarm) => alarm.id));
   const running = new Set(
@@ -216,8 +217,8 @@ function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHea
     threshold,
     since: amberSince ?? forecast.time,
     reason: probability === null ? 'over the line, but not yet for long enough to be RED' : reason,
-    // What has come true is certain, and there is nothing left to wait for.
-    prediction: { probability: probability ?? 1, etaSeconds, intervalSeconds, notify: notifySince !== null },
+    prediction:
+      probability === null ? null : { probability, etaSeconds, intervalSeconds, notify: notifySince !== null },
     leadSeconds: null,
   };
 }

@@ -13,7 +13,23 @@ export function parseDuration(text: string, what: string): number {
   return value;
 }
 
-/** A duration as people write it, in its largest whole unit: `10s`, `5m`, `2d`. */
+const units = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+] as const;
+
+/** A duration as people write it, in at most its two largest units: `10s`, `1m 30s`, `2d`. Never more than it is. */
 export function formatDuration(milliseconds: number): string {
-  return ms(Math.max(0, Math.round(milliseconds)));
+  const rounded = Math.max(0, Math.round(milliseconds));
+  const largest = units.findIndex(([, length]) => rounded >= length);
+  if (largest < 0) return `${rounded}ms`;
+  let left = rounded;
+  const parts = units.slice(largest, largest + 2).flatMap(([unit, length]) => {
+    const count = Math.floor(left / length);
+    left -= count * length;
+    return count > 0 ? [`${count}${unit}`] : [];
+  });
+  return parts.join(' ');
 }

@@ -224,7 +224,7 @@ const alarmSchema = Type.Object({
   metric: Type.String(),
   value: Type.Number(),
   threshold: Type.Number(),
-  since: instant('When the run over the threshold began.'),
+  since: instant('When the run over the threshold began; of AMBER, when it was first said.'),
   reason: Type.String(),
   prediction: Type.Unsafe<PredictionAnswer | null>({
     type: ['object', 'null'],

@@ -43,6 +43,13 @@ export function parseThreshold(text: string): Threshold {
   return makeThreshold(metric as ThresholdMetric, fields);
 }
 
+/** @throws MonitorError `invalid` for what is no metric a threshold can be on. */
+export function parseMetric(text: string): ThresholdMetric {
+  if (!thresholdMetrics.includes(text))
+    throw new MonitorError('invalid', `there is no metric '${text}'; write one of ${thresholdMetrics.join(', ')}`);
+  return text as ThresholdMetric;
+}
+
 /** Thresholds by metric: those given replace the defaults of the same metric. */
 export function withDefaults(given: readonly Threshold[]): Threshold[] {
   const byMetric = new Map([...defaultThresholds, ...given].map((threshold) => [threshold.metric, threshold]));

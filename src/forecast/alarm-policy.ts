@@ -12,9 +12,9 @@ export interface AlarmPolicy {
 }
 
 /**
- * `balanced` colours the screen, `quiet` decides what is worth a notification. Chosen on series no model had
- * seen (training/README.md): balanced for the best F1 over all sources, quiet for the most breaches at a
- * precision over 0.6.
+ * `balanced` colours the screen, `quiet` decides what is worth a notification. Chosen with training/policies.py
+ * and a closer look around its answer: balanced for the best F1 over all sources, quiet for the most breaches
+ * warned of at a precision of about 0.6.
  */
 export const policies = {
   balanced: { on: 0.2, evaluations: 2, sure: 0.5, off: 0.16, hold: 5 },
@@ -40,12 +40,16 @@ export class AmberState {
    * changes nothing. A breach ends an AMBER: it has come true.
    */
   next(probability: number | null, isBreach: boolean): boolean {
-    if (isBreach) this.#set(false);
+    if (isBreach) this.end();
     else if (probability !== null) {
       if (this.isOn) this.#mayEnd(probability);
       else this.#mayBegin(probability);
     }
     return this.isOn;
+  }
+
+  end(): void {
+    this.#set(false);
   }
 
   #mayBegin(probability: number): void {

@@ -78,7 +78,7 @@ function mean(values: readonly number[]): number {
  * Said and Dickey 1984, lags up to 12 (n / 100)^(1/4) (Schwert 1989), p-value by MacKinnon's response surface
  * (1994), critical values by his of 2010.
  */
-export function dickeyFuller(values: Float64Array): Stationarity {
+export function dickeyFuller(values: Float64Array): Stationarity | null {
   const count = values.length;
   const mostLags = Math.min(Math.floor(count / 2) - 2, Math.ceil(12 * (count / 100) ** 0.25));
   let best = { lags: 0, aic: Number.POSITIVE_INFINITY };
@@ -87,6 +87,8 @@ export function dickeyFuller(values: Float64Array): Stationarity {
     if (aic < best.aic) best = { lags, aic };
   }
   const { statistic, observations } = regress(values, best.lags, best.lags);
+  // A straight line leaves nothing over to test.
+  if (!Number.isFinite(statistic)) return null;
   return {
     statistic,
     pValue: unitRootProbability(statistic),

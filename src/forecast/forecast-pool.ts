@@ -21,8 +21,10 @@ export interface StepValue {
   value: number;
 }
 
-/** A record older than this does not count for or against a series. */
-const recordMs = 86_400_000;
+/** What lies further back does not count for or against a series; at one-minute steps a day. */
+const recordSteps = 1440;
+/** An AMBER outlasts so many missing steps. */
+const mostMissing = 3;
 
 /** Follows many series, each evaluated once a step. */
 export class ForecastPool {
@@ -48,7 +50,9 @@ class Followed {
   readonly #forecaster: SeriesForecaster;
   readonly #balanced: Track;
   readonly #quiet: Track;
-  #record: Said[];
+  readonly #record: Said[];
+  /** Its own record is so bad that its AMBER is not shown. */
+  #isMuted: boolean;
 
   constructor({ host, process, metric, shape, past, record, isGoingOn }: NewSeries) {
     this.#subject = { host, process, metric };
@@ -57,7 +61,14 @@ class Followed {
     const last = isGoingOn ? record.at(-1) : null;
     this.#balanced = new Track(policies.balanced, last?.amberSince ?? null);
     this.#quiet = new Track(policies.quiet, last?.notifySince ?? null);
-    this.#record = record.map((forecast) => ({ ...forecast, isAmber: forecast.amberSince !== null }));
+    this.#record = record.map(({ time, value, threshold, probability, amberSince }) => ({
+      time,
+      value,
+      threshold,
+      probability,
+      isAmber: amberSince !== null && probability !== null,
+    }));
+    this.#isMuted = this.#isRecordHopeless();
   }
 
   step(time: number, value: number): Forecast | null {
@@ -68,19 +79,23 @@ class Followed {
     if (!history.isPresent) return null;
     const { threshold } = history.shape;
     const isAmber = amberSince !== null && probability !== null;
-    const isMuted = this.#judge({ time, value, threshold, probability, isAmber });
+    this.#judge({ time, value, threshold, probability, isAmber });
+    const isMuted = this.#isMuted;
     const story = isAmber ? this.#forecaster.explain(this.#subject.metric) : silence;
     return { time, ...this.#subject, value, threshold, probability, amberSince, notifySince, isMuted, ...story };
   }
 
-  /** Adds to the record; whether it says that this series is not worth an AMBER. */
-  #judge(said: Said): boolean {
-    const { horizonSteps, stepSeconds } = this.#forecaster.history.shape;
+  /** Adds to the record; an AMBER is when it matters what the record says. */
+  #judge(said: Said): void {
     this.#record.push(said);
-    if ((this.#record[0] as Said).time < said.time - recordMs) this.#record.shift();
-    if (!said.isAmber) return false;
+    if (this.#record.length > recordSteps) this.#record.shift();
+    if (said.isAmber) this.#isMuted = this.#isRecordHopeless();
+  }
+
+  #isRecordHopeless(): boolean {
+    const { horizonSteps, stepSeconds } = this.#forecaster.history.shape;
     const stepMs = stepSeconds * 1000;
-    return isHopeless(tallyOf(this.#record, stepMs, horizonSteps * stepMs, said.time));
+    return isHopeless(tallyOf(this.#record, stepMs, horizonSteps * stepMs, this.#record.at(-1)?.time ?? 0));
   }
 }
 
@@ -90,6 +105,7 @@ const silence = { etaSeconds: null, intervalSeconds: null, reason: '' };
 class Track {
   readonly #state: AmberState;
   #since: number | null;
+  #missing = 0;
 
   constructor(policy: AlarmPolicy, since: number | null) {
     this.#state = new AmberState(policy, since !== null);
@@ -97,9 +113,11 @@ class Track {
   }
 
   next(time: number, probability: number | null, isBreach: boolean): number | null {
+    this.#missing = probability === null && !isBreach ? this.#missing + 1 : 0;
+    if (this.#missing > mostMissing) this.#state.end();
     const isOn = this.#state.next(probability, isBreach);
     if (isOn) this.#since ??= time;
-    else if (!isBreach) this.#since = null;
+    else if (!isBreach && (probability !== null || this.#missing > mostMissing)) this.#since = null;
     return this.#since;
   }
 }

@@ -13,6 +13,8 @@ export interface SeriesShape {
 const valuesHeld = 4096;
 /** Held for what is learnt of past outcomes. */
 const outcomesHeld = 2100;
+/** In steps; what is learnt reaches no further back than outcomes are held. */
+export const longestHorizon = 128;
 /** Below every spread, so that a constant series divides by something. */
 const leastSpread = 1e-3;
 
@@ -40,7 +42,8 @@ export class History {
   isPresent = false;
   isBreach = false;
   period: Period = { steps: 0, correlation: 0 };
-  readonly #isOrigin = new Recent(64);
+  /** As long as the longest horizon. */
+  readonly #isOrigin = new Recent(longestHorizon);
   readonly #periodFinder = new PeriodFinder();
 
   constructor(shape: SeriesShape) {
@@ -99,7 +102,7 @@ export class History {
 
   /** Whether there was a breach from `from` to `to`, both included; false where that is forgotten. */
   breachedBetween(from: number, to: number): boolean {
-    const before = from - 1 < this.breachCounts.offset ? 0 : this.breachCounts.at(from - 1);
+    const before = from === 0 ? 0 : this.breachCounts.at(Math.max(from - 1, this.breachCounts.offset));
     return this.breachCounts.at(to) > before;
   }
 

@@ -26,6 +26,9 @@ export function reasonOf(facts: ReasonFacts): string {
   return [directionOf(facts), cycleOf(facts) ?? visitsOf(facts)].filter(Boolean).join('; ');
 }
 
+/** A trend is the reason only where it covers half of the way by itself. */
+const leastShareOfGap = 0.5;
+
 function directionOf({
   metric,
   value,
@@ -37,11 +40,12 @@ function directionOf({
 }: ReasonFacts): string {
   const line = formatValue(metric, threshold);
   const by = etaSeconds === null ? 'soon' : `in about ${minutes(etaSeconds, intervalSeconds)}`;
-  if (slope === null) return `at ${formatValue(metric, value)}, likely over ${line} ${by}`;
-  const perMinute = (Math.abs(slope) * 60) / stepSeconds;
+  const covered = ((slope ?? 0) * (etaSeconds ?? 0)) / stepSeconds;
+  if (slope === null || covered < leastShareOfGap * (threshold - value)) return `likely over ${line} ${by}`;
   const unit = formatValue(metric, 0).replace(/^[\d.]+ ?/, '');
+  const perMinute = (slope * 60) / stepSeconds;
   const rate = `${perMinute < 0.995 ? perMinute.toPrecision(2) : perMinute.toFixed(1)}${unit && ` ${unit}`}/min`;
-  return slope > 0 ? `rising ${rate}, reaches ${line} ${by}` : `falling ${rate} now, likely over ${line} ${by}`;
+  return `rising ${rate}, reaches ${line} ${by}`;
 }
 
 function minutes(etaSeconds: number, intervalSeconds: [number, number] | null): string {
@@ -52,7 +56,7 @@ function minutes(etaSeconds: number, intervalSeconds: [number, number] | null): 
 
 function cycleOf({ cycle, stepSeconds }: ReasonFacts): string | null {
   if (!cycle) return null;
-  return `it did at this point in ${cycle.breached} of the last ${cycle.seen} periods of ${lengthOf(cycle.steps * stepSeconds)}`;
+  return `it breached at this point in ${cycle.breached} of the last ${cycle.seen} periods of ${lengthOf(cycle.steps * stepSeconds)}`;
 }
 
 /** To the minute where that is short enough to be read. */

@@ -144,10 +144,10 @@ function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): 
   for (const [k, step] of said.entries()) {
     if (!isBreach(step)) continue;
     while ((said[start] as Said).time < step.time - horizonMs) start++;
-    const before = said.slice(start, k).filter((earlier) => earlier.probability !== null);
     const isNew = step.time - lastBreach > horizonMs;
     lastBreach = step.time;
     if (!isNew) continue;
+    const before = said.slice(start, k).filter((earlier) => earlier.probability !== null);
     if (before.length === 0) {
       tally.unforeseeable++;
       continue;

@@ -146,7 +146,7 @@ export class SeriesForecaster {
       value: history.value,
       threshold,
       stepSeconds,
-      slope: rise / (rise + 4 * residual) < leastFit ? null : slope,
+      slope: rise / (rise + 4 * residual) >= leastFit ? slope : null,
       etaSeconds: median * stepSeconds,
       intervalSeconds,
       visits: this.#analogs.visits(history),

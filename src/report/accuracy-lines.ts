@@ -3,7 +3,7 @@ import type { AccuracyAnswer } from '../core/schema.ts';
 import { terminalText } from '../core/terminal-text.ts';
 import { accuracyOf, type Tally } from '../forecast/score.ts';
 
-type Figures = Omit<AccuracyAnswer['overall'], never>;
+type Figures = AccuracyAnswer['overall'];
 
 /** How right something was, as sentences for a person. */
 export function accuracyLines(tally: Tally): string[] {
@@ -11,25 +11,27 @@ export function accuracyLines(tally: Tally): string[] {
   return sentences({ ...tally, alarms, ...accuracyOf(tally) });
 }
 
-/** The answer of /v1/forecasts/accuracy as lines: all together, then each series that had an alarm or a breach. */
+/** The answer of /v1/forecasts/accuracy as lines: all together, then each series that had an alarm or a breach, or is muted. */
 export function accuracyReport(answer: AccuracyAnswer): string[] {
   const { from, to, horizonSeconds, overall, series } = answer;
   const span = formatDuration(Date.parse(to) - Date.parse(from));
   const head = `forecasts of the last ${span}, ${formatDuration(horizonSeconds * 1000)} ahead, ${series.length} series`;
-  const worth = series.filter((each) => each.alarms > 0 || each.breaches > 0);
+  const worth = series.filter((each) => each.alarms > 0 || each.breaches > 0 || each.muted);
   return [head, '', ...sentences(overall), ...(worth.length > 0 ? [''] : []), ...worth.map(seriesLine)];
 }
 
 function sentences(figures: Figures): string[] {
   const { predictions, breaches, warned, alarms, falseAlarms, unforeseeable, brierSkill, medianLeadSeconds } = figures;
-  if (predictions === 0) return ['no prediction is old enough to be judged: its horizon has to pass first'];
+  const unseen = unforeseeable > 0 ? [`${unforeseeable} breaches of series too new for a prediction`] : [];
+  if (predictions === 0)
+    return ['nothing to judge yet: no series was near its threshold, or no horizon has passed since', ...unseen];
   const lead = medianLeadSeconds === null ? '' : `, half of them ${duration(medianLeadSeconds)} before or earlier`;
   const daily = figures.falseAlarmsPerDay === null ? '' : ` (${figures.falseAlarmsPerDay.toFixed(1)} a day and series)`;
   return [
-    `breaches: ${breaches}, of which ${warned} were warned of${lead}; recall ${share(figures.recall)}`,
-    `alarms:   ${alarms}, of which ${falseAlarms} were false${daily}; precision ${share(figures.precision)}`,
+    `breaches: ${breaches}, warned of ${warned}${lead}; recall ${share(figures.recall)}`,
+    `alarms:   ${alarms}, false ${falseAlarms}${daily}; precision ${share(figures.precision)}`,
     `probabilities: ${predictions}, Brier score ${figures.brier?.toFixed(4)}, skill ${share(brierSkill)} (1 is perfect, 0 no better than the mean)`,
-    ...(unforeseeable > 0 ? [`${unforeseeable} more breaches came from series too new for a prediction`] : []),
+    ...unseen.map((line) => `and ${line}`),
   ];
 }
 

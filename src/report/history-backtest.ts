@@ -24,6 +24,8 @@ interface Episode {
   to: number;
   etaSeconds: number | null;
   breachAt: number | null;
+  /** The horizon of its last step has not passed. */
+  isOpen: boolean;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function backtestHistory(client: MonitorClient, asked: HistoryBackt
   const { horizonSeconds, stepSeconds } = await client.forecasts({ host: asked.host });
   const stepMs = stepSeconds * 1000;
   const { times, values } = await read(client, asked, now, stepMs);
-  const shape = { threshold: asked.threshold.red, horizonSteps: horizonSeconds / stepSeconds, stepSeconds };
+  const shape = { threshold: asked.threshold.red, horizonSteps: Math.round(horizonSeconds / stepSeconds), stepSeconds };
   const { amber, probability, etaSteps } = backtest(values, shape, policies[asked.policy]);
   const said = times.flatMap((time, k): Said[] => {
     const value = values[k] ?? null;
@@ -60,7 +62,8 @@ async function read(
     metric,
     window: `${sinceMs}ms`,
     step: `${stepMs}ms`,
-    at: new Date(now).toISOString(),
+    // The step that goes on has no mean yet.
+    at: new Date(Math.floor(now / stepMs) * stepMs - 1).toISOString(),
   });
   const [first] = points;
   if (!first) {
@@ -94,11 +97,13 @@ function episodesOf(
         (step) => step.time > time && step.time <= time + horizonMs && step.value > step.threshold,
       );
       const etaSeconds = steps === null ? null : (steps * stepMs) / 1000;
-      episodes.push({ from: time, to: time, etaSeconds, breachAt: breach?.time ?? null });
+      episodes.push({ from: time, to: time, etaSeconds, breachAt: breach?.time ?? null, isOpen: false });
     } else if (isAmber && last) last.to = time;
     if (value > threshold && isOpen && last) last.breachAt ??= time;
     isOpen = isAmber;
   }
+  const until = said.at(-1)?.time ?? 0;
+  for (const episode of episodes) episode.isOpen = episode.to + horizonMs > until;
   return episodes;
 }
 
@@ -117,13 +122,14 @@ function title(
 
 function table(episodes: readonly Episode[]): string[] {
   if (episodes.length === 0) return ['no AMBER would have been said'];
-  return episodes.map(({ from, to, etaSeconds, breachAt }) => {
+  return episodes.map(({ from, to, etaSeconds, breachAt, isOpen }) => {
     const eta = etaSeconds === null ? '' : `, expected in ${minutes(etaSeconds)}`;
-    const came = breachAt === null ? 'nothing came of it' : `came true after ${minutes((breachAt - from) / 1000)}`;
+    const nothing = isOpen ? 'not known yet' : 'nothing came of it';
+    const came = breachAt === null ? nothing : `came true after ${minutes((breachAt - from) / 1000)}`;
     return `AMBER  ${clockTime(from)} to ${clockTime(to)}${eta}: ${came}`;
   });
 }
 
 function minutes(seconds: number): string {
-  return formatDuration(Math.max(1, seconds < 90 ? Math.round(seconds) : Math.round(seconds / 60) * 60) * 1000);
+  return formatDuration(Math.max(1, seconds < 120 ? Math.round(seconds) : Math.round(seconds / 60) * 60) * 1000);
 }

@@ -5,6 +5,7 @@ import { Check } from 'typebox/value';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { type PolicyName, policies } from '../forecast/alarm-policy.ts';
 import { backtest } from '../forecast/backtest.ts';
+import { longestHorizon } from '../forecast/history.ts';
 
 /** A list of recorded series: CSV files with the header `timestamp,value`, one row per step, no value: missing. */
 const manifestSchema = Type.Object({
@@ -12,8 +13,8 @@ const manifestSchema = Type.Object({
     Type.Object({
       name: Type.String(),
       file: Type.String(),
-      threshold: Type.Number(),
-      horizon: Type.Integer({ minimum: 1, maximum: 120 }),
+      threshold: Type.Number({ minimum: 0 }),
+      horizon: Type.Integer({ minimum: 1, maximum: longestHorizon }),
       step_seconds: Type.Number({ exclusiveMinimum: 0 }),
     }),
   ),

@@ -139,6 +139,7 @@ describe('rendering', () => {
     value: 99,
     threshold: 80,
     leadSeconds: null,
+    state: 'firing',
     since: noon - 60_000,
     reason: 'cpu is over',
     prediction: null,

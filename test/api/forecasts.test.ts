@@ -50,9 +50,21 @@ describe('GET /v1/forecasts', () => {
   });
 });
 
+test.each([
+  '/v1/forecasts?metric=x%27%3B%20DROP%20TABLE%20usage%3B%20--',
+  '/v1/forecasts?metric=%27',
+  '/v1/forecasts/accuracy?metric=x%27%20UNION%20SELECT%201',
+])('%s is refused: no metric has that name', async (url) => {
+  const { get } = await makeApp();
+  const { status, body } = await get(url);
+  expect(status).toBe(400);
+  expect((body as { detail: string }).detail).toMatch(/^there is no metric/);
+});
+
 describe('GET /v1/forecasts/accuracy', () => {
   test('scores what was said when its horizon has passed, by series and overall', async () => {
     const { store, get } = await makeApp();
+    await store.write([makeSnapshot()]);
     const said = (process: string, values: number[], amberFrom: number) =>
       values.map((value, k) =>
         makeForecast({
@@ -78,6 +90,9 @@ describe('GET /v1/forecasts/accuracy', () => {
     const byProcess = Object.fromEntries(answer.series.map((series) => [series.process, series]));
     expect(byProcess.right).toMatchObject({ precision: 1, recall: 1, unforeseeable: 0 });
     expect(byProcess.wrong).toMatchObject({ precision: 0, recall: null, brierSkill: null, muted: false });
+    await store.keepForecasts([makeForecast({ process: 'hidden', time: noon - 20 * minute, isMuted: true })]);
+    const muted = (await get('/v1/forecasts/accuracy?process=hidden')).body as AccuracyAnswer;
+    expect(muted).toMatchObject({ overall: { alarms: 0 }, series: [{ muted: true }] });
     const none = (await get('/v1/forecasts/accuracy?process=nobody')).body as AccuracyAnswer;
     expect(none).toMatchObject({ overall: { predictions: 0, precision: null }, series: [] });
   });
@@ -142,8 +157,9 @@ describe('GET /v1/series', () => {
     ['host=a&metric=cpu', "no metric 'cpu' of the host itself"],
     ['host=a&process=b&metric=system.cpu', "no metric 'system.cpu' of a process"],
     ['host=a&metric=system.cpu&window=10d', 'choose a shorter window or a step of'],
-    ['host=a&metric=system.cpu&step=10ms', 'at least 1s'],
+    ['host=a&metric=system.cpu&step=10ms', 'between 1s and 31d'],
     ['host=a&metric=system.cpu&step=often', 'not a duration'],
+    ['host=a&metric=system.cpu&step=1.0005s', 'whole milliseconds'],
   ])('%s is refused: %s', async (query, reason) => {
     const { get } = await makeApp();
     const { status, body } = await get(`/v1/series?${query}`);

@@ -20,8 +20,18 @@ describe('durations', () => {
     },
   );
 
-  test('are written in their largest unit', () =>
-    expect([1500, 10_000, 300_000].map(formatDuration)).toEqual(['2s', '10s', '5m']));
+  test('are written in their two largest units, and never as more than they are', () =>
+    expect([0, 400, 1500, 10_000, 300_000, 90_000, 5_400_000, 129_600_000, 172_800_000].map(formatDuration)).toEqual([
+      '0ms',
+      '400ms',
+      '1s',
+      '10s',
+      '5m',
+      '1m 30s',
+      '1h 30m',
+      '1d 12h',
+      '2d',
+    ]));
 });
 
 describe('IP addresses', () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { analyse, decompose, dickeyFuller } from '../../src/forecast/analysis.ts';
+import { analyse, decompose, dickeyFuller, type Stationarity } from '../../src/forecast/analysis.ts';
 import { autocorrelation } from '../../src/forecast/period.ts';
 
 interface Vector {
@@ -35,7 +35,7 @@ describe.each(vectors)('the figures of statsmodels: $name', ({ values, autocorre
   test('autocorrelation', () => close([...(autocorrelation(series, expected.length) ?? [])], expected));
 
   test('augmented Dickey-Fuller', () => {
-    const found = dickeyFuller(series);
+    const found = dickeyFuller(series) as Stationarity;
     expect(found.lags).toBe(vector.lags);
     expect(found.statistic).toBeCloseTo(vector.statistic, 6);
     expect(found.pValue).toBeCloseTo(vector.pValue, 6);
@@ -62,4 +62,14 @@ test('a constant series and a short one have nothing to say', () => {
   expect(analyse(new Float64Array(100).fill(50))).toMatchObject(nothing);
   expect(analyse(new Float64Array(0))).toMatchObject({ ...nothing, autocorrelation: [] });
   expect(analyse(Float64Array.of(1, 2))).toMatchObject(nothing);
+});
+
+test.each([
+  ['a straight line', (k: number) => k],
+  ['two values in turn', (k: number) => k % 2],
+  ['one step at the end', (k: number) => (k === 98 ? 1 : 0)],
+])('%s has figures that are numbers', (_name, value) => {
+  const { stationarity, autocorrelation: correlation } = analyse(Float64Array.from({ length: 99 }, (_, k) => value(k)));
+  for (const figure of [...correlation, stationarity?.statistic ?? 0, stationarity?.pValue ?? 0])
+    expect(Number.isFinite(figure)).toBe(true);
 });

@@ -84,7 +84,7 @@ describe('the forecaster', () => {
       { weight: 1, arbitrary: fc.constantFrom(null, 0, 80, 80.000001, 1e6, 5e-324) },
     );
     const any = fc.record({
-      values: fc.array(value, { minLength: 0, maxLength: 150 }),
+      values: fc.array(value, { minLength: 30, maxLength: 150, size: 'max' }),
       horizonSteps: fc.integer({ min: 1, max: 30 }),
       threshold: fc.constantFrom(0, 0.001, 80, 1e6),
       stepSeconds: fc.constantFrom(1, 60, 86_400),
@@ -100,9 +100,9 @@ describe('the forecaster', () => {
   });
 
   test('the inputs it makes are those the model was trained on', async () => {
-    const { breachTrees, passageTrees } = await import('../../src/forecast/trained-numbers.ts');
+    const { breachTrees, breachPerceptron, passageTrees } = await import('../../src/forecast/trained-numbers.ts');
     const { inputNames } = new SeriesForecaster(shape);
-    for (const trees of [breachTrees, ...passageTrees]) expect(trees.inputNames).toEqual(inputNames);
+    for (const part of [breachTrees, breachPerceptron, ...passageTrees]) expect(part.inputNames).toEqual(inputNames);
   });
 
   test('forgets what is too old, and goes on alike', () => {
@@ -124,6 +124,6 @@ describe('what a person is told', () => {
     expect(etaSeconds).toBeLessThanOrEqual(600);
     expect(intervalSeconds?.[0]).toBeLessThanOrEqual(etaSeconds as number);
     expect(reason).toMatch(/^rising 0\.3\d %\/min, reaches 80\.0 % in about \d+ min/);
-    expect(reason).toMatch(/breached \d+ of the last \d+ times|in \d+ of the last \d+ periods/);
+    expect(reason).toMatch(/breached (\d+ of the last \d+ times|at this point in \d+ of the last \d+ periods)/);
   });
 });

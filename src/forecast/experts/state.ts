@@ -100,7 +100,7 @@ function addGaps(history: History, longMax: number, signals: number[]): void {
   const root = Math.sqrt(horizonSteps);
   signals.push(clamp(gap / (stepSpread60 * root), -4, 20));
   signals.push(clamp(gap / ((meanMove(history.steps, 60) + 1e-3) * root), -4, 40));
-  signals.push(clamp(gap / spread300, -4, 12), clamp(value / threshold, 0, 1.2));
+  signals.push(clamp(gap / spread300, -4, 12), clamp(value / Math.max(threshold, 1e-9), 0, 1.2));
   for (const width of [3, horizonSteps, 3 * horizonSteps, 60, 300])
     signals.push(clamp((threshold - history.max(last - width + 1)) / spread300, -4, 12));
   signals.push(clamp((threshold - longMax) / spread300, -4, 12));
@@ -124,7 +124,7 @@ function addRanks(history: History, signals: number[]): void {
   const { shape, value, values, steps, spread300 } = history;
   const gap = shape.threshold - value;
   signals.push(shareAbove(values, shape.threshold - 0.5 * spread300, 60));
-  signals.push(clamp(Math.log(spread300 / shape.threshold), -7, 0));
+  signals.push(clamp(Math.log(spread300 / Math.max(shape.threshold, 1e-9)), -7, 0));
   signals.push(shareAbove(values, value, 60), shareAbove(values, value, 300));
   signals.push(Math.log(shareAbove(steps, gap, 1000)), Math.log(shareAbove(steps, 0.5 * gap, 300)));
   signals.push(Math.log(shareAbove(values, shape.threshold, 300)), history.period.correlation);

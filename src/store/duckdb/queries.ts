@@ -231,8 +231,7 @@ export function forecastsSql(window: TimeWindow, { host, name, metric }: Forecas
     `time > ${num(window.from)} AND time <= ${num(window.to)}`,
     host === undefined ? '' : `host = ${host}`,
     name === undefined ? '' : name === null ? 'name IS NULL' : `name = ${name}`,
-    // One of a closed list of words.
-    metric === undefined ? '' : `metric = '${metric}'`,
+    metric === undefined ? '' : `metric = '${metric.replaceAll("'", "''")}'`,
   ];
   return `SELECT time::DOUBLE AS time, host, name, metric, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
       amber_since::DOUBLE AS amber_since, notify_since::DOUBLE AS notify_since
