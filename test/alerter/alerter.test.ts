@@ -161,7 +161,20 @@ describe('rendering', () => {
       }),
       plain,
     );
-    expect(line).toContain('memory 60.0 %: rising 1.9 %/min, reaches 80 % in about 8 min (5-14)');
+    expect(line).toContain('memory 60.0 %: rising 1.9 %/min, reaches 80 % in about 8 min (5-14) (it has come true)');
+    const prediction = { probability: 0.998, etaSeconds: 480, intervalSeconds: [300, 840], notify: true };
+    const amber = announcement({ level: 'AMBER', metric: 'memory', value: 60, reason: 'rising', prediction });
+    expect(renderLine(amber, plain)).toMatch(/memory 60\.0 %: rising \(99 % likely\)$/);
+    expect(renderLine({ ...amber, state: 'stale' }, plain)).toMatch(
+      /its host has fallen silent, this was its last state$/,
+    );
+  });
+
+  test('an AMBER that ends was never over the line, and RED says by how much it was foretold', () => {
+    const ended = announcement({ level: 'OK', before: 'AMBER', value: 62, since: noon - 480_000 });
+    expect(renderLine(ended, plain)).toMatch(/cpu 62\.0 %, not expected over 80\.0 % any more; was AMBER for 8m$/);
+    const red = announcement({ before: 'AMBER', since: noon, leadSeconds: 540 });
+    expect(renderLine(red, plain)).toMatch(/cpu 99\.0 %, over 80\.0 % since .*; predicted 9m before$/);
   });
 
   test('no name whatever writes a control character or a second line', () => {

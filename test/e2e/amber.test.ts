@@ -53,20 +53,20 @@ function timeOf(match: RegExpExecArray): number {
 test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sudden load is RED alone', async () => {
   const stores = [[], ...(influxd ? [['--store', `${influxd.url.replace('http:', 'influxdb:')}/amber`]] : [])];
   const servers = await Promise.all(stores.map(startUp));
-  startScript(grow('leaky', 0.22, 10_000));
-  startScript(grow('sawtooth', 2, 240));
+  startScript(grow('leaking', 0.22, 10_000));
+  startScript(grow('heap', 2, 240));
 
   const ambers = await Promise.all(
     servers.map(async ({ url, program }) => {
-      const amber = await program.says(/(\S+ \S+) +AMBER +h +leaky +memory [\d.]+ %: (.*)/, 300_000);
+      const amber = await program.says(/(\S+ \S+) +AMBER +h +leaking +memory [\d.]+ %: (.*)/, 300_000);
       // The line comes from such an answer; the next one may be a step later.
       const { alarms } = await getJson<AlarmsAnswer>(`${url}/v1/alarms`);
-      const alarm = alarms.find(({ subject }) => subject.name === 'leaky');
+      const alarm = alarms.find(({ subject }) => subject.name === 'leaking');
       expect(alarm).toMatchObject({ level: 'AMBER', metric: 'memory', leadSeconds: null });
       expect(amber[2]).toMatch(
         /^(rising [\d.]+ %\/min, reaches|likely over) [\d.]+ % in about \d+s.* \(\d+ % likely\)$/,
       );
-      const { forecasts } = await getJson<ForecastsAnswer>(`${url}/v1/forecasts?process=leaky`);
+      const { forecasts } = await getJson<ForecastsAnswer>(`${url}/v1/forecasts?process=leaking`);
       expect(forecasts[0]?.probability).toBeGreaterThan(0.1);
       return { alarm, amber };
     }),
@@ -76,9 +76,9 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
 
   for (const [index, { url, program }] of servers.entries()) {
     const { alarm, amber } = ambers[index] as (typeof ambers)[number];
-    const red = await program.says(/(\S+ \S+) +RED +h +leaky\S* +memory .*; predicted (\d+)s before/, 60_000);
+    const red = await program.says(/(\S+ \S+) +RED +h +leaking\S* +memory .*; predicted (\d+)s before/, 60_000);
     const { alarms } = await getJson<AlarmsAnswer>(`${url}/v1/alarms`);
-    const escalated = alarms.find(({ subject }) => subject.name === 'leaky');
+    const escalated = alarms.find(({ subject }) => subject.name === 'leaking');
     expect(escalated).toMatchObject({ id: alarm?.id, level: 'RED' });
     const lead = escalated?.leadSeconds ?? 0;
     expect(lead).toBeGreaterThanOrEqual(4);
@@ -91,11 +91,11 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
   // The horizon of what was said has to pass before it is judged.
   await new Promise((resolve) => setTimeout(resolve, 25_000));
   for (const { url, program } of servers) {
-    expect(program.stdout).not.toMatch(/(AMBER|RED) +h +sawtooth/);
+    expect(program.stdout).not.toMatch(/(AMBER|RED) +h +heap/);
     expect(program.stdout).not.toMatch(/AMBER +h +(yes|sudden)/);
     const followed = await getJson<ForecastsAnswer>(`${url}/v1/forecasts`);
-    expect(followed.forecasts.map(({ process }) => process)).toContain('sawtooth');
-    const accuracy = await getJson<AccuracyAnswer>(`${url}/v1/forecasts/accuracy?process=leaky`);
+    expect(followed.forecasts.map(({ process }) => process)).toContain('heap');
+    const accuracy = await getJson<AccuracyAnswer>(`${url}/v1/forecasts/accuracy?process=leaking`);
     expect(accuracy.overall).toMatchObject({ breaches: 1, warned: 1, recall: 1 });
     expect(await program.stop()).toBe(0);
   }
