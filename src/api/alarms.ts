@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { alarmsSchema } from '../core/schema.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import { AlarmStream } from './alarm-stream.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { instantOf } from './window.ts';
 
 const alarmsQuery = Type.Object({

@@ -9,6 +9,7 @@ import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
 import { alarmRoutes } from './alarms.ts';
+import type { AppParts } from './app-parts.ts';
 import { Forecaster } from './forecaster.ts';
 import { forecastRoutes } from './forecasts.ts';
 import { healthRoutes } from './health.ts';
@@ -30,16 +31,6 @@ export interface AppOptions {
   /** How far ahead is forecast. */
   horizonMs: number;
   version: string;
-}
-
-/** What every group of routes is given. */
-export interface AppParts {
-  store: Store;
-  clock: Clock;
-  log: FastifyBaseLogger;
-  ingest: Ingest;
-  alarms: AlarmReader;
-  forecaster: Forecaster;
 }
 
 /** Of the decoded body: about 60 snapshots of 300 processes in columns. */

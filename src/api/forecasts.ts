@@ -9,7 +9,7 @@ import { roundPercent } from '../core/snapshot.ts';
 import type { ForecastQuery } from '../core/store.ts';
 import { parseMetric } from '../core/threshold.ts';
 import { accuracyOf, addTallies, type Tally, tallyOf } from '../forecast/score.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import { instantOf, iso } from './window.ts';
 

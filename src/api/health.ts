@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { MonitorError, messageOf } from '../core/error.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 
 const ok = Type.Object({ status: Type.Literal('ok') });
 

@@ -4,7 +4,7 @@ import { isStale } from '../core/alarm.ts';
 import { MonitorError } from '../core/error.ts';
 import { type HostAnswer, hostSchema, hostsSchema } from '../core/schema.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */

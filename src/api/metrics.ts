@@ -3,7 +3,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
 import { groupBy } from '../core/group-by.ts';
 import type { UsageRow } from '../core/store.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
 const topPerHost = 20;

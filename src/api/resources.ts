@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';

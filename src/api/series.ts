@@ -6,7 +6,7 @@ import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } 
 import { type HostMetric, hostMetrics, type UsageMetric, usageMetrics } from '../core/snapshot.ts';
 import type { Point, SeriesKey, TimeWindow } from '../core/store.ts';
 import { analyse } from '../forecast/analysis.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { iso, windowOf } from './window.ts';
 
 /** A week of minutes, about. */

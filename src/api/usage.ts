@@ -5,7 +5,7 @@ import { canonicalIp } from '../core/ip.ts';
 import { type DetailedAnswer, detailedSchema, type MeanAnswer, meanSchema, usageBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { MeanRow, TimeWindow } from '../core/store.ts';
-import type { AppParts } from './app.ts';
+import type { AppParts } from './app-parts.ts';
 import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
 import { toSnapshot } from './snapshot-body.ts';
 import { filterOf, iso, windowOf, windowQuery } from './window.ts';

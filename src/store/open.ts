@@ -1,17 +1,6 @@
 import { MonitorError } from '../core/error.ts';
-import type { Store, StoreOptions } from '../core/store.ts';
-
-export interface InfluxCredentials {
-  token?: string;
-  username?: string;
-  password?: string;
-  /** Organisation of InfluxDB 2.x, needed only to create the bucket. */
-  org?: string;
-}
-
-export interface OpenOptions extends StoreOptions {
-  influx?: InfluxCredentials;
-}
+import type { Store } from '../core/store.ts';
+import type { OpenOptions } from './open-options.ts';
 
 /**
  * Opens the store a URL names. The driver is loaded only then: an InfluxDB user never loads DuckDB.

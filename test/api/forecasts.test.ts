@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { AccuracyAnswer, AnalysisAnswer, ForecastsAnswer, SeriesAnswer } from '../../src/core/schema.ts';
+import { openStore } from '../../src/store/open.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
-import { iso, makeApp } from './make-app.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+import { iso, makeApp, retentionMs } from './make-app.ts';
 
 const minute = 60_000;
 
@@ -59,6 +62,20 @@ test.each([
   const { status, body } = await get(url);
   expect(status).toBe(400);
   expect((body as { detail: string }).detail).toMatch(/^there is no metric/);
+});
+
+test('names reach a real database as names', async () => {
+  const store = await openStore(`duckdb:${join(temporaryFolder(), 'a.db')}`, { retentionMs, warn: () => undefined });
+  const { get } = await makeApp({ store });
+  const name = "x'; DROP TABLE usage; --";
+  await store.write([makeSnapshot({ host: name, processes: [{ name }] })]);
+  await store.keepForecasts([makeForecast({ host: name, process: name })]);
+  const subject = `host=${encodeURIComponent(name)}&process=${encodeURIComponent(name)}`;
+  expect((await get(`/v1/forecasts?${subject}`)).body).toMatchObject({ forecasts: [{ host: name, process: name }] });
+  expect((await get(`/v1/forecasts/accuracy?${subject}`)).body).toMatchObject({ series: [{ host: name }] });
+  expect((await get(`/v1/series?${subject}&metric=cpuMax`)).body).toMatchObject({ points: [{ value: 1 }] });
+  expect((await get(`/v1/series/analysis?${subject}&metric=memory`)).body).toMatchObject({ points: 1 });
+  expect(await store.rowsOf([{ host: name, time: noon }])).toHaveLength(1);
 });
 
 describe('GET /v1/forecasts/accuracy', () => {

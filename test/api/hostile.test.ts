@@ -269,10 +269,14 @@ describe('generated bodies', () => {
         '9999-12-31T23:59:59Z',
         '0000-01-01T00:00:00Z',
         '2026-12-31T23:59:60Z',
+        'cpu',
+        'cpuMax',
+        'system.cpu',
+        "x'; DROP TABLE usage; --",
       ),
     );
     const query = fc.dictionary(
-      fc.constantFrom('window', 'at', 'host', 'ip', 'process', 'top', 'limit', 'cursor', 'level'),
+      fc.constantFrom('window', 'at', 'host', 'ip', 'process', 'top', 'limit', 'cursor', 'level', 'metric', 'step'),
       text,
     );
     const path = fc.constantFrom(
@@ -280,6 +284,10 @@ describe('generated bodies', () => {
       '/v1/usage/mean/10.0.0.1',
       '/v1/usage/detailed',
       '/v1/alarms',
+      '/v1/forecasts',
+      '/v1/forecasts/accuracy',
+      '/v1/series',
+      '/v1/series/analysis',
       '/v1/hosts',
       '/ressources-usage/get-all/',
     );
@@ -291,7 +299,7 @@ describe('generated bodies', () => {
         });
         expect(answer.statusCode).toBeLessThan(500);
       }),
-      { numRuns: 500 },
+      { numRuns: 800 },
     );
   });
 });

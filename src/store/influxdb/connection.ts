@@ -1,6 +1,6 @@
 import { HttpError, InfluxDB, type Point, setLogger } from '@influxdata/influxdb-client';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import type { InfluxCredentials } from '../open.ts';
+import type { InfluxCredentials } from '../open-options.ts';
 
 const timeoutMs = 30_000;
 

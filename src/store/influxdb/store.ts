@@ -17,7 +17,7 @@ import type {
 import { byTimeHostName, runStart, type UsageRow } from '../../core/store.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
-import type { InfluxCredentials, OpenOptions } from '../open.ts';
+import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, parseAddress, type Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
