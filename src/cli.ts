@@ -238,6 +238,7 @@ async function up(config: Config): Promise<void> {
     warn: (message: string) => say(terminalText(message, 500)),
   };
   warnWhenOpen(config, plain.warn);
+  warnWhenTooShort(config, plain.warn);
   const server = await startServer(
     config,
     clock,
@@ -281,6 +282,13 @@ async function sayTopTable(config: Config, url: string, since: number, say: (tex
 function warnWhenOpen({ listen }: Config, warn: (message: string) => void): void {
   if (['localhost', '::1'].includes(listen.host) || listen.host.startsWith('127.')) return;
   warn(`listening on ${listen.host}: whoever can reach this port can read and write; keep it behind a firewall`);
+}
+
+function warnWhenTooShort({ horizon, interval }: Config, warn: (message: string) => void): void {
+  if (horizon >= 10 * interval) return;
+  warn(
+    `no AMBER to rely on: a tenth of the horizon (${formatDuration(horizon)}) does not hold a snapshot every ${formatDuration(interval)}; use --horizon ${formatDuration(10 * interval)} or longer`,
+  );
 }
 
 function makeLog(level: string) {

@@ -262,7 +262,7 @@ function parsePace(text: string, what: string, shortest: string): number {
   return pace;
 }
 
-/** A step, a tenth of it, is whole milliseconds and holds a snapshot or more. */
+/** A step, a tenth of it, is whole milliseconds; it should hold a snapshot or more. */
 function parseHorizon(text: string): number {
   const horizon = parseDuration(text, 'horizon');
   if (horizon < 10_000 || horizon > 86_400_000 || horizon % 10 !== 0)
