@@ -36,14 +36,26 @@ function turnsOf(half: number): { cos: Float64Array; sin: Float64Array } {
 }
 
 function reverseBits(real: Float64Array, imaginary: Float64Array): void {
-  const size = real.length;
-  for (let a = 1, b = 0; a < size; a++) {
-    let bit = size >> 1;
-    for (; b & bit; bit >>= 1) b ^= bit;
-    b ^= bit;
-    if (a < b) {
-      [real[a], real[b]] = [real[b] as number, real[a] as number];
-      [imaginary[a], imaginary[b]] = [imaginary[b] as number, imaginary[a] as number];
-    }
+  const reversed = reversedOf(real.length);
+  for (let a = 1; a < reversed.length; a++) {
+    const b = reversed[a] as number;
+    if (a >= b) continue;
+    const [re, im] = [real[a] as number, imaginary[a] as number];
+    real[a] = real[b] as number;
+    imaginary[a] = imaginary[b] as number;
+    real[b] = re;
+    imaginary[b] = im;
   }
+}
+
+/** Every index with its bits in the opposite order, by size. */
+const reversals = new Map<number, Uint32Array>();
+
+function reversedOf(size: number): Uint32Array {
+  const known = reversals.get(size);
+  if (known) return known;
+  const reversed = new Uint32Array(size);
+  for (let a = 1; a < size; a++) reversed[a] = ((reversed[a >> 1] as number) >> 1) + (a & 1 ? size >> 1 : 0);
+  reversals.set(size, reversed);
+  return reversed;
 }

@@ -14,9 +14,9 @@ const leastLag = 5;
 const leastCorrelation = 0.3;
 const nearlyHighest = 0.9;
 const window = 2016;
-/** The search costs several times a step's other work, and periods do not come and go: least of all long ones. */
+/** The search costs several times a step's other work, and periods do not come and go: least of all in a long series. */
 const everySteps = 25;
-const everyStepsWhenFull = 50;
+const long = { points: 500, everySteps: 50 };
 
 /** Searches the newest values for their period now and then. */
 export class PeriodFinder {
@@ -24,7 +24,7 @@ export class PeriodFinder {
 
   next(values: Recent): Period {
     const at = values.length - 1;
-    const every = values.length > window ? everyStepsWhenFull : everySteps;
+    const every = values.length > long.points ? long.everySteps : everySteps;
     if (at >= 60 && (at - 60) % every === 0) {
       const from = values.from(values.length - window) - values.offset;
       this.#found = findPeriod(values.buffer.subarray(from, values.length - values.offset));
