@@ -118,9 +118,16 @@ export class Forecaster {
     for (let end = (this.#last ?? newest) + this.stepMs; end <= newest && !this.#isClosed; end += this.stepMs) {
       const forecasts = await this.#doStep(end);
       // What comes after the fact is no forecast.
-      if (end === newest) await this.#options.store.keepForecasts(forecasts);
+      if (end === newest) await this.#keep(forecasts, end);
       this.#last = end;
     }
+  }
+
+  /** Unless that was done before a restart, or before the clock was set back. */
+  async #keep(forecasts: readonly Forecast[], end: number): Promise<void> {
+    const { store } = this.#options;
+    const kept = await store.forecasts({ from: end - 1, to: end });
+    if (kept.length === 0) await store.keepForecasts(forecasts);
   }
 
   /** Forgets everything, and finds out who was over the filter within the past. */

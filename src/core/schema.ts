@@ -231,7 +231,7 @@ const alarmSchema = Type.Object({
     description: 'Of AMBER: how likely the breach is within the horizon, and when it would come.',
     properties: {
       probability: { type: 'number' },
-      etaSeconds: { type: ['number', 'null'] },
+      etaSeconds: { type: ['number', 'null'], description: 'Seconds from the last forecast, at most a step ago.' },
       intervalSeconds: { type: ['array', 'null'], items: { type: 'number' } },
       notify: { type: 'boolean', description: 'Sure enough to wake somebody: the policy that puts precision first.' },
     },
@@ -281,8 +281,12 @@ export const forecastsSchema = Type.Object(
         amberSince: optionalInstant('Since when it is AMBER.'),
         notifySince: optionalInstant('The same by the policy that puts precision first.'),
         muted: Type.Boolean({ description: 'Not shown: its own record is too bad.' }),
-        etaSeconds: optionalNumber('When it would go over: the median.'),
-        intervalSeconds: Type.Unsafe<number[] | null>({ type: ['array', 'null'], items: { type: 'number' } }),
+        etaSeconds: optionalNumber('When it would go over, in seconds after `time`: the median.'),
+        intervalSeconds: Type.Unsafe<number[] | null>({
+          type: ['array', 'null'],
+          items: { type: 'number' },
+          description: 'Nine in ten breaches come after the first, and nine in ten before the second.',
+        }),
         reason: Type.String(),
       }),
       { description: 'Most likely first.' },

@@ -114,6 +114,14 @@ describe('the forecaster', () => {
     expect(restarted.at(-1)?.amberSince).toBeLessThanOrEqual(noon + (breach - 2) * minute);
   });
 
+  test('started again within a step it does not say it twice', async () => {
+    const { start, put, tick, kept } = await setUp();
+    for (let k = 0; k < 300; k++) await put(k, processesAt(k));
+    await tick(start(), 299);
+    await tick(start(), 299);
+    expect(of(await kept(), 'leaky')).toHaveLength(1);
+  });
+
   test('steps it has missed are learnt from, and not told afterwards', async () => {
     const { start, put, tick, kept } = await setUp();
     for (let k = 0; k < 310; k++) await put(k, processesAt(k));

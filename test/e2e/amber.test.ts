@@ -97,6 +97,14 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
     expect(followed.forecasts.map(({ process }) => process)).toContain('heap');
     const accuracy = await getJson<AccuracyAnswer>(`${url}/v1/forecasts/accuracy?process=leaking`);
     expect(accuracy.overall).toMatchObject({ breaches: 1, warned: 1, recall: 1 });
+    const report = new Program(['accuracy', '--server', url]);
+    expect(await report.exit).toBe(0);
+    expect(report.stdout).toMatch(/breaches: +\d+, warned of [1-9]/);
+    const line = `memory=${((lineMegabytes / memoryMegabytes) * 100).toFixed(4)}`;
+    const subject = ['--host', 'h', '--process', 'leaking', '--metric', line, '--since', '10m'];
+    const history = new Program(['backtest', '--server', url, ...subject]);
+    expect(await history.exit).toBe(0);
+    expect(history.stdout).toMatch(/AMBER .*: came true after \d+s/);
     expect(await program.stop()).toBe(0);
   }
 }, 480_000);
