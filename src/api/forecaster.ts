@@ -66,6 +66,7 @@ export class Forecaster {
   /** End of the last step done. */
   #last: number | null = null;
   #ticking: Promise<void> = Promise.resolve();
+  #pausedUntil = 0;
   #isClosed = false;
 
   constructor(options: ForecasterOptions) {
@@ -99,12 +100,15 @@ export class Forecaster {
    * after a failure: what the thread knows then is not certain.
    */
   async tick(): Promise<void> {
-    if (this.#isClosed) return;
+    const { clock } = this.#options;
+    if (this.#isClosed || clock.monotonic() < this.#pausedUntil) return;
     this.#ticking = this.#doSteps();
     try {
       await this.#ticking;
     } catch (error) {
       this.#last = null;
+      // What has failed once may do so again, and reading everything anew is work.
+      this.#pausedUntil = clock.monotonic() + this.stepMs / 2;
       if (!this.#isClosed) throw error;
     }
   }
