@@ -21,7 +21,8 @@ afterEach(async () => {
 async function setUp(threshold = 'memory=80') {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const time = { now: noon };
-  const clock = { now: () => time.now, monotonic: () => time.now };
+  let elapsed = 0;
+  const clock = { now: () => time.now, monotonic: () => elapsed };
   const thresholds = [parseThreshold(threshold)];
   const start = (over: Partial<Store> = {}) => {
     const options = { clock, log: pino({ level: 'silent' }), thresholds, horizonMs: 10 * minute };
@@ -35,6 +36,8 @@ async function setUp(threshold = 'memory=80') {
   /** Minute `k` is over. */
   const tick = (forecaster: Forecaster, k: number) => {
     time.now = noon + (k + 1) * minute + 4000;
+    // The wall clock may be set back; this one never goes back.
+    elapsed += minute;
     return forecaster.tick();
   };
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
