@@ -1,12 +1,13 @@
 import { Worker } from 'node:worker_threads';
 
 /**
- * Starts the module as a worker thread. `module` is the URL of a .ts source when run from the sources, as
- * tests do, and of a .js otherwise; from its sources the thread has to load the TypeScript loader by itself.
+ * Starts a module as a worker thread. `module` is its path without extension, seen from `importer`, the
+ * import.meta.url of who starts it. Run from its sources, as tests do, the thread has to load the TypeScript
+ * loader by itself.
  */
-export function startWorker(module: URL, workerData: unknown = null): Worker {
-  if (!module.href.endsWith('.ts')) return new Worker(module, { workerData });
-  const source = JSON.stringify(module.href);
+export function startWorker(module: string, importer: string, workerData: unknown = null): Worker {
+  if (!importer.endsWith('.ts')) return new Worker(new URL(`${module}.js`, importer), { workerData });
+  const source = JSON.stringify(new URL(`${module}.ts`, importer).href);
   return new Worker(`import('tsx/esm/api').then(({ register }) => { register(); return import(${source}); })`, {
     workerData,
     eval: true,

@@ -45,7 +45,7 @@ for await (const text of lines) {
   seed = number;
   const kept: number[] = [];
   for (const [at, value] of values.entries()) {
-    forecaster.next(value);
+    forecaster.learn(value);
     if (at < 30 || random() >= share) continue;
     kept.push(at);
     writeSync(rows, new Uint8Array(forecaster.inputs.buffer));

@@ -29,8 +29,7 @@ export class ForecastThread {
   }
 
   #start(): Worker {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = startWorker(new URL(`../forecast/thread.${extension}`, import.meta.url));
+    const worker = startWorker('../forecast/thread', import.meta.url);
     worker.on('message', (answer: PoolAnswer) => {
       this.#pending.get(answer.id)?.resolve(answer);
       this.#pending.delete(answer.id);

@@ -1,7 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import { formatDuration, parseDuration } from '../core/duration.ts';
-import { MonitorError } from '../core/error.ts';
 import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
@@ -11,7 +9,7 @@ import { parseMetric } from '../core/threshold.ts';
 import { accuracyOf, addTallies, type Tally, tallyOf } from '../forecast/score.ts';
 import type { AppParts } from './app-parts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
-import { instantOf, iso } from './window.ts';
+import { instantOf, iso, windowOf } from './window.ts';
 
 /** Predictions are many: of a longer time they are not summed up at once. */
 const longestWindowMs = 31 * 86_400_000;
@@ -64,8 +62,11 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
         },
       },
       async ({ query }): Promise<AccuracyAnswer> => {
-        const to = Math.min(instantOf(query.at, clock.now()), clock.now());
-        const window = { from: to - lengthOf(query.window ?? '24h'), to };
+        const now = clock.now();
+        const asked = windowOf({ window: '24h', ...query }, now, longestWindowMs);
+        // What lies in the future has not been right or wrong yet.
+        const to = Math.min(asked.to, now);
+        const window = { from: to - (asked.to - asked.from), to };
         const subject = subjectOf(query);
         const series: { last: Forecast; tally: Tally }[] = [];
         for (const host of await hostsOf(query.host, to)) {
@@ -114,13 +115,6 @@ function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject>
     ...(process !== undefined && { process }),
     ...(metric !== undefined && { metric: parseMetric(metric) }),
   };
-}
-
-function lengthOf(text: string): number {
-  const length = parseDuration(text, 'window');
-  if (length > longestWindowMs)
-    throw new MonitorError('invalid', `window '${text}' is longer than ${formatDuration(longestWindowMs)}`);
-  return length;
 }
 
 function alarmsOf({ trueAlarms, falseAlarms }: Tally): number {

@@ -66,10 +66,7 @@ export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncType
   };
 
   async function read(query: SeriesQuery, most: number) {
-    const window = windowOf(
-      { at: query.at, window: query.window ?? '2d' } as Parameters<typeof windowOf>[0],
-      clock.now(),
-    );
+    const window = windowOf({ window: '2d', ...query }, clock.now());
     const stepMs = parseDuration(query.step ?? '1m', 'step');
     checkSteps(window, stepMs, most);
     const [points = []] = await store.stepMeans([keyOf(query)], window, stepMs);

@@ -26,12 +26,16 @@ export function instantOf(text: string | undefined, now: number): number {
   return time;
 }
 
-/** @throws MonitorError `invalid` */
-export function windowOf(query: WindowQuery, now: number): TimeWindow {
+/** @throws MonitorError `invalid`, also for a window longer than `longestMs` */
+export function windowOf(
+  query: Pick<WindowQuery, 'at' | 'window'>,
+  now: number,
+  longestMs = longestWindowMs,
+): TimeWindow {
   const to = instantOf(query.at, now);
   const length = parseDuration(query.window ?? '5m', 'window');
-  if (length > longestWindowMs) {
-    throw new MonitorError('invalid', `window '${query.window}' is longer than ${formatDuration(longestWindowMs)}`);
+  if (length > longestMs) {
+    throw new MonitorError('invalid', `window '${query.window}' is longer than ${formatDuration(longestMs)}`);
   }
   return { from: to - length, to };
 }

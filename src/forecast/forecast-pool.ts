@@ -57,7 +57,7 @@ class Followed {
   constructor({ host, process, metric, shape, past, record, isGoingOn }: NewSeries) {
     this.#subject = { host, process, metric };
     this.#forecaster = new SeriesForecaster(shape);
-    for (const value of past) this.#forecaster.next(Number.isNaN(value) ? null : value);
+    for (const value of past) this.#forecaster.learn(Number.isNaN(value) ? null : value);
     const last = isGoingOn ? record.at(-1) : null;
     this.#balanced = new Track(policies.balanced, last?.amberSince ?? null);
     this.#quiet = new Track(policies.quiet, last?.notifySince ?? null);

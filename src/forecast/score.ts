@@ -51,9 +51,10 @@ const dayMs = 86_400_000;
 export function tallyOf(said: readonly Said[], stepMs: number, horizonMs: number, until: number): Tally {
   const tally = emptyTally();
   const breachAt = nextBreaches(said);
-  judgePredictions(tally, said, breachAt, stepMs, horizonMs, until);
+  const terms = { breachAt, stepMs, horizonMs, until };
+  judgePredictions(tally, said, terms);
   judgeBreaches(tally, said, horizonMs);
-  judgeAlarms(tally, said, breachAt, stepMs, horizonMs, until);
+  judgeAlarms(tally, said, terms);
   return tally;
 }
 
@@ -105,6 +106,14 @@ export function isHopeless({ trueAlarms, falseAlarms }: Tally): boolean {
   return falseAlarms >= 8 && trueAlarms < 0.1 * (trueAlarms + falseAlarms);
 }
 
+interface Terms {
+  /** The time of the first breach after each step. */
+  breachAt: readonly number[];
+  stepMs: number;
+  horizonMs: number;
+  until: number;
+}
+
 /** The time of the first breach after each step. */
 function nextBreaches(said: readonly Said[]): number[] {
   let next = Number.POSITIVE_INFINITY;
@@ -120,14 +129,7 @@ function isBreach({ value, threshold }: Said): boolean {
   return value > threshold;
 }
 
-function judgePredictions(
-  tally: Tally,
-  said: readonly Said[],
-  breachAt: readonly number[],
-  stepMs: number,
-  horizonMs: number,
-  until: number,
-): void {
+function judgePredictions(tally: Tally, said: readonly Said[], { breachAt, stepMs, horizonMs, until }: Terms): void {
   for (const [k, { time, probability }] of said.entries()) {
     if (probability === null || time + horizonMs > until) continue;
     const outcome = (breachAt[k] as number) <= time + horizonMs ? 1 : 0;
@@ -160,14 +162,7 @@ function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): 
   }
 }
 
-function judgeAlarms(
-  tally: Tally,
-  said: readonly Said[],
-  breachAt: readonly number[],
-  stepMs: number,
-  horizonMs: number,
-  until: number,
-): void {
+function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, stepMs, horizonMs, until }: Terms): void {
   let start: number | null = null;
   let before = Number.NEGATIVE_INFINITY;
   const pointedAt = new Set<number>();

@@ -93,13 +93,18 @@ export class SeriesForecaster {
    * horizon, or null: the value is missing, over the threshold already, or one of the first 30.
    */
   next(value: number | null): number | null {
+    this.learn(value);
+    if (this.history.last + 1 < leastPoints || !this.history.isPresent || this.history.isBreach) return null;
+    return probabilityOf(this.inputs);
+  }
+
+  /** The same without an answer: for the past, of which nobody asks. */
+  learn(value: number | null): void {
     this.history.push(value);
     this.#probabilities.length = 0;
     this.#signals.length = 0;
     for (const expert of this.#experts) expert.next(this.history, this.#probabilities, this.#signals);
     this.#fillInputs();
-    if (this.history.last + 1 < leastPoints || !this.history.isPresent || this.history.isBreach) return null;
-    return probabilityOf(this.inputs);
   }
 
   #fillInputs(): void {

@@ -60,8 +60,7 @@ class StoreThread {
   #ended = false;
 
   constructor(data: ThreadData) {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    this.#worker = startWorker(new URL(`./thread.${extension}`, import.meta.url), data);
+    this.#worker = startWorker('./thread', import.meta.url, data);
     this.opened = this.#expect(openedId);
     this.#worker.on('message', (answer: Answer) => this.#settle(answer));
     this.#worker.on('error', (error) => this.#fail(error));
