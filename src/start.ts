@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
-import type { Collector } from './collector/collector.ts';
 import type { SenderLog } from './collector/sender.ts';
 import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
@@ -105,17 +104,21 @@ export async function startCollector(
   spoolName: string,
   clock: Clock,
   log: SenderLog,
-): Promise<Collector> {
-  const [{ Collector }, { Sender }, { Spool }, { SystemTotalsReader }, { MonitorClient }] = await Promise.all([
-    import('./collector/collector.ts'),
-    import('./collector/sender.ts'),
-    import('./collector/spool.ts'),
-    import('./collector/system-totals.ts'),
-    import('./client.ts'),
-  ]);
+): Promise<{ close(): Promise<void> }> {
+  const [{ Collector }, { Sender }, { openLockedSpool, spoolLimits }, { SystemTotalsReader }, { MonitorClient }] =
+    await Promise.all([
+      import('./collector/collector.ts'),
+      import('./collector/sender.ts'),
+      import('./collector/spool.ts'),
+      import('./collector/system-totals.ts'),
+      import('./client.ts'),
+    ]);
   const client = new MonitorClient(server);
-  const spool = await openSpool(Spool, join(config.data, 'spool', spoolName));
-  const sender = new Sender(spool, client, clock, Math.random, log);
+  const folder = join(config.data, 'spool', spoolName);
+  const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch((error: unknown) => {
+    throw spoolFailure(folder, error);
+  });
+  const sender = new Sender({ spool, client, clock, random: Math.random, log });
   const collector = new Collector({
     host: config.host,
     intervalMs: config.interval,
@@ -127,7 +130,7 @@ export async function startCollector(
     ...(await openSource(clock)),
   });
   await collector.start();
-  return collector;
+  return { close: () => collector.close().finally(unlock) };
 }
 
 async function openSource(clock: Clock) {
@@ -139,17 +142,13 @@ async function openSource(clock: Clock) {
   return { source: new PortableSource(clock), bootId: null };
 }
 
-async function openSpool<S>(spool: { open(folder: string): Promise<S> }, folder: string): Promise<S> {
-  try {
-    return await spool.open(folder);
-  } catch (error) {
-    if (error instanceof MonitorError) throw error;
-    throw new MonitorError(
-      'unavailable',
-      `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`,
-      { cause: error },
-    );
-  }
+function spoolFailure(folder: string, error: unknown): MonitorError {
+  if (error instanceof MonitorError) return error;
+  return new MonitorError(
+    'unavailable',
+    `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`,
+    { cause: error },
+  );
 }
 
 export async function startAlerter(

@@ -1,6 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
@@ -11,8 +10,6 @@ import type { Sender, SenderLog } from './sender.ts';
 import type { Spool } from './spool.ts';
 import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
 import { groupByName } from './usage-groups.ts';
-
-const compress = promisify(gzip);
 
 export interface CollectorOptions {
   host: string;
@@ -80,11 +77,10 @@ export class Collector {
     await this.#ticking;
     const { sender, spool, source, log } = this.#options;
     await sender.close(closeGraceMs);
-    await spool.close();
     source.close();
-    const { taken, dropped, quarantined } = spool.counts;
+    const { taken, stored, dropped, quarantined, spooled } = spool.counts;
     log.info(
-      `snapshots since the start: ${taken} taken, ${sender.stored} stored, ${dropped} dropped, ${quarantined} set aside`,
+      `snapshots: ${taken} taken = ${stored} stored + ${dropped} dropped + ${quarantined} set aside + ${spooled} in the spool`,
     );
   }
 
@@ -97,21 +93,32 @@ export class Collector {
     const sweepMs = clock.monotonic() - started;
     const system = await totals.read(started);
     const body = this.#body(time, sweep, system, processes, sweepMs);
-    await this.#keep(time, await compress(JSON.stringify(body)));
+    await this.#keep(time, gzipSync(JSON.stringify(body)));
   }
 
-  /** Into the spool; where the disk takes no more, straight to the server. */
+  /** Into the spool; where the disk takes no more, straight to the server, or at the cost of the oldest. */
   async #keep(time: number, body: Uint8Array): Promise<void> {
-    const { spool, sender, log } = this.#options;
-    const dropped = spool.counts.dropped;
+    const { sender, spool, log } = this.#options;
+    const { dropped } = spool.counts;
     try {
-      await spool.put(time, body);
-      sender.wake();
+      sender.wake(await spool.put(time, body));
     } catch (error) {
-      if (!(await sender.sendAtOnce(body))) throw error;
+      if (await sender.sendAtOnce(body)) await spool.pass();
+      else await this.#keepInsteadOfOldest(time, body, error);
     }
     if (dropped === 0 && spool.counts.dropped > 0)
       log.warn('the spool is full: from now on its oldest snapshots are dropped');
+  }
+
+  async #keepInsteadOfOldest(time: number, body: Uint8Array, cause: unknown): Promise<void> {
+    const { sender, spool } = this.#options;
+    try {
+      await spool.dropOldest();
+      sender.wake(await spool.put(time, body));
+    } catch {
+      await spool.lose(time);
+      throw cause;
+    }
   }
 
   #body(time: number, sweep: Sweep, system: SystemTotals, processes: object, sweepMs: number): SnapshotBody {
@@ -136,7 +143,12 @@ export class Collector {
         load1: round(system.load1),
         temperature: round(system.temperature),
       },
-      collector: { cpu: round(this.#ownCpu()), memoryBytes: process.memoryUsage.rss(), sweepMs: roundPercent(sweepMs) },
+      collector: {
+        cpu: round(this.#ownCpu()),
+        memoryBytes: process.memoryUsage.rss(),
+        sweepMs: roundPercent(sweepMs),
+        ...accounting(this.#options.spool),
+      },
       processes: processes as SnapshotBody['processes'],
     };
   }
@@ -156,6 +168,20 @@ export class Collector {
       this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
     this.#failing = true;
   }
+}
+
+/** As it will be once the snapshot that says so is in the spool: the server learns of every gap. */
+function accounting(spool: Spool): NonNullable<SnapshotBody['collector']> {
+  const { taken, stored, dropped, quarantined, spooled } = spool.counts;
+  const { gap } = spool;
+  return {
+    taken: taken + 1,
+    stored,
+    dropped,
+    quarantined,
+    spooled: spooled + 1,
+    ...(gap !== null && { gapFromMs: gap.from, gapToMs: gap.to }),
+  };
 }
 
 /** The first address that others could reach this host at. */

@@ -1,20 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { gunzip, gzip } from 'node:zlib';
-import type { MonitorClient, PutOutcome } from '../client.ts';
+import { setTimeout as sleepFor } from 'node:timers/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { backoffMs } from '../backoff.ts';
+import type { PutOutcome } from '../client.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
 import type { Spool, SpoolEntry } from './spool.ts';
 
-const compress = promisify(gzip);
-const decompress = promisify(gunzip);
-
 /** A backlog goes in arrays of at most so many snapshots and so many decoded bytes: the server takes 1 MiB. */
 const maxBatch = { snapshots: 100, bytes: 900_000 };
 /** Decoded size of one spooled snapshot beyond which it is damage, not data. */
 const maxDecodedBytes = 16 * 1024 * 1024;
-const backoff = { firstMs: 1000, capMs: 60_000, deniedMs: 60_000, longestRetryAfterMs: 600_000 };
+const deniedMs = 60_000;
+/** All collectors lose a server at the same moment: their first tries again are spread over this. */
+const firstRetryMs = 15_000;
 
 export type Verdict = 'stored' | 'refused' | 'denied' | 'later';
 
@@ -27,10 +26,10 @@ export function verdictOf(status: number | null): Verdict {
   return 'later';
 }
 
-/** Full jitter over an exponential delay, never before the server's own Retry-After. */
-export function backoffMs(failures: number, retryAfterMs: number | null, random: number): number {
-  const ceiling = Math.min(backoff.capMs, backoff.firstMs * 2 ** Math.max(0, failures - 1));
-  return Math.min(backoff.longestRetryAfterMs, retryAfterMs ?? 0) + random * ceiling;
+/** Milliseconds until the next try after so many failures in a row, with or without an answer. */
+export function retryMs(failures: number, outcome: PutOutcome, random: number): number {
+  if (outcome.status === null && failures === 1) return random * firstRetryMs;
+  return backoffMs(failures, outcome.retryAfterMs, random);
 }
 
 export interface SenderLog {
@@ -38,41 +37,58 @@ export interface SenderLog {
   warn(message: string): void;
 }
 
+/** What the sender needs of the HTTP client. */
+export interface SnapshotReceiver {
+  readonly server: string;
+  put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome>;
+  close(): Promise<void>;
+}
+
+export interface SenderOptions {
+  spool: Spool;
+  client: SnapshotReceiver;
+  clock: Clock;
+  random: () => number;
+  log: SenderLog;
+  /** Only a simulation has another one. */
+  sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
 /**
- * Empties the spool into the server: the newest snapshot first, since that is what alarms are made of,
- * then the backlog in arrays from its oldest on. A snapshot leaves the spool on the server's
- * acknowledgement and for nothing else.
+ * Empties the spool into the server on two ways side by side: each new snapshot alone and at once, since
+ * that is what alarms are made of, and what has been left behind in arrays from its oldest on. A snapshot
+ * leaves the spool on the server's acknowledgement and for nothing else.
  */
 export class Sender {
-  stored = 0;
-  readonly #spool: Spool;
-  readonly #client: MonitorClient;
-  readonly #clock: Clock;
-  readonly #random: () => number;
-  readonly #log: SenderLog;
+  readonly #options: SenderOptions;
+  readonly #sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly #stopped = new AbortController();
-  /** Ends a request under way once the grace of a stop is over. */
+  /** Ends requests under way once the grace of a stop is over. */
   readonly #cut = new AbortController();
+  /** To be sent next, alone. */
+  #fresh: SpoolEntry | null = null;
+  /** On its way alone. The backlog leaves out both. */
+  #live: SpoolEntry | null = null;
   #wake: () => void = () => undefined;
   #running: Promise<void> | null = null;
-  #failures = 0;
+  #draining: Promise<void> | null = null;
+  #liveFailures = 0;
   #awaySince: number | null = null;
   #batch = maxBatch.snapshots;
 
-  constructor(spool: Spool, client: MonitorClient, clock: Clock, random: () => number, log: SenderLog) {
-    this.#spool = spool;
-    this.#client = client;
-    this.#clock = clock;
-    this.#random = random;
-    this.#log = log;
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#sleep = options.sleep ?? ((ms, signal) => sleepFor(ms, undefined, { signal }));
   }
 
   start(): void {
+    this.#fresh = this.#options.spool.newest() ?? null;
     this.#running = this.#run();
   }
 
-  /** There is something new in the spool. */
-  wake(): void {
+  /** There is a new snapshot in the spool. */
+  wake(entry: SpoolEntry): void {
+    this.#fresh = entry;
     this.#wake();
   }
 
@@ -81,24 +97,24 @@ export class Sender {
    * @returns whether the server has it now
    */
   async sendAtOnce(body: Uint8Array): Promise<boolean> {
-    const outcome = await this.#client.put('/v1/usage', body, this.#clock.now(), this.#cut.signal);
-    return verdictOf(outcome.status) === 'stored';
+    return verdictOf((await this.#put(body)).status) === 'stored';
   }
 
   /** Tries once more to deliver everything, for at most `graceMs`. What is left stays in the spool. */
   async close(graceMs: number): Promise<void> {
+    const { spool, client, log } = this.#options;
     this.#stopped.abort();
     this.#wake();
     const grace = setTimeout(() => this.#cut.abort(), graceMs);
     await this.#running;
-    for (let entries = await this.#spool.list(); entries.length > 0; entries = await this.#spool.list()) {
-      if (this.#cut.signal.aborted || !(await this.#step(entries)).ok) {
-        this.#log.warn(`${entries.length} snapshots stay in the spool and will be sent after the next start`);
-        break;
-      }
+    await this.#draining;
+    while (spool.counts.spooled > 0 && !this.#cut.signal.aborted) {
+      if ((await this.#deliver(spool.oldest(this.#batch), 1)) > 0) break;
     }
     clearTimeout(grace);
-    await this.#client.close();
+    const { spooled } = spool.counts;
+    if (spooled > 0) log.warn(`${spooled} snapshots stay in the spool and will be sent after the next start`);
+    await client.close();
   }
 
   async #run(): Promise<void> {
@@ -106,56 +122,83 @@ export class Sender {
       const news = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
-      const { ok, waitMs } = await this.#round().catch((error: unknown) => {
-        this.#log.warn(
-          `the spool cannot be read: ${messageOf(error)}; trying again in ${formatDuration(backoff.capMs)}`,
-        );
-        return { ok: false, waitMs: backoff.capMs };
-      });
-      if (ok && waitMs === Infinity) await news;
-      else if (!ok) await sleep(waitMs, undefined, { signal: this.#stopped.signal }).catch(() => undefined);
+      if (this.#fresh !== null) await this.#sendFresh(this.#fresh);
+      else {
+        this.#drainAside();
+        await news;
+      }
     }
   }
 
-  async #round(): Promise<{ ok: boolean; waitMs: number }> {
-    const entries = await this.#spool.list();
-    return entries.length === 0 ? { ok: true, waitMs: Infinity } : this.#step(entries);
+  /** While the newest does not go through nothing else is tried, and then again the one that is newest by then. */
+  async #sendFresh(entry: SpoolEntry): Promise<void> {
+    this.#fresh = null;
+    this.#live = entry;
+    const waitMs = await this.#deliver([entry], this.#liveFailures + 1);
+    this.#live = null;
+    this.#liveFailures = waitMs > 0 ? this.#liveFailures + 1 : 0;
+    if (waitMs === 0) return;
+    await this.#pause(waitMs);
+    this.#fresh ??= this.#options.spool.newest() ?? null;
   }
 
-  /** One request: the newest snapshot alone, or, when the newest went through, a batch of the oldest. */
-  async #step(entries: readonly SpoolEntry[]): Promise<{ ok: boolean; waitMs: number }> {
-    const newest = entries.at(-1) as SpoolEntry;
-    const live = await this.#deliver([newest]);
-    if (!live.ok || entries.length === 1) return live;
-    const storedBefore = this.stored;
-    const backlog = await this.#deliver(entries.slice(0, Math.min(this.#batch, entries.length - 1)));
-    if (this.stored > storedBefore) this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
-    return backlog;
+  #drainAside(): void {
+    this.#draining ??= this.#drain().finally(() => {
+      this.#draining = null;
+    });
   }
 
-  async #deliver(wanted: readonly SpoolEntry[]): Promise<{ ok: boolean; waitMs: number }> {
-    const { entries, body } = await this.#load(wanted);
-    if (entries.length === 0) return { ok: true, waitMs: 0 };
-    const outcome = await this.#client.put('/v1/usage', body, this.#clock.now(), this.#cut.signal);
-    switch (verdictOf(outcome.status)) {
+  async #drain(): Promise<void> {
+    let failures = 0;
+    while (!this.#stopped.signal.aborted && this.#liveFailures === 0) {
+      const entries = this.#options.spool.oldest(this.#batch, (entry) => entry === this.#live || entry === this.#fresh);
+      if (entries.length === 0) return;
+      const waitMs = await this.#deliver(entries, failures + 1);
+      failures = waitMs > 0 ? failures + 1 : 0;
+      if (waitMs > 0) await this.#pause(waitMs);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#sleep(ms, this.#stopped.signal).catch(() => undefined);
+  }
+
+  /** Resolves with 0, or with the milliseconds to wait before the next try. */
+  async #deliver(wanted: readonly SpoolEntry[], failures: number): Promise<number> {
+    try {
+      const { entries, body } = await this.#load(wanted);
+      if (entries.length === 0) return 0;
+      const outcome = await this.#put(body);
+      return await this.#settle(entries, outcome, failures);
+    } catch (error) {
+      this.#isAway(`cannot be sent to: the spool cannot be read: ${messageOf(error)}`);
+      return deniedMs * this.#options.random();
+    }
+  }
+
+  async #settle(entries: readonly SpoolEntry[], outcome: PutOutcome, failures: number): Promise<number> {
+    const { status, detail } = outcome;
+    switch (verdictOf(status)) {
       case 'stored':
-        for (const entry of entries) await this.#spool.remove(entry);
-        this.stored += entries.length;
+        await this.#options.spool.leave(entries, 'stored');
+        this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
         this.#isBack();
-        return { ok: true, waitMs: 0 };
+        return 0;
       case 'refused':
-        return this.#refused(entries, outcome);
+        await this.#refused(entries, detail);
+        return 0;
       case 'denied':
-        this.#isAway(`refuses this collector (${outcome.status}): ${outcome.detail}`);
-        return { ok: false, waitMs: backoff.deniedMs * (1 + this.#random()) };
+        this.#isAway(`refuses this collector (${status}): ${detail}`);
+        return deniedMs * (1 + this.#options.random());
       default:
-        this.#isAway(
-          outcome.status === null
-            ? `does not answer: ${outcome.detail}`
-            : `answers ${outcome.status}: ${outcome.detail}`,
-        );
-        return { ok: false, waitMs: backoffMs(++this.#failures, outcome.retryAfterMs, this.#random()) };
+        this.#isAway(status === null ? `does not answer: ${detail}` : `answers ${status}: ${detail}`);
+        return retryMs(failures, outcome, this.#options.random());
     }
+  }
+
+  #put(body: Uint8Array): Promise<PutOutcome> {
+    const { client, clock } = this.#options;
+    return client.put('/v1/usage', body, clock.now(), this.#cut.signal);
   }
 
   /** Reads the wanted snapshots; one that cannot be decoded is set aside and costs only itself. */
@@ -165,7 +208,7 @@ export class Sender {
     let raw: Uint8Array = new Uint8Array(0);
     let bytes = 0;
     for (const entry of wanted) {
-      const data = await this.#spool.read(entry).catch(nullWhenMissing);
+      const data = await this.#read(entry);
       const text = data && (await this.#decode(entry, data));
       if (data === null || text === null) continue;
       bytes += Buffer.byteLength(text);
@@ -174,50 +217,67 @@ export class Sender {
       texts.push(text);
       raw = data;
     }
-    return { entries, body: wanted.length === 1 ? raw : await compress(`[${texts.join(',')}]`) };
+    return { entries, body: wanted.length === 1 ? raw : gzipSync(`[${texts.join(',')}]`) };
   }
 
-  async #decode(entry: SpoolEntry, data: Uint8Array): Promise<string | null> {
+  /** A file that somebody has removed is a snapshot lost. */
+  async #read(entry: SpoolEntry): Promise<Uint8Array | null> {
+    const { spool } = this.#options;
     try {
-      const text = (await decompress(data, { maxOutputLength: maxDecodedBytes })).toString();
-      JSON.parse(text);
-      return text;
-    } catch {
-      this.#log.warn(`the spooled snapshot ${entry.file} is damaged and was set aside`);
-      await this.#spool.quarantine(entry);
+      return await spool.read(entry);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      await spool.leave([entry], 'dropped');
       return null;
     }
   }
 
-  async #refused(entries: readonly SpoolEntry[], outcome: PutOutcome): Promise<{ ok: boolean; waitMs: number }> {
+  async #decode(entry: SpoolEntry, data: Uint8Array): Promise<string | null> {
+    try {
+      return decodeSpooled(data);
+    } catch {
+      this.#options.log.warn(`spooled snapshot ${entry.sequence} is damaged and was set aside`);
+      await this.#options.spool.leave([entry], 'quarantined');
+      return null;
+    }
+  }
+
+  async #refused(entries: readonly SpoolEntry[], detail: string): Promise<void> {
     const [only] = entries;
     if (entries.length === 1 && only) {
-      this.#log.warn(`the server refused the snapshot ${only.file} for good and it was set aside: ${outcome.detail}`);
-      await this.#spool.quarantine(only);
+      this.#options.log.warn(
+        `the server refused snapshot ${only.sequence} for good and it was set aside in the spool: ${detail}`,
+      );
+      await this.#options.spool.leave([only], 'quarantined');
     } else {
       // Some of them: find out which by sending fewer at once.
       this.#batch = Math.max(1, Math.floor(entries.length / 2));
     }
-    return { ok: true, waitMs: 0 };
   }
 
   #isAway(how: string): void {
     if (this.#awaySince !== null) return;
-    this.#awaySince = this.#clock.monotonic();
-    this.#log.warn(`${this.#client.server} ${how}; snapshots are kept in the spool until it is back`);
+    const { client, clock, log } = this.#options;
+    this.#awaySince = clock.monotonic();
+    log.warn(`${client.server} ${how}; snapshots are kept in the spool until it is back`);
   }
 
   #isBack(): void {
-    this.#failures = 0;
     if (this.#awaySince === null) return;
-    this.#log.info(
-      `${this.#client.server} is back after ${formatDuration(this.#clock.monotonic() - this.#awaySince)}; sending what was kept`,
+    const { client, clock, log } = this.#options;
+    log.info(
+      `${client.server} is back after ${formatDuration(clock.monotonic() - this.#awaySince)}; sending what was kept`,
     );
     this.#awaySince = null;
   }
 }
 
-function nullWhenMissing(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null;
-  throw error;
+/**
+ * The JSON text of a spooled file.
+ * @throws when it is damaged: gzip has a checksum over all of it
+ */
+export function decodeSpooled(data: Uint8Array): string {
+  const text = gunzipSync(data, { maxOutputLength: maxDecodedBytes }).toString();
+  JSON.parse(text);
+  return text;
 }

@@ -1,157 +1,273 @@
 import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MonitorError } from '../core/error.ts';
+import { type Disk, FolderDisk, ignoreMissing } from './disk.ts';
+import { emptyLedger, type Ledger, readLedger, writeLedger } from './ledger.ts';
 
 export interface SpoolLimits {
   bytes: number;
-  ageMs: number;
+  /** 72 h of them at the collector's interval. Not an age: the wall clock may jump. */
+  snapshots: number;
 }
 
-export const defaultSpoolLimits: SpoolLimits = { bytes: 256 * 1024 * 1024, ageMs: 72 * 3_600_000 };
+const maxBytes = 256 * 1024 * 1024;
+const maxAgeMs = 72 * 3_600_000;
 const maxQuarantined = 1000;
-/** Ages are looked at this often: every quarter of an hour at one snapshot in 10 s. */
-const putsPerAgeCheck = 90;
+const quarantineFolder = 'quarantine';
+
+export function spoolLimits(intervalMs: number): SpoolLimits {
+  return { bytes: maxBytes, snapshots: Math.ceil(maxAgeMs / intervalMs) };
+}
 
 /** One spooled snapshot. All that is known of it stands in its file name, so that nothing need be opened. */
 export interface SpoolEntry {
-  file: string;
+  sequence: number;
   time: number;
   bytes: number;
 }
 
+/** Over all runs: taken = stored + dropped + quarantined + spooled, always. */
 export interface SpoolCounts {
   taken: number;
-  /** Lost to the limits, oldest first. */
+  stored: number;
   dropped: number;
-  /** Refused by the server for good, or unreadable: kept aside. */
   quarantined: number;
+  spooled: number;
 }
+
+/** How a snapshot leaves the spool. */
+export type Leaving = 'stored' | 'dropped' | 'quarantined';
 
 /**
  * A folder of files, one gzip snapshot each, named by time and sequence. A file is complete or not there:
  * written under another name, synced, then renamed. Deleting works on a full disk, a damaged file costs
- * one snapshot, and a start reads nothing but the folder's listing.
+ * one snapshot, and a start reads nothing but the folder's listing and the ledger. What leaves is written
+ * into the ledger before its file is removed, so that the accounting stays exact whenever the process ends.
  */
 export class Spool {
-  readonly counts: SpoolCounts = { taken: 0, dropped: 0, quarantined: 0 };
-  readonly #folder: string;
+  readonly #disk: Disk;
   readonly #limits: SpoolLimits;
-  #sequence = 0;
-  /** Of all files, so that a long backlog need not be listed at every put. */
-  #bytes = 0;
+  readonly #ledger: Ledger;
+  /** Oldest first. */
+  #entries: SpoolEntry[];
+  #bytes: number;
+  /** Changes of the ledger follow each other on it. */
+  #tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(folder: string, limits: SpoolLimits) {
-    this.#folder = folder;
+  private constructor(disk: Disk, limits: SpoolLimits, ledger: Ledger, entries: SpoolEntry[]) {
+    this.#disk = disk;
     this.#limits = limits;
+    this.#ledger = ledger;
+    this.#entries = entries;
+    this.#bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   }
 
-  /** @throws MonitorError `conflict` when another process uses the folder. */
-  static async open(folder: string, limits: SpoolLimits = defaultSpoolLimits): Promise<Spool> {
-    await mkdir(join(folder, 'quarantine'), { recursive: true, mode: 0o700 });
-    await lock(folder);
-    const spool = new Spool(folder, limits);
-    for (const file of await readdir(folder)) {
-      if (file.endsWith('.tmp')) await rm(join(folder, file), { force: true });
-    }
-    // Names must not meet those of an earlier run.
-    for (const { file, bytes } of await spool.list()) {
-      spool.#sequence = Math.max(spool.#sequence, Number(file.split('-')[1]));
-      spool.#bytes += bytes;
-    }
+  static async open(disk: Disk, limits: SpoolLimits): Promise<Spool> {
+    const names = await disk.list();
+    for (const name of names.filter((each) => each.endsWith('.tmp'))) await disk.remove(name).catch(ignoreMissing);
+    const found = names.flatMap(parseName).sort((a, b) => a.sequence - b.sequence);
+    const ledger = (await readLedger(disk)) ?? ledgerOf(found);
+    const gone = new Set(ledger.leaving);
+    for (const entry of found.filter(({ sequence }) => gone.has(sequence)))
+      await disk.remove(nameOf(entry)).catch(ignoreMissing);
+    const entries = found.filter(({ sequence }) => !gone.has(sequence));
+    reconcile(ledger, entries);
+    const spool = new Spool(disk, limits, ledger, entries);
+    await spool.#writeLedger();
     return spool;
   }
 
-  /** Resolves once the snapshot is on disk. */
-  async put(time: number, data: Uint8Array): Promise<SpoolEntry> {
-    this.counts.taken++;
-    const sequence = String(++this.#sequence).padStart(9, '0');
-    const file = `${String(time).padStart(14, '0')}-${sequence}-${data.length}.json.gz`;
-    const temporary = join(this.#folder, `${file}.tmp`);
-    try {
-      await writeDurably(temporary, data);
-      await rename(temporary, join(this.#folder, file));
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
-    await this.#syncFolder();
-    this.#bytes += data.length;
-    if (this.#bytes > this.#limits.bytes || this.counts.taken % putsPerAgeCheck === 0) await this.#enforceLimits(time);
-    return { file, time, bytes: data.length };
+  get counts(): SpoolCounts {
+    const { sequence, stored, dropped, quarantined } = this.#ledger;
+    return { taken: sequence, stored, dropped, quarantined, spooled: this.#entries.length };
   }
 
-  /** Oldest first. */
-  async list(): Promise<SpoolEntry[]> {
-    const files = (await readdir(this.#folder)).filter((file) => /^\d+-\d+-\d+\.json\.gz$/.test(file)).sort();
-    return files.map((file) => {
-      const [time, , bytes] = file.split(/[-.]/);
-      return { file, time: Number(time), bytes: Number(bytes) };
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** When the last snapshots were lost that followed each other, epoch milliseconds; null: none ever. */
+  get gap(): { from: number; to: number } | null {
+    return this.#ledger.gap;
+  }
+
+  /** Resolves once the snapshot is on disk. One that cannot be kept has not been taken: see `pass` and `lose`. */
+  async put(time: number, data: Uint8Array): Promise<SpoolEntry> {
+    return this.#inTurn(async () => {
+      const entry = { sequence: this.#ledger.sequence + 1, time, bytes: data.length };
+      await this.#writeWhole(nameOf(entry), data);
+      this.#ledger.sequence = entry.sequence;
+      this.#entries.push(entry);
+      this.#bytes += entry.bytes;
+      const excess = this.#excess();
+      if (excess.length > 0) await this.#leave(excess, 'dropped');
+      return entry;
     });
   }
 
-  read(entry: SpoolEntry): Promise<Buffer> {
-    return readFile(join(this.#folder, entry.file));
+  /** A snapshot that could not be kept, as on a full disk, but was stored past the spool. */
+  async pass(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#ledger.sequence++;
+      this.#ledger.stored++;
+      await this.#writeLedger();
+    });
   }
 
-  async remove(entry: SpoolEntry): Promise<void> {
-    await unlink(join(this.#folder, entry.file)).then(() => this.#forget(entry), ignoreMissing);
+  /** A snapshot that could be neither kept nor stored. */
+  async lose(time: number): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#ledger.sequence++;
+      this.#countDropped([{ sequence: this.#ledger.sequence, time, bytes: 0 }]);
+      await this.#writeLedger();
+    });
   }
 
-  /** Sets a snapshot aside that will never be stored. */
-  async quarantine(entry: SpoolEntry): Promise<void> {
-    this.counts.quarantined++;
-    const folder = join(this.#folder, 'quarantine');
-    await rename(join(this.#folder, entry.file), join(folder, entry.file)).then(
-      () => this.#forget(entry),
-      ignoreMissing,
-    );
-    const files = (await readdir(folder)).sort();
+  /** Makes room on a full disk. */
+  async dropOldest(): Promise<void> {
+    await this.leave(this.#entries.slice(0, 1), 'dropped');
+  }
+
+  newest(): SpoolEntry | undefined {
+    return this.#entries.at(-1);
+  }
+
+  /** Oldest first, at most `count`, up to the first that `except` holds. */
+  oldest(count: number, except: (entry: SpoolEntry) => boolean = () => false): SpoolEntry[] {
+    const first = this.#entries.slice(0, count);
+    const end = first.findIndex(except);
+    return end < 0 ? first : first.slice(0, end);
+  }
+
+  read(entry: SpoolEntry): Promise<Uint8Array> {
+    return this.#disk.read(nameOf(entry));
+  }
+
+  /** Counts, then removes: a snapshot that is counted is never sent again. Others of the name are ignored. */
+  async leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
+    await this.#inTurn(async () => {
+      const here = entries.filter((entry) => this.#entries.includes(entry));
+      if (here.length > 0) await this.#leave(here, how);
+    });
+  }
+
+  async #leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
+    const ledger = this.#ledger;
+    if (how === 'dropped') this.#countDropped(entries);
+    else ledger[how] += entries.length;
+    const gone = new Set(entries);
+    this.#entries = this.#entries.filter((entry) => !gone.has(entry));
+    for (const entry of entries) this.#bytes -= entry.bytes;
+    ledger.leaving.push(...entries.map((entry) => entry.sequence));
+    await this.#writeLedger();
+    for (const entry of entries) await this.#removeFile(entry, how);
+    ledger.leaving = [];
+  }
+
+  async #removeFile(entry: SpoolEntry, how: Leaving): Promise<void> {
+    const name = nameOf(entry);
+    if (how !== 'quarantined') return this.#disk.remove(name).catch(ignoreMissing);
+    await this.#disk.rename(name, `${quarantineFolder}/${name}`).catch(ignoreMissing);
+    const files = (await this.#disk.list(quarantineFolder)).sort();
     for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined)))
-      await rm(join(folder, file), { force: true });
+      await this.#disk.remove(`${quarantineFolder}/${file}`).catch(ignoreMissing);
   }
 
-  /** Another process may use the folder from now on. */
-  async close(): Promise<void> {
-    await rm(join(this.#folder, lockName), { force: true });
-  }
-
-  async #enforceLimits(now: number): Promise<void> {
-    const entries = await this.list();
-    for (const entry of entries.slice(0, -1)) {
-      if (this.#bytes <= this.#limits.bytes && entry.time >= now - this.#limits.ageMs) break;
-      await this.remove(entry);
-      this.counts.dropped++;
+  #countDropped(entries: readonly SpoolEntry[]): void {
+    for (const { sequence, time } of entries) {
+      const gap = this.#ledger.gap;
+      const goesOn = gap !== null && gap.sequence === sequence - 1;
+      this.#ledger.gap = { from: goesOn ? Math.min(gap.from, time) : time, to: time, sequence };
+      this.#ledger.dropped++;
     }
   }
 
-  #forget(entry: SpoolEntry): void {
-    this.#bytes -= entry.bytes;
+  /** The oldest that are too many. The newest always stays. */
+  #excess(): SpoolEntry[] {
+    let bytes = this.#bytes;
+    let count = 0;
+    while (
+      this.#entries.length - count > 1 &&
+      (bytes > this.#limits.bytes || this.#entries.length - count > this.#limits.snapshots)
+    ) {
+      bytes -= this.#entries[count]?.bytes ?? 0;
+      count++;
+    }
+    return this.#entries.slice(0, count);
   }
 
-  /** A rename is durable once the folder is. */
-  async #syncFolder(): Promise<void> {
-    if (process.platform === 'win32') return;
-    const handle = await open(this.#folder, 'r');
+  async #writeWhole(name: string, data: Uint8Array): Promise<void> {
+    const temporary = `${name}.tmp`;
     try {
-      await handle.sync();
-    } finally {
-      await handle.close();
+      await this.#disk.write(temporary, data);
+      await this.#disk.rename(temporary, name);
+      await this.#disk.sync();
+    } catch (error) {
+      for (const half of [temporary, name]) await this.#disk.remove(half).catch(() => undefined);
+      throw error;
     }
+  }
+
+  /**
+   * On a full disk the figures stay in memory until one can be written: what is then missing after a kill
+   * is found at the next start and counts as dropped.
+   */
+  async #writeLedger(): Promise<void> {
+    await writeLedger(this.#disk, this.#ledger).catch((error: NodeJS.ErrnoException) => {
+      if (!['ENOSPC', 'EDQUOT'].includes(error.code ?? '')) throw error;
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
   }
 }
 
-async function writeDurably(path: string, data: Uint8Array): Promise<void> {
-  const handle = await open(path, 'w', 0o600);
-  try {
-    await handle.writeFile(data);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+const namePattern = /^(\d{14})-(\d{9,})-(\d+)\.json\.gz$/;
+
+export function nameOf({ time, sequence, bytes }: SpoolEntry): string {
+  return `${String(time).padStart(14, '0')}-${String(sequence).padStart(9, '0')}-${bytes}.json.gz`;
+}
+
+function parseName(name: string): SpoolEntry[] {
+  const match = namePattern.exec(name);
+  return match ? [{ time: Number(match[1]), sequence: Number(match[2]), bytes: Number(match[3]) }] : [];
+}
+
+/** Without a ledger that can be read, what is not here any more is taken for stored. */
+function ledgerOf(entries: readonly SpoolEntry[]): Ledger {
+  const sequence = entries.at(-1)?.sequence ?? 0;
+  return { ...emptyLedger(), sequence, stored: sequence - entries.length };
+}
+
+/** Files that vanished, or figures that a full disk did not take, are dropped snapshots. */
+function reconcile(ledger: Ledger, entries: readonly SpoolEntry[]): void {
+  ledger.leaving = [];
+  ledger.sequence = Math.max(ledger.sequence, entries.at(-1)?.sequence ?? 0);
+  const known = ledger.stored + ledger.dropped + ledger.quarantined + entries.length;
+  ledger.dropped += Math.max(0, ledger.sequence - known);
+  ledger.sequence = Math.max(ledger.sequence, known);
+}
+
+/** The spool of a folder, for this process alone. */
+export interface LockedSpool {
+  spool: Spool;
+  /** Another process may use the folder from now on. */
+  unlock(): Promise<void>;
 }
 
 const lockName = 'in-use-by';
+
+/** @throws MonitorError `conflict` when another process uses the folder. */
+export async function openLockedSpool(folder: string, limits: SpoolLimits): Promise<LockedSpool> {
+  await mkdir(join(folder, quarantineFolder), { recursive: true, mode: 0o700 });
+  await lock(folder);
+  const spool = await Spool.open(new FolderDisk(folder), limits);
+  return { spool, unlock: () => rm(join(folder, lockName), { force: true }) };
+}
 
 /** Two processes on one spool would send each other's snapshots to their own servers. */
 async function lock(folder: string): Promise<void> {
@@ -163,7 +279,10 @@ async function lock(folder: string): Promise<void> {
       `process ${holder} uses the spool ${folder}; stop that one or choose another folder with --data`,
     );
   }
-  await writeFile(path, String(process.pid));
+  // A full disk takes no lock, and must not keep the collector from sending past the spool.
+  await writeFile(path, String(process.pid)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOSPC') throw error;
+  });
 }
 
 /** A pid may be another program's by now. */
@@ -174,8 +293,4 @@ function isCollector(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'ENOENT') throw error;
 }

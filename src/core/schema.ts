@@ -69,6 +69,7 @@ const arrayOr = <A, B>(whenArray: Type.TSchema, otherwise: Type.TSchema) =>
     else: otherwise,
   });
 
+const count = (description: string) => Type.Optional(nullable(0, maxBytes, description, 'integer'));
 const percent = (description: string) => Type.Optional(nullable(0, maxPercent, description));
 
 const snapshotBody = Type.Object(
@@ -98,6 +99,13 @@ const snapshotBody = Type.Object(
         cpu: percent("The collector's own CPU, percent of one core."),
         memoryBytes: Type.Optional(nullable(0, maxBytes, "The collector's own RSS.", 'integer')),
         sweepMs: Type.Optional(nullable(0, maxPercent, 'How long the sweep took.')),
+        taken: count('Snapshots taken so far: stored + dropped + quarantined + spooled.'),
+        stored: count('Of these acknowledged.'),
+        dropped: count('Of these lost to the limits of the spool.'),
+        quarantined: count('Of these refused, or damaged in the spool.'),
+        spooled: count('Of these waiting, this one included.'),
+        gapFromMs: count('First instant of the last stretch dropped, epoch milliseconds.'),
+        gapToMs: count('Last instant of it.'),
       }),
     ),
     processes: arrayOr<ProcessUsageBody[], ProcessColumnsBody>(

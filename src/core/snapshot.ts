@@ -1,6 +1,8 @@
 /**
  * The system totals of a host and what the collector says of itself, as flat metric names.
- * Percentages are of the whole host (0-100).
+ * Percentages are of the whole host (0-100). Snapshots since the spool was made: taken = stored + dropped +
+ * quarantined + spooled; the gap is the last stretch that was dropped. The clock's skew is measured by the
+ * server: positive when the host's clock is ahead.
  */
 export const hostMetrics = [
   'system.cpu',
@@ -12,6 +14,14 @@ export const hostMetrics = [
   'collector.cpu',
   'collector.memoryBytes',
   'collector.sweepMs',
+  'collector.taken',
+  'collector.stored',
+  'collector.dropped',
+  'collector.quarantined',
+  'collector.spooled',
+  'collector.gapFromMs',
+  'collector.gapToMs',
+  'collector.clockSkewSeconds',
 ] as const;
 export type HostMetric = (typeof hostMetrics)[number];
 

@@ -1,0 +1,70 @@
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+/**
+ * What the spool needs of a folder, so that a simulation can tear writes and fill it. Names are relative to
+ * the folder; errors are Node's own, known by their `code` (ENOENT, ENOSPC, ...).
+ */
+export interface Disk {
+  /** Files directly in the folder, or in a subfolder of it. */
+  list(subfolder?: string): Promise<string[]>;
+  read(name: string): Promise<Uint8Array>;
+  /** Resolves once the content is on disk; a crash before may leave any part of it. */
+  write(name: string, data: Uint8Array): Promise<void>;
+  /** Replaces `to`; whole or not at all. */
+  rename(from: string, to: string): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Resolves once all renames and removals are on disk. */
+  sync(): Promise<void>;
+}
+
+/** Files that only this user may read, in a folder that is made when it is not there. */
+export class FolderDisk implements Disk {
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async list(subfolder = ''): Promise<string[]> {
+    return readdir(join(this.#folder, subfolder));
+  }
+
+  async read(name: string): Promise<Uint8Array> {
+    return readFile(join(this.#folder, name));
+  }
+
+  async write(name: string, data: Uint8Array): Promise<void> {
+    const handle = await open(join(this.#folder, name), 'w', 0o600);
+    try {
+      await handle.writeFile(data);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await mkdir(dirname(join(this.#folder, to)), { recursive: true, mode: 0o700 });
+    await rename(join(this.#folder, from), join(this.#folder, to));
+  }
+
+  async remove(name: string): Promise<void> {
+    await unlink(join(this.#folder, name));
+  }
+
+  async sync(): Promise<void> {
+    if (process.platform === 'win32') return;
+    const handle = await open(this.#folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** For a file that somebody else has removed already. */
+export function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
