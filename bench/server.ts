@@ -10,6 +10,7 @@ import { buildApp } from '../src/api/app.ts';
 import type { Store } from '../src/core/store.ts';
 import { defaultThresholds } from '../src/core/threshold.ts';
 import { openStore } from '../src/store/open.ts';
+import { openAccess } from '../test/open-access.ts';
 
 const retentionMs = 2 * 86_400_000;
 const url = process.argv[2] as string;
@@ -29,6 +30,7 @@ const app = await buildApp({
   thresholds: defaultThresholds,
   retentionMs,
   horizonMs: Number(process.argv[3] ?? 600_000),
+  access: openAccess(),
   version: 'bench',
 });
 const address = await app.listen({ host: '127.0.0.1', port: 0 });

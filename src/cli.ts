@@ -9,8 +9,10 @@ import { renderJson, renderLine } from './alerter/render.ts';
 import {
   type CommandName,
   type Config,
+  describeConfig,
   environmentNameOf,
   flagOf,
+  givenSettings,
   readConfig,
   settingKeys,
   settings,
@@ -21,8 +23,10 @@ import { formatDuration, parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
 import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
+import { type Role, roles } from './core/token.ts';
 import type { PolicyName } from './forecast/alarm-policy.ts';
-import { startAlerter, startCollector, startServer } from './start.ts';
+import { clientOptions, keepToken } from './server-access.ts';
+import { type RunningServer, spoolFolder, startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
 const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
@@ -55,6 +59,7 @@ Examples:
   amberwatch collect --server http://10.0.0.1:8000    report this machine to a server elsewhere
   amberwatch alert --once --json                      what is wrong now, for a script
   amberwatch accuracy                                 how right its forecasts have been
+  amberwatch token invite                             let another host report to this server
 ${exitCodeHelp}`,
     );
   addCommand(program, 'up', 'run server, collector of this host and alerter in one process', up);
@@ -91,19 +96,31 @@ Examples:
   amberwatch backtest --host web-01 --process java --metric memory --since 2d
   amberwatch backtest --manifest series/manifest.json --policy quiet > said.jsonl`,
     );
+  addAccessCommands(program);
+  addSpoolCommands(program);
+  addCommand(
+    program.command('config').description('look at the configuration'),
+    ['config', 'print'],
+    'print what is set and where; never a secret',
+    printConfig,
+  );
   return program;
 }
 
 function addCommand(
   program: Command,
-  name: CommandName,
+  name: CommandName | [group: CommandName, name: string],
   description: string,
-  run: (config: Config, flags: Flags) => Promise<void>,
+  run: (config: Config, flags: Flags, args: readonly string[]) => Promise<void>,
 ): Command {
-  const command = program.command(name).description(description).allowExcessArguments(false);
+  const [group, own] = [name].flat() as [CommandName, string | undefined];
+  const command = program
+    .command(own ?? group)
+    .description(description)
+    .allowExcessArguments(false);
   for (const key of settingKeys) {
     const { argument, description: what, defaultText, commands, repeatable } = settings[key];
-    if (argument === undefined || !commands.includes(name)) continue;
+    if (argument === undefined || !(group === 'config' || commands.includes(group))) continue;
     const option = new Option(
       `${flagOf(key)} ${argument}`,
       `${what} (default: ${defaultText}; ${environmentNameOf(key)})`,
@@ -113,22 +130,66 @@ function addCommand(
     );
   }
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
-  return command.action(async (flags: Flags) => {
-    const given = Object.fromEntries(settingKeys.map((key) => [key, flags[key] as string | string[] | undefined]));
-    await run(readConfig(given, process.env, flags.config as string | undefined), flags);
+  return command.action(async () => {
+    const flags = command.opts<Flags>();
+    await run(readConfig(givenFlags(flags), process.env, flags.config as string | undefined), flags, command.args);
   });
+}
+
+/** Those that are settings; a command has others of its own. */
+function givenFlags(flags: Flags): Record<string, string | string[] | undefined> {
+  return Object.fromEntries(settingKeys.map((key) => [key, flags[key] as string | string[] | undefined]));
+}
+
+function addAccessCommands(program: Command): void {
+  addCommand(program, 'join', 'get a token for this host with a one-time code', join)
+    .argument('<url>', 'the server')
+    .argument('<code>', "what 'amberwatch token invite' printed there")
+    .addHelpText('after', '\nExample:\n  amberwatch join https://monitor.example.com:8000 K7QF-M2XP-9ABC');
+  const token = program.command('token').description('who may use a server; run on the server, with its --data');
+  const id = ['<id>', "the first column of 'amberwatch token list'"] as const;
+  addCommand(
+    token,
+    ['token', 'invite'],
+    'print a code with which one host can join, once and within ten minutes',
+    invite,
+  ).option('--host <name>', 'only this host');
+  addCommand(token, ['token', 'create'], 'print a new token', createToken)
+    .addOption(
+      new Option('--role <role>', 'write: report one host; read: ask; admin: both')
+        .choices(roles)
+        .makeOptionMandatory(),
+    )
+    .option('--host <name>', 'the host that a write token reports')
+    .option('--expires <duration>', 'valid for so long; without it until it is revoked');
+  addCommand(token, ['token', 'list'], 'list tokens; the tokens themselves are not kept', listTokens);
+  addCommand(token, ['token', 'rotate'], 'print a new token like another, which stays valid for a while', rotateToken)
+    .argument(...id)
+    .option('--overlap <duration>', 'how long both are valid', '1d');
+  addCommand(token, ['token', 'revoke'], 'end a token at once', revokeToken).argument(...id);
+}
+
+function addSpoolCommands(program: Command): void {
+  const spool = program.command('spool').description("what this host's collector has not delivered yet");
+  addCommand(spool, ['spool', 'ls'], 'list spools with what became of all snapshots', listSpools);
+  addCommand(spool, ['spool', 'verify'], 'read every snapshot and name those that are damaged', verifySpools);
+  addCommand(
+    spool,
+    ['spool', 'drop'],
+    'give up what waits in one spool; its collector must not run',
+    dropSpool,
+  ).argument('<name>', "as 'amberwatch spool ls' prints it");
 }
 
 async function serve(config: Config): Promise<void> {
   const log = makeLog(config.logLevel);
-  warnWhenOpen(config, (message) => log.warn(message));
   const server = await startServer(config, clock, log, version);
   closeOnSignal([server]);
 }
 
 async function collect(config: Config): Promise<void> {
   const log = makeLog(config.logLevel);
-  const collector = await startCollector(config, config.server, spoolNameOf(config.server), clock, log);
+  const collector = await startCollector(config, config.server, clock, log);
   log.info(
     { server: config.server, host: config.host, interval: formatDuration(config.interval) },
     'collector is running',
@@ -142,7 +203,7 @@ async function alert(config: Config, flags: Flags): Promise<void> {
     process.exitCode = await alertOnce(config, output, flags.json === true);
     return;
   }
-  closeOnSignal([await startAlerter(config.server, config.poll, clock, output)]);
+  closeOnSignal([await startAlerter(config, config.server, clock, output)]);
 }
 
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
@@ -150,7 +211,7 @@ async function alertOnce(config: Config, output: AlerterOutput, json: boolean): 
     import('./alerter/alerter.ts'),
     import('./client.ts'),
   ]);
-  const client = new MonitorClient(config.server);
+  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
   try {
     const { level, announcements, summary } = await announceAll(client);
     for (const announcement of announcements) output.announce(announcement);
@@ -170,7 +231,7 @@ async function accuracy(config: Config, flags: Flags): Promise<void> {
     import('./report/accuracy-lines.ts'),
     import('./client.ts'),
   ]);
-  const client = new MonitorClient(config.server);
+  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
   try {
     const answer = await client.accuracy({ window: flags.window as string });
     sayLines(flags.json === true ? [terminalJson(answer)] : accuracyReport(answer));
@@ -201,7 +262,7 @@ async function backtest(config: Config, flags: Flags): Promise<void> {
     policy,
     sinceMs: parseDuration(flags.since as string, 'since'),
   };
-  const client = new MonitorClient(config.server);
+  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
   try {
     sayLines(await backtestHistory(client, asked, clock.now()));
   } finally {
@@ -221,6 +282,69 @@ function backtestThreshold(text: string | undefined, process: string | null): Th
   return threshold;
 }
 
+async function join(config: Config, _flags: Flags, [url = '', code = '']: readonly string[]): Promise<void> {
+  const { MonitorClient } = await import('./client.ts');
+  const { token: _, ...tls } = await clientOptions(config, url);
+  const client = new MonitorClient(url, tls);
+  try {
+    const path = await keepToken(config.data, url, await client.join(code, config.host));
+    sayLines([
+      `${config.host} may report to ${client.server} now; its token is in ${path}`,
+      `amberwatch collect --server ${client.server}`,
+    ]);
+  } finally {
+    await client.close();
+  }
+}
+
+async function createToken(config: Config, { role, host, expires }: Flags): Promise<void> {
+  const commands = await import('./token-command.ts');
+  const given = [role as Role, (host as string | undefined) ?? null, expires as string | undefined] as const;
+  sayLines(await commands.createToken(config, ...given, clock.now()));
+}
+
+async function invite(config: Config, { host }: Flags): Promise<void> {
+  const { inviteHost } = await import('./token-command.ts');
+  sayLines(await inviteHost(config, (host as string | undefined) ?? null, clock.now()));
+}
+
+async function listTokens(config: Config): Promise<void> {
+  const commands = await import('./token-command.ts');
+  sayLines(commands.listTokens(config, clock.now()));
+}
+
+async function rotateToken(config: Config, { overlap }: Flags, [id = '']: readonly string[]): Promise<void> {
+  const { rotate } = await import('./token-command.ts');
+  sayLines(await rotate(config, id, overlap as string, clock.now()));
+}
+
+async function revokeToken(config: Config, _flags: Flags, [id = '']: readonly string[]): Promise<void> {
+  const { revoke } = await import('./token-command.ts');
+  sayLines(await revoke(config, id, clock.now()));
+}
+
+async function listSpools(config: Config): Promise<void> {
+  const commands = await import('./collector/spool-command.ts');
+  sayLines(await commands.listSpools(spoolFolder(config), clock.now()));
+}
+
+async function verifySpools(config: Config): Promise<void> {
+  const commands = await import('./collector/spool-command.ts');
+  const { lines, damaged } = await commands.verifySpools(spoolFolder(config));
+  sayLines([...lines, damaged === 0 ? 'no damage' : `${damaged} damaged: the collector will set them aside`]);
+  if (damaged > 0) process.exitCode = exitCodes.failure;
+}
+
+async function dropSpool(config: Config, _flags: Flags, [name = '']: readonly string[]): Promise<void> {
+  const commands = await import('./collector/spool-command.ts');
+  sayLines(await commands.dropSpool(spoolFolder(config), name));
+}
+
+async function printConfig(_config: Config, flags: Flags): Promise<void> {
+  const given = givenSettings(givenFlags(flags), process.env, flags.config as string | undefined);
+  sayLines(describeConfig(given).map((line) => terminalText(line, 1000)));
+}
+
 function sayLines(lines: readonly string[]): void {
   for (const line of lines) process.stdout.write(`${line}\n`);
 }
@@ -237,7 +361,6 @@ async function up(config: Config): Promise<void> {
     info: (message: string) => say(terminalText(message, 500)),
     warn: (message: string) => say(terminalText(message, 500)),
   };
-  warnWhenOpen(config, plain.warn);
   warnWhenTooShort(config, plain.warn);
   const server = await startServer(
     config,
@@ -251,9 +374,9 @@ async function up(config: Config): Promise<void> {
   say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
   try {
     const since = clock.now();
-    closing.unshift(await startCollector(config, server.url, 'up', clock, plain));
-    await sayTopTable(config, server.url, since, say);
-    const alerter = await startAlerter(server.url, config.poll, clock, makeOutput(false));
+    closing.unshift(await startCollector(config, server.url, clock, plain, server.own));
+    await sayTopTable(config, server, since, say);
+    const alerter = await startAlerter(config, server.url, clock, makeOutput(false), server.own);
     closing.unshift(alerter);
   } catch (error) {
     for (const daemon of closing) await daemon.close();
@@ -261,12 +384,17 @@ async function up(config: Config): Promise<void> {
   }
 }
 
-async function sayTopTable(config: Config, url: string, since: number, say: (text: string) => void): Promise<void> {
+async function sayTopTable(
+  config: Config,
+  { url, own }: RunningServer,
+  since: number,
+  say: (text: string) => void,
+): Promise<void> {
   const [{ topTable }, { MonitorClient }] = await Promise.all([
     import('./alerter/top-table.ts'),
     import('./client.ts'),
   ]);
-  const client = new MonitorClient(url);
+  const client = new MonitorClient(url, own);
   const deadline = clock.monotonic() + firstTableMs;
   while (clock.monotonic() < deadline) {
     const table = await topTable(client, config.host, since, topRows);
@@ -277,11 +405,6 @@ async function sayTopTable(config: Config, url: string, since: number, say: (tex
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await client.close();
-}
-
-function warnWhenOpen({ listen }: Config, warn: (message: string) => void): void {
-  if (['localhost', '::1'].includes(listen.host) || listen.host.startsWith('127.')) return;
-  warn(`listening on ${listen.host}: whoever can reach this port can read and write; keep it behind a firewall`);
 }
 
 function warnWhenTooShort({ horizon, interval }: Config, warn: (message: string) => void): void {
@@ -316,11 +439,6 @@ function makeOutput(json: boolean): AlerterOutput {
 
 interface Closable {
   close(): Promise<void> | void;
-}
-
-/** A spool belongs to one server: another one must not be sent its backlog. */
-function spoolNameOf(server: string): string {
-  return server.replace(/[^a-z0-9]+/gi, '-').slice(0, 100);
 }
 
 /** Signals that come within this are one: npm and the terminal both send theirs. */

@@ -19,20 +19,32 @@ export interface PutOutcome {
   retryAfterMs: number | null;
 }
 
+/** What a server may ask for: a token, and certificates (PEM). */
+export interface ClientOptions {
+  token?: string;
+  /** The only authority that is trusted. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
 type Query = Record<string, string | number | undefined>;
 
 /** The HTTP API, typed. Answers that are errors become MonitorError with the server's own code. */
 export class MonitorClient {
   readonly server: string;
-  readonly #agent = new Agent({
-    connect: { timeout: 10_000 },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    keepAliveTimeout: 60_000,
-  });
+  readonly #agent: Agent;
+  readonly #headers: Record<string, string>;
 
   /** @throws MonitorError `invalid` */
-  constructor(server: string) {
+  constructor(server: string, { token, ...tls }: ClientOptions = {}) {
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#agent = new Agent({
+      connect: { timeout: 10_000, ...tls },
+      headersTimeout: timeoutMs,
+      bodyTimeout: timeoutMs,
+      keepAliveTimeout: 60_000,
+    });
     const url = URL.canParse(server) ? new URL(server) : null;
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
       throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
@@ -40,13 +52,18 @@ export class MonitorClient {
     this.server = url.href.replace(/\/$/, '');
   }
 
-  /** Sends gzip JSON; never throws. `now` is wall time, to read a Retry-After date. */
+  /** Sends gzip JSON; never throws. `now` is wall time: the server measures this clock by it. */
   async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
     try {
       const answer = await request(`${this.server}${path}`, {
         dispatcher: this.#agent,
         method: 'PUT',
-        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        headers: {
+          ...this.#headers,
+          'content-type': 'application/json',
+          'content-encoding': 'gzip',
+          date: new Date(now).toUTCString(),
+        },
         body: gzip,
         ...(signal && { signal }),
       });
@@ -86,6 +103,13 @@ export class MonitorClient {
     return this.#get('/v1/series', query);
   }
 
+  /** Exchanges a one-time code for the write token of a host. */
+  async join(code: string, host: string): Promise<string> {
+    const body = JSON.stringify({ code, host });
+    const { token } = await this.#ask<{ token: string }>('/v1/join', { method: 'POST', body });
+    return token;
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
@@ -93,10 +117,15 @@ export class MonitorClient {
   async #get<T>(path: string, query: Query): Promise<T> {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
+    return this.#ask(`${path}?${search}`, { method: 'GET' });
+  }
+
+  async #ask<T>(path: string, options: { method: 'GET' | 'POST'; body?: string }): Promise<T> {
     let status: number;
     let text: string;
     try {
-      const answer = await request(`${this.server}${path}?${search}`, { dispatcher: this.#agent });
+      const headers = { ...this.#headers, ...(options.body && { 'content-type': 'application/json' }) };
+      const answer = await request(`${this.server}${path}`, { ...options, headers, dispatcher: this.#agent });
       status = answer.statusCode;
       text = await answer.body.text();
     } catch (error) {
@@ -134,7 +163,7 @@ function detailOf(text: string): string {
 }
 
 /** Undici's own texts hide the reason in `cause` or in an AggregateError. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const inner =
     (error as { cause?: unknown; errors?: unknown[] } | null)?.errors?.[0] ??
     (error as { cause?: unknown } | null)?.cause ??

@@ -1,12 +1,24 @@
 import { readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import ipaddr from 'ipaddr.js';
 import { parse as parseYaml } from 'yaml';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
+import type { Network } from './core/ip.ts';
 import { parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
 
-export type CommandName = 'up' | 'serve' | 'collect' | 'alert' | 'accuracy' | 'backtest';
+export type CommandName =
+  | 'up'
+  | 'serve'
+  | 'collect'
+  | 'alert'
+  | 'accuracy'
+  | 'backtest'
+  | 'join'
+  | 'token'
+  | 'spool'
+  | 'config';
 
 /** One setting: how it is written everywhere, and what it means. */
 interface Setting<T> {
@@ -28,6 +40,8 @@ type SettingValue<S> = S extends Setting<infer T> ? T : never;
 const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 const serving = ['up', 'serve'] as const;
 const collecting = ['up', 'collect'] as const;
+/** They talk to a server. */
+const asking = ['collect', 'alert', 'accuracy', 'backtest', 'join'] as const;
 
 /** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
 export const settings = {
@@ -72,7 +86,7 @@ export const settings = {
     argument: '<url>',
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
-    commands: ['collect', 'alert', 'accuracy', 'backtest'],
+    commands: ['collect', 'alert', 'accuracy', 'backtest', 'spool'],
     read: ([text = 'http://127.0.0.1:8000']) => text,
   }),
   interval: setting({
@@ -86,14 +100,14 @@ export const settings = {
     argument: '<name>',
     description: 'the name this host reports under',
     defaultText: "the system's host name",
-    commands: collecting,
+    commands: ['up', 'collect', 'join'],
     read: ([text]) => text ?? hostname(),
   }),
   data: setting({
     argument: '<folder>',
-    description: 'folder for the embedded store and the spool',
+    description: 'folder for the embedded store, the spool, tokens and what the alerter has said',
     defaultText: "the platform's data folder",
-    commands: ['up', 'serve', 'collect'],
+    commands: [...serving, ...asking, 'token', 'spool'],
     read: ([text], environment) => resolve(text ?? dataFolder(environment)),
   }),
   poll: setting({
@@ -109,6 +123,86 @@ export const settings = {
     defaultText: 'info',
     commands: daemons,
     read: ([text = 'info']) => parseLogLevel(text),
+  }),
+  allowHost: setting({
+    argument: '<name>',
+    description: 'a name, besides addresses, that clients call the server by; may be repeated',
+    defaultText: "localhost and the system's host name",
+    commands: serving,
+    repeatable: true,
+    read: (texts) => ['localhost', hostname(), ...texts].map((text) => text.toLowerCase()),
+  }),
+  tlsCert: setting({
+    argument: '<file>',
+    description: 'certificate chain (PEM) to listen with TLS; read again when it changes',
+    defaultText: 'none: plain HTTP',
+    commands: ['serve'],
+    read: ([text]) => text,
+  }),
+  tlsKey: setting({
+    argument: '<file>',
+    description: 'its private key (PEM)',
+    defaultText: 'none',
+    commands: ['serve'],
+    read: ([text]) => text,
+  }),
+  tlsClientCa: setting({
+    argument: '<file>',
+    description: 'refuse clients without a certificate of this authority (PEM)',
+    defaultText: 'none: clients need no certificate',
+    commands: ['serve'],
+    read: ([text]) => text,
+  }),
+  token: setting({
+    description: "token for the server; 'amberwatch join' puts it into the data folder",
+    defaultText: 'that of join',
+    commands: asking,
+    secret: true,
+    read: ([text]) => text,
+  }),
+  ca: setting({
+    argument: '<file>',
+    description: 'the only authority (PEM) whose certificate a server may have',
+    defaultText: "the system's",
+    commands: asking,
+    read: ([text]) => text,
+  }),
+  clientCert: setting({
+    argument: '<file>',
+    description: 'certificate (PEM) to show to the server',
+    defaultText: 'none',
+    commands: asking,
+    read: ([text]) => text,
+  }),
+  clientKey: setting({
+    argument: '<file>',
+    description: 'its private key (PEM)',
+    defaultText: 'none',
+    commands: asking,
+    read: ([text]) => text,
+  }),
+  webhook: setting({
+    argument: '<url>',
+    description: 'where to POST what the alerter says; may be repeated',
+    defaultText: 'none',
+    commands: ['up', 'alert'],
+    repeatable: true,
+    read: (texts) => texts.map(parseWebhook),
+  }),
+  webhookSecret: setting({
+    description: 'key that webhooks are signed with (HMAC-SHA256), at least 16 characters',
+    defaultText: 'none; needed for --webhook',
+    commands: ['up', 'alert'],
+    secret: true,
+    read: ([text]) => parseWebhookSecret(text),
+  }),
+  webhookAllow: setting({
+    argument: '<address>',
+    description: 'address or network (10.0.0.0/8) that webhooks may reach although it is private; may be repeated',
+    defaultText: 'public addresses only',
+    commands: ['up', 'alert'],
+    repeatable: true,
+    read: (texts) => texts.map(parseNetwork),
   }),
   influxToken: setting({
     description: 'API token of InfluxDB 2.x and 3.x',
@@ -164,22 +258,43 @@ export function readConfig(
   environment: Environment,
   file?: string,
 ): Config {
+  const given = givenSettings(flags, environment, file);
+  return Object.fromEntries(
+    given.map(({ key, texts, source }) => [key, readSetting(key, texts, environment, source)]),
+  ) as Config;
+}
+
+export interface GivenSetting {
+  key: SettingKey;
+  texts: readonly string[];
+  /** Where it was set; empty: nowhere. */
+  source: string;
+}
+
+/** Every setting as text, as far as it was given. */
+export function givenSettings(
+  flags: Partial<Record<string, string | string[]>>,
+  environment: Environment,
+  file?: string,
+): GivenSetting[] {
   const fromFile = file === undefined ? {} : readConfigFile(file);
-  const entries = settingKeys.map((key) => {
+  return settingKeys.map((key) => {
     const flag = flags[key];
+    if (flag !== undefined) return { key, texts: [flag].flat(), source: flagOf(key) };
     const variable = fromEnvironment(key, environment);
-    const source =
-      flag !== undefined
-        ? flagOf(key)
-        : variable !== undefined
-          ? environmentNameOf(key)
-          : fromFile[key]
-            ? `${file}: ${key}`
-            : '';
-    const texts = flag !== undefined ? [flag].flat() : (variable ?? fromFile[key] ?? []);
-    return [key, readSetting(key, texts, environment, source)];
+    if (variable !== undefined) return { key, texts: variable, source: environmentNameOf(key) };
+    const texts = fromFile[key];
+    return texts === undefined ? { key, texts: [], source: '' } : { key, texts, source: `${file}: ${key}` };
   });
-  return Object.fromEntries(entries) as Config;
+}
+
+/** The effective settings as YAML, one line each; no secret is among them. */
+export function describeConfig(given: readonly GivenSetting[]): string[] {
+  return given.map(({ key, texts, source }) => {
+    const { secret, defaultText } = settings[key];
+    if (source === '') return `# ${key}: default (${defaultText})`;
+    return `${key}: ${secret ? '(set, not shown)' : JSON.stringify(texts.length === 1 ? texts[0] : texts)}  # ${source}`;
+  });
 }
 
 function readSetting(key: SettingKey, texts: readonly string[], environment: Environment, source: string): unknown {
@@ -252,6 +367,37 @@ function parseListen(text: string): ListenAddress {
     );
   }
   return { host: match[1] ?? (match[2] as string), port };
+}
+
+/** Whether only this machine can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function parseWebhook(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new MonitorError('invalid', `webhook '${text}' is not a URL; write it like https://example.com/hook`);
+  return url;
+}
+
+function parseWebhookSecret(text: string | undefined): string | undefined {
+  if (text !== undefined && text.length < 16)
+    throw new MonitorError(
+      'invalid',
+      'the webhook secret is shorter than 16 characters; make one with: openssl rand -hex 24',
+    );
+  return text;
+}
+
+/** An address is the network of itself. */
+function parseNetwork(text: string): Network {
+  try {
+    const [address, bits] = text.includes('/') ? ipaddr.parseCIDR(text) : [ipaddr.parse(text), null];
+    return { address: address.toString(), bits: bits ?? (address.kind() === 'ipv4' ? 32 : 128) };
+  } catch {
+    throw new MonitorError('invalid', `'${text}' is not an address or network; write it like 10.0.0.5 or 10.0.0.0/8`);
+  }
 }
 
 function parsePace(text: string, what: string, shortest: string): number {

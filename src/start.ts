@@ -1,11 +1,17 @@
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
+import { AsyncTask, SimpleIntervalJob, Task, ToadScheduler } from 'toad-scheduler';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
+import type { AccessOptions } from './api/guard.ts';
+import type { ClientOptions } from './client.ts';
 import type { SenderLog } from './collector/sender.ts';
-import type { Config, ListenAddress } from './config.ts';
+import { type Config, isLoopback, type ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
+import { emptyBook, issueToken } from './core/token.ts';
+import { clientOptions, refuseOpenServer, serverName, serverTls, tlsVersion } from './server-access.ts';
+import { TokenFile } from './token-file.ts';
 
 /**
  * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
@@ -15,10 +21,15 @@ import { formatThreshold } from './core/threshold.ts';
 export interface RunningServer {
   /** The URL a client on this machine reaches it at. */
   url: string;
+  /** For the daemons of the same process. */
+  own: ClientOptions;
   close(): Promise<void>;
 }
 
 const expireEveryMs = 10 * 60_000;
+const certificateCheckMs = 5_000;
+/** Requests under way are answered within this; then their connections are cut. */
+const requestGraceMs = 3_000;
 
 /** @throws MonitorError when the store cannot be opened or the address not be listened on */
 export async function startServer(
@@ -27,11 +38,7 @@ export async function startServer(
   log: FastifyBaseLogger,
   version: string,
 ): Promise<RunningServer> {
-  const [{ buildApp }, { openStore }, { AsyncTask, SimpleIntervalJob, ToadScheduler }] = await Promise.all([
-    import('./api/app.ts'),
-    import('./store/open.ts'),
-    import('toad-scheduler'),
-  ]);
+  const [{ buildApp }, { openStore }] = await Promise.all([import('./api/app.ts'), import('./store/open.ts')]);
   const {
     retention: retentionMs,
     threshold: thresholds,
@@ -41,6 +48,8 @@ export async function startServer(
     influxPassword: password,
     influxOrg: org,
   } = config;
+  const { access, secret } = serverAccess(config, clock);
+  const https = serverTls(config);
   const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
     retentionMs,
     warn: (message) => log.warn(message),
@@ -53,7 +62,8 @@ export async function startServer(
   });
   const scheduler = new ToadScheduler();
   try {
-    const app = await buildApp({ store, clock, log, thresholds, retentionMs, horizonMs, version });
+    const given = { store, clock, log, thresholds, retentionMs, horizonMs, version, access };
+    const app = await buildApp({ ...given, ...(https && { https }) });
     const task = new AsyncTask(
       'expire',
       () => store.expire(clock.now()),
@@ -61,18 +71,61 @@ export async function startServer(
     );
     scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
+    if (https !== undefined) reloadCertificate(config, app.server as SecureServer, scheduler, log);
     log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
     const close = async () => {
       scheduler.stop();
+      const cut = setTimeout(() => app.server.closeAllConnections(), requestGraceMs);
       await app.close();
+      clearTimeout(cut);
       await store.close();
     };
-    return { url, close };
+    return { url, own: { token: secret }, close };
   } catch (error) {
     scheduler.stop();
     await store.close();
     throw error;
   }
+}
+
+/** Who may use the server: the tokens in its data folder, and one of its own that nobody else ever sees. */
+function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
+  const file = new TokenFile(config.data);
+  refuseOpenServer(config, file, clock.now());
+  const own = issueToken(emptyBook(), 'admin', null, clock.now(), null);
+  const tokens: AccessOptions['tokens'] = {
+    book: () => {
+      const { tokens, invites } = file.book();
+      return tokens.length + invites.length === 0 ? emptyBook() : { tokens: [...tokens, ...own.book.tokens], invites };
+    },
+    issue: (make) => file.issue(make),
+  };
+  const alwaysRequired = !isLoopback(config.listen.host);
+  return { access: { tokens, alwaysRequired, hostNames: config.allowHost }, secret: own.secret };
+}
+
+type SecureServer = import('node:https').Server;
+
+/** A certificate that is renewed is used from the next connection on; one that cannot be read changes nothing. */
+function reloadCertificate(
+  config: Config,
+  server: SecureServer,
+  scheduler: ToadScheduler,
+  log: FastifyBaseLogger,
+): void {
+  let version = tlsVersion(config);
+  const task = new Task('certificate', () => {
+    try {
+      const found = tlsVersion(config);
+      if (found === version) return;
+      server.setSecureContext(serverTls(config) ?? {});
+      version = found;
+      log.info('the certificate was read again');
+    } catch (error) {
+      log.error({ err: error }, 'the new certificate cannot be used; going on with the old one');
+    }
+  });
+  scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: certificateCheckMs }, task));
 }
 
 async function listen(
@@ -97,13 +150,16 @@ async function listen(
   }
 }
 
-/** @throws MonitorError when the server URL is none or the data folder cannot be used */
+/**
+ * @param own what this process itself uses, where the server is in it too
+ * @throws MonitorError when the server URL is none or the data folder cannot be used
+ */
 export async function startCollector(
   config: Config,
   server: string,
-  spoolName: string,
   clock: Clock,
   log: SenderLog,
+  own?: ClientOptions,
 ): Promise<{ close(): Promise<void> }> {
   const [{ Collector }, { Sender }, { openLockedSpool, spoolLimits }, { SystemTotalsReader }, { MonitorClient }] =
     await Promise.all([
@@ -113,8 +169,8 @@ export async function startCollector(
       import('./collector/system-totals.ts'),
       import('./client.ts'),
     ]);
-  const client = new MonitorClient(server);
-  const folder = join(config.data, 'spool', spoolName);
+  const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
+  const folder = join(spoolFolder(config), own ? 'up' : serverName(server));
   const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch((error: unknown) => {
     throw spoolFailure(folder, error);
   });
@@ -142,6 +198,11 @@ async function openSource(clock: Clock) {
   return { source: new PortableSource(clock), bootId: null };
 }
 
+/** Where every spool of this host is. */
+export function spoolFolder(config: Config): string {
+  return join(config.data, 'spool');
+}
+
 function spoolFailure(folder: string, error: unknown): MonitorError {
   if (error instanceof MonitorError) return error;
   return new MonitorError(
@@ -151,14 +212,37 @@ function spoolFailure(folder: string, error: unknown): MonitorError {
   );
 }
 
+/** @param own what this process itself uses, where the server is in it too */
 export async function startAlerter(
+  config: Config,
   server: string,
-  pollMs: number,
   clock: Clock,
   output: AlerterOutput,
+  own?: ClientOptions,
 ): Promise<Alerter> {
-  const [{ Alerter }, { MonitorClient }] = await Promise.all([import('./alerter/alerter.ts'), import('./client.ts')]);
-  const alerter = new Alerter({ client: new MonitorClient(server), clock, pollMs, output });
+  const [{ Alerter }, { SaidLog }, { Webhook }, { MonitorClient }] = await Promise.all([
+    import('./alerter/alerter.ts'),
+    import('./alerter/said-log.ts'),
+    import('./alerter/webhook.ts'),
+    import('./client.ts'),
+  ]);
+  const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
+  const note = (message: string) => output.note(clock.now(), message);
+  const folder = join(config.data, 'alerter', own ? 'up' : serverName(server));
+  const log = await SaidLog.open(folder).catch((error: unknown) => {
+    note(`cannot keep in ${folder} what has been said: ${messageOf(error)}; after a restart it will be said again`);
+    return SaidLog.open(null);
+  });
+  const { webhook: urls, webhookSecret: secret, webhookAllow: allowed, poll: pollMs } = config;
+  if (urls.length > 0 && secret === undefined)
+    throw new MonitorError(
+      'invalid',
+      'webhooks are signed: set a key of 16 characters or more in AMBERWATCH_WEBHOOK_SECRET',
+    );
+  const webhooks = urls.map(
+    (url) => new Webhook({ url, secret: secret as string, allowed, log, clock, random: Math.random, note }),
+  );
+  const alerter = new Alerter({ client, clock, pollMs, output, log, webhooks });
   await alerter.start();
   return alerter;
 }

@@ -7,6 +7,8 @@ import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
 import type { AlarmsAnswer } from '../core/schema.ts';
 import type { Announcement } from './announcement.ts';
+import type { SaidLog } from './said-log.ts';
+import type { Webhook } from './webhook.ts';
 
 export interface AlerterOutput {
   announce(announcement: Announcement): void;
@@ -19,14 +21,22 @@ export interface AlerterOptions {
   clock: Clock;
   pollMs: number;
   output: AlerterOutput;
+  log: SaidLog;
+  webhooks: readonly Webhook[];
 }
 
-/** Polls the server and says each change once. */
+const terminal = 'terminal';
+/** After the instant at which a host falls silent: the server's answer must be later than that. */
+const staleMarginMs = 200;
+
+/** Polls the server and says each change once, also over a restart. */
 export class Alerter {
   readonly #options: AlerterOptions;
   readonly #scheduler = new ToadScheduler();
-  #said: Alarms | null = null;
+  #hasLooked = false;
   #awaySince: number | null = null;
+  #polling: Promise<void> | null = null;
+  #nextStale: NodeJS.Timeout | undefined;
 
   constructor(options: AlerterOptions) {
     this.#options = options;
@@ -34,6 +44,7 @@ export class Alerter {
 
   /** Resolves after the first poll, whether the server was there or not. */
   async start(): Promise<void> {
+    for (const webhook of this.#options.webhooks) await webhook.start();
     await this.poll();
     const task = new AsyncTask(
       'poll',
@@ -46,26 +57,63 @@ export class Alerter {
 
   async close(): Promise<void> {
     this.#scheduler.stop();
+    clearTimeout(this.#nextStale);
+    await this.#polling;
+    clearTimeout(this.#nextStale);
+    for (const webhook of this.#options.webhooks) await webhook.close();
     await this.#options.client.close();
   }
 
   /** One look at the server; its absence is said once, and its return once. */
-  async poll(): Promise<void> {
-    const { client, clock, output } = this.#options;
+  poll(): Promise<void> {
+    this.#polling ??= this.#look().finally(() => {
+      this.#polling = null;
+    });
+    return this.#polling;
+  }
+
+  async #look(): Promise<void> {
+    const { client, clock, output, log, pollMs } = this.#options;
     try {
+      await this.#say();
       const now = fromAnswer(await client.alarms());
       this.#isBack();
-      if (this.#said === null && now.level === 'GREEN') {
-        const { length } = (await client.hosts()).hosts;
-        output.note(clock.now(), allIsWell(length, client.server));
-      }
-      for (const announcement of await announcements(this.#said, now, client)) output.announce(announcement);
-      this.#said = now;
+      if (!this.#hasLooked) await this.#greet(now);
+      this.#hasLooked = true;
+      await log.append(await announcements(log.alarms, now, client));
+      await this.#say();
+      for (const webhook of this.#options.webhooks) webhook.wake();
+      this.#lookWhenSilent(now);
     } catch (error) {
       if (this.#awaySince !== null) return;
       this.#awaySince = clock.monotonic();
-      output.note(clock.now(), `${messageOf(error)}; trying again every ${formatDuration(this.#options.pollMs)}`);
+      output.note(clock.now(), `${messageOf(error)}; trying again every ${formatDuration(pollMs)}`);
     }
+  }
+
+  /** What was said before the restart and is still so is not said again, but whoever looks must know of it. */
+  async #greet(now: Alarms): Promise<void> {
+    const { client, clock, output, log } = this.#options;
+    if (now.level === 'GREEN') output.note(clock.now(), allIsWell((await client.hosts()).hosts.length, client.server));
+    const levels = new Map(log.alarms.alarms.map(({ id, level }) => [id, level]));
+    for (const alarm of now.alarms.filter(({ id, level }) => levels.get(id) === level))
+      output.note(clock.now(), `still ${alarm.level}: ${alarm.host}, ${subjectName(alarm)}, ${alarm.reason}`);
+  }
+
+  /** Prints what is in the log and has not been printed. */
+  async #say(): Promise<void> {
+    const { log, output } = this.#options;
+    for (const { number, announcement } of await log.unread(terminal)) {
+      output.announce(announcement);
+      await log.read(terminal, number);
+    }
+  }
+
+  /** A host that falls silent is told at once, and not at the next poll. */
+  #lookWhenSilent({ at, nextStaleAt }: Alarms): void {
+    clearTimeout(this.#nextStale);
+    const waitMs = (nextStaleAt ?? Infinity) - at + staleMarginMs;
+    if (waitMs < this.#options.pollMs) this.#nextStale = setTimeout(() => void this.poll(), waitMs);
   }
 
   #isBack(): void {
@@ -76,12 +124,16 @@ export class Alerter {
   }
 }
 
+function subjectName({ subject }: Alarm): string {
+  return subject.kind === 'process' ? subject.name : 'the host';
+}
+
 /** All that is to be said of the alarms now, as if nothing had been said before. Nobody there is not green. */
 export async function announceAll(
   client: MonitorClient,
 ): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
   const now = fromAnswer(await client.alarms());
-  const said = await announcements(null, now, client);
+  const said = (await announcements(null, now, client)).map(({ announcement }) => announcement);
   const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
   if (said.length > 0) {
     const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
@@ -96,11 +148,16 @@ function allIsWell(hosts: number, server: string): string {
   return `GREEN: nothing is over the line on ${hosts} host${hosts === 1 ? '' : 's'}`;
 }
 
-async function announcements(before: Alarms | null, now: Alarms, client: MonitorClient): Promise<Announcement[]> {
-  const found: Announcement[] = [];
+async function announcements(
+  before: Alarms | null,
+  now: Alarms,
+  client: MonitorClient,
+): Promise<{ change: Change; announcement: Announcement }[]> {
+  const found: { change: Change; announcement: Announcement }[] = [];
   for (const change of changes(before, now)) {
     const announcement = toAnnouncement(change, now.at);
-    found.push(change.level === 'OK' ? { ...announcement, ...(await ending(change, client)) } : announcement);
+    const end = change.level === 'OK' ? await ending(change, client) : {};
+    found.push({ change, announcement: { ...announcement, ...end } });
   }
   return found;
 }
@@ -152,5 +209,6 @@ function fromAnswer(answer: AlarmsAnswer): Alarms {
     level: answer.level as Alarms['level'],
     alarms: answer.alarms.map((alarm) => ({ ...alarm, since: Date.parse(alarm.since) }) as Alarm),
     stale: answer.stale.map(({ host, lastSeen }) => ({ host, lastSeen: Date.parse(lastSeen) })),
+    nextStaleAt: answer.nextStaleAt === null ? null : Date.parse(answer.nextStaleAt),
   };
 }

@@ -45,6 +45,7 @@ function story(announcement: Announcement): string {
     return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
+    if (metric === 'collector.clockSkewSeconds') return `the clock is right again; ${wasBefore}`;
     if (before === 'AMBER' && value !== null)
       return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
@@ -52,6 +53,7 @@ function story(announcement: Announcement): string {
   }
   const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
   const [, culprits] = reason.split('; most by ');
+  if (metric === 'collector.clockSkewSeconds') return `${terminalText(reason, 300)}${silence(announcement)}`;
   if (level === 'AMBER')
     return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;

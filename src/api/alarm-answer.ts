@@ -14,6 +14,7 @@ export function alarmsAnswer(found: Alarms, only: { host?: string; level?: strin
     level: found.level,
     alarms: wanted.map(alarmAnswer),
     stale: stale.map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) })),
+    nextStaleAt: found.nextStaleAt === null ? null : iso(found.nextStaleAt),
   };
 }
 

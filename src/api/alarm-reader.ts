@@ -10,9 +10,11 @@ import {
 } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Forecast, subjectKey } from '../core/forecast.ts';
+import type { ClockSkew } from '../core/host-clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { RunQuery, Store, UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
+import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 
 /** Most runs began within this; only longer ones cost a search through the whole history. */
@@ -39,6 +41,7 @@ const nothing = (): Remembered => ({ runs: new Map(), staleRows: new Map(), stal
 
 export interface AlarmReaderOptions {
   store: Store;
+  hosts: KnownHosts;
   clock: Clock;
   thresholds: readonly Threshold[];
   retentionMs: number;
@@ -52,6 +55,7 @@ export interface AlarmReaderOptions {
  */
 export class AlarmReader {
   readonly #store: Store;
+  readonly #hosts: KnownHosts;
   readonly #clock: Clock;
   readonly #thresholds: readonly Threshold[];
   readonly #retentionMs: number;
@@ -59,8 +63,9 @@ export class AlarmReader {
   #remembered: Remembered = nothing();
   #current: Promise<Alarms> | null = null;
 
-  constructor({ store, clock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
+  constructor({ store, hosts, clock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
     this.#store = store;
+    this.#hosts = hosts;
     this.#clock = clock;
     this.#thresholds = thresholds;
     this.#retentionMs = retentionMs;
@@ -69,19 +74,29 @@ export class AlarmReader {
 
   /** The alarms now. Callers at the same time share one evaluation. */
   now(): Promise<Alarms> {
-    this.#current ??= this.#evaluate(this.#clock.now(), this.#remembered).finally(() => {
+    this.#current ??= this.#evaluateNow().finally(() => {
       this.#current = null;
     });
     return this.#current;
   }
 
-  at(at: number): Promise<Alarms> {
-    return this.#evaluate(at, nothing());
+  async at(at: number): Promise<Alarms> {
+    const newest = await this.#store.hosts(at);
+    return this.#evaluate(at, newest, skewsOf(newest), nothing());
+  }
+
+  async #evaluateNow(): Promise<Alarms> {
+    const newest = await this.#hosts.now();
+    return this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), this.#remembered);
   }
 
   /** Reads what is remembered, and replaces it with what this evaluation has found. */
-  async #evaluate(at: number, remembered: Remembered): Promise<Alarms> {
-    const newest = await this.#store.hosts(at);
+  async #evaluate(
+    at: number,
+    newest: readonly SnapshotHeader[],
+    skews: readonly ClockSkew[],
+    remembered: Remembered,
+  ): Promise<Alarms> {
     const hosts = await this.#thatKnowCpu(newest);
     const rows = await this.#rowsAbove(hosts, at, remembered);
     const found = candidates(this.#thresholds, hosts, rows);
@@ -92,7 +107,7 @@ export class AlarmReader {
     }
     remembered.runs = runs;
     const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
-    const alarms = evaluate(at, newest, found, since, await this.#forecasts(newest, at, remembered));
+    const alarms = evaluate(at, newest, found, since, await this.#forecasts(newest, at, remembered), skews);
     return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
   }
 

@@ -3,11 +3,15 @@ import type { Clock } from '../core/clock.ts';
 import type { Store } from '../core/store.ts';
 import type { AlarmReader } from './alarm-reader.ts';
 import type { Forecaster } from './forecaster.ts';
+import type { TokenSource } from './guard.ts';
 import type { Ingest } from './ingest.ts';
+import type { KnownHosts } from './known-hosts.ts';
 
 /** What every group of routes is given. */
 export interface AppParts {
   store: Store;
+  hosts: KnownHosts;
+  tokens: TokenSource;
   clock: Clock;
   log: FastifyBaseLogger;
   ingest: Ingest;

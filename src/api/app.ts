@@ -1,3 +1,5 @@
+import type { SecureContextOptions } from 'node:tls';
+import helmet from '@fastify/helmet';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import { Ajv2020 as Ajv, type Options } from 'ajv/dist/2020.js';
@@ -12,10 +14,14 @@ import { alarmRoutes } from './alarms.ts';
 import type { AppParts } from './app-parts.ts';
 import { Forecaster } from './forecaster.ts';
 import { forecastRoutes } from './forecasts.ts';
+import { type AccessOptions, addGuard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { hostRoutes } from './hosts.ts';
 import { Ingest } from './ingest.ts';
+import { joinRoutes } from './join.ts';
 import { addJsonBody } from './json-body.ts';
+import { KnownHosts } from './known-hosts.ts';
+import { addLargeBodyTurns } from './large-body-turns.ts';
 import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { resourceRoutes } from './resources.ts';
@@ -31,11 +37,35 @@ export interface AppOptions {
   /** How far ahead is forecast. */
   horizonMs: number;
   version: string;
+  access: AccessOptions;
+  /** TLS of the socket; absent: plain HTTP. */
+  https?: TlsOptions;
 }
 
 /** Of the decoded body: about 60 snapshots of 300 processes in columns. */
 const bodyLimitBytes = 1024 * 1024;
 const requestTimeoutMs = 30_000;
+const maxConnections = 2000;
+/** The pages of /docs bring their own scripts and styles, and nothing from elsewhere. */
+const contentSecurityPolicy = {
+  useDefaults: false,
+  directives: {
+    defaultSrc: ["'self'"],
+    imgSrc: ["'self'", 'data:'],
+    styleSrc: ["'self'", "'unsafe-inline'"],
+    frameAncestors: ["'none'"],
+    baseUri: ["'none'"],
+    objectSrc: ["'none'"],
+  },
+};
+
+export type TlsOptions = Pick<SecureContextOptions, 'cert' | 'key' | 'ca'> & { requestCert?: boolean };
+
+/** Node applies the larger of the two timeouts, and looks only every 30 s: without these a slow body stays for ever. */
+function serverOptions(https: TlsOptions | undefined) {
+  const timeouts = { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1000 };
+  return https === undefined ? { http: timeouts } : { https: { ...timeouts, ...https, rejectUnauthorized: true } };
+}
 
 /** The whole server, not yet listening. It neither opens nor closes the store. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
@@ -45,13 +75,19 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyLimitBytes,
     requestTimeout: requestTimeoutMs,
-    // Node applies the larger of the two, and looks only every 30 s: without these a slow body stays for ever.
-    http: { headersTimeout: requestTimeoutMs, connectionsCheckingInterval: 1000 },
+    ...serverOptions(options.https),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
   });
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema));
+  app.server.maxConnections = maxConnections;
   addProblems(app);
   addJsonBody(app, bodyLimitBytes);
+  app.addHook('onRoute', (route) => {
+    if (route.url === '/' || route.url.startsWith('/docs')) route.config = { ...route.config, access: 'public' };
+  });
+  await app.register(helmet, { contentSecurityPolicy });
+  await addGuard(app, options.access, clock);
+  addLargeBodyTurns(app);
   await app.register(swagger, { openapi: describe(options.version) });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   app.addHook('onRoute', (route) => {
@@ -67,12 +103,15 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   app.addHook('onListen', async () => forecaster.start());
   app.addHook('preClose', () => forecaster.close());
+  const hosts = new KnownHosts(store, clock);
   const parts: AppParts = {
     store,
+    hosts,
+    tokens: options.access.tokens,
     clock,
     log,
-    ingest: new Ingest(store, clock, retentionMs),
-    alarms: new AlarmReader({ store, clock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
+    ingest: new Ingest(store, hosts, clock, retentionMs),
+    alarms: new AlarmReader({ store, hosts, clock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
     forecaster,
   };
   for (const routes of [
@@ -84,6 +123,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     healthRoutes,
     metricRoutes,
     resourceRoutes,
+    joinRoutes,
   ]) {
     await app.register(routes(parts));
   }

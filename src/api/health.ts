@@ -10,14 +10,20 @@ export function healthRoutes({ store }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/health/live',
-      { schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } } },
+      {
+        config: { access: 'public' },
+        schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } },
+      },
       async () => ({
         status: 'ok' as const,
       }),
     );
     app.get(
       '/health/ready',
-      { schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ok } } },
+      {
+        config: { access: 'public' },
+        schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ok } },
+      },
       async () => {
         await store.ping().catch((error: unknown) => {
           throw new MonitorError('unavailable', `the store ${store.url} is not ready: ${messageOf(error)}`, {

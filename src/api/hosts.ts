@@ -8,7 +8,7 @@ import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */
-export function hostRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebox {
+export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/v1/hosts',
@@ -21,7 +21,7 @@ export function hostRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebo
       },
       async () => {
         const now = clock.now();
-        return { at: iso(now), hosts: (await store.hosts(now)).map((header) => hostAnswer(header, now)) };
+        return { at: iso(now), hosts: (await hosts.now()).map((header) => hostAnswer(header, now)) };
       },
     );
 
@@ -37,7 +37,7 @@ export function hostRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebo
       },
       async ({ params }) => {
         const now = clock.now();
-        const found = (await store.hosts(now)).find((header) => header.host === params.host);
+        const found = (await hosts.now()).find((header) => header.host === params.host);
         if (!found)
           throw new MonitorError(
             'not_found',

@@ -74,7 +74,7 @@ function addForecastFigures(registry: Registry, { forecaster }: AppParts): void 
   }
 }
 
-function addUsageGauges(registry: Registry, { store, clock }: AppParts): () => Promise<void> {
+function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): () => Promise<void> {
   const gauge = (name: string, help: string, labelNames: string[]) =>
     new Gauge({ name, help, labelNames, registers: [registry] });
   const host = gauge('amberwatch_host', 'Newest system totals and collector figures of a host', ['host', 'metric']);
@@ -91,7 +91,7 @@ function addUsageGauges(registry: Registry, { store, clock }: AppParts): () => P
   return async () => {
     for (const each of [host, lastSeen, cpu, memory]) each.reset();
     const now = clock.now();
-    const headers = await store.hosts(now);
+    const headers = await hosts.now();
     const rows = topRows(await store.rowsOf(headers.filter((header) => !isStale(header, now))));
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);

@@ -36,7 +36,7 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
         },
       },
       async (request) => {
-        await ingest.write([resourcesToSnapshot(request.body)]);
+        await ingest.write([resourcesToSnapshot(request.body)], { token: request.token, sentAt: null });
         return { Response: 'Ok' };
       },
     );

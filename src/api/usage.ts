@@ -44,7 +44,10 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       async (request, reply) => {
         const ip = canonicalIp(request.ip);
         const bodies = Array.isArray(request.body) ? request.body : [request.body];
-        await ingest.write(bodies.map((body) => toSnapshot(body, ip)));
+        await ingest.write(
+          bodies.map((body) => toSnapshot(body, ip)),
+          { token: request.token, sentAt: sentAtOf(request.headers.date) },
+        );
         return reply.code(204).send(null);
       },
     );
@@ -99,6 +102,12 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       },
     );
   };
+}
+
+/** The sender's clock, in whole seconds. */
+function sentAtOf(date: string | undefined): number | null {
+  const time = Date.parse(date ?? '');
+  return Number.isNaN(time) ? null : time;
 }
 
 function meanAnswer(window: TimeWindow, rows: readonly MeanRow[]): MeanAnswer {

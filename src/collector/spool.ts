@@ -66,7 +66,7 @@ export class Spool {
   static async open(disk: Disk, limits: SpoolLimits): Promise<Spool> {
     const names = await disk.list();
     for (const name of names.filter((each) => each.endsWith('.tmp'))) await disk.remove(name).catch(ignoreMissing);
-    const found = names.flatMap(parseName).sort((a, b) => a.sequence - b.sequence);
+    const found = entriesOf(names);
     const ledger = (await readLedger(disk)) ?? ledgerOf(found);
     const gone = new Set(ledger.leaving);
     for (const entry of found.filter(({ sequence }) => gone.has(sequence)))
@@ -230,6 +230,11 @@ const namePattern = /^(\d{14})-(\d{9,})-(\d+)\.json\.gz$/;
 
 export function nameOf({ time, sequence, bytes }: SpoolEntry): string {
   return `${String(time).padStart(14, '0')}-${String(sequence).padStart(9, '0')}-${bytes}.json.gz`;
+}
+
+/** The snapshots among the files of a spool, oldest first. */
+export function entriesOf(names: readonly string[]): SpoolEntry[] {
+  return names.flatMap(parseName).sort((a, b) => a.sequence - b.sequence);
 }
 
 function parseName(name: string): SpoolEntry[] {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
+import { type ClockSkew, maxSkewSeconds, seenAt } from './host-clock.ts';
 import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
 import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
@@ -48,6 +49,8 @@ export interface Alarms {
   /** Worst first. */
   alarms: Alarm[];
   stale: { host: string; lastSeen: number }[];
+  /** When the next host will be STALE if it says nothing more; null: none is left. */
+  nextStaleAt: number | null;
 }
 
 /** A value over its clear level in its host's newest snapshot: RED if its run says so. */
@@ -60,7 +63,7 @@ export interface Candidate extends Omit<RunQuery, 'gapMs'> {
 
 /** Whether the host has been silent for too long at `at`. */
 export function isStale(header: SnapshotHeader, at: number): boolean {
-  return at - header.time > staleIntervals * header.intervalMs;
+  return at - seenAt(header) > staleIntervals * header.intervalMs;
 }
 
 /** The lowest level of each stored column that can matter to any host: a filter for the store. */
@@ -97,7 +100,8 @@ export function candidates(
 
 /**
  * The alarms at `at`. `since` answers, for each candidate in order, when its run began (null: there is
- * none). `forecasts` are the newest of each series; without them there is no AMBER.
+ * none). `forecasts` are the newest of each series; without them nothing is predicted. `skews` are the hosts
+ * whose clock is off.
  */
 export function evaluate(
   at: number,
@@ -105,6 +109,7 @@ export function evaluate(
   found: readonly Candidate[],
   since: readonly (number | null)[],
   forecasts: readonly Forecast[] = [],
+  skews: readonly ClockSkew[] = [],
 ): Alarms {
   const headers = new Map(hosts.map((header) => [header.host, header]));
   const shown = forecasts.filter((forecast) => !forecast.isMuted);
@@ -118,13 +123,20 @@ export function evaluate(
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
     .map((forecast) => amberAlarm(forecast, headers, at))
     .filter((alarm) => !known.has(alarm.id));
-  const alarms = [...red, ...amber].sort(worstFirst);
+  const alarms = [...red, ...amber, ...skews.map(clockAlarm)].sort(worstFirst);
   const stale = hosts
     .filter((header) => isStale(header, at))
-    .map((header) => ({ host: header.host, lastSeen: header.time }))
+    .map((header) => ({ host: header.host, lastSeen: seenAt(header) }))
     .sort((a, b) => a.lastSeen - b.lastSeen);
   const level = alarms[0]?.level ?? (stale.length > 0 ? 'STALE' : 'GREEN');
-  return { at, level, alarms, stale };
+  return { at, level, alarms, stale, nextStaleAt: nextStaleAt(hosts, at) };
+}
+
+function nextStaleAt(hosts: readonly SnapshotHeader[], at: number): number | null {
+  const due = hosts
+    .filter((header) => !isStale(header, at))
+    .map((header) => seenAt(header) + staleIntervals * header.intervalMs);
+  return due.length === 0 ? null : Math.min(...due);
 }
 
 /** Stable over polls and restarts, and free of whatever a name may hold. */
@@ -219,6 +231,27 @@ function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHea
     reason: probability === null ? 'over the line, but not yet for long enough to be RED' : reason,
     prediction:
       probability === null ? null : { probability, etaSeconds, intervalSeconds, notify: notifySince !== null },
+    leadSeconds: null,
+  };
+}
+
+function clockAlarm({ host, ip, skewSeconds, since, isUnusable }: ClockSkew): Alarm {
+  const metric = 'collector.clockSkewSeconds';
+  const direction = skewSeconds < 0 ? 'behind' : 'ahead of';
+  const off = `the clock of ${host} is ${formatDuration(Math.abs(skewSeconds) * 1000)} ${direction} the server's`;
+  return {
+    id: alarmId({ host, process: null, metric }),
+    level: 'AMBER',
+    state: 'firing',
+    host,
+    ip,
+    subject: { kind: 'system' },
+    metric,
+    value: Math.abs(skewSeconds),
+    threshold: maxSkewSeconds,
+    since,
+    reason: isUnusable ? `${off}: its snapshots are not evaluated` : off,
+    prediction: null,
     leadSeconds: null,
   };
 }

@@ -43,3 +43,13 @@ function* staleChanges(before: Alarms['stale'], now: Alarms): Iterable<Change> {
     if (!current.has(host)) yield { level: 'OK', before: 'STALE', host, alarm: null, lastSeen };
   }
 }
+
+/** What has been said once this has been said too. */
+export function withChange(said: Alarms, { level, host, alarm, lastSeen }: Change): Alarms {
+  if (alarm === null) {
+    const stale = said.stale.filter((silent) => silent.host !== host);
+    return { ...said, stale: level === 'OK' ? stale : [...stale, { host, lastSeen: lastSeen ?? said.at }] };
+  }
+  const alarms = said.alarms.filter((other) => other.id !== alarm.id);
+  return { ...said, alarms: level === 'OK' ? alarms : [...alarms, alarm] };
+}

@@ -12,3 +12,9 @@ export function canonicalIp(text: string): string | null {
   if (isFourPart && !ipaddr.IPv4.isValidFourPartDecimal(dotted)) return null;
   return ipaddr.process(dotted).toString();
 }
+
+/** All addresses that share their first `bits` with one. */
+export interface Network {
+  address: string;
+  bits: number;
+}

@@ -141,6 +141,8 @@ export type ResourcesBody = Static<typeof resourcesBodySchema>;
 const number = Type.Unsafe<number | null>({ type: ['number', 'null'] });
 const integer = Type.Unsafe<number | null>({ type: ['integer', 'null'] });
 const text = Type.Unsafe<string | null>({ type: ['string', 'null'] });
+const optionalInstant = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description });
 /** Any key at all: Type.Record makes a pattern of it, and a name with a newline in it does not match that. */
 const recordOf = <T extends Type.TSchema>(value: T, description = '') =>
   Type.Unsafe<Record<string, Static<T>>>({ type: 'object', description, additionalProperties: value });
@@ -257,6 +259,7 @@ export const alarmsSchema = Type.Object(
     level: Type.Enum([...levels]),
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
     stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
+    nextStaleAt: optionalInstant('When the next host will be STALE if it says nothing more.'),
   },
   { title: 'Alarms' },
 );
@@ -267,8 +270,6 @@ const subjectFields = {
   process: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null: the host itself.' }),
   metric: Type.String(),
 };
-const optionalInstant = (description: string) =>
-  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description });
 const optionalNumber = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description });
 const horizonFields = {
   horizonSeconds: Type.Number({ description: 'How far ahead.' }),

@@ -64,6 +64,10 @@ export interface SnapshotHeader {
   /** What the denominators are taken from. */
   limitedBy: 'host' | 'cgroup';
   metrics: Partial<Record<HostMetric, number>>;
+  /** Marked: from so far ahead that it says nothing of now. Kept, and never a host's newest. */
+  isFromFuture?: true;
+  /** When it was taken by the server's clock, where the server has measured that. Not stored. */
+  seenAt?: number;
 }
 
 /** Every process and the system totals of one host at one instant: the unit of PUT, spool and idempotence. */

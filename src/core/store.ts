@@ -84,7 +84,7 @@ export interface Store {
    * retention may be dropped.
    */
   write(snapshots: readonly Snapshot[]): Promise<void>;
-  /** The newest snapshot header of every host at or before `at`, by host name. */
+  /** The newest snapshot header of every host at or before `at`, by host name; none marked as from the future. */
   hosts(at: number): Promise<SnapshotHeader[]>;
   /** The process rows of exactly these snapshots, limited to those `above` when given. Unordered. */
   rowsOf(snapshots: readonly SnapshotKey[], above?: Above): Promise<UsageRow[]>;

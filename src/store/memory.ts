@@ -67,7 +67,7 @@ export function openMemoryStore(options: StoreOptions): Store {
     async hosts(at) {
       const newest: SnapshotHeader[] = [];
       for (const snapshots of byHost.values()) {
-        const seen = [...snapshots.values()].filter((snapshot) => snapshot.time <= at);
+        const seen = [...snapshots.values()].filter((snapshot) => snapshot.time <= at && !snapshot.isFromFuture);
         const last = seen.reduce<Snapshot | null>((best, one) => (best && best.time >= one.time ? best : one), null);
         if (last) newest.push(headerOf(last));
       }

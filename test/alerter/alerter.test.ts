@@ -4,6 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { Alerter, announceAll } from '../../src/alerter/alerter.ts';
 import type { Announcement } from '../../src/alerter/announcement.ts';
 import { renderJson, renderLine } from '../../src/alerter/render.ts';
+import { SaidLog } from '../../src/alerter/said-log.ts';
 import { MonitorClient } from '../../src/client.ts';
 import { makeApp } from '../api/make-app.ts';
 import { freePort } from '../influxd.ts';
@@ -26,6 +27,8 @@ async function setUp() {
     clock: { now: () => made.time.now, monotonic: () => made.time.now },
     pollMs: 1000,
     output,
+    log: await SaidLog.open(null),
+    webhooks: [],
   });
   let seconds = 0;
   const step = async (processes: UsageGiven[], host = 'web-01') => {
@@ -97,6 +100,8 @@ describe('alerter', () => {
       client,
       clock,
       pollMs: 5000,
+      log: await SaidLog.open(null),
+      webhooks: [],
       output: { announce: () => undefined, note: (_, message) => lines.push(message) },
     });
     await alerter.poll();

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
+import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -11,9 +12,11 @@ const minute = 60_000;
 async function setUp(values: (number | null)[], threshold = 'cpu=80') {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const time = { now: noon };
+  const clock = { now: () => time.now, monotonic: () => 0 };
   const reader = new AlarmReader({
     store,
-    clock: { now: () => time.now, monotonic: () => 0 },
+    hosts: new KnownHosts(store, clock),
+    clock,
     thresholds: [parseThreshold(threshold)],
     retentionMs,
     stepMs: minute,

@@ -39,6 +39,7 @@ describe('GET /v1/alarms', () => {
         },
       ],
       stale: [],
+      nextStaleAt: iso(noon + 30_000),
     });
   });
 

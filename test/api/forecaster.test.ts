@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { Forecaster } from '../../src/api/forecaster.ts';
+import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
 import type { Store } from '../../src/core/store.ts';
@@ -41,7 +42,14 @@ async function setUp(threshold = 'memory=80') {
     return forecaster.tick();
   };
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
-  const reader = new AlarmReader({ store, clock, thresholds, retentionMs, stepMs: minute });
+  const reader = new AlarmReader({
+    store,
+    hosts: new KnownHosts(store, clock),
+    clock,
+    thresholds,
+    retentionMs,
+    stepMs: minute,
+  });
   return { store, time, start, put, tick, kept, reader };
 }
 

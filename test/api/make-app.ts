@@ -2,15 +2,17 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { buildApp } from '../../src/api/app.ts';
+import type { AccessOptions } from '../../src/api/guard.ts';
 import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
+import { openAccess } from '../open-access.ts';
 
 export const retentionMs = 2 * 86_400_000;
 
 /** The whole server over a store in memory, at noon until told otherwise. */
-export async function makeApp(options: { store?: Store; thresholds?: string[] } = {}) {
+export async function makeApp(options: { store?: Store; thresholds?: string[]; access?: AccessOptions } = {}) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
   const time = { now: noon };
   const app: FastifyInstance = await buildApp({
@@ -21,6 +23,7 @@ export async function makeApp(options: { store?: Store; thresholds?: string[] } 
     retentionMs,
     horizonMs: 600_000,
     version: 'test',
+    access: options.access ?? openAccess(),
   });
   afterAll(() => app.close());
   const get = async (url: string) => {

@@ -84,12 +84,20 @@ describe('PUT /v1/usage', () => {
     expect((await app.inject('/metrics')).body).toContain('amberwatch_snapshots_expired_total 2');
   });
 
-  test('from the future: kept, and not seen before its time', async () => {
+  test('from the future: kept, marked, and never evaluated; the clock that is off is an AMBER', async () => {
     const { put, get, time } = await makeApp();
-    expect((await put(body({ time: iso(noon + 3_600_000) }))).statusCode).toBe(204);
-    expect((await get('/v1/hosts')).body.hosts).toEqual([]);
+    const processes = [{ name: 'nginx', cpu: 99, memory: 1 }];
+    expect((await put(body({ time: iso(noon + 3_600_000), processes }))).statusCode).toBe(204);
+    const { level, alarms } = (await get('/v1/alarms')).body;
+    expect([level, alarms.length, alarms[0].reason]).toEqual([
+      'AMBER',
+      1,
+      "the clock of web-01 is 1h ahead of the server's: its snapshots are not evaluated",
+    ]);
     time.now = noon + 3_600_000;
-    expect((await get('/v1/hosts')).body.hosts).toHaveLength(1);
+    expect((await get('/v1/hosts')).body.hosts).toEqual([]);
+    expect((await get('/v1/alarms')).body.level).toBe('GREEN');
+    expect((await get('/v1/usage/detailed')).body.processes.nginx).toHaveLength(1);
   });
 });
 
@@ -235,6 +243,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/usage/detailed',
     'GET /v1/usage/mean',
     'GET /v1/usage/mean/{ip}',
+    'POST /v1/join',
     'PUT /ressources-usage/save-all',
     'PUT /v1/usage',
   ]);

@@ -1,5 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+/** For programs that are not given a folder of their own. */
+const data = mkdtempSync(join(tmpdir(), 'amberwatch-data-'));
+process.on('exit', () => rmSync(data, { recursive: true, force: true }));
 
 const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
@@ -11,7 +18,7 @@ export class Program {
   readonly exit: Promise<number | null>;
 
   constructor(args: readonly string[], environment: Record<string, string> = {}) {
-    const env = { ...process.env, NO_COLOR: '1', ...environment };
+    const env = { ...process.env, NO_COLOR: '1', AMBERWATCH_DATA: data, ...environment };
     this.child = spawn(process.execPath, [cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child.stdout?.on('data', (text) => {
       this.stdout += text;

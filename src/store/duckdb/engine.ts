@@ -160,7 +160,9 @@ class DuckdbEngine implements Engine {
   }
 
   async hosts(at: number) {
-    const rows = await this.#readers.query(hostsSql(at));
+    const fromFuture = this.#dictionaries.about.entries().filter(([, text]) => text.includes('"isFromFuture":true'));
+    const ids = fromFuture.map(([id]) => id);
+    const rows = await this.#readers.query(hostsSql(at, ids));
     return rows
       .map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about))
       .sort((a, b) => (a.host < b.host ? -1 : 1));

@@ -127,15 +127,17 @@ export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRo
   };
 }
 
-export function hostsSql(at: number): string {
+/** `fromFuture`: the ids in `about` of snapshots that are no host's newest. */
+export function hostsSql(at: number, fromFuture: readonly number[]): string {
+  const notFromFuture = fromFuture.length === 0 ? '' : `AND about NOT IN (${fromFuture.join(', ')})`;
   return `
     SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, metrics FROM snapshot
-    JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} GROUP BY host) newest
+    JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} ${notFromFuture} GROUP BY host) newest
       ON snapshot.host = newest.host AND snapshot.time = newest.time`;
 }
 
 /** What of a header is kept in the dictionary `about`. */
-export type About = Omit<SnapshotHeader, 'host' | 'time' | 'metrics'>;
+export type About = Omit<SnapshotHeader, 'host' | 'time' | 'metrics' | 'seenAt'>;
 
 export function toHeader(row: Row, hosts: Dictionary, about: Dictionary): SnapshotHeader {
   const values = JSON.parse(row.metrics as string) as (number | null)[];

@@ -8,7 +8,7 @@ import { decodeName, encodeName } from './name-codec.ts';
 
 /**
  * The data model: measurement `process` (tags host, process; one point per name and snapshot) and
- * `snapshot` (tag host; the header and the system totals). pid is a field: as a tag every process ever
+ * `snapshot` (tag host; the header and the system totals), or `snapshot_from_future`. pid is a field: as a tag every process ever
  * started would be a series. Null is no field at all.
  */
 
@@ -43,7 +43,9 @@ export function toPoints(snapshot: Snapshot): Point[] {
 }
 
 function headerPoint(snapshot: Snapshot): Point {
-  const point = new Point('snapshot').tag('host', encodeName(snapshot.host)).timestamp(snapshot.time);
+  // A marked snapshot is kept, and is no host's newest.
+  const measurement = snapshot.isFromFuture ? 'snapshot_from_future' : 'snapshot';
+  const point = new Point(measurement).tag('host', encodeName(snapshot.host)).timestamp(snapshot.time);
   point.intField('interval_ms', snapshot.intervalMs).stringField('limited_by', snapshot.limitedBy);
   if (snapshot.ip !== null) point.stringField('ip', snapshot.ip);
   if (snapshot.bootId !== null) point.stringField('boot_id', encodeName(snapshot.bootId));

@@ -1,0 +1,37 @@
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import ipaddr from 'ipaddr.js';
+import type { Network } from '../core/ip.ts';
+
+/**
+ * Whether a webhook may be sent to an address: public ones, and those that were listed. Everything that is
+ * not plain unicast is private: loopback, link-local (and with it the metadata services of clouds), private
+ * and carrier ranges, and IPv6 forms that wrap an IPv4 address.
+ */
+export function mayReach(address: string, allowed: readonly Network[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  const isListed = allowed.some((network) => {
+    const base = ipaddr.process(network.address);
+    return base.kind() === parsed.kind() && parsed.match(base as ipaddr.IPv4 & ipaddr.IPv6, network.bits);
+  });
+  return isListed || parsed.range() === 'unicast';
+}
+
+/** Checks the very addresses that are connected to: checking a name first would let it change in between. */
+export function publicLookup(allowed: readonly Network[]): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0);
+      const reachable = addresses.filter(({ address }) => mayReach(address, allowed));
+      const [first] = reachable;
+      if (first === undefined) return callback(new Error(refusal(hostname)), '', 0);
+      return options.all ? callback(null, reachable) : callback(null, first.address, first.family);
+    });
+  };
+}
+
+/** Why a webhook to this host is not sent. */
+export function refusal(host: string): string {
+  return `${host} is a private address; if webhooks may go there, list it with --webhook-allow`;
+}

@@ -1,0 +1,150 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Alarms } from '../core/alarm.ts';
+import { type Change, withChange } from '../core/change.ts';
+import type { Announcement } from './announcement.ts';
+
+/** One thing said. */
+export interface Said {
+  /** 1, 2, 3, ...: where a reader of the log is. */
+  number: number;
+  /** The same however often it is delivered. */
+  id: string;
+  change: Change;
+  announcement: Announcement;
+}
+
+/** First line of a log that has been shortened: all that was said before. */
+interface Base {
+  base: Alarms;
+  number: number;
+}
+
+const logName = 'said.ndjson';
+/** Beyond so many lines what every reader has read becomes one. */
+const longestLog = 5000;
+const nothingSaid: Alarms = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
+
+/**
+ * What the alerter has said, one JSON line each, appended and synced before it goes anywhere. The terminal
+ * and each webhook read it at their own pace and keep where they are, so a kill at any moment loses nothing
+ * and repeats at most the one that was just on its way.
+ */
+export class SaidLog {
+  readonly #folder: string | null;
+  #base: Base;
+  #entries: Said[];
+  #alarms: Alarms;
+  readonly #readers = new Map<string, number>();
+
+  private constructor(folder: string | null, base: Base, entries: Said[]) {
+    this.#folder = folder;
+    this.#base = base;
+    this.#entries = entries;
+    this.#alarms = entries.reduce((said, { change }) => withChange(said, change), base.base);
+  }
+
+  /** @param folder null: nothing is kept over a restart */
+  static async open(folder: string | null): Promise<SaidLog> {
+    if (folder === null) return new SaidLog(null, { base: nothingSaid, number: 0 }, []);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const { base, entries } = parseLog(await readFile(join(folder, logName), 'utf8').catch(() => ''));
+    const log = new SaidLog(folder, base, entries);
+    // A line that a kill cut off is gone with this: nobody was told, so it will be said.
+    await log.#rewrite();
+    return log;
+  }
+
+  /** What has been said and is still so. */
+  get alarms(): Alarms {
+    return this.#alarms;
+  }
+
+  get last(): number {
+    return this.#entries.at(-1)?.number ?? this.#base.number;
+  }
+
+  /** Resolves once it is on disk. */
+  async append(said: readonly Pick<Said, 'change' | 'announcement'>[]): Promise<void> {
+    if (said.length === 0) return;
+    const entries = said.map((each, index) => ({ number: this.last + 1 + index, id: randomUUID(), ...each }));
+    if (this.#folder !== null) await appendDurably(join(this.#folder, logName), entries.map(toLine).join(''));
+    this.#entries.push(...entries);
+    this.#alarms = entries.reduce((alarms, { change }) => withChange(alarms, change), this.#alarms);
+    if (this.#entries.length > longestLog) await this.#shorten();
+  }
+
+  /** What a reader has not read yet. One that has never been here begins with what comes next. */
+  async unread(reader: string): Promise<readonly Said[]> {
+    const at = this.#readers.get(reader) ?? (await this.#begin(reader));
+    return this.#entries.filter((entry) => entry.number > at);
+  }
+
+  async read(reader: string, number: number): Promise<void> {
+    this.#readers.set(reader, number);
+    if (this.#folder !== null) await replaceFile(join(this.#folder, `read-by-${reader}`), String(number));
+  }
+
+  async #begin(reader: string): Promise<number> {
+    const kept = this.#folder && (await readFile(join(this.#folder, `read-by-${reader}`), 'utf8').catch(() => null));
+    const number = /^\d+$/.test(kept ?? '') ? Math.min(Number(kept), this.last) : this.last;
+    await this.read(reader, number);
+    return number;
+  }
+
+  /** Nobody can be so far behind: what a webhook has not taken within this many is lost to it. */
+  async #shorten(): Promise<void> {
+    const slowest = Math.max(Math.min(...this.#readers.values(), this.last), this.last - 2 * longestLog);
+    const old = this.#entries.filter((entry) => entry.number <= slowest);
+    if (old.length === 0) return;
+    this.#base = { base: old.reduce((said, { change }) => withChange(said, change), this.#base.base), number: slowest };
+    this.#entries = this.#entries.filter((entry) => entry.number > slowest);
+    await this.#rewrite();
+  }
+
+  async #rewrite(): Promise<void> {
+    if (this.#folder === null) return;
+    const lines = [`${JSON.stringify(this.#base)}\n`, ...this.#entries.map(toLine)];
+    await replaceFile(join(this.#folder, logName), lines.join(''));
+  }
+}
+
+function toLine(entry: Said): string {
+  return `${JSON.stringify(entry)}\n`;
+}
+
+function parseLog(text: string): { base: Base; entries: Said[] } {
+  let base: Base = { base: nothingSaid, number: 0 };
+  const entries: Said[] = [];
+  for (const line of text.split('\n')) {
+    const parsed = parseLine(line);
+    if (parsed === null) continue;
+    if ('base' in parsed) base = parsed;
+    else entries.push(parsed);
+  }
+  return { base, entries };
+}
+
+function parseLine(line: string): Base | Said | null {
+  try {
+    return JSON.parse(line) as Base | Said;
+  } catch {
+    return null;
+  }
+}
+
+async function appendDurably(path: string, text: string): Promise<void> {
+  const handle = await open(path, 'a', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true });
+  await rename(`${path}.tmp`, path);
+}

@@ -1,0 +1,81 @@
+import { access, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatDuration } from '../core/duration.ts';
+import { MonitorError, messageOf } from '../core/error.ts';
+import { FolderDisk } from './disk.ts';
+import { readLedger } from './ledger.ts';
+import { decodeSpooled } from './sender.ts';
+import { entriesOf, nameOf, openLockedSpool, spoolLimits } from './spool.ts';
+
+/** What `amberwatch spool` does; each resolves with the lines to print. Reading disturbs no running collector. */
+
+export async function listSpools(folder: string, now: number): Promise<string[]> {
+  const names = await spoolNames(folder);
+  if (names.length === 0) return [`no spool in ${folder}`];
+  return (await Promise.all(names.map((name) => describeSpool(join(folder, name), name, now)))).flat();
+}
+
+async function describeSpool(folder: string, name: string, now: number): Promise<string[]> {
+  const disk = new FolderDisk(folder);
+  const entries = entriesOf(await disk.list());
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  const oldest =
+    entries[0] === undefined ? '' : `, the oldest from ${formatDuration(Math.max(0, now - entries[0].time))} ago`;
+  const ledger = await readLedger(disk);
+  const lines = [`${name}: ${entries.length} snapshots wait, ${(bytes / 1024 / 1024).toFixed(1)} MiB${oldest}`];
+  if (ledger === null) return [...lines, '  no accounts yet, or damaged'];
+  const { sequence, stored, dropped, quarantined, gap } = ledger;
+  lines.push(`  ${sequence} taken, ${stored} stored, ${dropped} dropped, ${quarantined} set aside`);
+  if (gap !== null) lines.push(`  last gap: ${new Date(gap.from).toISOString()} to ${new Date(gap.to).toISOString()}`);
+  return lines;
+}
+
+/** @returns the lines, and how many snapshots are damaged */
+export async function verifySpools(folder: string): Promise<{ lines: string[]; damaged: number }> {
+  const lines: string[] = [];
+  let damaged = 0;
+  for (const name of await spoolNames(folder)) {
+    const disk = new FolderDisk(join(folder, name));
+    const entries = entriesOf(await disk.list());
+    for (const entry of entries) {
+      // What has left meanwhile has been delivered.
+      const data = await disk.read(nameOf(entry)).catch(() => null);
+      const problem = data === null ? null : problemOf(data);
+      if (problem === null) continue;
+      damaged++;
+      lines.push(`${name}/${nameOf(entry)}: ${problem}`);
+    }
+    lines.push(`${name}: ${entries.length} snapshots looked at`);
+  }
+  return { lines, damaged };
+}
+
+/** Counted as dropped. @throws MonitorError `conflict` while a collector runs, `not_found` for no such spool */
+export async function dropSpool(folder: string, name: string): Promise<string[]> {
+  const path = join(folder, name);
+  await access(path).catch(() => {
+    throw new MonitorError('not_found', `there is no spool ${path}; see: amberwatch spool ls`);
+  });
+  const { spool, unlock } = await openLockedSpool(path, spoolLimits(10_000));
+  try {
+    const entries = spool.oldest(Infinity);
+    await spool.leave(entries, 'dropped');
+    return [`${entries.length} snapshots dropped`];
+  } finally {
+    await unlock();
+  }
+}
+
+async function spoolNames(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+function problemOf(data: Uint8Array): string | null {
+  try {
+    decodeSpooled(data);
+    return null;
+  } catch (error) {
+    return `damaged: ${messageOf(error)}`;
+  }
+}

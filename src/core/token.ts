@@ -1,0 +1,147 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { MonitorError } from './error.ts';
+
+/** `write`: reports snapshots of one host; `read`: asks; `admin`: both, for any host. */
+export const roles = ['write', 'read', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+/** What is kept of a token. Times are epoch milliseconds. */
+export interface TokenRecord {
+  id: string;
+  role: Role;
+  /** The only host a `write` token may report; null for the others. */
+  host: string | null;
+  /** SHA-256 of the whole token, hex: it has 256 random bits, so nothing slower is needed. */
+  hash: string;
+  createdAt: number;
+  expiresAt: number | null;
+  revokedAt: number | null;
+}
+
+/** A one-time code that a host exchanges for its write token. */
+export interface InviteRecord {
+  hash: string;
+  /** Null: whichever host comes with it. */
+  host: string | null;
+  expiresAt: number;
+}
+
+export interface TokenBook {
+  tokens: TokenRecord[];
+  invites: InviteRecord[];
+}
+
+/** A changed book, and the secret that is shown this once. */
+export interface Issued {
+  book: TokenBook;
+  secret: string;
+}
+
+const inviteMs = 10 * 60_000;
+/** No 0, 1, I, L, O, U: they are misread, or read as a word. */
+const codeAlphabet = '23456789ABCDEFGHJKMNPQRSTVWXYZ';
+const codeLength = 12;
+
+export const emptyBook = (): TokenBook => ({ tokens: [], invites: [] });
+
+/**
+ * @param ttlMs how long it is valid; null: until it is revoked
+ * @throws MonitorError `invalid` for a write token without a host, or another one with it
+ */
+export function issueToken(
+  book: TokenBook,
+  role: Role,
+  host: string | null,
+  now: number,
+  ttlMs: number | null,
+): Issued {
+  if (role === 'write' && host === null)
+    throw new MonitorError('invalid', 'a write token belongs to one host: name it with --host');
+  if (role !== 'write' && host !== null)
+    throw new MonitorError('invalid', `only a write token belongs to a host; leave out --host for role ${role}`);
+  const id = randomBytes(4).toString('hex');
+  const secret = `aw_${role[0]}_${id}_${randomBytes(32).toString('base64url')}`;
+  const expiresAt = ttlMs === null ? null : now + ttlMs;
+  const record: TokenRecord = { id, role, host, hash: hashOf(secret), createdAt: now, expiresAt, revokedAt: null };
+  return { book: { ...book, tokens: [...book.tokens, record] }, secret };
+}
+
+/** A second token like the first, which stays valid for `overlapMs` so that nothing fails meanwhile. */
+export function rotateToken(book: TokenBook, id: string, now: number, overlapMs: number): Issued {
+  const old = tokenOf(book, id);
+  if (!isValid(old, now)) throw new MonitorError('conflict', `token ${id} is not valid any more; create a new one`);
+  const ttlMs = old.expiresAt === null ? null : old.expiresAt - old.createdAt;
+  const { book: added, secret } = issueToken(book, old.role, old.host, now, ttlMs);
+  const expiresAt = Math.min(old.expiresAt ?? Infinity, now + overlapMs);
+  return { book: replaceToken(added, { ...old, expiresAt }), secret };
+}
+
+export function revokeToken(book: TokenBook, id: string, now: number): TokenBook {
+  return replaceToken(book, { ...tokenOf(book, id), revokedAt: now });
+}
+
+/** A code for `join`, valid for ten minutes and once. */
+export function issueInvite(book: TokenBook, host: string | null, now: number): Issued {
+  const letters = Array.from(randomBytes(codeLength), (byte) => codeAlphabet[byte % codeAlphabet.length]);
+  const secret = `${letters.slice(0, 4).join('')}-${letters.slice(4, 8).join('')}-${letters.slice(8).join('')}`;
+  const invites = book.invites.filter((invite) => invite.expiresAt > now);
+  return {
+    book: { ...book, invites: [...invites, { hash: codeHash(secret), host, expiresAt: now + inviteMs }] },
+    secret,
+  };
+}
+
+/**
+ * The write token of a host for a code, which is used up.
+ * @throws MonitorError `forbidden`, for every reason in the same words
+ */
+export function redeemInvite(book: TokenBook, code: string, host: string, now: number): Issued {
+  const hash = codeHash(code);
+  const invite = book.invites.find((each) => sameHash(each.hash, hash));
+  if (!invite || invite.expiresAt <= now || (invite.host ?? host) !== host) {
+    throw new MonitorError(
+      'forbidden',
+      'the code is not valid: it works once, for ten minutes and for the host it was made for; make another with: amberwatch token invite',
+    );
+  }
+  return issueToken({ ...book, invites: book.invites.filter((each) => each !== invite) }, 'write', host, now, null);
+}
+
+/** Null for what is no token, unknown, expired or revoked. The comparison takes the same time for any secret. */
+export function findToken(book: TokenBook, secret: string, now: number): TokenRecord | null {
+  const id = /^aw_[wra]_([0-9a-f]{8})_[\w-]{43}$/.exec(secret)?.[1];
+  const record = book.tokens.find((each) => each.id === id);
+  const same = sameHash(record?.hash ?? hashOf(''), hashOf(secret));
+  return record && same && isValid(record, now) ? record : null;
+}
+
+export function isValid({ expiresAt, revokedAt }: TokenRecord, now: number): boolean {
+  return revokedAt === null && (expiresAt === null || expiresAt > now);
+}
+
+/** Whether anybody could use the server: by a token now, or by a code. */
+export function hasAccess({ tokens, invites }: TokenBook, now: number): boolean {
+  return tokens.some((token) => isValid(token, now)) || invites.some((invite) => invite.expiresAt > now);
+}
+
+function tokenOf(book: TokenBook, id: string): TokenRecord {
+  const found = book.tokens.find((token) => token.id === id);
+  if (!found) throw new MonitorError('not_found', `there is no token ${id}; see: amberwatch token list`);
+  return found;
+}
+
+function replaceToken(book: TokenBook, record: TokenRecord): TokenBook {
+  return { ...book, tokens: book.tokens.map((token) => (token.id === record.id ? record : token)) };
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+function codeHash(code: string): string {
+  return hashOf(code.toUpperCase().replace(/[^A-Z0-9]/g, ''));
+}
+
+function sameHash(a: string, b: string): boolean {
+  return timingSafeEqual(Buffer.from(a, 'hex'), Buffer.from(b, 'hex'));
+}

@@ -1,0 +1,75 @@
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { TlsOptions } from './api/app.ts';
+import type { ClientOptions } from './client.ts';
+import { type Config, isLoopback } from './config.ts';
+import { MonitorError, messageOf } from './core/error.ts';
+import { hasAccess } from './core/token.ts';
+import type { TokenFile } from './token-file.ts';
+
+/** Files that let a client in: the token that `join` got, and certificates. */
+
+/** Under which name a folder or file belongs to a server. */
+export function serverName(server: string): string {
+  return server.replace(/[^a-z0-9]+/gi, '-').slice(0, 100);
+}
+
+/** @throws MonitorError `invalid` for a file that cannot be read */
+export async function clientOptions(config: Config, server: string): Promise<ClientOptions> {
+  const token = config.token ?? (await keptToken(config.data, server));
+  const files = { ca: config.ca, cert: config.clientCert, key: config.clientKey };
+  const pems = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, readPem(path)]]));
+  return { ...(token !== undefined && { token }), ...Object.fromEntries(pems) };
+}
+
+function tokenPath(dataFolder: string, server: string): string {
+  return join(dataFolder, 'token', serverName(new URL(server).href));
+}
+
+async function keptToken(dataFolder: string, server: string): Promise<string | undefined> {
+  if (!URL.canParse(server)) return undefined;
+  return readFile(tokenPath(dataFolder, server), 'utf8').then(
+    (text) => text.trim(),
+    () => undefined,
+  );
+}
+
+/** @returns where it is now */
+export async function keepToken(dataFolder: string, server: string, token: string): Promise<string> {
+  const path = tokenPath(dataFolder, server);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(path, `${token}\n`, { mode: 0o600 });
+  return path;
+}
+
+/** @throws MonitorError `invalid` for half a configuration */
+export function serverTls({ tlsCert, tlsKey, tlsClientCa }: Config): TlsOptions | undefined {
+  if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined)
+    throw new MonitorError('invalid', 'TLS needs both --tls-cert and --tls-key');
+  const ca = tlsClientCa === undefined ? {} : { ca: readPem(tlsClientCa), requestCert: true };
+  return { cert: readPem(tlsCert), key: readPem(tlsKey), ...ca };
+}
+
+/** Changes whenever one of the files does. */
+export function tlsVersion({ tlsCert, tlsKey, tlsClientCa }: Config): string {
+  return [tlsCert, tlsKey, tlsClientCa].map((path) => (path === undefined ? '' : statSync(path).mtimeMs)).join(' ');
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new MonitorError('invalid', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** @throws MonitorError `invalid` when others could reach the server and nobody needed a token */
+export function refuseOpenServer({ listen }: Config, tokens: TokenFile, now: number): void {
+  if (isLoopback(listen.host) || hasAccess(tokens.book(), now)) return;
+  throw new MonitorError(
+    'invalid',
+    `listening on ${listen.host} without tokens would let everybody read and write; make one first, with the same --data: amberwatch token invite`,
+  );
+}

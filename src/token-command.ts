@@ -1,0 +1,69 @@
+import type { Config } from './config.ts';
+import { parseDuration } from './core/duration.ts';
+import { terminalText } from './core/terminal-text.ts';
+import {
+  issueInvite,
+  issueToken,
+  isValid,
+  type Role,
+  revokeToken,
+  rotateToken,
+  type TokenRecord,
+} from './core/token.ts';
+import { TokenFile } from './token-file.ts';
+
+/** What `amberwatch token` does: each resolves with the lines to print. A secret is printed this once. */
+
+export async function createToken(
+  config: Config,
+  role: Role,
+  host: string | null,
+  expires: string | undefined,
+  now: number,
+): Promise<string[]> {
+  const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
+  const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, host, now, ttlMs));
+  return [secret];
+}
+
+export async function inviteHost(config: Config, host: string | null, now: number): Promise<string[]> {
+  const code = await new TokenFile(config.data).issue((book) => issueInvite(book, host, now));
+  return [code, `On ${host ?? 'the new host'}, within ten minutes: amberwatch join http://THIS-SERVER:8000 ${code}`];
+}
+
+export async function rotate(config: Config, id: string, overlap: string, now: number): Promise<string[]> {
+  const overlapMs = parseDuration(overlap, 'overlap');
+  return [await new TokenFile(config.data).issue((book) => rotateToken(book, id, now, overlapMs))];
+}
+
+export async function revoke(config: Config, id: string, now: number): Promise<string[]> {
+  await new TokenFile(config.data).change((book) => revokeToken(book, id, now));
+  return [`token ${id} is revoked`];
+}
+
+export function listTokens(config: Config, now: number): string[] {
+  const { tokens, invites } = new TokenFile(config.data).book();
+  const open = invites.filter((invite) => invite.expiresAt > now);
+  if (tokens.length === 0 && open.length === 0)
+    return ['no tokens: only this machine can reach the server, and everybody on it may read and write'];
+  return [
+    ...tokens.map((token) => tokenLine(token, now)),
+    ...open.map(({ host, expiresAt }) => `invite    ${terminalText(host ?? 'any host')}  until ${time(expiresAt)}`),
+  ];
+}
+
+function tokenLine(token: TokenRecord, now: number): string {
+  const { id, role, host, createdAt, expiresAt, revokedAt } = token;
+  const state = isValid(token, now)
+    ? expiresAt === null
+      ? 'valid'
+      : `valid until ${time(expiresAt)}`
+    : revokedAt === null
+      ? 'expired'
+      : 'revoked';
+  return `${id}  ${role.padEnd(5)}  ${terminalText(host ?? '-').padEnd(20)}  made ${time(createdAt)}  ${state}`;
+}
+
+function time(at: number): string {
+  return new Date(at).toISOString().slice(0, 16).replace('T', ' ');
+}

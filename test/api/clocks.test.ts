@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import type { AlarmsAnswer } from '../../src/core/schema.ts';
+import { noon } from '../make-snapshot.ts';
+import { body, iso, makeApp } from './make-app.ts';
+
+/** A host that reports every 10 s by a clock that is `aheadMs` off, and says so by its Date header. */
+async function setUp(aheadMs: number) {
+  const made = await makeApp();
+  const report = (cpu = 1, host = 'web-01') =>
+    made.app.inject({
+      method: 'PUT',
+      url: '/v1/usage',
+      headers: { date: new Date(made.time.now + aheadMs).toUTCString() },
+      payload: body({ host, time: iso(made.time.now + aheadMs), processes: [{ name: 'x', cpu, memory: 1 }] }),
+    });
+  const alarms = async (): Promise<AlarmsAnswer> => (await made.get('/v1/alarms')).body;
+  return { ...made, report, alarms };
+}
+
+describe('clocks', () => {
+  test.each([
+    ['4m ahead', 240_000, "the clock of web-01 is 4m ahead of the server's"],
+    ['an hour behind', -3_600_000, "the clock of web-01 is 1h behind the server's"],
+  ])('%s: an AMBER of its own, and the host is as fresh as it reports', async (_, aheadMs, reason) => {
+    const { report, alarms, time } = await setUp(aheadMs);
+    await report(99);
+    const first = await alarms();
+    expect(first.alarms.map((alarm) => [alarm.level, alarm.reason.split(' for ')[0]])).toEqual([
+      ['RED', 'cpu is 99.0, over 80'],
+      ['AMBER', reason],
+    ]);
+    expect(first.stale).toEqual([]);
+    time.now += 10_000;
+    await report(1);
+    expect((await alarms()).alarms.map((alarm) => alarm.level)).toEqual(['AMBER']);
+    time.now += 30_000;
+    expect((await alarms()).stale).toEqual([]);
+    time.now += 1000;
+    expect((await alarms()).stale.map(({ host }) => host)).toEqual(['web-01']);
+  });
+
+  test('a few seconds are no reason to say anything', async () => {
+    const { report, alarms } = await setUp(25_000);
+    await report();
+    expect((await alarms()).level).toBe('GREEN');
+  });
+
+  test.each([10, -10])('a host whose clock is %i years off reports, is said, and is not evaluated', async (years) => {
+    const { report, alarms, get } = await setUp(years * 365 * 86_400_000);
+    await report(99);
+    const { level, alarms: found } = await alarms();
+    expect(level).toBe('AMBER');
+    expect(found[0]?.reason).toMatch(/^the clock of web-01 is .* its snapshots are not evaluated$/);
+    expect((await get('/v1/hosts')).body.hosts).toEqual([]);
+  });
+
+  test('a clock that jumps ahead and back: what came meanwhile hides nothing afterwards', async () => {
+    const { app, time, alarms } = await setUp(0);
+    const put = (at: number, cpu: number) =>
+      app.inject({
+        method: 'PUT',
+        url: '/v1/usage',
+        headers: { date: new Date(at).toUTCString() },
+        payload: body({ time: iso(at), processes: [{ name: 'x', cpu, memory: 1 }] }),
+      });
+    await put(noon, 1);
+    time.now = noon + 10_000;
+    await put(noon + 86_400_000, 99);
+    expect((await alarms()).alarms.map((alarm) => alarm.metric)).toEqual(['collector.clockSkewSeconds']);
+    expect((await alarms()).stale).toEqual([]);
+    time.now = noon + 20_000;
+    await put(noon + 20_000, 99);
+    expect((await alarms()).alarms.map((alarm) => alarm.metric)).toEqual(['cpu']);
+  });
+
+  test("the server's own clock jumps an hour: nobody is STALE who reports", async () => {
+    const { app, store } = await makeApp();
+    await app.close();
+    const time = { now: noon, monotonic: 0 };
+    const { KnownHosts } = await import('../../src/api/known-hosts.ts');
+    const { isStale } = await import('../../src/core/alarm.ts');
+    const { makeSnapshot } = await import('../make-snapshot.ts');
+    const hosts = new KnownHosts(store, { now: () => time.now, monotonic: () => time.monotonic });
+    const snapshot = makeSnapshot({ time: noon });
+    hosts.hear([snapshot], noon);
+    await store.write([snapshot]);
+    time.now += 3_600_000;
+    time.monotonic += 20_000;
+    expect((await hosts.now()).map((header) => isStale(header, time.now))).toEqual([false]);
+    time.monotonic += 11_000;
+    expect((await hosts.now()).map((header) => isStale(header, time.now))).toEqual([true]);
+  });
+
+  test('what comes late raises no RED for the past', async () => {
+    const { put, time, alarms } = await setUp(0);
+    await put(body({ time: iso(noon), processes: [{ name: 'x', cpu: 1, memory: 1 }] }));
+    const late = Array.from({ length: 30 }, (_, i) =>
+      body({ time: iso(noon - 3_600_000 + i * 10_000), processes: [{ name: 'x', cpu: 99, memory: 1 }] }),
+    );
+    await put(late);
+    expect((await alarms()).level).toBe('GREEN');
+    time.now = noon - 3_600_000 + 200_000;
+    const then = await (await setUp(0)).get('/v1/alarms');
+    expect(then.body.level).toBe('GREEN');
+  });
+});

@@ -1,0 +1,157 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { emptyBook, findToken, issueInvite, issueToken, revokeToken, rotateToken } from '../../src/core/token.ts';
+import { noon } from '../make-snapshot.ts';
+import { openAccess } from '../open-access.ts';
+import { body, makeApp } from './make-app.ts';
+
+/** A server with one token of each kind. */
+async function setUp() {
+  const write = issueToken(emptyBook(), 'write', 'web-01', noon, null);
+  const read = issueToken(write.book, 'read', null, noon, null);
+  const admin = issueToken(read.book, 'admin', null, noon, 60_000);
+  const access = openAccess(admin.book);
+  const made = await makeApp({ access });
+  const ask = (secret: string | null, method: 'GET' | 'PUT', url: string, payload?: object) =>
+    made.app.inject({
+      method,
+      url,
+      headers: secret === null ? {} : { authorization: `Bearer ${secret}` },
+      ...(payload && { payload }),
+    });
+  return { ...made, access, ask, secrets: { write: write.secret, read: read.secret, admin: admin.secret } };
+}
+
+describe('who may do what', () => {
+  test('every route and every role', async () => {
+    const { app, ask, secrets } = await setUp();
+    const routes = [
+      ['GET', '/v1/hosts'],
+      ['GET', '/v1/alarms'],
+      ['GET', '/metrics'],
+      ['GET', '/ressources-usage/get-all'],
+      ['PUT', '/v1/usage', body()],
+      ['GET', '/nowhere'],
+      ['GET', '/health/live'],
+      ['GET', '/docs/json'],
+    ] as const;
+    const answers: Record<string, (number | string)[]> = {};
+    for (const [method, url, payload] of routes) {
+      const codes = [];
+      for (const secret of [null, 'aw_r_00000000_nonsense', secrets.write, secrets.read, secrets.admin])
+        codes.push((await ask(secret, method, url, payload)).statusCode);
+      answers[`${method} ${url}`] = codes;
+    }
+    expect(answers).toEqual({
+      'GET /v1/hosts': [401, 401, 403, 200, 200],
+      'GET /v1/alarms': [401, 401, 403, 200, 200],
+      'GET /metrics': [401, 401, 403, 200, 200],
+      'GET /ressources-usage/get-all': [401, 401, 403, 200, 200],
+      'PUT /v1/usage': [401, 401, 204, 403, 204],
+      'GET /nowhere': [401, 401, 403, 404, 404],
+      'GET /health/live': [200, 200, 200, 200, 200],
+      'GET /docs/json': [200, 200, 200, 200, 200],
+    });
+    expect((await app.inject('/v1/hosts')).headers['www-authenticate']).toBe('Bearer');
+  });
+
+  test('a write token reports its own host; one other in an array and nothing of it is stored', async () => {
+    const { ask, secrets, store } = await setUp();
+    const answer = await ask(secrets.write, 'PUT', '/v1/usage', [body(), body({ host: 'web-02' })]);
+    expect(answer.statusCode).toBe(403);
+    expect(answer.json().detail).toMatch(/may report 'web-01' and not 'web-02'/);
+    expect(await store.hosts(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    const older = {
+      ipaddress: '1.2.3.4',
+      data: [{ timestamp: noon / 1000, value: 1, process_name: 'x', type_data: 'cpu' }],
+    };
+    expect((await ask(secrets.write, 'PUT', '/ressources-usage/save-all', older)).statusCode).toBe(400);
+    expect(await store.hosts(Number.MAX_SAFE_INTEGER)).toEqual([]);
+  });
+
+  test('expired, revoked, and a file that vanished let nobody in', async () => {
+    const { ask, secrets, time, access } = await setUp();
+    const status = async (secret: string | null) => (await ask(secret, 'GET', '/v1/hosts')).statusCode;
+    time.now += 61_000;
+    expect([await status(secrets.admin), await status(secrets.read)]).toEqual([401, 200]);
+    const read = findToken(access.tokens.book(), secrets.read, time.now);
+    await access.tokens.issue((book) => ({ book: revokeToken(book, read?.id as string, time.now), secret: '' }));
+    time.now += 1000;
+    expect(await status(secrets.read)).toBe(401);
+    await access.tokens.issue(() => ({ book: emptyBook(), secret: '' }));
+    time.now += 1000;
+    expect(await status(null)).toBe(401);
+  });
+
+  test('while a token is rotated both are valid, then only the new one', () => {
+    const { book, secret } = issueToken(emptyBook(), 'write', 'a', noon, null);
+    const id = book.tokens[0]?.id as string;
+    const rotated = rotateToken(book, id, noon, 3_600_000);
+    const valid = (at: number) => [secret, rotated.secret].map((each) => findToken(rotated.book, each, at) !== null);
+    expect([valid(noon), valid(noon + 3_600_001)]).toEqual([
+      [true, true],
+      [false, true],
+    ]);
+    expect(findToken(rotated.book, rotated.secret, noon)).toMatchObject({ role: 'write', host: 'a' });
+  });
+
+  test('a code joins one host, once, within ten minutes', async () => {
+    const { app, access, time, ask } = await setUp();
+    const invite = (host: string | null) => access.tokens.issue((book) => issueInvite(book, host, time.now));
+    const join = (code: string, host: string) =>
+      app.inject({ method: 'POST', url: '/v1/join', payload: { code, host } });
+    const code = await invite('new-host');
+    expect((await join(code, 'other-host')).statusCode).toBe(403);
+    const answer = await join(code.toLowerCase().replaceAll('-', ' '), 'new-host');
+    expect(answer.statusCode).toBe(200);
+    expect((await join(code, 'new-host')).statusCode).toBe(403);
+    time.now += 1000;
+    const { token } = answer.json();
+    expect((await ask(token, 'PUT', '/v1/usage', body({ host: 'new-host' }))).statusCode).toBe(204);
+    expect((await ask(token, 'PUT', '/v1/usage', body({ host: 'web-01' }))).statusCode).toBe(403);
+    const late = await invite(null);
+    time.now += 600_001;
+    expect((await join(late, 'x')).statusCode).toBe(403);
+    const statuses = [];
+    for (let i = 0; i < 10; i++) statuses.push((await join('AAAA-BBBB-CCCC', 'x')).statusCode);
+    expect(statuses.at(-1)).toBe(429);
+  });
+
+  test('10,000 tokens and hosts at random: nobody writes for another', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (own, other) => {
+        const { book, secret } = issueToken(emptyBook(), 'write', own, noon, null);
+        const token = findToken(book, secret, noon);
+        expect(token?.host === other).toBe(own === other);
+        expect(findToken(book, `${secret.slice(0, -1)}${secret.endsWith('A') ? 'B' : 'A'}`, noon)).toBeNull();
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe('what a browser may be made to do', () => {
+  test.each([
+    ['127.0.0.1:8000', 200],
+    ['[::1]:8000', 200],
+    ['localhost:8000', 200],
+    ['monitor.example.com', 200],
+    ['MONITOR.example.com:8000', 200],
+    ['evil.example.org', 403],
+    ['localhost.evil.org:8000', 403],
+    ['127.0.0.1.evil.org', 403],
+  ])('host %s: %i', async (host, status) => {
+    const { app } = await makeApp({ access: { ...openAccess(), hostNames: ['monitor.example.com'] } });
+    const answer = await app.inject({ url: '/v1/hosts', headers: { host } });
+    expect(answer.statusCode).toBe(status);
+  });
+
+  test('no other origin is allowed, nothing is framed, guessed or loaded from elsewhere', async () => {
+    const { app } = await makeApp();
+    const { headers } = await app.inject({ url: '/v1/hosts', headers: { origin: 'https://evil.example.org' } });
+    expect(headers['access-control-allow-origin']).toBeUndefined();
+    expect(headers['content-security-policy']).toMatch(/default-src 'self'.*frame-ancestors 'none'/);
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'SAMEORIGIN' });
+    expect((await app.inject({ method: 'OPTIONS', url: '/v1/usage' })).statusCode).toBe(404);
+  });
+});
