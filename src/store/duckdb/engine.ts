@@ -1,12 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import {
-  type DuckDBAppender,
-  type DuckDBConnection,
-  DuckDBInstance,
-  type DuckDBPreparedStatement,
-} from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
@@ -26,6 +21,7 @@ import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { UsageAppender } from './append.ts';
 import { Dictionary } from './dictionary.ts';
+import { askForVerification, openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine } from './protocol.ts';
 import {
@@ -48,32 +44,38 @@ import {
 } from './queries.ts';
 import { Readers } from './readers.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
-import { type DictionaryName, dictionaryNames, tables } from './schema.ts';
+import { type DictionaryName, dictionaryNames } from './schema.ts';
 
 /** DuckDB would take four fifths of the machine's memory, which is there for what is being watched. */
 const memoryLimit = '1GB';
 /** A checkpoint compresses and rewrites; at DuckDB's own 16 MB it comes too often to be worth it. */
 const checkpointAt = '64MB';
-/** Rows in one transaction and rows waiting, at most. */
-const limits = { group: 60_000, queue: 2_000_000 };
+/** Bytes in one transaction, some 60,000 rows, and bytes waiting, at most. */
+const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
+/** A header with its texts, in memory. */
+const headerBytes = 1000;
 /** Unused process names are looked for once the dictionary is larger than this. */
 const largeDictionary = 20_000;
 
 /**
- * The store itself, in the thread that calls this. Only one process can have the file open.
+ * The store itself, in the thread that calls this, and what had to be mended in its file. Only one process
+ * can have the file open.
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
-export async function openEngine(path: string, options: Pick<StoreOptions, 'retentionMs'>): Promise<Engine> {
+export async function openEngine(
+  path: string,
+  options: Pick<StoreOptions, 'retentionMs'> & { stamp: string },
+): Promise<{ engine: Engine; damage: string[] }> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const instance = await DuckDBInstance.create(path, {
+    const settings = {
       memory_limit: memoryLimit,
       wal_autocheckpoint: checkpointAt,
       // One core is left to the requests.
       threads: String(Math.max(1, availableParallelism() - 1)),
-    });
+    };
+    const { instance, damage } = await openDatabase(path, settings, options.stamp);
     const connection = await instance.connect();
-    for (const statement of tables) await connection.run(statement);
     // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
     await connection.run('PRAGMA disable_optimizer');
     const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
@@ -82,10 +84,10 @@ export async function openEngine(path: string, options: Pick<StoreOptions, 'rete
       instance,
       connection,
       transaction,
-      await Readers.connect(instance),
+      await Readers.connect(instance, () => askForVerification(path)),
     );
     await store.load();
-    return store;
+    return { engine: store, damage };
   } catch (error) {
     throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, {
       cause: error,
@@ -136,7 +138,7 @@ class DuckdbEngine implements Engine {
     this.#readers = readers;
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
-      (snapshot) => snapshot.rows + 1,
+      (snapshot) => snapshot.data.byteLength + headerBytes,
       limits,
     );
   }

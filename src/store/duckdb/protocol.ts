@@ -6,6 +6,8 @@ import type { PackedSnapshot } from './packed-snapshot.ts';
 export interface ThreadData {
   path: string;
   retentionMs: number;
+  /** For the name of what is set aside. */
+  stamp: string;
 }
 
 /** The store as its thread has it: snapshots come packed, and names have ids. */
@@ -30,7 +32,7 @@ export interface PlainError {
   retryAfterSeconds: number | undefined;
 }
 
-/** The first answer of all, to no call, says whether the store could be opened. */
+/** The first answer of all, to no call, says whether the store could be opened, and what was mended: texts. */
 export type Answer = { id: number } & ({ value: unknown } | { error: PlainError });
 
 export const openedId = 0;

@@ -13,8 +13,8 @@ import { type Answer, type Engine, type Method, openedId, type PlainError, type 
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
 export async function openDuckdbStore(path: string, options: StoreOptions): Promise<Store> {
-  const thread = new StoreThread({ path, retentionMs: options.retentionMs });
-  await thread.opened;
+  const thread = new StoreThread({ path, retentionMs: options.retentionMs, stamp: timeStamp() });
+  for (const damage of (await thread.opened) as string[]) options.warn(damage);
   const engine = thread.engine();
   let names = new Dictionary(await engine.names());
   /** Writes wait while names are sorted out; the sorting waits for the writes before it. */
@@ -45,6 +45,11 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
       return expired;
     },
   };
+}
+
+/** `20261121T063415`, of when the store is opened. */
+function timeStamp(): string {
+  return new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
 }
 
 interface Pending {

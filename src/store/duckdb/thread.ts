@@ -5,7 +5,7 @@ import { type Answer, type Call, type Engine, openedId, type PlainError, type Th
 
 /** The thread that owns the database. See store.ts for why there is one. */
 
-const { path, retentionMs } = workerData as ThreadData;
+const { path, retentionMs, stamp } = workerData as ThreadData;
 
 function answer(message: Answer): void {
   parentPort?.postMessage(message);
@@ -27,9 +27,9 @@ async function serve(store: Engine, { id, method, args }: Call): Promise<void> {
 }
 
 try {
-  const store = await openEngine(path, { retentionMs });
-  parentPort?.on('message', (call: Call) => void serve(store, call));
-  answer({ id: openedId, value: null });
+  const { engine, damage } = await openEngine(path, { retentionMs, stamp });
+  parentPort?.on('message', (call: Call) => void serve(engine, call));
+  answer({ id: openedId, value: damage });
 } catch (error) {
   answer({ id: openedId, error: plain(error) });
 }

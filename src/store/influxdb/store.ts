@@ -33,8 +33,10 @@ import {
   stepMeansStatement,
 } from './queries.ts';
 
-/** Points in one request and points waiting, at most. */
-const limits = { group: 10_000, queue: 500_000 };
+/** A point as an object and then as a line, in memory. */
+const pointBytes = 250;
+/** Bytes in one request, some 10,000 points, and bytes waiting, at most. */
+const limits = { group: 10_000 * pointBytes, queue: 64 * 1024 ** 2 };
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
@@ -67,7 +69,7 @@ class InfluxdbStore implements Store {
     this.#connection = connection;
     this.#commit = new GroupCommit(
       (group) => connection.write(group.flatMap(toPoints)),
-      (snapshot) => snapshot.processes.name.length + 1,
+      (snapshot) => (snapshot.processes.name.length + 1) * pointBytes,
       limits,
     );
   }
