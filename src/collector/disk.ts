@@ -11,6 +11,11 @@ export interface Disk {
   read(name: string): Promise<Uint8Array>;
   /** Resolves once the content is on disk; a crash before may leave any part of it. */
   write(name: string, data: Uint8Array): Promise<void>;
+  /**
+   * Overwrites bytes that the file has: a full disk takes that too. Resolves once they are on disk; a crash before
+   * may leave any mixture of old and new.
+   */
+  overwrite(name: string, position: number, data: Uint8Array): Promise<void>;
   /** Replaces `to`; whole or not at all. */
   rename(from: string, to: string): Promise<void>;
   remove(name: string): Promise<void>;
@@ -39,6 +44,16 @@ export class FolderDisk implements Disk {
     try {
       await handle.writeFile(data);
       await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async overwrite(name: string, position: number, data: Uint8Array): Promise<void> {
+    const handle = await open(join(this.#folder, name), 'r+');
+    try {
+      await handle.write(data, 0, data.length, position);
+      await handle.datasync();
     } finally {
       await handle.close();
     }

@@ -16,34 +16,76 @@ export interface Ledger {
   leaving: number[];
 }
 
-export const ledgerName = 'ledger.json';
-const temporaryName = 'ledger.json.tmp';
+/** So many leave at once at most: their numbers must fit into a slot. */
+export const leavingAtOnce = 100;
+
+const ledgerName = 'ledger';
+const slotBytes = 4096;
 
 export function emptyLedger(): Ledger {
   return { sequence: 0, stored: 0, dropped: 0, quarantined: 0, gap: null, leaving: [] };
 }
 
-/** Null when there is none or it is damaged: a single flipped digit would make the accounting lie. */
-export async function readLedger(disk: Disk): Promise<Ledger | null> {
-  try {
-    const { ledger, crc } = JSON.parse(Buffer.from(await disk.read(ledgerName)).toString()) as {
-      ledger: Ledger;
-      crc: number;
-    };
-    return crc === crc32(JSON.stringify(ledger)) ? ledger : null;
-  } catch {
-    return null;
+interface Slot {
+  ledger: Ledger;
+  /** The higher one is the newer. */
+  version: number;
+}
+
+/**
+ * The ledger's file: two slots that are overwritten by turns, each with a checksum. A crash can tear the one
+ * that is being written, never both; and nothing is allocated, so a full disk cannot stop the accounting.
+ */
+export class LedgerFile {
+  readonly #disk: Disk;
+  #version: number;
+
+  private constructor(disk: Disk, version: number) {
+    this.#disk = disk;
+    this.#version = version;
+  }
+
+  /** The ledger is null when there is none, or both slots are damaged: a flipped digit would make it lie. */
+  static async open(disk: Disk): Promise<{ file: LedgerFile; ledger: Ledger | null }> {
+    const newest = await readNewest(disk);
+    if (newest === null) await allocate(disk);
+    return { file: new LedgerFile(disk, newest?.version ?? 0), ledger: newest?.ledger ?? null };
+  }
+
+  /** Resolves once it is on disk. */
+  async write(ledger: Ledger): Promise<void> {
+    this.#version++;
+    const text = JSON.stringify({ ledger, version: this.#version });
+    const slot = Buffer.alloc(slotBytes, ' ');
+    slot.write(`${crc32(text)} ${text}\n`);
+    await this.#disk.overwrite(ledgerName, (this.#version % 2) * slotBytes, slot);
   }
 }
 
-export async function writeLedger(disk: Disk, ledger: Ledger): Promise<void> {
-  const text = JSON.stringify({ ledger, crc: crc32(JSON.stringify(ledger)) });
+export async function readLedger(disk: Disk): Promise<Ledger | null> {
+  return (await readNewest(disk))?.ledger ?? null;
+}
+
+async function readNewest(disk: Disk): Promise<Slot | null> {
+  const bytes = Buffer.from(await disk.read(ledgerName).catch(() => new Uint8Array(0)));
+  const slots = [0, slotBytes].map((from) => parseSlot(bytes.subarray(from, from + slotBytes).toString()));
+  return slots.reduce((a, b) => (a !== null && (b === null || a.version > b.version) ? a : b), null);
+}
+
+function parseSlot(slot: string): Slot | null {
+  const [, crc, text = ''] = /^(\d+) (.*)\n/.exec(slot) ?? [];
+  return Number(crc) === crc32(text) ? (JSON.parse(text) as Slot) : null;
+}
+
+/** Written whole before the first use, so that later writes find their place. */
+async function allocate(disk: Disk): Promise<void> {
+  const temporary = `${ledgerName}.tmp`;
   try {
-    await disk.write(temporaryName, Buffer.from(text));
-    await disk.rename(temporaryName, ledgerName);
+    await disk.write(temporary, Buffer.alloc(2 * slotBytes, ' '));
+    await disk.rename(temporary, ledgerName);
     await disk.sync();
   } catch (error) {
-    await disk.remove(temporaryName).catch(ignoreMissing);
+    await disk.remove(temporary).catch(ignoreMissing);
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MonitorError } from '../core/error.ts';
 import { type Disk, FolderDisk, ignoreMissing } from './disk.ts';
-import { emptyLedger, type Ledger, readLedger, writeLedger } from './ledger.ts';
+import { emptyLedger, type Ledger, LedgerFile, leavingAtOnce } from './ledger.ts';
 
 export interface SpoolLimits {
   bytes: number;
@@ -48,6 +48,8 @@ export type Leaving = 'stored' | 'dropped' | 'quarantined';
 export class Spool {
   readonly #disk: Disk;
   readonly #limits: SpoolLimits;
+  /** Null: there was no room for it when the spool was opened. */
+  readonly #file: LedgerFile | null;
   readonly #ledger: Ledger;
   /** Oldest first. */
   #entries: SpoolEntry[];
@@ -55,7 +57,8 @@ export class Spool {
   /** Changes of the ledger follow each other on it. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  private constructor(disk: Disk, limits: SpoolLimits, ledger: Ledger, entries: SpoolEntry[]) {
+  private constructor(disk: Disk, limits: SpoolLimits, file: LedgerFile | null, ledger: Ledger, entries: SpoolEntry[]) {
+    this.#file = file;
     this.#disk = disk;
     this.#limits = limits;
     this.#ledger = ledger;
@@ -67,13 +70,14 @@ export class Spool {
     const names = await disk.list();
     for (const name of names.filter((each) => each.endsWith('.tmp'))) await disk.remove(name).catch(ignoreMissing);
     const found = entriesOf(names);
-    const ledger = (await readLedger(disk)) ?? ledgerOf(found);
+    const { file, ledger: kept } = await openLedger(disk);
+    const ledger = kept ?? ledgerOf(found);
     const gone = new Set(ledger.leaving);
     for (const entry of found.filter(({ sequence }) => gone.has(sequence)))
       await disk.remove(nameOf(entry)).catch(ignoreMissing);
     const entries = found.filter(({ sequence }) => !gone.has(sequence));
     reconcile(ledger, entries);
-    const spool = new Spool(disk, limits, ledger, entries);
+    const spool = new Spool(disk, limits, file, ledger, entries);
     await spool.#writeLedger();
     return spool;
   }
@@ -100,8 +104,8 @@ export class Spool {
       this.#ledger.sequence = entry.sequence;
       this.#entries.push(entry);
       this.#bytes += entry.bytes;
-      const excess = this.#excess();
-      if (excess.length > 0) await this.#leave(excess, 'dropped');
+      for (let excess = this.#excess(); excess.length > 0; excess = this.#excess())
+        await this.#leave(excess.slice(0, leavingAtOnce), 'dropped');
       return entry;
     });
   }
@@ -148,7 +152,8 @@ export class Spool {
   async leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
     await this.#inTurn(async () => {
       const here = entries.filter((entry) => this.#entries.includes(entry));
-      if (here.length > 0) await this.#leave(here, how);
+      for (let from = 0; from < here.length; from += leavingAtOnce)
+        await this.#leave(here.slice(from, from + leavingAtOnce), how);
     });
   }
 
@@ -209,14 +214,8 @@ export class Spool {
     }
   }
 
-  /**
-   * On a full disk the figures stay in memory until one can be written: what is then missing after a kill
-   * is found at the next start and counts as dropped.
-   */
   async #writeLedger(): Promise<void> {
-    await writeLedger(this.#disk, this.#ledger).catch((error: NodeJS.ErrnoException) => {
-      if (!['ENOSPC', 'EDQUOT'].includes(error.code ?? '')) throw error;
-    });
+    await this.#file?.write(this.#ledger).catch(ignoreFullDisk);
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -240,6 +239,20 @@ export function entriesOf(names: readonly string[]): SpoolEntry[] {
 function parseName(name: string): SpoolEntry[] {
   const match = namePattern.exec(name);
   return match ? [{ time: Number(match[1]), sequence: Number(match[2]), bytes: Number(match[3]) }] : [];
+}
+
+/** On a disk that is full from the first start on the accounts are kept in memory alone. */
+async function openLedger(disk: Disk): Promise<{ file: LedgerFile | null; ledger: Ledger | null }> {
+  try {
+    return await LedgerFile.open(disk);
+  } catch (error) {
+    ignoreFullDisk(error as NodeJS.ErrnoException);
+    return { file: null, ledger: null };
+  }
+}
+
+function ignoreFullDisk(error: NodeJS.ErrnoException): void {
+  if (!['ENOSPC', 'EDQUOT'].includes(error.code ?? '')) throw error;
 }
 
 /** Without a ledger that can be read, what is not here any more is taken for stored. */

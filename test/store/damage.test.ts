@@ -51,7 +51,11 @@ describe('a damaged DuckDB file', () => {
   };
 
   test('undamaged: all is there, and nothing is said', async () => {
-    expect(await openDamaged('whole', () => undefined)).toEqual({ rows: checkpointed + logged, warnings: [], aside: [] });
+    expect(await openDamaged('whole', () => undefined)).toEqual({
+      rows: checkpointed + logged,
+      warnings: [],
+      aside: [],
+    });
   });
 
   test('a log damaged in the middle: what came before the damage is kept', async () => {
@@ -60,7 +64,9 @@ describe('a damaged DuckDB file', () => {
     );
     expect(rows).toBeGreaterThanOrEqual(checkpointed + logged / 2 - 20);
     expect(rows).toBeLessThan(checkpointed + logged);
-    expect(warnings).toEqual([expect.stringMatching(/the write-ahead log of .* was damaged from byte \d+ on; what came before is kept/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/the write-ahead log of .* was damaged from byte \d+ on; what came before is kept/),
+    ]);
     expect(aside).toHaveLength(1);
   });
 
@@ -73,7 +79,9 @@ describe('a damaged DuckDB file', () => {
 
   test('a block of the file damaged: all that is readable is kept', async () => {
     const { warnings, aside } = await openDamaged('block', (path) => flip(path, Math.floor(statSync(path).size / 2)));
-    expect(warnings).toEqual([expect.stringMatching(/was damaged and is in .*; \d+ rows of it could not be read, all others are kept/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/was damaged and is in .*; \d+ rows of it could not be read, all others are kept/),
+    ]);
     expect(aside.length).toBeGreaterThan(0);
   });
 
