@@ -8,6 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Influxd {
   url: string;
   pid: number;
+  /** Ends it as a power cut would, or nearly so. */
+  kill(): Promise<void>;
+  /** Starts it again with the same data and port. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -49,18 +53,28 @@ bind-address = "127.0.0.1:${rpcPort}"
   log-enabled = false
 ${config}`,
   );
-  const child = spawn('influxd', ['-config', file], { stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;
-  await untilUp(url, child);
+  const start = async () => {
+    const child = spawn('influxd', ['-config', file], { stdio: 'ignore' });
+    await untilUp(url, child);
+    return child;
+  };
+  let child = await start();
+  const kill = async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await ended;
+  };
   return {
     url,
     pid: child.pid as number,
+    kill,
+    async restart() {
+      child = await start();
+    },
     async close() {
-      if (child.exitCode === null) {
-        const ended = new Promise((resolve) => child.once('exit', resolve));
-        child.kill('SIGKILL');
-        await ended;
-      }
+      await kill();
       rmSync(folder, { recursive: true, force: true });
     },
   };

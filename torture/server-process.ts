@@ -1,0 +1,59 @@
+import { Program } from '../test/e2e/program.ts';
+import { freePort, temporaryFolder, until } from './scenario.ts';
+
+/** The real server in a process of its own, killed and started again on the same port and store. */
+export class ServerProcess {
+  readonly url: string;
+  readonly #args: string[];
+  #program: Program | null = null;
+
+  private constructor(port: number, args: string[]) {
+    this.url = `http://127.0.0.1:${port}`;
+    this.#args = args;
+  }
+
+  static async start(store: string, data = temporaryFolder(), ...more: string[]): Promise<ServerProcess> {
+    const port = await freePort();
+    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--store', store, '--data', data, '--log-level', 'warn'];
+    const server = new ServerProcess(port, [...args, ...more]);
+    await server.restart();
+    return server;
+  }
+
+  get pid(): number {
+    return this.#program?.child.pid as number;
+  }
+
+  /** Without waiting for it. */
+  launch(): void {
+    this.#program = new Program(this.#args);
+  }
+
+  async restart(): Promise<void> {
+    this.launch();
+    const program = this.#program as Program;
+    let ended: number | null | undefined;
+    void program.exit.then((code) => {
+      ended = code;
+    });
+    await until(
+      () => {
+        if (ended !== undefined) throw new Error(`the server ended with ${ended}: ${program.stderr}`);
+        return isReady(this.url);
+      },
+      30_000,
+      'the start of the server',
+    );
+  }
+
+  async stop(signal: NodeJS.Signals): Promise<number | null | undefined> {
+    return this.#program?.stop(signal);
+  }
+}
+
+export function isReady(url: string): Promise<boolean> {
+  return fetch(`${url}/health/ready`).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+}

@@ -1,0 +1,95 @@
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MonitorClient } from '../src/client.ts';
+import { bodyOf, gzipBody } from './made-snapshots.ts';
+import { type Engine, engineNames, percentile, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';
+import { ServerProcess } from './server-process.ts';
+
+const hosts = 20;
+
+/** Connections that send their request a byte at a time; the server must not wait for them, nor at its end. */
+export const slowSockets: Scenario = {
+  name: 'slow-sockets',
+  async run(scale) {
+    const verdicts: Verdict[] = [];
+    for (const name of engineNames) verdicts.push(...(await attack(name, scaled(500, scale), scale)));
+    return verdicts;
+  },
+};
+
+async function attack(name: Engine['name'], count: number, scale: number): Promise<Verdict[]> {
+  const engine = await startEngine(name);
+  const server = await ServerProcess.start(engine.url);
+  const sockets = Array.from({ length: count }, (_, i) => new SlowSocket(Number(new URL(server.url).port), i));
+  await sleep(1000);
+  const tookMs = await report(server.url, Math.max(4, 20 * scale));
+  for (let i = 0; i < 450 && sockets.some((socket) => socket.isOpen); i++) await sleep(100);
+  const left = sockets.filter((socket) => socket.isOpen).length;
+  for (const socket of sockets) socket.close();
+  const again = Array.from({ length: count }, (_, i) => new SlowSocket(Number(new URL(server.url).port), i));
+  const underLoad = report(server.url, 3);
+  await sleep(1500);
+  const begin = performance.now();
+  const code = await server.stop('SIGTERM');
+  const stopMs = performance.now() - begin;
+  await underLoad;
+  for (const socket of again) socket.close();
+  await engine.close();
+  const p99 = percentile(tookMs, 0.99);
+  return [
+    {
+      promise: `${name}: slow connections hold up nobody, and are cut`,
+      figure: `${count} slow sockets; ${tookMs.length} PUTs of ${hosts} hosts beside them: p99 ${p99.toFixed(0)} ms, ${tookMs.filter((ms) => ms === Infinity).length} failed; ${left} slow ones open at the end`,
+      holds: p99 <= 200 && left === 0,
+    },
+    {
+      promise: `${name}: the server stops within 5 s under load`,
+      figure: `SIGTERM with ${count} slow sockets and ${hosts} hosts sending: exit ${code} after ${(stopMs / 1000).toFixed(1)} s`,
+      holds: stopMs <= 5000 && code === 0,
+    },
+  ];
+}
+
+/** Twenty hosts, each a snapshot every half second. */
+async function report(url: string, seconds: number): Promise<number[]> {
+  const client = new MonitorClient(url);
+  const tookMs: number[] = [];
+  const put = async (host: string) => {
+    const body = gzipBody(bodyOf(host, Date.now(), 300));
+    const begin = performance.now();
+    const { status } = await client.put('/v1/usage', body, Date.now());
+    tookMs.push(status === 204 ? performance.now() - begin : Infinity);
+  };
+  const under: Promise<void>[] = [];
+  for (let i = 0; i < seconds * hosts * 2; i++) {
+    under.push(put(`host-${i % hosts}`));
+    await sleep(500 / hosts);
+  }
+  await Promise.all(under);
+  await client.close();
+  return tookMs;
+}
+
+/** A byte every half second: of the head, of a small body, or of one that claims to be large. */
+class SlowSocket {
+  isOpen = true;
+  readonly #socket: Socket;
+  readonly #drip: NodeJS.Timeout;
+
+  constructor(port: number, index: number) {
+    this.#socket = connect(port, '127.0.0.1');
+    const length = index % 3 === 1 ? 5000 : 500_000;
+    const head = `PUT /v1/usage HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n`;
+    this.#socket.write(index % 3 === 0 ? head : `${head}content-length: ${length}\r\n\r\n{`);
+    this.#drip = setInterval(() => this.#socket.write('x'), 500);
+    this.#socket.on('error', () => undefined);
+    this.#socket.on('close', () => this.close());
+    this.#socket.resume();
+  }
+
+  close(): void {
+    this.isOpen = false;
+    clearInterval(this.#drip);
+    this.#socket.destroy();
+  }
+}
