@@ -188,6 +188,7 @@ async function serve(config: Config): Promise<void> {
 }
 
 async function collect(config: Config): Promise<void> {
+  (await import('./collector/small-heap.ts')).keepHeapSmall();
   const log = makeLog(config.logLevel);
   const collector = await startCollector(config, config.server, clock, log);
   log.info(

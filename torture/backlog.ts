@@ -1,4 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { MonitorClient } from '../src/client.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { Sender } from '../src/collector/sender.ts';
@@ -18,9 +21,10 @@ import {
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
 
-const intervalMs = 30_000;
+const intervalMs = 10_000;
 const backlogMs = 3_600_000;
 const processes = 300;
+const liveTraffic = fileURLToPath(new URL('live-traffic.ts', import.meta.url));
 /** InfluxDB takes a tenth of what DuckDB does: it gets fewer hosts, and the same two bars. */
 const hostsOf = { DuckDB: 200, InfluxDB: 25 };
 
@@ -40,7 +44,8 @@ async function drain(name: Engine['name'], hosts: number): Promise<Verdict> {
   const now = Date.now();
   const spools = await Promise.all(Array.from({ length: hosts }, (_, i) => fillSpool(`host-${i}`, now)));
   const count = spools.reduce((sum, spool) => sum + spool.counts.spooled, 0);
-  const live = new LiveTraffic(server.url, hosts);
+  const endLive = startLiveTraffic(server.url, hosts);
+  await sleep(3000);
   const begin = performance.now();
   const log = { info: () => undefined, warn: () => undefined };
   const senders = spools.map((spool) => {
@@ -50,7 +55,7 @@ async function drain(name: Engine['name'], hosts: number): Promise<Verdict> {
   for (const sender of senders) sender.start();
   while (spools.some((spool) => spool.counts.spooled > 0)) await sleep(50);
   const tookMs = performance.now() - begin;
-  const liveMs = await live.stop();
+  const liveMs = await endLive();
   for (const sender of senders) await sender.close(100);
   await server.stop('SIGTERM');
   const store = await openQuietly(engine.url);
@@ -73,38 +78,14 @@ async function fillSpool(host: string, now: number): Promise<Spool> {
   return spool;
 }
 
-/** Each host reports every 10 s, spread evenly. */
-class LiveTraffic {
-  readonly #client: MonitorClient;
-  readonly #running: Promise<unknown>;
-  readonly #tookMs: number[] = [];
-  #stopped = false;
-
-  constructor(url: string, hosts: number) {
-    this.#client = new MonitorClient(url);
-    this.#running = this.#run(hosts);
-  }
-
-  async #run(hosts: number): Promise<void> {
-    const under: Promise<void>[] = [];
-    for (let i = 0; !this.#stopped; i++) {
-      under.push(this.#put(`live-${i % hosts}`));
-      await sleep(10_000 / hosts);
-    }
-    await Promise.all(under);
-  }
-
-  async #put(host: string): Promise<void> {
-    const body = gzipBody(bodyOf(host, Date.now(), processes));
-    const begin = performance.now();
-    const { status } = await this.#client.put('/v1/usage', body, Date.now());
-    this.#tookMs.push(status === 204 ? performance.now() - begin : Infinity);
-  }
-
-  async stop(): Promise<number[]> {
-    this.#stopped = true;
-    await this.#running;
-    await this.#client.close();
-    return this.#tookMs;
-  }
+/** @returns how to end it, with the milliseconds that each PUT took */
+function startLiveTraffic(url: string, hosts: number): () => Promise<number[]> {
+  const child = spawn(process.execPath, ['--import', 'tsx', liveTraffic, url, String(hosts), String(processes)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  return async () => {
+    child.stdin.write('end\n');
+    const [line] = await once(child.stdout, 'data');
+    return (JSON.parse(String(line)) as number[]).map((ms) => (ms < 0 ? Infinity : ms));
+  };
 }

@@ -3,8 +3,10 @@
 import { Collector } from '../dist/collector/collector.js';
 import { FolderDisk } from '../dist/collector/disk.js';
 import { Sender } from '../dist/collector/sender.js';
+import { keepHeapSmall } from '../dist/collector/small-heap.js';
 import { Spool, spoolLimits } from '../dist/collector/spool.js';
 
+keepHeapSmall();
 const [folder, count] = [process.argv[2], Number(process.argv[3])];
 const intervalMs = 10_000;
 const time = { now: Date.UTC(2026, 10, 20), monotonic: 0 };
