@@ -1,6 +1,8 @@
 import { gzipSync } from 'node:zlib';
+import { seededRandom } from './random.ts';
 
-/** Bodies as collectors send them. */
+/** Bodies as collectors send them, with figures that gzip has to work on. */
+const random = seededRandom(1);
 
 export function bodyOf(host: string, time: number, processes = 3, cpu = 1): object {
   const column = <T>(value: (index: number) => T) => Array.from({ length: processes }, (_, index) => value(index));
@@ -13,11 +15,11 @@ export function bodyOf(host: string, time: number, processes = 3, cpu = 1): obje
     system: { cpu: 10, memory: 20 },
     processes: {
       name: column((i) => `process-${i}`),
-      cpu: column((i) => cpu + ((i * 7) % 50) / 10),
-      memory: column((i) => ((i * 13) % 97) / 10),
+      cpu: column(() => cpu + Math.round(random() * 5000) / 1000),
+      memory: column(() => Math.round(random() * 9000) / 1000),
       count: column(() => 1),
       pid: column((i) => 1000 + i),
-      rssBytes: column((i) => 1_000_000 + i * 4096),
+      rssBytes: column(() => 4096 * Math.round(random() * 1e6)),
     },
   };
 }

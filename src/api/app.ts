@@ -81,13 +81,12 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.setValidatorCompiler(({ schema, httpPart }) => (httpPart === 'body' ? strict : coercing).compile(schema));
   app.server.maxConnections = maxConnections;
   addProblems(app);
-  addJsonBody(app, bodyLimitBytes);
   app.addHook('onRoute', (route) => {
     if (route.url === '/' || route.url.startsWith('/docs')) route.config = { ...route.config, access: 'public' };
   });
   await app.register(helmet, { contentSecurityPolicy });
   await addGuard(app, options.access, clock);
-  addLargeBodyTurns(app);
+  addJsonBody(app, bodyLimitBytes, addLargeBodyTurns(app));
   await app.register(swagger, { openapi: describe(options.version) });
   await app.register(swaggerUi, { routePrefix: '/docs' });
   app.addHook('onRoute', (route) => {

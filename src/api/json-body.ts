@@ -1,21 +1,26 @@
 import { gunzipSync } from 'node:zlib';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MonitorError, messageOf } from '../core/error.ts';
+import type { TakeTurn } from './large-body-turns.ts';
 
 /**
  * JSON bodies, plain or gzip. Decoding stops at the limit, so a bomb costs no more than an ordinary body.
  * It is done at once and not in a stream: for the size of a snapshot the streams cost several times what
  * the decoding does.
  */
-export function addJsonBody(app: FastifyInstance, limitBytes: number): void {
+export function addJsonBody(app: FastifyInstance, limitBytes: number, takeTurn: TakeTurn): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body: Buffer, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
+    const leave = await takeTurn(request, body);
     try {
       const encoding = request.headers['content-encoding'] ?? 'identity';
-      void parseJson(request, decode(body, encoding, limitBytes).toString(), done);
-    } catch (error) {
-      done(error as Error);
+      const text = decode(body, encoding, limitBytes).toString();
+      return await new Promise((resolve, reject) => {
+        void parseJson(request, text, (error, value) => (error ? reject(error) : resolve(value)));
+      });
+    } finally {
+      leave();
     }
   });
 }

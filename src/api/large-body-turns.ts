@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
 
-/** What is larger on the wire is a backlog: one snapshot of 300 processes has some 5 KB. */
+/** What is larger, on the wire or decoded, is a backlog: one snapshot of 300 processes has some 5 and 12 KB. */
 const largeBytes = 64 * 1024;
 const atOnce = 2;
 const longestWaitMs = 20_000;
@@ -11,15 +11,28 @@ const maxWaiting = 1000;
 /** A body that takes longer from its turn on is cut off: one slow sender must not make all others wait. */
 const longestBodyMs = 10_000;
 
+/** Waits until a body of this request may be parsed; resolves with how to let the next one in. */
+export type TakeTurn = (request: FastifyRequest, body: Buffer) => Promise<() => void>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    hasTurn: boolean;
+  }
+}
+
 /**
  * Backlogs are taken two at a time; the others wait unread in their sockets. Parsing one takes as long as a
- * hundred live snapshots, and after an outage every host sends theirs.
+ * hundred live snapshots, and after an outage every host sends theirs. One that is large only once it is
+ * decoded waits for its turn before that.
  */
-export function addLargeBodyTurns(app: FastifyInstance): void {
+export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
   const turns = new Turns();
-  app.addHook('onRequest', async ({ headers, raw }, reply) => {
+  app.decorateRequest('hasTurn', false);
+  app.addHook('onRequest', async (request, reply) => {
+    const { headers, raw } = request;
     if (!isLarge(headers)) return;
     await turns.take();
+    request.hasTurn = true;
     const cut = setTimeout(() => raw.destroy(), longestBodyMs);
     raw.once('end', () => clearTimeout(cut));
     const leave = () => {
@@ -30,6 +43,17 @@ export function addLargeBodyTurns(app: FastifyInstance): void {
     if (raw.destroyed) leave();
     else onceEnded(reply.raw, leave);
   });
+  return async (request, body) => {
+    if (request.hasTurn || decodedBytes(body) <= largeBytes) return () => undefined;
+    await turns.take();
+    return () => turns.leave();
+  };
+}
+
+/** gzip says so in its last four bytes. Whoever lies about it gains a turn, and no byte of memory. */
+function decodedBytes(body: Buffer): number {
+  const isGzip = body.length > 18 && body.readUInt16BE(0) === 0x1f8b;
+  return isGzip ? Math.max(body.length, body.readUInt32LE(body.length - 4)) : body.length;
 }
 
 function isLarge(headers: Record<string, unknown>): boolean {
@@ -57,11 +81,16 @@ class Turns {
     else await this.#wait();
   }
 
-  /** Hands the turn over to whoever waits. */
+  /**
+   * Hands the turn over to whoever waits, once the event loop has looked at the other sockets: a body that has
+   * arrived already would be taken in the same breath, and so would the hundred after it.
+   */
   leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#busy--;
+    setImmediate(() => {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#busy--;
+    });
   }
 
   #wait(): Promise<void> {

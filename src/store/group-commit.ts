@@ -16,7 +16,8 @@ interface Waiting<T> {
 
 /**
  * Adaptive group commit: one group is written at a time, and all that arrived meanwhile forms the next.
- * Nobody waits for a timer, and under load one durable write serves many callers. When a group fails for
+ * Nobody waits for a timer, and under load one durable write serves many callers. Live snapshots go before a
+ * backlog. When a group fails for
  * another reason than an outage, its members are written one by one, so that one bad item cannot fail its
  * neighbours.
  */
@@ -24,6 +25,8 @@ export class GroupCommit<T> {
   readonly #write: (items: T[]) => Promise<void>;
   readonly #weigh: (item: T) => number;
   readonly #limits: GroupLimits;
+  /** What is alone is live and goes before what came as one of many. */
+  #alone: Waiting<T>[] = [];
   #waiting: Waiting<T>[] = [];
   #waitingWeight = 0;
   /** The end of all that has been started: groups and exclusive work follow each other on it. */
@@ -38,9 +41,10 @@ export class GroupCommit<T> {
 
   /**
    * Resolves once the item's group has been written.
+   * @param isAlone sent by itself, and not as a part of a backlog
    * @throws MonitorError `unavailable` when the queue is full; otherwise what `write` threw for this item.
    */
-  add(item: T): Promise<void> {
+  add(item: T, isAlone = true): Promise<void> {
     const weight = this.#weigh(item);
     if (this.#waitingWeight > 0 && this.#waitingWeight + weight > this.#limits.queue) {
       const message = 'the store cannot keep up and its queue is full; send again later';
@@ -48,14 +52,14 @@ export class GroupCommit<T> {
     }
     this.#waitingWeight += weight;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, weight, resolve, reject });
+      (isAlone ? this.#alone : this.#waiting).push({ item, weight, resolve, reject });
       this.#schedule();
     });
   }
 
   /** Resolves once all are written; when some are not, it waits for the others and throws the first reason. */
   async addAll(items: readonly T[]): Promise<void> {
-    const results = await Promise.allSettled(items.map((item) => this.add(item)));
+    const results = await Promise.allSettled(items.map((item) => this.add(item, items.length === 1)));
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -67,7 +71,7 @@ export class GroupCommit<T> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#waiting.length === 0) return;
+    if (this.#scheduled || this.#alone.length + this.#waiting.length === 0) return;
     this.#scheduled = true;
     void this.exclusive(async () => {
       this.#scheduled = false;
@@ -78,12 +82,16 @@ export class GroupCommit<T> {
   }
 
   #takeGroup(): Waiting<T>[] {
+    const group: Waiting<T>[] = [];
     let weight = 0;
-    const end = this.#waiting.findIndex((entry, index) => {
-      weight += entry.weight;
-      return index > 0 && weight > this.#limits.group;
-    });
-    const group = this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+    for (const queue of [this.#alone, this.#waiting]) {
+      const end = queue.findIndex((entry, index) => {
+        weight += entry.weight;
+        return group.length + index > 0 && weight > this.#limits.group;
+      });
+      group.push(...queue.splice(0, end < 0 ? queue.length : end));
+      if (end >= 0) break;
+    }
     for (const entry of group) this.#waitingWeight -= entry.weight;
     return group;
   }
