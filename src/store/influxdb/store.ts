@@ -35,8 +35,8 @@ import {
 
 /** A point as an object and then as a line, in memory. */
 const pointBytes = 250;
-/** Bytes in one request, some 10,000 points, and bytes waiting, at most. */
-const limits = { group: 10_000 * pointBytes, queue: 64 * 1024 ** 2 };
+/** Bytes in one request, some 5,000 points (what InfluxDB takes fastest), and bytes waiting, at most. */
+const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 

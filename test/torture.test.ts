@@ -1,0 +1,28 @@
+import { spawnSync } from 'node:child_process';
+import { describe, expect, test } from 'vitest';
+import { scenarios } from '../torture/scenarios.ts';
+import { hasInfluxd } from './influxd.ts';
+
+/** The simulation has a test of its own. How much of the rest every test run does: some minutes of half an hour. */
+const scales: Record<string, number> = {
+  'real-outage': 0.05,
+  'long-outage': 0.05,
+  backlog: 0.05,
+  'server-kills': 0.012,
+  'collector-kills': 0.012,
+  'alerter-kills': 0.05,
+  'slow-sockets': 0.1,
+  'hostile-bodies': 0.02,
+  'dropped-replies': 0.05,
+};
+const mayMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
+
+describe('the promises of docs/RELIABILITY.md, in small: npm run torture shows them whole', () => {
+  for (const scenario of scenarios.filter(({ name }) => name !== 'simulation')) {
+    const canRun = hasInfluxd() && (mayMount || scenario.name !== 'full-disk');
+    test.skipIf(!canRun)(scenario.name, { timeout: 180_000 }, async () => {
+      const verdicts = await scenario.run(scales[scenario.name] ?? 0.02);
+      for (const { promise, figure, holds } of verdicts) expect(holds, `${promise}: ${figure}`).toBe(true);
+    });
+  }
+});

@@ -1,0 +1,30 @@
+import { alerterKills } from './alerter-kills.ts';
+import { backlog } from './backlog.ts';
+import { collectorKills } from './collector-kills.ts';
+import { droppedReplies } from './dropped-replies.ts';
+import { fullDisk } from './full-disk.ts';
+import { herd } from './herd.ts';
+import { hostileBodies } from './hostile-bodies.ts';
+import { hostileNames } from './hostile-names.ts';
+import { longOutage, realOutage } from './outage.ts';
+import type { Scenario } from './scenario.ts';
+import { serverKills } from './server-kills.ts';
+import { silence } from './silence.ts';
+import { simulation } from './simulation-scenario.ts';
+import { slowSockets } from './slow-sockets.ts';
+import { spoolDamage } from './spool-damage.ts';
+import { tokens } from './token-scenario.ts';
+
+/**
+ * What runs one after the other, and in each step side by side: what measures time or memory has the machine
+ * for itself, what waits or only counts does not.
+ */
+export const steps: Scenario[][][] = [
+  [[realOutage], [silence, fullDisk, herd, tokens, hostileNames]],
+  [[longOutage]],
+  [[backlog]],
+  [[slowSockets]],
+  [[serverKills], [collectorKills, alerterKills], [hostileBodies, spoolDamage, simulation, droppedReplies]],
+];
+
+export const scenarios: Scenario[] = steps.flat(2);
