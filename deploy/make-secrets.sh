@@ -5,7 +5,7 @@ set -eu
 cd -- "$(dirname -- "$0")"
 folder=secrets
 
-for name in influx_username influx_password influx_token; do
+for name in influx_username influx_password influx_token amberwatch_token; do
   if [ -e "$folder/$name" ] || [ -L "$folder/$name" ]; then
     echo "make-secrets: deploy/$folder/$name is there already; nothing was changed." >&2
     echo "InfluxDB keeps the secrets of its first start: delete them only together with its volumes." >&2
@@ -39,4 +39,5 @@ fi
 write influx_username admin
 write influx_password "$password"
 write influx_token "$token"
-echo "made deploy/$folder/influx_username, influx_password and influx_token"
+write amberwatch_token "aw_a_$(random_hex 4)_$(random_hex 22 | cut -c1-43)"
+echo "made deploy/$folder/influx_username, influx_password, influx_token and amberwatch_token"

@@ -7,6 +7,7 @@ import { parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import type { Network } from './core/ip.ts';
 import { parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
+import { givenAdminToken } from './core/token.ts';
 
 export type CommandName =
   | 'up'
@@ -152,6 +153,13 @@ export const settings = {
     defaultText: 'none: clients need no certificate',
     commands: ['serve'],
     read: ([text]) => text,
+  }),
+  adminToken: setting({
+    description: 'a token with the role admin besides those made on the server, as containers hand over secrets',
+    defaultText: 'none',
+    commands: serving,
+    secret: true,
+    read: ([text]) => (text === undefined ? undefined : givenAdminToken(text)),
   }),
   token: setting({
     description: "token for the server; 'amberwatch join' puts it into the data folder",

@@ -5,8 +5,7 @@ import type { TlsOptions } from './api/app.ts';
 import type { ClientOptions } from './client.ts';
 import { type Config, isLoopback } from './config.ts';
 import { MonitorError, messageOf } from './core/error.ts';
-import { hasAccess } from './core/token.ts';
-import type { TokenFile } from './token-file.ts';
+import { hasAccess, type TokenBook } from './core/token.ts';
 
 /** Files that let a client in: the token that `join` got, and certificates. */
 
@@ -66,8 +65,8 @@ function readPem(path: string): string {
 }
 
 /** @throws MonitorError `invalid` when others could reach the server and nobody needed a token */
-export function refuseOpenServer({ listen }: Config, tokens: TokenFile, now: number): void {
-  if (isLoopback(listen.host) || hasAccess(tokens.book(), now)) return;
+export function refuseOpenServer({ listen }: Config, book: TokenBook, now: number): void {
+  if (isLoopback(listen.host) || hasAccess(book, now)) return;
   throw new MonitorError(
     'invalid',
     `listening on ${listen.host} without tokens would let everybody read and write; make one first, with the same --data: amberwatch token invite`,

@@ -9,7 +9,7 @@ import { type Config, isLoopback, type ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
-import { emptyBook, issueToken } from './core/token.ts';
+import { emptyBook, issueToken, type TokenBook } from './core/token.ts';
 import { clientOptions, refuseOpenServer, serverName, serverTls, tlsVersion } from './server-access.ts';
 import { TokenFile } from './token-file.ts';
 
@@ -91,11 +91,15 @@ export async function startServer(
 /** Who may use the server: the tokens in its data folder, and one of its own that nobody else ever sees. */
 function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
   const file = new TokenFile(config.data);
-  refuseOpenServer(config, file, clock.now());
+  const kept = (): TokenBook => {
+    const { tokens, invites } = file.book();
+    return { tokens: config.adminToken ? [...tokens, config.adminToken] : tokens, invites };
+  };
+  refuseOpenServer(config, kept(), clock.now());
   const own = issueToken(emptyBook(), 'admin', null, clock.now(), null);
   const tokens: AccessOptions['tokens'] = {
     book: () => {
-      const { tokens, invites } = file.book();
+      const { tokens, invites } = kept();
       return tokens.length + invites.length === 0 ? emptyBook() : { tokens: [...tokens, ...own.book.tokens], invites };
     },
     issue: (make) => file.issue(make),

@@ -131,6 +131,8 @@ class World {
 
   async #startCollector(): Promise<void> {
     const own = ++this.#running;
+    // The lock of the folder lets only one process in.
+    this.#disk.kill();
     const isAlive = () => own === this.#running;
     const spool = await Spool.open(this.#disk.mount(), this.#limits);
     if (!isAlive()) return;

@@ -15,7 +15,12 @@ export function mayReach(address: string, allowed: readonly Network[]): boolean 
     const base = ipaddr.process(network.address);
     return base.kind() === parsed.kind() && parsed.match(base as ipaddr.IPv4 & ipaddr.IPv6, network.bits);
   });
-  return isListed || parsed.range() === 'unicast';
+  return isListed || (parsed.range() === 'unicast' && !isIpv4Compatible(parsed));
+}
+
+/** `::127.0.0.1`, a form of long ago (RFC 4291, 2.5.5.1) that some systems still take for the IPv4 address. */
+function isIpv4Compatible(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  return address instanceof ipaddr.IPv6 && address.match(ipaddr.IPv6.parse('::'), 96);
 }
 
 /** Checks the very addresses that are connected to: checking a name first would let it change in between. */

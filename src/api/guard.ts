@@ -82,7 +82,8 @@ function cachedBook(tokens: TokenSource, clock: Clock): () => TokenBook {
 /** A page elsewhere can point its own name at this address, but not at a bare address or a name listed here. */
 function checkHostName(request: FastifyRequest, names: readonly string[]): void {
   const name = request.hostname.replace(/^\[|\]$/g, '').toLowerCase();
-  if (ipaddr.isValid(name) || name === 'localhost' || names.includes(name)) return;
+  // Without any it is no browser.
+  if (name === '' || ipaddr.isValid(name) || name === 'localhost' || names.includes(name)) return;
   throw new MonitorError(
     'forbidden',
     `this server is not known as '${name}'; if it should be, start it with --allow-host ${name}`,

@@ -37,6 +37,7 @@ export interface Issued {
   secret: string;
 }
 
+const tokenPattern = /^aw_[wra]_([0-9a-f]{8})_[\w-]{43}$/;
 const inviteMs = 10 * 60_000;
 /** No 0, 1, I, L, O, U: they are misread, or read as a word. */
 const codeAlphabet = '23456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -64,6 +65,17 @@ export function issueToken(
   const expiresAt = ttlMs === null ? null : now + ttlMs;
   const record: TokenRecord = { id, role, host, hash: hashOf(secret), createdAt: now, expiresAt, revokedAt: null };
   return { book: { ...book, tokens: [...book.tokens, record] }, secret };
+}
+
+/**
+ * A token that was not made here but given, as containers hand over secrets.
+ * @throws MonitorError `invalid` for what does not look like one
+ */
+export function givenAdminToken(secret: string): TokenRecord {
+  const id = tokenPattern.exec(secret)?.[1];
+  if (id === undefined || !secret.startsWith('aw_a_'))
+    throw new MonitorError('invalid', 'the admin token is none; make one with: amberwatch token create --role admin');
+  return { id, role: 'admin', host: null, hash: hashOf(secret), createdAt: 0, expiresAt: null, revokedAt: null };
 }
 
 /** A second token like the first, which stays valid for `overlapMs` so that nothing fails meanwhile. */
@@ -109,7 +121,7 @@ export function redeemInvite(book: TokenBook, code: string, host: string, now: n
 
 /** Null for what is no token, unknown, expired or revoked. The comparison takes the same time for any secret. */
 export function findToken(book: TokenBook, secret: string, now: number): TokenRecord | null {
-  const id = /^aw_[wra]_([0-9a-f]{8})_[\w-]{43}$/.exec(secret)?.[1];
+  const id = tokenPattern.exec(secret)?.[1];
   const record = book.tokens.find((each) => each.id === id);
   const same = sameHash(record?.hash ?? hashOf(''), hashOf(secret));
   return record && same && isValid(record, now) ? record : null;

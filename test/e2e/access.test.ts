@@ -1,0 +1,280 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { MonitorClient } from '../../src/client.ts';
+import { freePort } from '../influxd.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+import { Program } from './program.ts';
+
+const running: Program[] = [];
+afterEach(() => {
+  for (const program of running.splice(0)) program.child.kill('SIGKILL');
+});
+
+function start(args: readonly string[], environment: Record<string, string> = {}): Program {
+  const program = new Program(args, environment);
+  running.push(program);
+  return program;
+}
+
+async function run(args: readonly string[], environment: Record<string, string> = {}) {
+  const program = start(args, environment);
+  return { code: await program.exit, out: program.stdout, err: program.stderr };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
+    if (await condition()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error('it did not happen within 20 s');
+}
+
+const isLive = (url: string) =>
+  fetch(`${url}/health/live`).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+
+describe('tokens', () => {
+  test('an address that others can reach is not listened on without tokens', async () => {
+    const data = temporaryFolder();
+    const listen = `0.0.0.0:${await freePort()}`;
+    for (const command of ['serve', 'up']) {
+      const { code, err } = await run([command, '--listen', listen, '--store', 'memory:', '--data', data]);
+      expect([code, err]).toEqual([
+        2,
+        expect.stringMatching(/without tokens would let everybody read and write; make one first/),
+      ]);
+    }
+  });
+
+  test('a host joins with a code, reports, and is refused under another name', async () => {
+    const [data, theirs] = [temporaryFolder(), temporaryFolder()];
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const invited = await run(['token', 'invite', '--host', 'web-02', '--data', data]);
+    const [code = ''] = invited.out.split('\n');
+    expect(code).toMatch(/^\w{4}-\w{4}-\w{4}$/);
+    const server = start(['serve', '--listen', `0.0.0.0:${port}`, '--store', 'memory:', '--data', data]);
+    await until(() => isLive(url));
+    const wrong = await run(['join', url, 'AAAA-BBBB-CCCC', '--host', 'web-02', '--data', theirs]);
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringMatching(/the code is not valid: it works once/)]);
+    const joined = await run(['join', url, code, '--host', 'web-02', '--data', theirs]);
+    expect(joined).toMatchObject({ code: 0, out: expect.stringMatching(/^web-02 may report to/) });
+    expect((await run(['join', url, code, '--host', 'web-02', '--data', theirs])).code).toBe(1);
+
+    const args = ['collect', '--server', url, '--data', theirs, '--interval', '500ms'];
+    const impostor = start([...args, '--host', 'web-01']);
+    await until(() => /refuses this collector \(403\).*may report 'web-02' and not 'web-01'/.test(impostor.stderr));
+    await impostor.stop('SIGKILL');
+    start([...args, '--host', 'web-02']);
+
+    const read = (await run(['token', 'create', '--role', 'read', '--data', data])).out.trim();
+    const client = new MonitorClient(url, { token: read });
+    // A new token is known to the server within a second.
+    await until(() =>
+      client.hosts().then(
+        ({ hosts }) => hosts.length > 0,
+        () => false,
+      ),
+    );
+    expect((await client.hosts()).hosts.map(({ host }) => host)).toEqual(['web-02']);
+    await client.close();
+    const seen = await run(['alert', '--once', '--server', url], { AMBERWATCH_TOKEN: read });
+    expect(seen.code).not.toBe(1);
+    expect(await run(['alert', '--once', '--server', url])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/this server wants a token/),
+    });
+
+    const list = (await run(['token', 'list', '--data', data])).out;
+    expect(list.split('\n').filter((line) => /web-02|read/.test(line))).toHaveLength(2);
+    const secrets = [read, readFileSync(join(theirs, 'token', `${url.replace(/\W+/g, '-')}-`), 'utf8').trim()];
+    for (const place of [list, server.stderr, readFileSync(join(data, 'tokens.json'), 'utf8'), processTable()])
+      for (const secret of secrets) expect(place).not.toContain(secret);
+  });
+
+  test('config print says what is set and where, and no secret', async () => {
+    const { out, code } = await run(['config', 'print', '--interval', '7s'], {
+      AMBERWATCH_TOKEN: 'aw_r_secret',
+      AMBERWATCH_INFLUX_PASSWORD: 'hunter2hunter2',
+      AMBERWATCH_THRESHOLD: 'cpu=90 memory=70',
+    });
+    expect(code).toBe(0);
+    expect(out).toContain('interval: "7s"  # --interval\n');
+    expect(out).toContain('threshold: ["cpu=90","memory=70"]  # AMBERWATCH_THRESHOLD\n');
+    expect(out).toContain('token: (set, not shown)  # AMBERWATCH_TOKEN\n');
+    expect(out).toContain('# poll: default (5s)\n');
+    expect(out).not.toMatch(/secret|hunter2/);
+  });
+
+  test.each<[string, string[], RegExp]>([
+    ['a write token without a host', ['token', 'create', '--role', 'write'], /name it with --host/],
+    [
+      'a token that is not there',
+      ['token', 'revoke', '00000000'],
+      /there is no token 00000000; see: amberwatch token list/,
+    ],
+    ['a webhook without a key', ['alert', '--webhook', 'https://example.com'], /AMBERWATCH_WEBHOOK_SECRET/],
+    ['a webhook that is none', ['alert', '--webhook', 'ftp://example.com'], /is not a URL; write it like https/],
+    ['half of TLS', ['serve', '--store', 'memory:', '--tls-cert', '/etc/hostname'], /TLS needs both/],
+  ])('%s is one clear sentence', async (_, args, message) => {
+    const { code, err } = await run([...args, '--data', temporaryFolder()]);
+    expect(code).toBeGreaterThan(0);
+    expect(err).toMatch(message);
+    expect(err).not.toMatch(/\n {4}at /);
+  });
+});
+
+function processTable(): string {
+  return execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
+}
+
+describe('TLS', () => {
+  const folder = temporaryFolder();
+  const file = (name: string) => join(folder, name);
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+
+  function makeAuthority(name: string): void {
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.pem`,
+    );
+  }
+
+  function makeCertificate(name: string, authority: string, serial: number): void {
+    writeFileSync(file(`${name}.ext`), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
+    openssl(
+      'req',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      `${name}.key`,
+      '-out',
+      `${name}.csr`,
+    );
+    openssl(
+      'x509',
+      '-req',
+      '-in',
+      `${name}.csr`,
+      '-CA',
+      `${authority}.pem`,
+      '-CAkey',
+      `${authority}.key`,
+      '-set_serial',
+      String(serial),
+      '-days',
+      '2',
+      '-extfile',
+      `${name}.ext`,
+      '-out',
+      `${name}.pem`,
+    );
+  }
+
+  beforeAll(() => {
+    makeAuthority('authority');
+    makeAuthority('other');
+    makeCertificate('server', 'authority', 1001);
+    makeCertificate('client', 'authority', 1002);
+  });
+
+  const hostsSeen = async (url: string, options: ConstructorParameters<typeof MonitorClient>[1]) => {
+    const client = new MonitorClient(url, options);
+    return client
+      .hosts()
+      .then(
+        () => 'answered',
+        (error: Error) => error.message,
+      )
+      .finally(() => client.close());
+  };
+  const pem = (name: string) => readFileSync(file(name), 'utf8');
+
+  function serialOf(port: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({ port, host: '127.0.0.1', ca: pem('authority.pem') }, () => {
+        resolve(socket.getPeerCertificate().serialNumber);
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+  }
+
+  test('the authority is pinned, and a renewed certificate is used without a restart', async () => {
+    const port = await freePort();
+    const url = `https://127.0.0.1:${port}`;
+    const tls = ['--tls-cert', file('server.pem'), '--tls-key', file('server.key')];
+    const server = start(['serve', '--listen', `127.0.0.1:${port}`, '--store', 'memory:', ...tls]);
+    await until(() => server.stderr.includes('server is listening'));
+    expect(await hostsSeen(url, { ca: pem('authority.pem') })).toBe('answered');
+    expect(await hostsSeen(url, {})).toMatch(/unable to verify|self-signed/);
+    expect(await hostsSeen(url, { ca: pem('other.pem') })).toMatch(/unable to verify|self-signed|certificate/);
+    const collector = start([
+      'collect',
+      '--server',
+      url,
+      '--interval',
+      '500ms',
+      '--ca',
+      file('authority.pem'),
+      '--data',
+      temporaryFolder(),
+    ]);
+    await until(async () => (await hostsCount(url)) > 0);
+    await collector.stop('SIGTERM');
+
+    expect(await serialOf(port)).toBe('03E9');
+    makeCertificate('server', 'authority', 1003);
+    await until(async () => (await serialOf(port)) === '03EB');
+    expect(server.stderr).toContain('the certificate was read again');
+  });
+
+  async function hostsCount(url: string): Promise<number> {
+    const client = new MonitorClient(url, { ca: pem('authority.pem') });
+    const { hosts } = await client.hosts();
+    await client.close();
+    return hosts.length;
+  }
+
+  test('clients without a certificate are refused where one is wanted', async () => {
+    makeCertificate('server', 'authority', 1004);
+    const port = await freePort();
+    const url = `https://127.0.0.1:${port}`;
+    const tls = [
+      '--tls-cert',
+      file('server.pem'),
+      '--tls-key',
+      file('server.key'),
+      '--tls-client-ca',
+      file('authority.pem'),
+    ];
+    const server = start(['serve', '--listen', `127.0.0.1:${port}`, '--store', 'memory:', ...tls]);
+    await until(() => server.stderr.includes('server is listening'));
+    const ca = pem('authority.pem');
+    expect(await hostsSeen(url, { ca, cert: pem('client.pem'), key: pem('client.key') })).toBe('answered');
+    expect(await hostsSeen(url, { ca })).toMatch(/does not answer/);
+  });
+});
