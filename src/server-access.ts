@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -12,6 +13,14 @@ import { hasAccess, type TokenBook } from './core/token.ts';
 /** Under which name a folder or file belongs to a server. */
 export function serverName(server: string): string {
   return server.replace(/[^a-z0-9]+/gi, '-').slice(0, 100);
+}
+
+/** A spool belongs to one server and one host name: under another name its snapshots would be refused. */
+export function spoolName(server: string, host: string): string {
+  const readable = host.replace(/[^\w.-]+/g, '-').slice(0, 60);
+  const isSame = readable === host && !/^[.-]/.test(host);
+  const unique = isSame ? readable : `${readable}-${createHash('sha256').update(host).digest('hex').slice(0, 8)}`;
+  return `${serverName(server)}-as-${unique}`;
 }
 
 /** @throws MonitorError `invalid` for a file that cannot be read */

@@ -10,7 +10,7 @@ import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
 import { emptyBook, issueToken, type TokenBook } from './core/token.ts';
-import { clientOptions, refuseOpenServer, serverName, serverTls, tlsVersion } from './server-access.ts';
+import { clientOptions, refuseOpenServer, serverName, serverTls, spoolName, tlsVersion } from './server-access.ts';
 import { TokenFile } from './token-file.ts';
 
 /**
@@ -174,7 +174,7 @@ export async function startCollector(
       import('./client.ts'),
     ]);
   const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
-  const folder = join(spoolFolder(config), own ? 'up' : serverName(server));
+  const folder = join(spoolFolder(config), own ? 'up' : spoolName(server, config.host));
   const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch((error: unknown) => {
     throw spoolFailure(folder, error);
   });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { entriesOf } from '../src/collector/spool.ts';
-import { serverName } from '../src/server-access.ts';
+import { spoolName } from '../src/server-access.ts';
 import { Program } from '../test/e2e/program.ts';
 import { engineNames, type Scenario, scaled, startEngine, temporaryFolder, until, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
@@ -23,7 +23,7 @@ async function killLoop(name: (typeof engineNames)[number], kills: number): Prom
   const engine = await startEngine(name);
   const server = await ServerProcess.start(engine.url);
   const data = temporaryFolder();
-  const folder = join(data, 'spool', serverName(server.url));
+  const folder = join(data, 'spool', spoolName(server.url, 'victim'));
   mkdirSync(folder, { recursive: true });
   const taken = new Set<number>();
   // The kernel tells of every file that is renamed into the folder, whatever becomes of it then.

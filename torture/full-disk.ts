@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { serverName } from '../src/server-access.ts';
+import { spoolName } from '../src/server-access.ts';
 import { type Scenario, startEngine, temporaryFolder, until } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
@@ -24,7 +24,7 @@ export const fullDisk: Scenario = {
       said += text;
     });
     const inside = () => `/proc/${collector.pid}/root${mount}`;
-    const spool = () => `${inside()}/spool/${serverName(server.url)}`;
+    const spool = () => `${inside()}/spool/${spoolName(server.url, 'full')}`;
     const spooled = () => readdirSync(spool()).filter((name) => name.endsWith('.gz')).length;
     const lastSeen = async (): Promise<number> => {
       const answer = (await (await fetch(`${server.url}/v1/hosts`)).json()) as { hosts: { lastSeen: string }[] };

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
-import { serverName } from '../src/server-access.ts';
+import { spoolName } from '../src/server-access.ts';
 import { Program } from '../test/e2e/program.ts';
 import { CuttableProxy } from './proxy.ts';
 import { type Scenario, scaled, startEngine, temporaryFolder, until } from './scenario.ts';
@@ -89,7 +89,7 @@ export const realOutage: Scenario = {
     const awayMs = 180_000 * Math.max(0.03, scale);
     await sleep(awayMs);
     proxy.mend();
-    const folder = new FolderDisk(`${data}/spool/${serverName(proxy.url)}`);
+    const folder = new FolderDisk(`${data}/spool/${spoolName(proxy.url, 'cut-off')}`);
     const spooled = async () => (await folder.list()).filter((name) => name.endsWith('.gz')).length;
     const waiting = await spooled();
     const begin = performance.now();
