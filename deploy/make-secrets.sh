@@ -5,14 +5,6 @@ set -eu
 cd -- "$(dirname -- "$0")"
 folder=secrets
 
-for name in influx_username influx_password influx_token amberwatch_token; do
-  if [ -e "$folder/$name" ] || [ -L "$folder/$name" ]; then
-    echo "make-secrets: deploy/$folder/$name is there already; nothing was changed." >&2
-    echo "InfluxDB keeps the secrets of its first start: delete them only together with its volumes." >&2
-    exit 1
-  fi
-done
-
 random_hex() {
   od -An -v -N"$1" -tx1 /dev/urandom | tr -d ' \n'
 }
@@ -29,6 +21,21 @@ umask 077
 mkdir -p "$folder"
 chmod 0700 "$folder"
 printf '*\n' >"$folder/.gitignore"
+
+# From before there were tokens: only that one is missing.
+if [ -e "$folder/influx_token" ] && [ ! -e "$folder/amberwatch_token" ]; then
+  write amberwatch_token "aw_a_$(random_hex 4)_$(random_hex 22 | cut -c1-43)"
+  echo "made deploy/$folder/amberwatch_token"
+  exit 0
+fi
+
+for name in influx_username influx_password influx_token; do
+  if [ -e "$folder/$name" ] || [ -L "$folder/$name" ]; then
+    echo "make-secrets: deploy/$folder/$name is there already; nothing was changed." >&2
+    echo "InfluxDB keeps the secrets of its first start: delete them only together with its volumes." >&2
+    exit 1
+  fi
+done
 
 password=$(random_hex 24)
 token=$(random_hex 32)

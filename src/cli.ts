@@ -288,10 +288,12 @@ async function join(config: Config, _flags: Flags, [url = '', code = '']: readon
   const { token: _, ...tls } = await clientOptions(config, url);
   const client = new MonitorClient(url, tls);
   try {
+    // A code is used up once: its token must find a place.
+    await keepToken(config.data, url, '');
     const path = await keepToken(config.data, url, await client.join(code, config.host));
     sayLines([
       `${config.host} may report to ${client.server} now; its token is in ${path}`,
-      `amberwatch collect --server ${client.server}`,
+      `amberwatch collect --server ${client.server} --host ${config.host}`,
     ]);
   } finally {
     await client.close();
@@ -362,6 +364,8 @@ async function up(config: Config): Promise<void> {
     info: (message: string) => say(terminalText(message, 500)),
     warn: (message: string) => say(terminalText(message, 500)),
   };
+  if (config.tlsCert ?? config.tlsKey ?? config.tlsClientCa)
+    throw new MonitorError('invalid', "'up' talks to itself without TLS; use 'serve', 'collect' and 'alert' with it");
   warnWhenTooShort(config, plain.warn);
   const server = await startServer(
     config,

@@ -49,6 +49,9 @@ export class MonitorClient {
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
       throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
     }
+    if (url.username !== '' || url.password !== '') {
+      throw new MonitorError('invalid', 'the server URL must not hold a user or password; set AMBERWATCH_TOKEN');
+    }
     this.server = url.href.replace(/\/$/, '');
   }
 

@@ -32,6 +32,8 @@ interface Setting<T> {
   repeatable?: true;
   /** Never printed, never a flag: a process list shows flags to everyone. */
   secret?: true;
+  /** What `config print` shows of a text that may hold a secret. */
+  shown?: (text: string) => string;
   read(text: readonly string[], environment: Environment): T;
 }
 
@@ -195,6 +197,7 @@ export const settings = {
     defaultText: 'none',
     commands: ['up', 'alert'],
     repeatable: true,
+    shown: (text) => (URL.canParse(text) ? `${new URL(text).origin}/...` : '(set, not shown)'),
     read: (texts) => texts.map(parseWebhook),
   }),
   webhookSecret: setting({
@@ -299,9 +302,9 @@ export function givenSettings(
 /** The effective settings as YAML, one line each; no secret is among them. */
 export function describeConfig(given: readonly GivenSetting[]): string[] {
   return given.map(({ key, texts, source }) => {
-    const { secret, defaultText } = settings[key];
+    const { secret, shown = String, defaultText } = settings[key];
     if (source === '') return `# ${key}: default (${defaultText})`;
-    return `${key}: ${secret ? '(set, not shown)' : JSON.stringify(texts.length === 1 ? texts[0] : texts)}  # ${source}`;
+    return `${key}: ${secret ? '(set, not shown)' : JSON.stringify(texts.length === 1 ? shown(texts[0] as string) : texts.map((text) => shown(text)))}  # ${source}`;
   });
 }
 
@@ -385,7 +388,10 @@ export function isLoopback(host: string): boolean {
 function parseWebhook(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw new MonitorError('invalid', `webhook '${text}' is not a URL; write it like https://example.com/hook`);
+    // Its path is often a secret.
+    throw new MonitorError('invalid', 'the webhook is not a URL; write it like https://example.com/hook');
+  if (url.username !== '' || url.password !== '')
+    throw new MonitorError('invalid', 'the webhook must not hold a user or password: messages are signed instead');
   return url;
 }
 

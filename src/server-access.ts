@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsOptions } from './api/app.ts';
 import type { ClientOptions } from './client.ts';
 import { type Config, isLoopback } from './config.ts';
@@ -28,26 +29,40 @@ export async function clientOptions(config: Config, server: string): Promise<Cli
   const token = config.token ?? (await keptToken(config.data, server));
   const files = { ca: config.ca, cert: config.clientCert, key: config.clientKey };
   const pems = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, readPem(path)]]));
-  return { ...(token !== undefined && { token }), ...Object.fromEntries(pems) };
+  const tls = Object.fromEntries(pems) as Omit<ClientOptions, 'token'>;
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw new MonitorError('invalid', 'a client certificate needs both --client-cert and --client-key');
+  checkPems(tls, Object.values(files));
+  return { ...(token !== undefined && { token }), ...tls };
 }
 
 function tokenPath(dataFolder: string, server: string): string {
-  return join(dataFolder, 'token', serverName(new URL(server).href));
+  return join(dataFolder, 'token', new URL(server).origin.replace(/[:/]+/g, '_'));
 }
 
 async function keptToken(dataFolder: string, server: string): Promise<string | undefined> {
   if (!URL.canParse(server)) return undefined;
   return readFile(tokenPath(dataFolder, server), 'utf8').then(
-    (text) => text.trim(),
-    () => undefined,
+    (text) => text.trim() || undefined,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined;
+      throw new MonitorError('unavailable', `the token of ${server} cannot be read: ${error.message}`);
+    },
   );
 }
 
 /** @returns where it is now */
 export async function keepToken(dataFolder: string, server: string, token: string): Promise<string> {
   const path = tokenPath(dataFolder, server);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(path, `${token}\n`, { mode: 0o600 });
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(path, `${token}\n`, { mode: 0o600 });
+  } catch (error) {
+    throw new MonitorError(
+      'unavailable',
+      `cannot keep the token: ${messageOf(error)}; choose another folder with --data`,
+    );
+  }
   return path;
 }
 
@@ -57,12 +72,26 @@ export function serverTls({ tlsCert, tlsKey, tlsClientCa }: Config): TlsOptions 
   if (tlsCert === undefined || tlsKey === undefined)
     throw new MonitorError('invalid', 'TLS needs both --tls-cert and --tls-key');
   const ca = tlsClientCa === undefined ? {} : { ca: readPem(tlsClientCa), requestCert: true };
-  return { cert: readPem(tlsCert), key: readPem(tlsKey), ...ca };
+  const options = { cert: readPem(tlsCert), key: readPem(tlsKey), ...ca };
+  checkPems(options, [tlsCert, tlsKey, tlsClientCa]);
+  return options;
 }
 
 /** Changes whenever one of the files does. */
 export function tlsVersion({ tlsCert, tlsKey, tlsClientCa }: Config): string {
   return [tlsCert, tlsKey, tlsClientCa].map((path) => (path === undefined ? '' : statSync(path).mtimeMs)).join(' ');
+}
+
+/** OpenSSL's own words name no file. */
+function checkPems(options: SecureContextOptions, paths: readonly (string | undefined)[]): void {
+  try {
+    createSecureContext(options);
+  } catch (error) {
+    const names = paths.filter((path) => path !== undefined).join(', ');
+    throw new MonitorError('invalid', `${names}: not a certificate and its key in PEM: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function readPem(path: string): string {

@@ -49,6 +49,7 @@ export async function startServer(
     influxOrg: org,
   } = config;
   const { access, secret } = serverAccess(config, clock);
+  const certificateVersion = tlsVersion(config);
   const https = serverTls(config);
   const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
     retentionMs,
@@ -71,7 +72,7 @@ export async function startServer(
     );
     scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
-    if (https !== undefined) reloadCertificate(config, app.server as SecureServer, scheduler, log);
+    if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as SecureServer, scheduler, log);
     log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
     const close = async () => {
       scheduler.stop();
@@ -92,7 +93,8 @@ export async function startServer(
 function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
   const file = new TokenFile(config.data);
   const kept = (): TokenBook => {
-    const { tokens, invites } = file.book();
+    const { tokens, invites: all } = file.book();
+    const invites = all.filter((invite) => invite.expiresAt > clock.now());
     return { tokens: config.adminToken ? [...tokens, config.adminToken] : tokens, invites };
   };
   refuseOpenServer(config, kept(), clock.now());
@@ -113,11 +115,12 @@ type SecureServer = import('node:https').Server;
 /** A certificate that is renewed is used from the next connection on; one that cannot be read changes nothing. */
 function reloadCertificate(
   config: Config,
+  usedVersion: string,
   server: SecureServer,
   scheduler: ToadScheduler,
   log: FastifyBaseLogger,
 ): void {
-  let version = tlsVersion(config);
+  let version = usedVersion;
   const task = new Task('certificate', () => {
     try {
       const found = tlsVersion(config);

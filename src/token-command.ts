@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { parseDuration } from './core/duration.ts';
+import { MonitorError } from './core/error.ts';
 import { terminalText } from './core/terminal-text.ts';
 import {
   issueInvite,
@@ -12,6 +13,8 @@ import {
 } from './core/token.ts';
 import { TokenFile } from './token-file.ts';
 
+const longestTtlMs = 10 * 366 * 86_400_000;
+
 /** What `amberwatch token` does: each resolves with the lines to print. A secret is printed this once. */
 
 export async function createToken(
@@ -22,13 +25,18 @@ export async function createToken(
   now: number,
 ): Promise<string[]> {
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
+  if (ttlMs !== null && ttlMs > longestTtlMs)
+    throw new MonitorError('invalid', `expires '${expires}' is longer than ten years; leave it out for no end`);
   const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, host, now, ttlMs));
   return [secret];
 }
 
 export async function inviteHost(config: Config, host: string | null, now: number): Promise<string[]> {
   const code = await new TokenFile(config.data).issue((book) => issueInvite(book, host, now));
-  return [code, `On ${host ?? 'the new host'}, within ten minutes: amberwatch join http://THIS-SERVER:8000 ${code}`];
+  return [
+    code,
+    `On ${host ?? 'the new host'}, within ten minutes: amberwatch join URL-OF-THIS-SERVER ${code}${host === null ? '' : ` --host ${host}`}`,
+  ];
 }
 
 export async function rotate(config: Config, id: string, overlap: string, now: number): Promise<string[]> {

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MonitorError, messageOf } from './core/error.ts';
@@ -7,8 +8,6 @@ import { emptyBook, type Issued, type TokenBook } from './core/token.ts';
 
 const lockTries = 100;
 const lockWaitMs = 50;
-/** A lock older than this was left behind by a process that was killed. */
-const staleLockMs = 10_000;
 
 /** The tokens of a server, hashed, in its data folder: changed by the command line and by `join`. */
 export class TokenFile {
@@ -59,32 +58,47 @@ export class TokenFile {
       await handle.close();
     }
     await rename(temporary, this.path);
+    // A power cut must not undo a revocation.
+    const folder = await open(dirname(this.path), 'r');
+    await folder.sync().finally(() => folder.close());
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
     const lock = `${this.path}.lock`;
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    for (let tries = 0; !(await take(lock)); tries++) {
+    const own = `${process.pid} ${randomUUID()}`;
+    for (let tries = 0; !(await take(lock, own)); tries++) {
       if (tries >= lockTries) throw new MonitorError('conflict', `another process is changing ${this.path}; try again`);
       await sleep(lockWaitMs);
     }
     try {
       return await work();
     } finally {
-      await rm(lock, { force: true });
+      if ((await readFile(lock, 'utf8').catch(() => '')) === own) await rm(lock, { force: true });
     }
   }
 }
 
-async function take(lock: string): Promise<boolean> {
+async function take(lock: string, own: string): Promise<boolean> {
   try {
-    await writeFile(lock, String(process.pid), { flag: 'wx' });
+    await writeFile(lock, own, { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Infinity }));
-    if (Date.now() - mtimeMs > staleLockMs) await rm(lock, { force: true });
+    const holder = await readFile(lock, 'utf8').catch(() => '');
+    if (isGone(Number(holder.split(' ')[0])) && (await readFile(lock, 'utf8').catch(() => '')) === holder)
+      await rm(lock, { force: true });
     return false;
+  }
+}
+
+/** A lock of a process that is gone was left behind by a kill. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return pid > 0 && (error as NodeJS.ErrnoException).code === 'ESRCH';
   }
 }
 

@@ -8,12 +8,21 @@ import type { AlarmReader } from './alarm-reader.ts';
 const pollMs = 2_000;
 const heartbeatMs = 15_000;
 
+/** Bytes that a listener may leave unread. */
+const mostUnread = 1024 * 1024;
+
+interface Listener {
+  /** What it has been told; null: nothing yet. */
+  said: Alarms | null;
+  /** Whether it still may listen: its token may have been revoked. */
+  mayListen: () => boolean;
+}
+
 /** Server-Sent Events: one evaluation serves all who listen, and none is made when nobody does. */
 export class AlarmStream {
   readonly #reader: AlarmReader;
   readonly #log: FastifyBaseLogger;
-  /** What each listener has been told. */
-  readonly #listeners = new Map<ServerResponse, Alarms | null>();
+  readonly #listeners = new Map<ServerResponse, Listener>();
   #timers: NodeJS.Timeout[] = [];
   #polling = false;
 
@@ -23,7 +32,7 @@ export class AlarmStream {
   }
 
   /** Sends all alarms, then each change, until the other side leaves. */
-  async add(response: ServerResponse): Promise<void> {
+  async add(response: ServerResponse, mayListen: () => boolean): Promise<void> {
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -32,7 +41,7 @@ export class AlarmStream {
     response.flushHeaders();
     response.on('close', () => this.#remove(response));
     response.on('error', () => this.#remove(response));
-    this.#listeners.set(response, null);
+    this.#listeners.set(response, { said: null, mayListen });
     if (this.#timers.length === 0) {
       this.#timers = [setInterval(() => this.#poll(), pollMs), setInterval(() => this.#beat(), heartbeatMs)];
     }
@@ -50,7 +59,10 @@ export class AlarmStream {
     this.#polling = true;
     try {
       const now = await this.#reader.now();
-      for (const [response, before] of this.#listeners) this.#tell(response, before, now);
+      for (const [response, listener] of [...this.#listeners]) {
+        if (response.writableLength > mostUnread || !listener.mayListen()) response.destroy();
+        else this.#tell(response, listener, now);
+      }
     } catch (error) {
       this.#log.warn({ err: error }, 'alarm stream: cannot evaluate');
     } finally {
@@ -58,8 +70,9 @@ export class AlarmStream {
     }
   }
 
-  #tell(response: ServerResponse, before: Alarms | null, now: Alarms): void {
-    this.#listeners.set(response, now);
+  #tell(response: ServerResponse, listener: Listener, now: Alarms): void {
+    const before = listener.said;
+    listener.said = now;
     const send = (event: string, data: unknown) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
     if (before === null) send('alarms', alarmsAnswer(now));
     else for (const change of changes(before, now)) send('change', changeAnswer(change));

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { alarmsSchema } from '../core/schema.ts';
+import { isKnown } from '../core/token.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import { AlarmStream } from './alarm-stream.ts';
 import type { AppParts } from './app-parts.ts';
@@ -13,7 +14,7 @@ const alarmsQuery = Type.Object({
 });
 
 /** The alarms now or at any instant, and their changes as they happen. */
-export function alarmRoutes({ alarms, clock, log }: AppParts): FastifyPluginAsyncTypebox {
+export function alarmRoutes({ alarms, clock, log, tokens }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/v1/alarms',
@@ -45,9 +46,9 @@ export function alarmRoutes({ alarms, clock, log }: AppParts): FastifyPluginAsyn
           },
         },
       },
-      async (_request, reply) => {
+      async ({ token }, reply) => {
         reply.hijack();
-        await stream.add(reply.raw);
+        await stream.add(reply.raw, () => token === null || isKnown(tokens.book(), token.id, clock.now()));
       },
     );
   };

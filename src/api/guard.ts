@@ -53,7 +53,7 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
       void reply.header('www-authenticate', 'Bearer');
       throw new MonitorError(
         'unauthorized',
-        'this server wants a token: authorization: Bearer aw_...; make one on it with: amberwatch token create',
+        'this server wants a token, one that is neither expired nor revoked: authorization: Bearer aw_...; make one on it with: amberwatch token create',
       );
     }
     checkRole(request.token, needed, request);
@@ -103,6 +103,6 @@ function checkRole(token: TokenRecord, needed: Role, request: FastifyRequest): v
   if (token.role === needed || token.role === 'admin') return;
   throw new MonitorError(
     'forbidden',
-    `token ${token.id} has the role ${token.role}; ${request.method} ${request.routeOptions.url} needs ${needed}`,
+    `token ${token.id} has the role ${token.role}; ${request.method} ${request.url.split('?', 1)[0]} needs ${needed}`,
   );
 }

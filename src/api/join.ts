@@ -12,6 +12,7 @@ export function joinRoutes({ tokens, clock }: AppParts): FastifyPluginAsyncTypeb
     app.post(
       '/v1/join',
       {
+        bodyLimit: 4096,
         config: { access: 'public', rateLimit: { max: triesPerMinute, timeWindow: 60_000 } },
         schema: {
           tags: ['hosts'],

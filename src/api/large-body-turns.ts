@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
 
@@ -8,6 +8,8 @@ const atOnce = 2;
 const longestWaitMs = 20_000;
 const maxWaiting = 1000;
 
+/** A turn never lasts longer, whatever becomes of its request. */
+const longestTurnMs = 60_000;
 /** A body that takes longer from its turn on is cut off: one slow sender must not make all others wait. */
 const longestBodyMs = 10_000;
 
@@ -28,9 +30,11 @@ declare module 'fastify' {
 export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
   const turns = new Turns();
   app.decorateRequest('hasTurn', false);
-  app.addHook('onRequest', async (request, reply) => {
-    const { headers, raw } = request;
-    if (!isLarge(headers)) return;
+  // After token and rate have been looked at, and before a byte of the body.
+  app.addHook('preParsing', async (request, reply) => {
+    const { headers, raw, method, routeOptions } = request;
+    const isPublic = routeOptions.config?.access === 'public';
+    if (method === 'GET' || method === 'HEAD' || isPublic || !isLarge(headers)) return;
     await turns.take();
     request.hasTurn = true;
     const cut = setTimeout(() => raw.destroy(), longestBodyMs);
@@ -41,7 +45,7 @@ export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
     };
     // Its sender may have left while it waited.
     if (raw.destroyed) leave();
-    else onceEnded(reply.raw, leave);
+    else onceEnded(raw, reply.raw, leave);
   });
   return async (request, body) => {
     if (request.hasTurn || decodedBytes(body) <= largeBytes) return () => undefined;
@@ -60,13 +64,17 @@ function isLarge(headers: Record<string, unknown>): boolean {
   return Number(headers['content-length'] ?? 0) > largeBytes || headers['transfer-encoding'] !== undefined;
 }
 
-/** Answered, or cut off before that. */
-function onceEnded(response: ServerResponse, then: () => void): void {
+/** Answered, or cut off before that: a response that was pipelined and never had the socket says nothing itself. */
+function onceEnded({ socket }: IncomingMessage, response: ServerResponse, then: () => void): void {
   let ended = false;
   const end = () => {
+    clearTimeout(deadline);
+    socket.off('close', end);
     if (!ended) then();
     ended = true;
   };
+  const deadline = setTimeout(end, longestTurnMs).unref();
+  socket.once('close', end);
   response.once('finish', end);
   response.once('close', end);
 }

@@ -191,6 +191,8 @@ export class Sender {
         this.#isAway(`refuses this collector (${status}): ${detail}`);
         return deniedMs * (1 + this.#options.random());
       default:
+        // Perhaps it is more than the line carries in time.
+        if (status === null) this.#batch = Math.max(1, Math.floor(entries.length / 2));
         this.#isAway(status === null ? `does not answer: ${detail}` : `answers ${status}: ${detail}`);
         return retryMs(failures, outcome, this.#options.random());
     }

@@ -5,7 +5,7 @@ import { MonitorError, messageOf } from '../core/error.ts';
 import { FolderDisk } from './disk.ts';
 import { readLedger } from './ledger.ts';
 import { decodeSpooled } from './sender.ts';
-import { entriesOf, nameOf, openLockedSpool, spoolLimits } from './spool.ts';
+import { entriesOf, nameOf, openLockedSpool, type SpoolEntry, spoolLimits } from './spool.ts';
 
 /** What `amberwatch spool` does; each resolves with the lines to print. Reading disturbs no running collector. */
 
@@ -39,8 +39,7 @@ export async function verifySpools(folder: string): Promise<{ lines: string[]; d
     const entries = entriesOf(await disk.list());
     for (const entry of entries) {
       // What has left meanwhile has been delivered.
-      const data = await disk.read(nameOf(entry)).catch(() => null);
-      const problem = data === null ? null : problemOf(data);
+      const problem = await problemOf(disk, entry);
       if (problem === null) continue;
       damaged++;
       lines.push(`${name}/${nameOf(entry)}: ${problem}`);
@@ -71,11 +70,12 @@ async function spoolNames(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-function problemOf(data: Uint8Array): string | null {
+async function problemOf(disk: FolderDisk, entry: SpoolEntry): Promise<string | null> {
   try {
-    decodeSpooled(data);
+    decodeSpooled(await disk.read(nameOf(entry)));
     return null;
   } catch (error) {
-    return `damaged: ${messageOf(error)}`;
+    const hasLeft = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return hasLeft ? null : `damaged: ${messageOf(error)}`;
   }
 }

@@ -131,6 +131,11 @@ export function isValid({ expiresAt, revokedAt }: TokenRecord, now: number): boo
   return revokedAt === null && (expiresAt === null || expiresAt > now);
 }
 
+/** Whether a token that was let in is still to be. */
+export function isKnown({ tokens }: TokenBook, id: string, now: number): boolean {
+  return tokens.some((token) => token.id === id && isValid(token, now));
+}
+
 /** Whether anybody could use the server: by a token now, or by a code. */
 export function hasAccess({ tokens, invites }: TokenBook, now: number): boolean {
   return tokens.some((token) => isValid(token, now)) || invites.some((invite) => invite.expiresAt > now);

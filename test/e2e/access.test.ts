@@ -92,7 +92,7 @@ describe('tokens', () => {
 
     const list = (await run(['token', 'list', '--data', data])).out;
     expect(list.split('\n').filter((line) => /web-02|read/.test(line))).toHaveLength(2);
-    const secrets = [read, readFileSync(join(theirs, 'token', `${url.replace(/\W+/g, '-')}-`), 'utf8').trim()];
+    const secrets = [read, readFileSync(join(theirs, 'token', url.replace(/[:/]+/g, '_')), 'utf8').trim()];
     for (const place of [list, server.stderr, readFileSync(join(data, 'tokens.json'), 'utf8'), processTable()])
       for (const secret of secrets) expect(place).not.toContain(secret);
   });
