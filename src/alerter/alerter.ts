@@ -192,7 +192,8 @@ async function ending({ host, alarm }: Change, client: MonitorClient): Promise<P
   if (!known) return { level: 'STALE', value: null, reason: 'forgotten: silent for longer than snapshots are kept' };
   if (alarm === null) return {};
   if (alarm.subject.kind === 'system') {
-    const value = known.system[alarm.metric.replace('system.', '')] ?? null;
+    const [group, name = ''] = alarm.metric.split('.') as ['system' | 'collector', string?];
+    const value = known[group][name] ?? null;
     return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
   }
   const { name } = alarm.subject;

@@ -36,6 +36,8 @@ export class SaidLog {
   #base: Base;
   #entries: Said[];
   #alarms: Alarms;
+  /** Part of what is in memory is not, or not whole, on disk. */
+  #isBehind = false;
   readonly #readers = new Map<string, number>();
 
   private constructor(folder: string | null, base: Base, entries: Said[]) {
@@ -65,14 +67,26 @@ export class SaidLog {
     return this.#entries.at(-1)?.number ?? this.#base.number;
   }
 
-  /** Resolves once it is on disk. */
+  /** Resolves once it is on disk, or the disk has refused it. */
   async append(said: readonly Pick<Said, 'change' | 'announcement'>[]): Promise<void> {
     if (said.length === 0) return;
     const entries = said.map((each, index) => ({ number: this.last + 1 + index, id: randomUUID(), ...each }));
-    if (this.#folder !== null) await appendDurably(join(this.#folder, logName), entries.map(toLine).join(''));
     this.#entries.push(...entries);
     this.#alarms = entries.reduce((alarms, { change }) => withChange(alarms, change), this.#alarms);
+    await this.#keep(entries);
     if (this.#entries.length > longestLog) await this.#shorten();
+  }
+
+  /** Where the disk takes nothing, all of it goes there with the next thing said: it is said in any case. */
+  async #keep(entries: readonly Said[]): Promise<void> {
+    if (this.#folder === null) return;
+    try {
+      if (this.#isBehind) await this.#rewrite();
+      else await appendDurably(join(this.#folder, logName), entries.map(toLine).join(''));
+      this.#isBehind = false;
+    } catch {
+      this.#isBehind = true;
+    }
   }
 
   /** What a reader has not read yet. One that has never been here begins with what comes next. */
@@ -83,7 +97,9 @@ export class SaidLog {
 
   async read(reader: string, number: number): Promise<void> {
     this.#readers.set(reader, number);
-    if (this.#folder !== null) await replaceFile(join(this.#folder, `read-by-${reader}`), String(number));
+    if (this.#folder === null) return;
+    // On a full disk it is known until the next start, which then says something again.
+    await replaceFile(join(this.#folder, `read-by-${reader}`), String(number)).catch(() => undefined);
   }
 
   async #begin(reader: string): Promise<number> {
@@ -100,7 +116,9 @@ export class SaidLog {
     if (old.length === 0) return;
     this.#base = { base: old.reduce((said, { change }) => withChange(said, change), this.#base.base), number: slowest };
     this.#entries = this.#entries.filter((entry) => entry.number > slowest);
-    await this.#rewrite();
+    await this.#rewrite().catch(() => {
+      this.#isBehind = true;
+    });
   }
 
   async #rewrite(): Promise<void> {

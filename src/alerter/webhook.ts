@@ -4,7 +4,6 @@ import { Agent, request } from 'undici';
 import { backoffMs } from '../backoff.ts';
 import { type PutOutcome, parseRetryAfter, reasonOf } from '../client.ts';
 import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/error.ts';
 import type { Network } from '../core/ip.ts';
 import { mayReach, publicLookup, refusal } from './public-address.ts';
 import type { Said, SaidLog } from './said-log.ts';
@@ -70,15 +69,8 @@ export class Webhook {
       });
       const [next] = await log.unread(this.#reader);
       if (next === undefined) await news;
-      else if (await this.#deliver(next)) await this.#delivered(next.number);
+      else if (await this.#deliver(next)) await log.read(this.#reader, next.number);
     }
-  }
-
-  /** Where the disk does not take that, it is known until the next start, which then sends some things again. */
-  async #delivered(number: number): Promise<void> {
-    await this.#options.log.read(this.#reader, number).catch((error: unknown) => {
-      this.#options.note(`cannot write down what webhook ${this.#options.url.host} has taken: ${messageOf(error)}`);
-    });
   }
 
   /** Until it is taken, or refused for good. */

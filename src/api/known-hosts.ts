@@ -1,11 +1,13 @@
 import { staleIntervals } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ClockSkew, maxAheadMs, maxSkewSeconds, skewOf } from '../core/host-clock.ts';
+import { type ClockSkew, maxAheadMs, maxSkewSeconds, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
 const noticeableMs = 2_000;
+/** After an outage the last collector tries again within so long. */
+const returnMs = 75_000;
 /** Hosts remembered; beyond it those not heard of for longest are forgotten. */
 const maxHeard = 20_000;
 
@@ -29,11 +31,13 @@ interface Heard {
 export class KnownHosts {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #startedAt: number;
   readonly #heard = new Map<string, Heard>();
 
   constructor(store: Store, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+    this.#startedAt = clock.now();
   }
 
   /**
@@ -86,24 +90,42 @@ export class KnownHosts {
     const now = this.#clock.now();
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
     const headers = await this.#store.hosts(now + maxAheadMs);
-    return headers.map((header) => {
-      const heard = this.#heard.get(header.host);
-      const isSame = heard !== undefined && (heard.time === header.time || heard.isUnusable);
-      return isSame ? { ...header, seenAt: now - (this.#clock.monotonic() - heard.takenAt) } : header;
-    });
+    const newest = Math.max(...headers.map(seenAt));
+    return Promise.all(headers.map((header) => this.#asHeard(header, now, newest)));
+  }
+
+  async #asHeard(header: SnapshotHeader, now: number, newest: number): Promise<SnapshotHeader> {
+    const heard = this.#heard.get(header.host);
+    if (heard === undefined) return { ...header, seenAt: this.#seenBeforeStart(header, newest) };
+    const seen = now - (this.#clock.monotonic() - heard.takenAt);
+    if (heard.time === header.time) return { ...header, seenAt: seen };
+    if (heard.isUnusable || heard.time > header.time || seen <= seenAt(header)) return header;
+    // Its clock was set back: what it sends now is older, by its own word, than what it sent before.
+    const latest = (await this.#store.hosts(heard.time)).find(({ host }) => host === header.host);
+    return latest?.time === heard.time ? { ...latest, seenAt: seen } : header;
+  }
+
+  /** Who was there when the server ended needs a moment to notice that it is back. */
+  #seenBeforeStart(header: SnapshotHeader, newest: number): number {
+    const seen = seenAt(header);
+    const wasThere = header.time < this.#startedAt && newest - seen <= staleIntervals * header.intervalMs;
+    return wasThere ? Math.max(seen, this.#startedAt + returnMs - staleIntervals * header.intervalMs) : seen;
   }
 
   /** Whose clock is off now. */
   skewsNow(headers: readonly SnapshotHeader[]): ClockSkew[] {
     const unheard = headers.filter((header) => !this.#heard.has(header.host));
-    const heard = [...this.#heard].filter(([, each]) => this.#clock.monotonic() - each.takenAt <= silence(each));
+    const known = new Set(headers.map(({ host }) => host));
+    const isSilent = (each: Heard) => this.#clock.monotonic() - each.takenAt > staleIntervals * each.intervalMs;
+    const heard = [...this.#heard].filter(([host, each]) => known.has(host) || !isSilent(each));
     return [
-      ...heard.map(([host, { ip, skewMs, skewSince, isUnusable }]) => ({
+      ...heard.map(([host, each]) => ({
         host,
-        ip,
-        skewSeconds: Math.round(skewMs / 1000),
-        since: skewSince,
-        isUnusable,
+        ip: each.ip,
+        skewSeconds: Math.round(each.skewMs / 1000),
+        since: each.skewSince,
+        isUnusable: each.isUnusable,
+        isSilent: isSilent(each),
       })),
       ...skewsOf(unheard),
     ].filter(isOff);
@@ -119,14 +141,11 @@ export function skewsOf(headers: readonly SnapshotHeader[]): ClockSkew[] {
       skewSeconds: skewOf(header),
       since: header.time,
       isUnusable: false,
+      isSilent: false,
     }))
     .filter(isOff);
 }
 
 function isOff({ skewSeconds, isUnusable }: ClockSkew): boolean {
   return isUnusable || Math.abs(skewSeconds) > maxSkewSeconds;
-}
-
-function silence({ intervalMs }: Heard): number {
-  return staleIntervals * intervalMs;
 }

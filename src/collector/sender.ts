@@ -74,6 +74,8 @@ export class Sender {
   #draining: Promise<void> | null = null;
   #liveFailures = 0;
   #awaySince: number | null = null;
+  /** Said already: another reason than that nobody answers. */
+  #isDenied = false;
   #batch = maxBatch.snapshots;
 
   constructor(options: SenderOptions) {
@@ -188,6 +190,8 @@ export class Sender {
         await this.#refused(entries, detail);
         return 0;
       case 'denied':
+        if (!this.#isDenied) this.#awaySince = null;
+        this.#isDenied = true;
         this.#isAway(`refuses this collector (${status}): ${detail}`);
         return deniedMs * (1 + this.#options.random());
       default:
@@ -222,14 +226,16 @@ export class Sender {
     return { entries, body: wanted.length === 1 ? raw : gzipSync(`[${texts.join(',')}]`) };
   }
 
-  /** A file that somebody has removed is a snapshot lost. */
+  /** A file that somebody has removed, or that the disk does not give back, is a snapshot lost. */
   async #read(entry: SpoolEntry): Promise<Uint8Array | null> {
     const { spool } = this.#options;
     try {
       return await spool.read(entry);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      await spool.leave([entry], 'dropped');
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'EIO') throw error;
+      // A bad sector costs its snapshot, and not all that come after it.
+      await spool.leave([entry], code === 'EIO' ? 'quarantined' : 'dropped');
       return null;
     }
   }
@@ -265,6 +271,7 @@ export class Sender {
   }
 
   #isBack(): void {
+    this.#isDenied = false;
     if (this.#awaySince === null) return;
     const { client, clock, log } = this.#options;
     log.info(

@@ -50,7 +50,7 @@ export class Spool {
   readonly #limits: SpoolLimits;
   /** Null: there was no room for it when the spool was opened. */
   readonly #file: LedgerFile | null;
-  readonly #ledger: Ledger;
+  #ledger: Ledger;
   /** Oldest first. */
   #entries: SpoolEntry[];
   #bytes: number;
@@ -75,10 +75,12 @@ export class Spool {
     const gone = new Set(ledger.leaving);
     for (const entry of found.filter(({ sequence }) => gone.has(sequence)))
       await disk.remove(nameOf(entry)).catch(ignoreMissing);
+    // Before the ledger forgets them: a power cut must not bring them back.
+    await disk.sync();
     const entries = found.filter(({ sequence }) => !gone.has(sequence));
     reconcile(ledger, entries);
     const spool = new Spool(disk, limits, file, ledger, entries);
-    await spool.#writeLedger();
+    await spool.#writeLedger(ledger);
     return spool;
   }
 
@@ -104,8 +106,8 @@ export class Spool {
       this.#ledger.sequence = entry.sequence;
       this.#entries.push(entry);
       this.#bytes += entry.bytes;
-      for (let excess = this.#excess(); excess.length > 0; excess = this.#excess())
-        await this.#leave(excess.slice(0, leavingAtOnce), 'dropped');
+      // The snapshot is kept, whatever becomes of the oldest.
+      await this.#dropExcess().catch(() => undefined);
       return entry;
     });
   }
@@ -113,18 +115,16 @@ export class Spool {
   /** A snapshot that could not be kept, as on a full disk, but was stored past the spool. */
   async pass(): Promise<void> {
     await this.#inTurn(async () => {
-      this.#ledger.sequence++;
-      this.#ledger.stored++;
-      await this.#writeLedger();
+      const { sequence, stored } = this.#ledger;
+      await this.#writeLedger({ ...this.#ledger, sequence: sequence + 1, stored: stored + 1 });
     });
   }
 
   /** A snapshot that could be neither kept nor stored. */
   async lose(time: number): Promise<void> {
     await this.#inTurn(async () => {
-      this.#ledger.sequence++;
-      this.#countDropped([{ sequence: this.#ledger.sequence, time, bytes: 0 }]);
-      await this.#writeLedger();
+      const sequence = this.#ledger.sequence + 1;
+      await this.#writeLedger(withDropped({ ...this.#ledger, sequence }, [{ sequence, time, bytes: 0 }]));
     });
   }
 
@@ -157,17 +157,26 @@ export class Spool {
     });
   }
 
+  async #dropExcess(): Promise<void> {
+    for (let excess = this.#excess(); excess.length > 0; excess = this.#excess())
+      await this.#leave(excess.slice(0, leavingAtOnce), 'dropped');
+  }
+
+  /** All or, where the ledger cannot be written, nothing. A file that cannot be removed is so at the next start. */
   async #leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
-    const ledger = this.#ledger;
-    if (how === 'dropped') this.#countDropped(entries);
-    else ledger[how] += entries.length;
+    const counted =
+      how === 'dropped'
+        ? withDropped(this.#ledger, entries)
+        : { ...this.#ledger, [how]: this.#ledger[how] + entries.length };
+    const leaving = [...this.#ledger.leaving, ...entries.map((entry) => entry.sequence)].slice(-2 * leavingAtOnce);
+    await this.#writeLedger({ ...counted, leaving });
     const gone = new Set(entries);
     this.#entries = this.#entries.filter((entry) => !gone.has(entry));
     for (const entry of entries) this.#bytes -= entry.bytes;
-    ledger.leaving.push(...entries.map((entry) => entry.sequence));
-    await this.#writeLedger();
-    for (const entry of entries) await this.#removeFile(entry, how);
-    ledger.leaving = [];
+    const stuck: number[] = [];
+    for (const entry of entries) await this.#removeFile(entry, how).catch(() => stuck.push(entry.sequence));
+    await this.#disk.sync();
+    this.#ledger.leaving = stuck;
   }
 
   async #removeFile(entry: SpoolEntry, how: Leaving): Promise<void> {
@@ -177,15 +186,6 @@ export class Spool {
     const files = (await this.#disk.list(quarantineFolder)).sort();
     for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined)))
       await this.#disk.remove(`${quarantineFolder}/${file}`).catch(ignoreMissing);
-  }
-
-  #countDropped(entries: readonly SpoolEntry[]): void {
-    for (const { sequence, time } of entries) {
-      const gap = this.#ledger.gap;
-      const goesOn = gap !== null && gap.sequence === sequence - 1;
-      this.#ledger.gap = { from: goesOn ? Math.min(gap.from, time) : time, to: time, sequence };
-      this.#ledger.dropped++;
-    }
   }
 
   /** The oldest that are too many. The newest always stays. */
@@ -214,8 +214,9 @@ export class Spool {
     }
   }
 
-  async #writeLedger(): Promise<void> {
-    await this.#file?.write(this.#ledger).catch(ignoreFullDisk);
+  async #writeLedger(ledger: Ledger): Promise<void> {
+    await this.#file?.write(ledger).catch(ignoreFullDisk);
+    this.#ledger = ledger;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -261,6 +262,15 @@ function ledgerOf(entries: readonly SpoolEntry[]): Ledger {
   return { ...emptyLedger(), sequence, stored: sequence - entries.length };
 }
 
+function withDropped(ledger: Ledger, entries: readonly SpoolEntry[]): Ledger {
+  let { gap } = ledger;
+  for (const { sequence, time } of entries) {
+    const goesOn = gap !== null && gap.sequence === sequence - 1;
+    gap = { from: goesOn && gap !== null ? Math.min(gap.from, time) : time, to: time, sequence };
+  }
+  return { ...ledger, gap, dropped: ledger.dropped + entries.length };
+}
+
 /** Files that vanished, or figures that a full disk did not take, are dropped snapshots. */
 function reconcile(ledger: Ledger, entries: readonly SpoolEntry[]): void {
   ledger.leaving = [];
@@ -281,7 +291,8 @@ const lockName = 'in-use-by';
 
 /** @throws MonitorError `conflict` when another process uses the folder. */
 export async function openLockedSpool(folder: string, limits: SpoolLimits): Promise<LockedSpool> {
-  await mkdir(join(folder, quarantineFolder), { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(join(folder, quarantineFolder), { recursive: true, mode: 0o700 }).catch(ignoreFullDisk);
   await lock(folder);
   const spool = await Spool.open(new FolderDisk(folder), limits);
   return { spool, unlock: () => rm(join(folder, lockName), { force: true }) };
@@ -290,25 +301,36 @@ export async function openLockedSpool(folder: string, limits: SpoolLimits): Prom
 /** Two processes on one spool would send each other's snapshots to their own servers. */
 async function lock(folder: string): Promise<void> {
   const path = join(folder, lockName);
-  const holder = Number(await readFile(path, 'utf8').catch(() => '0'));
-  if (holder > 0 && holder !== process.pid && isCollector(holder)) {
+  const holder = await readFile(path, 'utf8').catch(() => '');
+  const pid = Number(holder.split(' ')[0]);
+  if (pid > 0 && pid !== process.pid && isRunning(holder)) {
     throw new MonitorError(
       'conflict',
-      `process ${holder} uses the spool ${folder}; stop that one or choose another folder with --data`,
+      `process ${pid} uses the spool ${folder}; stop that one or choose another folder with --data`,
     );
   }
   // A full disk takes no lock, and must not keep the collector from sending past the spool.
-  await writeFile(path, String(process.pid)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOSPC') throw error;
-  });
+  await writeFile(path, identityOf(process.pid) ?? String(process.pid)).catch(ignoreFullDisk);
 }
 
-/** A pid may be another program's by now. */
-function isCollector(pid: number): boolean {
+/** A pid may be another program's by now, and after a boot nearly every one is. */
+function isRunning(holder: string): boolean {
+  const pid = Number(holder.split(' ')[0]);
+  if (holder.includes(' ')) return identityOf(pid) === holder;
   try {
     process.kill(pid, 0);
-    return process.platform !== 'linux' || /node|amberwatch/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+    return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** What names a process for ever: its pid, when it was started, and in which boot. Null: it is not there, or no Linux. */
+function identityOf(pid: number): string | null {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ');
+    return `${pid} ${fields?.[19]} ${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`;
+  } catch {
+    return null;
   }
 }

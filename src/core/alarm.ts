@@ -235,14 +235,14 @@ function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHea
   };
 }
 
-function clockAlarm({ host, ip, skewSeconds, since, isUnusable }: ClockSkew): Alarm {
+function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: ClockSkew): Alarm {
   const metric = 'collector.clockSkewSeconds';
   const direction = skewSeconds < 0 ? 'behind' : 'ahead of';
   const off = `the clock of ${host} is ${formatDuration(Math.abs(skewSeconds) * 1000)} ${direction} the server's`;
   return {
     id: alarmId({ host, process: null, metric }),
     level: 'AMBER',
-    state: 'firing',
+    state: isSilent ? 'stale' : 'firing',
     host,
     ip,
     subject: { kind: 'system' },

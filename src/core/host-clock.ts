@@ -13,6 +13,8 @@ export interface ClockSkew {
   since: number;
   /** Its snapshots are too far off to say anything of now. */
   isUnusable: boolean;
+  /** It says nothing any more: that is how its clock was. */
+  isSilent: boolean;
 }
 
 /** By how much a host's clock was ahead when this was sent; 0 where nobody knows. */

@@ -91,6 +91,37 @@ describe('clocks', () => {
     expect((await hosts.now()).map((header) => isStale(header, time.now))).toEqual([true]);
   });
 
+  test('a clock set back by an hour: the host is fresh, and judged by what it sends now', async () => {
+    const { app, time, alarms } = await setUp(0);
+    const put = (at: number, cpu: number) =>
+      app.inject({
+        method: 'PUT',
+        url: '/v1/usage',
+        headers: { date: new Date(at).toUTCString() },
+        payload: body({ time: iso(at), processes: [{ name: 'x', cpu, memory: 1 }] }),
+      });
+    await put(noon, 1);
+    for (let i = 1; i <= 6; i++) {
+      time.now = noon + i * 10_000;
+      await put(time.now - 3_600_000, 99);
+    }
+    const now = await alarms();
+    expect(now.stale).toEqual([]);
+    expect(now.alarms.map((alarm) => [alarm.level, alarm.metric, alarm.state])).toEqual([
+      ['RED', 'cpu', 'firing'],
+      ['AMBER', 'collector.clockSkewSeconds', 'firing'],
+    ]);
+  });
+
+  test('a host with a clock that is off falls silent: its clock is not right again', async () => {
+    const { report, alarms, time } = await setUp(120_000);
+    await report();
+    time.now += 60_000;
+    const now = await alarms();
+    expect(now.stale.map(({ host }) => host)).toEqual(['web-01']);
+    expect(now.alarms.map((alarm) => [alarm.metric, alarm.state])).toEqual([['collector.clockSkewSeconds', 'stale']]);
+  });
+
   test('what comes late raises no RED for the past', async () => {
     const { put, time, alarms } = await setUp(0);
     await put(body({ time: iso(noon), processes: [{ name: 'x', cpu: 1, memory: 1 }] }));

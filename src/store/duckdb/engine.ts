@@ -315,6 +315,7 @@ class DuckdbEngine implements Engine {
       await this.#transaction.commit.run();
     } catch (error) {
       await this.#rollBack(fresh);
+      if (/FATAL|invalidated/i.test(messageOf(error))) endThread(error);
       // Of a full disk or a failed commit no snapshot is the cause: none is to be tried again alone.
       const code = /IO Error|FATAL|invalidated|No space|memory/i.test(messageOf(error)) ? 'unavailable' : 'internal';
       throw new MonitorError(code, `DuckDB could not store a snapshot: ${messageOf(error)}`, { cause: error });
@@ -407,6 +408,16 @@ class DuckdbEngine implements Engine {
     }
     this.#appenders = null;
   }
+}
+
+/**
+ * After a disk that was full in the middle of a checkpoint DuckDB takes nothing more until it is opened again:
+ * better the server ends with a sentence, and is started again, than that it answers 503 for ever.
+ */
+function endThread(cause: unknown): void {
+  setImmediate(() => {
+    throw new MonitorError('unavailable', `DuckDB gave up and has to be opened again: ${messageOf(cause)}`, { cause });
+  });
 }
 
 function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {

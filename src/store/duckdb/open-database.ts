@@ -9,8 +9,7 @@ const verifiedBytes = 1024 ** 3;
 const rowGroupRows = 122_880;
 const tableNames = ['host', 'name', 'about', 'snapshot', 'usage', 'forecast'];
 /** DuckDB's words for bytes that are not what it wrote. */
-const damagePattern =
-  /Corrupt|checksum|not a valid DuckDB|Could not read enough|replaying WAL|Serialization Error|INTERNAL Error/i;
+const damagePattern = /Corrupt|checksum|not a valid DuckDB|Could not read enough|Serialization Error/i;
 
 export interface OpenedDatabase {
   instance: DuckDBInstance;
@@ -56,14 +55,16 @@ function verifyMarker(path: string): string {
 
 async function openWhole(path: string, settings: Record<string, string>): Promise<DuckDBInstance> {
   const instance = await DuckDBInstance.create(path, settings);
+  const connection = await instance.connect();
   try {
-    const connection = await instance.connect();
     for (const statement of tables) await connection.run(statement);
     if (await mustVerify(path)) for (const table of tableNames) await readAll(connection, table);
     await rm(verifyMarker(path), { force: true });
     connection.closeSync();
     return instance;
   } catch (error) {
+    // In this order: with a connection left, DuckDB would live on and delete the log of the next one to open the path.
+    connection.closeSync();
     instance.closeSync();
     throw error;
   }
@@ -81,39 +82,44 @@ async function readAll(connection: DuckDBConnection, table: string): Promise<voi
 
 /** @returns what was done, as a sentence */
 async function mend(path: string, message: string, suffix: string, settings: Record<string, string>): Promise<string> {
-  const log = `${path}.wal`;
-  const aside = `${path}.${suffix}`;
-  if (/WAL/.test(message)) {
+  const log = /replaying WAL file "([^"]+)"/.exec(message)?.[1];
+  if (log !== undefined) {
     const end = Number(/entry at byte position (\d+)/.exec(message)?.[1] ?? 0);
     await copyFile(log, `${log}.${suffix}`);
     await truncate(log, end);
     return `the write-ahead log of ${path} was damaged from byte ${end} on; what came before is kept, the whole log is in ${log}.${suffix}`;
   }
+  const aside = `${path}.${suffix}`;
+  // The damaged file keeps its place until the new one is whole: a kill meanwhile begins this again.
+  const mended = `${path}.mending`;
+  for (const left of [mended, `${mended}.wal`]) await rm(left, { force: true });
+  const lost = await salvage(mended, path, settings);
   await rename(path, aside);
-  await rename(log, `${aside}.wal`).catch(() => undefined);
-  const lost = await salvage(path, aside, settings);
+  await rename(`${path}.wal`, `${aside}.wal`).catch(() => undefined);
+  await rename(mended, path);
   return `${path} was damaged and is in ${aside} now; ${lost}`;
 }
 
 /** Copies into a new file what can be read of a damaged one. */
-async function salvage(path: string, aside: string, settings: Record<string, string>): Promise<string> {
+async function salvage(path: string, damaged: string, settings: Record<string, string>): Promise<string> {
   const instance = await DuckDBInstance.create(path, settings);
+  const connection = await instance.connect();
   try {
-    const connection = await instance.connect();
     for (const statement of tables) await connection.run(statement);
     try {
-      await connection.run(`ATTACH '${aside.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
-    } catch {
+      await connection.run(`ATTACH '${damaged.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
+    } catch (error) {
+      if (!isDamage(error)) throw error;
       return 'nothing of it could be read: starting empty';
     }
     let lost = 0;
     for (const table of tableNames) lost += await copyReadable(connection, table);
     await nameTheNameless(connection);
     await connection.run('DETACH damaged');
-    await connection.run('CHECKPOINT');
-    connection.closeSync();
     return `${lost} rows of it could not be read, all others are kept`;
   } finally {
+    await connection.run('CHECKPOINT').catch(() => undefined);
+    connection.closeSync();
     instance.closeSync();
   }
 }
@@ -131,7 +137,8 @@ async function copyReadable(connection: DuckDBConnection, table: string): Promis
   let lost = 0;
   for (let from = 0; from < Number(rows); from += rowGroupRows) {
     const where = `WHERE rowid >= ${from} AND rowid < ${from + rowGroupRows}`;
-    await copy(where).catch(() => {
+    await copy(where).catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
       lost += Math.min(rowGroupRows, Number(rows) - from);
     });
   }
