@@ -25,7 +25,9 @@ async function killLoop(name: Engine['name'], kills: number): Promise<Verdict> {
   for (let kill = 1; kill <= kills; kill++) {
     // Alive and taking snapshots; then at any moment.
     const before = load.acknowledged;
-    await until(() => load.acknowledged > before, 30_000, 'an acknowledgement');
+    await until(() => load.acknowledged > before, 60_000, `an acknowledgement after ${kill} kills`).catch((error: Error) => {
+      throw new Error(`${error.message}; failed starts: ${server.failedStarts.join('; ')}`);
+    });
     await sleep(Math.random() * 100);
     await server.stop('SIGKILL');
     if (engine.influxd !== null && kill % influxKillEvery === 0) {
@@ -41,7 +43,7 @@ async function killLoop(name: Engine['name'], kills: number): Promise<Verdict> {
   await engine.close();
   return {
     promise: `${name}: what the server has acknowledged survives kill -9, once`,
-    figure: `${kills} kills, ${load.acknowledged} acknowledged: ${lost} lost, ${repeated} twice`,
+    figure: `${kills} kills, ${load.acknowledged} acknowledged: ${lost} lost, ${repeated} twice; starts that failed: ${server.failedStarts.length}${server.failedStarts.length > 0 ? ` (${server.failedStarts[0]})` : ''}`,
     holds: lost === 0 && repeated === 0 && load.acknowledged > kills,
   };
 }

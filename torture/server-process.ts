@@ -24,14 +24,23 @@ export class ServerProcess {
     return this.#program?.child.pid as number;
   }
 
-  /** Without waiting for it. */
+  /** Starts that ended by themselves, such as when somebody else had got the port meanwhile. */
+  readonly failedStarts: string[] = [];
+
+  /** Without waiting for it. One that ends by itself is started again, as a service would be. */
   launch(): void {
-    this.#program = new Program(this.#args);
+    const program = new Program(this.#args);
+    this.#program = program;
+    void program.exit.then((code) => {
+      if (this.#program !== program || program.child.signalCode !== null || code === 0) return;
+      this.failedStarts.push(program.stderr.trim().slice(-300));
+      setTimeout(() => this.#program === program && this.launch(), 200);
+    });
   }
 
   async restart(): Promise<void> {
-    this.launch();
-    const program = this.#program as Program;
+    const program = new Program(this.#args);
+    this.#program = program;
     let ended: number | null | undefined;
     void program.exit.then((code) => {
       ended = code;
