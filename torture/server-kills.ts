@@ -25,9 +25,11 @@ async function killLoop(name: Engine['name'], kills: number): Promise<Verdict> {
   for (let kill = 1; kill <= kills; kill++) {
     // Alive and taking snapshots; then at any moment.
     const before = load.acknowledged;
-    await until(() => load.acknowledged > before, 60_000, `an acknowledgement after ${kill} kills`).catch((error: Error) => {
-      throw new Error(`${error.message}; failed starts: ${server.failedStarts.join('; ')}`);
-    });
+    await until(() => load.acknowledged > before, 60_000, `an acknowledgement after ${kill} kills`).catch(
+      (error: Error) => {
+        throw new Error(`${error.message}; failed starts: ${server.failedStarts.join('; ')}`);
+      },
+    );
     await sleep(Math.random() * 100);
     await server.stop('SIGKILL');
     if (engine.influxd !== null && kill % influxKillEvery === 0) {
