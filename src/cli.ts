@@ -25,7 +25,7 @@ import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts'
 import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
 import { type Role, roles } from './core/token.ts';
 import type { PolicyName } from './forecast/alarm-policy.ts';
-import { clientOptions, keepToken } from './server-access.ts';
+import { clientOptions, placeForToken } from './server-access.ts';
 import { type RunningServer, spoolFolder, startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
@@ -166,7 +166,7 @@ function addAccessCommands(program: Command): void {
   addCommand(token, ['token', 'rotate'], 'print a new token like another, which stays valid for a while', rotateToken)
     .argument(...id)
     .option('--overlap <duration>', 'how long both are valid', '1d');
-  addCommand(token, ['token', 'revoke'], 'end a token at once', revokeToken).argument(...id);
+  addCommand(token, ['token', 'revoke'], 'end a token, within a second', revokeToken).argument(...id);
 }
 
 function addSpoolCommands(program: Command): void {
@@ -288,9 +288,8 @@ async function join(config: Config, _flags: Flags, [url = '', code = '']: readon
   const { token: _, ...tls } = await clientOptions(config, url);
   const client = new MonitorClient(url, tls);
   try {
-    // A code is used up once: its token must find a place.
-    await keepToken(config.data, url, '');
-    const path = await keepToken(config.data, url, await client.join(code, config.host));
+    const place = await placeForToken(config.data, client.server);
+    const path = await place.keep(await client.join(code, config.host));
     sayLines([
       `${config.host} may report to ${client.server} now; its token is in ${path}`,
       `amberwatch collect --server ${client.server} --host ${config.host}`,

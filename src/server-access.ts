@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { TlsOptions } from './api/app.ts';
@@ -45,25 +45,40 @@ async function keptToken(dataFolder: string, server: string): Promise<string | u
   return readFile(tokenPath(dataFolder, server), 'utf8').then(
     (text) => text.trim() || undefined,
     (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
       throw new MonitorError('unavailable', `the token of ${server} cannot be read: ${error.message}`);
     },
   );
 }
 
-/** @returns where it is now */
-export async function keepToken(dataFolder: string, server: string, token: string): Promise<string> {
+/**
+ * A place for the token of a server, found before there is one: a code is used up once. What is kept there
+ * already stays until `keep`, which resolves with where the token is now.
+ * @throws MonitorError `unavailable` when nothing can be written there
+ */
+export async function placeForToken(
+  dataFolder: string,
+  server: string,
+): Promise<{ keep(token: string): Promise<string> }> {
   const path = tokenPath(dataFolder, server);
-  try {
+  const temporary = `${path}.new`;
+  const write = async (text: string) => {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(path, `${token}\n`, { mode: 0o600 });
-  } catch (error) {
+    await writeFile(temporary, text, { mode: 0o600 });
+  };
+  await write('').catch((error: unknown) => {
     throw new MonitorError(
       'unavailable',
-      `cannot keep the token: ${messageOf(error)}; choose another folder with --data`,
+      `cannot keep a token: ${messageOf(error)}; choose another folder with --data`,
     );
-  }
-  return path;
+  });
+  return {
+    async keep(token) {
+      await write(`${token}\n`);
+      await rename(temporary, path);
+      return path;
+    },
+  };
 }
 
 /** @throws MonitorError `invalid` for half a configuration */

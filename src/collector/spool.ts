@@ -168,12 +168,11 @@ export class Spool {
       how === 'dropped'
         ? withDropped(this.#ledger, entries)
         : { ...this.#ledger, [how]: this.#ledger[how] + entries.length };
-    const leaving = [...this.#ledger.leaving, ...entries.map((entry) => entry.sequence)].slice(-2 * leavingAtOnce);
-    await this.#writeLedger({ ...counted, leaving });
+    const stuck = this.#ledger.leaving.slice(-leavingAtOnce);
+    await this.#writeLedger({ ...counted, leaving: [...stuck, ...entries.map((entry) => entry.sequence)] });
     const gone = new Set(entries);
     this.#entries = this.#entries.filter((entry) => !gone.has(entry));
     for (const entry of entries) this.#bytes -= entry.bytes;
-    const stuck: number[] = [];
     for (const entry of entries) await this.#removeFile(entry, how).catch(() => stuck.push(entry.sequence));
     await this.#disk.sync();
     this.#ledger.leaving = stuck;
