@@ -6,6 +6,9 @@ import picocolors from 'picocolors';
 import { pino } from 'pino';
 import type { AlerterOutput } from './alerter/alerter.ts';
 import { renderJson, renderLine } from './alerter/render.ts';
+import { withClient } from './client-access.ts';
+import type { Called, Flags } from './commands.ts';
+import * as commands from './commands.ts';
 import {
   type CommandName,
   type Config,
@@ -19,14 +22,11 @@ import {
 } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { clockTime } from './core/clock-time.ts';
-import { formatDuration, parseDuration } from './core/duration.ts';
+import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
-import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
-import { type Role, roles } from './core/token.ts';
-import type { PolicyName } from './forecast/alarm-policy.ts';
-import { clientOptions, placeForToken } from './server-access.ts';
-import { type RunningServer, spoolFolder, startAlerter, startCollector, startServer } from './start.ts';
+import { roles } from './core/token.ts';
+import { type RunningServer, startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
 const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
@@ -38,8 +38,6 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const closeGraceMs = 15_000;
 const firstTableMs = 10_000;
 const topRows = 12;
-
-type Flags = Record<string, string | string[] | boolean | undefined>;
 
 const exitCodeHelp = `
 Exit codes: 0 green or a clean end, 1 failure, 2 wrong usage or configuration, 3 AMBER or STALE, 4 RED,
@@ -69,14 +67,14 @@ ${exitCodeHelp}`,
     .option('--once', 'say what is wrong now and exit; the exit code tells the level')
     .option('--json', 'one JSON object per line instead of text')
     .addHelpText('after', exitCodeHelp);
-  addCommand(program, 'accuracy', 'say how right the forecasts have been', accuracy)
+  addCommand(program, 'accuracy', 'say how right the forecasts have been', printed(commands.accuracy))
     .option('--window <duration>', 'how far back', '24h')
     .option('--json', 'the answer of the server as JSON');
   addCommand(
     program,
     'backtest',
     'say what would have been forecast of recorded series, and how right it was',
-    backtest,
+    printed(commands.backtest),
   )
     .option('--manifest <file>', 'series in CSV files that a JSON manifest lists; prints one JSON line for each')
     .option('--host <name>', "or one's own history: of this host")
@@ -142,7 +140,7 @@ function givenFlags(flags: Flags): Record<string, string | string[] | undefined>
 }
 
 function addAccessCommands(program: Command): void {
-  addCommand(program, 'join', 'get a token for this host with a one-time code', join)
+  addCommand(program, 'join', 'get a token for this host with a one-time code', printed(commands.join))
     .argument('<url>', 'the server')
     .argument('<code>', "what 'amberwatch token invite' printed there")
     .addHelpText('after', '\nExample:\n  amberwatch join https://monitor.example.com:8000 K7QF-M2XP-9ABC');
@@ -152,9 +150,9 @@ function addAccessCommands(program: Command): void {
     token,
     ['token', 'invite'],
     'print a code with which one host can join, once and within ten minutes',
-    invite,
+    printed(commands.invite),
   ).option('--host <name>', 'only this host');
-  addCommand(token, ['token', 'create'], 'print a new token', createToken)
+  addCommand(token, ['token', 'create'], 'print a new token', printed(commands.createToken))
     .addOption(
       new Option('--role <role>', 'write: report one host; read: ask; admin: both')
         .choices(roles)
@@ -162,22 +160,32 @@ function addAccessCommands(program: Command): void {
     )
     .option('--host <name>', 'the host that a write token reports')
     .option('--expires <duration>', 'valid for so long; without it until it is revoked');
-  addCommand(token, ['token', 'list'], 'list tokens; the tokens themselves are not kept', listTokens);
-  addCommand(token, ['token', 'rotate'], 'print a new token like another, which stays valid for a while', rotateToken)
+  addCommand(token, ['token', 'list'], 'list tokens; the tokens themselves are not kept', printed(commands.listTokens));
+  addCommand(
+    token,
+    ['token', 'rotate'],
+    'print a new token like another, which stays valid for a while',
+    printed(commands.rotateToken),
+  )
     .argument(...id)
     .option('--overlap <duration>', 'how long both are valid', '1d');
-  addCommand(token, ['token', 'revoke'], 'end a token, within a second', revokeToken).argument(...id);
+  addCommand(token, ['token', 'revoke'], 'end a token, within a second', printed(commands.revokeToken)).argument(...id);
 }
 
 function addSpoolCommands(program: Command): void {
   const spool = program.command('spool').description("what this host's collector has not delivered yet");
-  addCommand(spool, ['spool', 'ls'], 'list spools with what became of all snapshots', listSpools);
-  addCommand(spool, ['spool', 'verify'], 'read every snapshot and name those that are damaged', verifySpools);
+  addCommand(spool, ['spool', 'ls'], 'list spools with what became of all snapshots', printed(commands.listSpools));
+  addCommand(
+    spool,
+    ['spool', 'verify'],
+    'read every snapshot and name those that are damaged',
+    printed(commands.verifySpools),
+  );
   addCommand(
     spool,
     ['spool', 'drop'],
     'give up what waits in one spool; its collector must not run',
-    dropSpool,
+    printed(commands.dropSpool),
   ).argument('<name>', "as 'amberwatch spool ls' prints it");
 }
 
@@ -208,13 +216,9 @@ async function alert(config: Config, flags: Flags): Promise<void> {
 }
 
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
-  const [{ announceAll }, { MonitorClient }] = await Promise.all([
-    import('./alerter/alerter.ts'),
-    import('./client.ts'),
-  ]);
-  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
+  const { announceAll } = await import('./alerter/alerter.ts');
   try {
-    const { level, announcements, summary } = await announceAll(client);
+    const { level, announcements, summary } = await withClient(config, announceAll);
     for (const announcement of announcements) output.announce(announcement);
     if (!json) output.note(clock.now(), summary);
     return { RED: exitCodes.red, AMBER: exitCodes.amber, STALE: exitCodes.amber, GREEN: exitCodes.ok }[level];
@@ -222,133 +226,20 @@ async function alertOnce(config: Config, output: AlerterOutput, json: boolean): 
     if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
     process.stderr.write(`amberwatch: ${terminalText(error.message, 500)}\n`);
     return exitCodes.unreachable;
-  } finally {
-    await client.close();
   }
-}
-
-async function accuracy(config: Config, flags: Flags): Promise<void> {
-  const [{ accuracyReport }, { MonitorClient }] = await Promise.all([
-    import('./report/accuracy-lines.ts'),
-    import('./client.ts'),
-  ]);
-  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
-  try {
-    const answer = await client.accuracy({ window: flags.window as string });
-    sayLines(flags.json === true ? [terminalJson(answer)] : accuracyReport(answer));
-  } finally {
-    await client.close();
-  }
-}
-
-async function backtest(config: Config, flags: Flags): Promise<void> {
-  const policy = flags.policy as PolicyName;
-  if (typeof flags.manifest === 'string') {
-    const { backtestManifest } = await import('./report/manifest-backtest.ts');
-    for await (const line of backtestManifest(flags.manifest, policy, sayProgress)) sayLines([terminalJson(line)]);
-    return;
-  }
-  if (typeof flags.host !== 'string')
-    throw new MonitorError('invalid', "backtest needs --manifest FILE, or --host NAME for one's own history");
-  const [{ backtestHistory }, { MonitorClient }] = await Promise.all([
-    import('./report/history-backtest.ts'),
-    import('./client.ts'),
-  ]);
-  const process = typeof flags.process === 'string' ? flags.process : null;
-  const threshold = backtestThreshold(flags.metric as string | undefined, process);
-  const asked = {
-    host: flags.host,
-    process,
-    threshold,
-    policy,
-    sinceMs: parseDuration(flags.since as string, 'since'),
-  };
-  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
-  try {
-    sayLines(await backtestHistory(client, asked, clock.now()));
-  } finally {
-    await client.close();
-  }
-}
-
-function backtestThreshold(text: string | undefined, process: string | null): Threshold {
-  const metric = text ?? (process === null ? 'system.cpu' : 'cpu');
-  const threshold = parseThreshold(/[=:]/.test(metric) ? metric : `${parseMetric(metric)}=80`);
-  if (isProcessThreshold(threshold) !== (process !== null)) {
-    const remedy = process === null ? 'process: name it with --process' : 'host: leave out --process';
-    throw new MonitorError('invalid', `${threshold.metric} is a metric of a ${remedy}`);
-  }
-  if (threshold.basis === 'host' || threshold.forMs > 0)
-    throw new MonitorError('invalid', 'backtest knows red= and of= of a threshold; leave out basis= and for=');
-  return threshold;
-}
-
-async function join(config: Config, _flags: Flags, [url = '', code = '']: readonly string[]): Promise<void> {
-  const { MonitorClient } = await import('./client.ts');
-  const { token: _, ...tls } = await clientOptions(config, url);
-  const client = new MonitorClient(url, tls);
-  try {
-    const place = await placeForToken(config.data, client.server);
-    const path = await place.keep(await client.join(code, config.host));
-    sayLines([
-      `${config.host} may report to ${client.server} now; its token is in ${path}`,
-      `amberwatch collect --server ${client.server} --host ${config.host}`,
-    ]);
-  } finally {
-    await client.close();
-  }
-}
-
-async function createToken(config: Config, { role, host, expires }: Flags): Promise<void> {
-  const commands = await import('./token-command.ts');
-  const given = [role as Role, (host as string | undefined) ?? null, expires as string | undefined] as const;
-  sayLines(await commands.createToken(config, ...given, clock.now()));
-}
-
-async function invite(config: Config, { host }: Flags): Promise<void> {
-  const { inviteHost } = await import('./token-command.ts');
-  sayLines(await inviteHost(config, (host as string | undefined) ?? null, clock.now()));
-}
-
-async function listTokens(config: Config): Promise<void> {
-  const commands = await import('./token-command.ts');
-  sayLines(commands.listTokens(config, clock.now()));
-}
-
-async function rotateToken(config: Config, { overlap }: Flags, [id = '']: readonly string[]): Promise<void> {
-  const { rotate } = await import('./token-command.ts');
-  sayLines(await rotate(config, id, overlap as string, clock.now()));
-}
-
-async function revokeToken(config: Config, _flags: Flags, [id = '']: readonly string[]): Promise<void> {
-  const { revoke } = await import('./token-command.ts');
-  sayLines(await revoke(config, id, clock.now()));
-}
-
-async function listSpools(config: Config): Promise<void> {
-  const commands = await import('./collector/spool-command.ts');
-  sayLines(await commands.listSpools(spoolFolder(config), clock.now()));
-}
-
-async function verifySpools(config: Config): Promise<void> {
-  const commands = await import('./collector/spool-command.ts');
-  const { lines, damaged } = await commands.verifySpools(spoolFolder(config));
-  sayLines([...lines, damaged === 0 ? 'no damage' : `${damaged} damaged: the collector will set them aside`]);
-  if (damaged > 0) process.exitCode = exitCodes.failure;
-}
-
-async function dropSpool(config: Config, _flags: Flags, [name = '']: readonly string[]): Promise<void> {
-  const commands = await import('./collector/spool-command.ts');
-  sayLines(await commands.dropSpool(spoolFolder(config), name));
 }
 
 async function printConfig(_config: Config, flags: Flags): Promise<void> {
   const given = givenSettings(givenFlags(flags), process.env, flags.config as string | undefined);
-  sayLines(describeConfig(given).map((line) => terminalText(line, 1000)));
+  for (const line of describeConfig(given)) process.stdout.write(`${terminalText(line, 1000)}\n`);
 }
 
-function sayLines(lines: readonly string[]): void {
-  for (const line of lines) process.stdout.write(`${line}\n`);
+/** A command that prints its lines as they come. */
+function printed(command: (called: Called) => AsyncIterable<string>) {
+  return async (config: Config, flags: Flags, args: readonly string[]): Promise<void> => {
+    const called = { config, flags, args, now: clock.now(), progress: sayProgress };
+    for await (const line of command(called)) process.stdout.write(`${line}\n`);
+  };
 }
 
 /** On a terminal only: in a log it would be noise. */

@@ -1,17 +1,16 @@
+import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import { AsyncTask, SimpleIntervalJob, Task, ToadScheduler } from 'toad-scheduler';
+import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
-import type { AccessOptions } from './api/guard.ts';
 import type { ClientOptions } from './client.ts';
+import { clientOptions, serverName, spoolName } from './client-access.ts';
 import type { SenderLog } from './collector/sender.ts';
-import { type Config, isLoopback, type ListenAddress } from './config.ts';
+import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
-import { emptyBook, issueToken, type TokenBook } from './core/token.ts';
-import { clientOptions, refuseOpenServer, serverName, serverTls, spoolName, tlsVersion } from './server-access.ts';
-import { TokenFile } from './token-file.ts';
+import { reloadCertificate, serverAccess, serverTls, tlsVersion } from './server-access.ts';
 
 /**
  * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
@@ -27,7 +26,6 @@ export interface RunningServer {
 }
 
 const expireEveryMs = 10 * 60_000;
-const certificateCheckMs = 5_000;
 /** Requests under way are answered within this; then their connections are cut. */
 const requestGraceMs = 3_000;
 
@@ -72,7 +70,7 @@ export async function startServer(
     );
     scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
-    if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as SecureServer, scheduler, log);
+    if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);
     log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
     const close = async () => {
       scheduler.stop();
@@ -87,52 +85,6 @@ export async function startServer(
     await store.close();
     throw error;
   }
-}
-
-/** Who may use the server: the tokens in its data folder, and one of its own that nobody else ever sees. */
-function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
-  const file = new TokenFile(config.data);
-  const kept = (): TokenBook => {
-    const { tokens, invites: all } = file.book();
-    const invites = all.filter((invite) => invite.expiresAt > clock.now());
-    return { tokens: config.adminToken ? [...tokens, config.adminToken] : tokens, invites };
-  };
-  refuseOpenServer(config, kept(), clock.now());
-  const own = issueToken(emptyBook(), 'admin', null, clock.now(), null);
-  const tokens: AccessOptions['tokens'] = {
-    book: () => {
-      const { tokens, invites } = kept();
-      return tokens.length + invites.length === 0 ? emptyBook() : { tokens: [...tokens, ...own.book.tokens], invites };
-    },
-    issue: (make) => file.issue(make),
-  };
-  const alwaysRequired = !isLoopback(config.listen.host);
-  return { access: { tokens, alwaysRequired, hostNames: config.allowHost }, secret: own.secret };
-}
-
-type SecureServer = import('node:https').Server;
-
-/** A certificate that is renewed is used from the next connection on; one that cannot be read changes nothing. */
-function reloadCertificate(
-  config: Config,
-  usedVersion: string,
-  server: SecureServer,
-  scheduler: ToadScheduler,
-  log: FastifyBaseLogger,
-): void {
-  let version = usedVersion;
-  const task = new Task('certificate', () => {
-    try {
-      const found = tlsVersion(config);
-      if (found === version) return;
-      server.setSecureContext(serverTls(config) ?? {});
-      version = found;
-      log.info('the certificate was read again');
-    } catch (error) {
-      log.error({ err: error }, 'the new certificate cannot be used; going on with the old one');
-    }
-  });
-  scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: certificateCheckMs }, task));
 }
 
 async function listen(

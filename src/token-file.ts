@@ -1,10 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MonitorError, messageOf } from './core/error.ts';
 import { emptyBook, type Issued, type TokenBook } from './core/token.ts';
+import { replaceFile } from './durable-file.ts';
+import { isRunning, ownIdentity } from './process-identity.ts';
 
 const lockTries = 100;
 const lockWaitMs = 50;
@@ -49,57 +50,40 @@ export class TokenFile {
   }
 
   async #write(book: TokenBook): Promise<void> {
-    const temporary = `${this.path}.tmp`;
-    const handle = await open(temporary, 'w', 0o600);
-    try {
-      await handle.writeFile(`${JSON.stringify(book, null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, this.path);
-    // A power cut must not undo a revocation.
-    const folder = await open(dirname(this.path), 'r');
-    await folder.sync().finally(() => folder.close());
+    // Synced: a power cut must not undo a revocation.
+    await replaceFile(this.path, `${JSON.stringify(book, null, 2)}\n`);
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
     const lock = `${this.path}.lock`;
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    const own = `${process.pid} ${randomUUID()}`;
-    for (let tries = 0; !(await take(lock, own)); tries++) {
+    for (let tries = 0; !(await take(lock)); tries++) {
       if (tries >= lockTries) throw new MonitorError('conflict', `another process is changing ${this.path}; try again`);
       await sleep(lockWaitMs);
     }
     try {
       return await work();
     } finally {
-      if ((await readFile(lock, 'utf8').catch(() => '')) === own) await rm(lock, { force: true });
+      await rm(lock, { force: true });
     }
   }
 }
 
-async function take(lock: string, own: string): Promise<boolean> {
+async function take(lock: string): Promise<boolean> {
   try {
-    await writeFile(lock, own, { flag: 'wx' });
+    await writeFile(lock, ownIdentity(), { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    const holder = await readFile(lock, 'utf8').catch(() => '');
-    if (isGone(Number(holder.split(' ')[0])) && (await readFile(lock, 'utf8').catch(() => '')) === holder)
-      await rm(lock, { force: true });
+    // Left behind by a kill; looked at twice, since somebody else may just have found that out too.
+    const holder = await readHolder(lock);
+    if (!isRunning(holder) && (await readHolder(lock)) === holder) await rm(lock, { force: true });
     return false;
   }
 }
 
-/** A lock of a process that is gone was left behind by a kill. */
-function isGone(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch (error) {
-    return pid > 0 && (error as NodeJS.ErrnoException).code === 'ESRCH';
-  }
+function readHolder(lock: string): Promise<string> {
+  return readFile(lock, 'utf8').catch(() => '');
 }
 
 function versionOf(path: string): string {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MonitorClient } from '../src/client.ts';
-import { serverName } from '../src/server-access.ts';
+import { serverName } from '../src/client-access.ts';
 import { Program } from '../test/e2e/program.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { type Scenario, scaled, temporaryFolder, until } from './scenario.ts';

@@ -1,10 +1,10 @@
 import { mkdirSync, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spoolName } from '../src/client-access.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { entriesOf } from '../src/collector/spool.ts';
-import { spoolName } from '../src/server-access.ts';
 import { Program } from '../test/e2e/program.ts';
 import { engineNames, type Scenario, scaled, startEngine, temporaryFolder, until, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { spoolName } from '../src/server-access.ts';
+import { spoolName } from '../src/client-access.ts';
 import { type Scenario, startEngine, temporaryFolder, until } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort, type Influxd, startInfluxd } from '../test/influxd.ts';
+import { type Influxd, startInfluxd } from '../test/influxd.ts';
 
 /** One promise, what was measured, and whether it holds. */
 export interface Verdict {
@@ -44,7 +44,6 @@ export async function startEngine(name: Engine['name']): Promise<Engine> {
 }
 
 export const engineNames = ['DuckDB', 'InfluxDB'] as const;
-export { freePort };
 
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);

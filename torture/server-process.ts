@@ -1,9 +1,12 @@
 import { Program } from '../test/e2e/program.ts';
-import { freePort, temporaryFolder, until } from './scenario.ts';
+import { freePort } from '../test/influxd.ts';
+import { temporaryFolder, until } from './scenario.ts';
 
 /** The real server in a process of its own, killed and started again on the same port and store. */
 export class ServerProcess {
   readonly url: string;
+  /** Starts that ended by themselves, such as when somebody else had got the port meanwhile. */
+  readonly failedStarts: string[] = [];
   readonly #args: string[];
   #program: Program | null = null;
 
@@ -20,13 +23,6 @@ export class ServerProcess {
     return server;
   }
 
-  get pid(): number {
-    return this.#program?.child.pid as number;
-  }
-
-  /** Starts that ended by themselves, such as when somebody else had got the port meanwhile. */
-  readonly failedStarts: string[] = [];
-
   /** Without waiting for it. One that ends by itself is started again, as a service would be. */
   launch(): void {
     const program = new Program(this.#args);
@@ -38,16 +34,13 @@ export class ServerProcess {
     });
   }
 
+  /** @throws when it ends instead of becoming ready */
   async restart(): Promise<void> {
-    const program = new Program(this.#args);
-    this.#program = program;
-    let ended: number | null | undefined;
-    void program.exit.then((code) => {
-      ended = code;
-    });
+    const before = this.failedStarts.length;
+    this.launch();
     await until(
       () => {
-        if (ended !== undefined) throw new Error(`the server ended with ${ended}: ${program.stderr}`);
+        if (this.failedStarts.length > before) throw new Error(`the server ended: ${this.failedStarts.at(-1)}`);
         return isReady(this.url);
       },
       30_000,

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Alarms } from '../core/alarm.ts';
 import { type Change, withChange } from '../core/change.ts';
+import { replaceFile, writeDurably } from '../durable-file.ts';
 import type { Announcement } from './announcement.ts';
 
 /** One thing said. */
@@ -82,7 +83,7 @@ export class SaidLog {
     if (this.#folder === null) return;
     try {
       if (this.#isBehind) await this.#rewrite();
-      else await appendDurably(join(this.#folder, logName), entries.map(toLine).join(''));
+      else await writeDurably(join(this.#folder, logName), entries.map(toLine).join(''), 'a');
       this.#isBehind = false;
     } catch {
       this.#isBehind = true;
@@ -150,19 +151,4 @@ function parseLine(line: string): Base | Said | null {
   } catch {
     return null;
   }
-}
-
-async function appendDurably(path: string, text: string): Promise<void> {
-  const handle = await open(path, 'a', 0o600);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.tmp`, text, { mode: 0o600, flush: true });
-  await rename(`${path}.tmp`, path);
 }

@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { syncFolder, writeDurably } from '../durable-file.ts';
 
 /**
  * What the spool needs of a folder, so that a simulation can tear writes and fill it. Names are relative to
@@ -40,13 +41,7 @@ export class FolderDisk implements Disk {
   }
 
   async write(name: string, data: Uint8Array): Promise<void> {
-    const handle = await open(join(this.#folder, name), 'w', 0o600);
-    try {
-      await handle.writeFile(data);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await writeDurably(join(this.#folder, name), data);
   }
 
   async overwrite(name: string, position: number, data: Uint8Array): Promise<void> {
@@ -69,13 +64,7 @@ export class FolderDisk implements Disk {
   }
 
   async sync(): Promise<void> {
-    if (process.platform === 'win32') return;
-    const handle = await open(this.#folder, 'r');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
+    await syncFolder(this.#folder);
   }
 }
 

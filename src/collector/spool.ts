@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MonitorError } from '../core/error.ts';
+import { isRunning, ownIdentity, pidOf } from '../process-identity.ts';
 import { type Disk, FolderDisk, ignoreMissing } from './disk.ts';
 import { emptyLedger, type Ledger, LedgerFile, leavingAtOnce } from './ledger.ts';
 
@@ -301,7 +301,7 @@ export async function openLockedSpool(folder: string, limits: SpoolLimits): Prom
 async function lock(folder: string): Promise<void> {
   const path = join(folder, lockName);
   const holder = await readFile(path, 'utf8').catch(() => '');
-  const pid = Number(holder.split(' ')[0]);
+  const pid = pidOf(holder);
   if (pid > 0 && pid !== process.pid && isRunning(holder)) {
     throw new MonitorError(
       'conflict',
@@ -309,27 +309,5 @@ async function lock(folder: string): Promise<void> {
     );
   }
   // A full disk takes no lock, and must not keep the collector from sending past the spool.
-  await writeFile(path, identityOf(process.pid) ?? String(process.pid)).catch(ignoreFullDisk);
-}
-
-/** A pid may be another program's by now, and after a boot nearly every one is. */
-function isRunning(holder: string): boolean {
-  const pid = Number(holder.split(' ')[0]);
-  if (holder.includes(' ')) return identityOf(pid) === holder;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-/** What names a process for ever: its pid, when it was started, and in which boot. Null: it is not there, or no Linux. */
-function identityOf(pid: number): string | null {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ');
-    return `${pid} ${fields?.[19]} ${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`;
-  } catch {
-    return null;
-  }
+  await writeFile(path, ownIdentity()).catch(ignoreFullDisk);
 }

@@ -6,15 +6,16 @@ import { body, iso, makeApp } from './make-app.ts';
 /** A host that reports every 10 s by a clock that is `aheadMs` off, and says so by its Date header. */
 async function setUp(aheadMs: number) {
   const made = await makeApp();
-  const report = (cpu = 1, host = 'web-01') =>
+  const reportAt = (at: number, cpu: number) =>
     made.app.inject({
       method: 'PUT',
       url: '/v1/usage',
-      headers: { date: new Date(made.time.now + aheadMs).toUTCString() },
-      payload: body({ host, time: iso(made.time.now + aheadMs), processes: [{ name: 'x', cpu, memory: 1 }] }),
+      headers: { date: new Date(at).toUTCString() },
+      payload: body({ time: iso(at), processes: [{ name: 'x', cpu, memory: 1 }] }),
     });
+  const report = (cpu = 1) => reportAt(made.time.now + aheadMs, cpu);
   const alarms = async (): Promise<AlarmsAnswer> => (await made.get('/v1/alarms')).body;
-  return { ...made, report, alarms };
+  return { ...made, reportAt, report, alarms };
 }
 
 describe('clocks', () => {
@@ -55,14 +56,7 @@ describe('clocks', () => {
   });
 
   test('a clock that jumps ahead and back: what came meanwhile hides nothing afterwards', async () => {
-    const { app, time, alarms } = await setUp(0);
-    const put = (at: number, cpu: number) =>
-      app.inject({
-        method: 'PUT',
-        url: '/v1/usage',
-        headers: { date: new Date(at).toUTCString() },
-        payload: body({ time: iso(at), processes: [{ name: 'x', cpu, memory: 1 }] }),
-      });
+    const { reportAt: put, time, alarms } = await setUp(0);
     await put(noon, 1);
     time.now = noon + 10_000;
     await put(noon + 86_400_000, 99);
@@ -92,14 +86,7 @@ describe('clocks', () => {
   });
 
   test('a clock set back by an hour: the host is fresh, and judged by what it sends now', async () => {
-    const { app, time, alarms } = await setUp(0);
-    const put = (at: number, cpu: number) =>
-      app.inject({
-        method: 'PUT',
-        url: '/v1/usage',
-        headers: { date: new Date(at).toUTCString() },
-        payload: body({ time: iso(at), processes: [{ name: 'x', cpu, memory: 1 }] }),
-      });
+    const { reportAt: put, time, alarms } = await setUp(0);
     await put(noon, 1);
     for (let i = 1; i <= 6; i++) {
       time.now = noon + i * 10_000;

@@ -136,62 +136,20 @@ function processTable(): string {
 describe('TLS', () => {
   const folder = temporaryFolder();
   const file = (name: string) => join(folder, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
+  const openssl = (command: string) => execFileSync('openssl', command.split(' '), { cwd: folder, stdio: 'pipe' });
+
+  const newKey = (name: string) =>
+    `req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=${name} -keyout ${name}.key`;
 
   function makeAuthority(name: string): void {
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.pem`,
-    );
+    openssl(`${newKey(name)} -x509 -days 2 -out ${name}.pem`);
   }
 
   function makeCertificate(name: string, authority: string, serial: number): void {
     writeFileSync(file(`${name}.ext`), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
-    openssl(
-      'req',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      `${name}.key`,
-      '-out',
-      `${name}.csr`,
-    );
-    openssl(
-      'x509',
-      '-req',
-      '-in',
-      `${name}.csr`,
-      '-CA',
-      `${authority}.pem`,
-      '-CAkey',
-      `${authority}.key`,
-      '-set_serial',
-      String(serial),
-      '-days',
-      '2',
-      '-extfile',
-      `${name}.ext`,
-      '-out',
-      `${name}.pem`,
-    );
+    openssl(`${newKey(name)} -out ${name}.csr`);
+    const signed = `-CA ${authority}.pem -CAkey ${authority}.key -set_serial ${serial} -extfile ${name}.ext`;
+    openssl(`x509 -req -in ${name}.csr ${signed} -days 2 -out ${name}.pem`);
   }
 
   beforeAll(() => {

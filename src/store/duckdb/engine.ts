@@ -122,6 +122,8 @@ class DuckdbEngine implements Engine {
     name: new Dictionary(),
     about: new Dictionary(),
   };
+  /** The ids in `about` of snapshots that are no host's newest. */
+  #fromFuture = new Set<number>();
   #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
 
   constructor(
@@ -148,6 +150,8 @@ class DuckdbEngine implements Engine {
       const rows = await this.#readers.query(`SELECT id, text FROM ${name}`);
       this.#dictionaries[name] = new Dictionary(rows.map((row) => [row.id as number, row.text as string]));
     }
+    const headers = this.#dictionaries.about.entries();
+    this.#fromFuture = new Set(headers.filter(([, text]) => JSON.parse(text).isFromFuture).map(([id]) => id));
     const recent = await this.#readers.query(`
       SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
         SELECT host, time FROM snapshot
@@ -162,9 +166,7 @@ class DuckdbEngine implements Engine {
   }
 
   async hosts(at: number) {
-    const fromFuture = this.#dictionaries.about.entries().filter(([, text]) => text.includes('"isFromFuture":true'));
-    const ids = fromFuture.map(([id]) => id);
-    const rows = await this.#readers.query(hostsSql(at, ids));
+    const rows = await this.#readers.query(hostsSql(at, [...this.#fromFuture]));
     return rows
       .map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about))
       .sort((a, b) => (a.host < b.host ? -1 : 1));
@@ -389,7 +391,9 @@ class DuckdbEngine implements Engine {
     const { host: _, time, metrics, ...about } = header;
     appender.appendInteger(host);
     appender.appendBigInt(BigInt(time));
-    appender.appendInteger(this.#dictionaries.about.idOf(JSON.stringify(about)));
+    const aboutId = this.#dictionaries.about.idOf(JSON.stringify(about));
+    if (header.isFromFuture) this.#fromFuture.add(aboutId);
+    appender.appendInteger(aboutId);
     appender.appendVarchar(JSON.stringify(hostMetrics.map((metric) => metrics[metric] ?? null)));
     appender.endRow();
   }

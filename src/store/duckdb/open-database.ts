@@ -1,13 +1,12 @@
 import { copyFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { messageOf } from '../../core/error.ts';
-import { tables } from './schema.ts';
+import { tableNames, tables } from './schema.ts';
 
 /** Larger files are read whole at the start only after a query has met damage: it takes a second for each GB. */
 const verifiedBytes = 1024 ** 3;
 /** Rows that DuckDB compresses together; damage makes all of them unreadable. */
 const rowGroupRows = 122_880;
-const tableNames = ['host', 'name', 'about', 'snapshot', 'usage', 'forecast'];
 /** DuckDB's words for bytes that are not what it wrote. */
 const damagePattern = /Corrupt|checksum|not a valid DuckDB|Could not read enough|Serialization Error/i;
 

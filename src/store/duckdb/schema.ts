@@ -24,6 +24,8 @@ export const tables = [
      amber_since BIGINT, notify_since BIGINT, muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR)`,
 ];
 
+export const tableNames = [...dictionaryNames, 'snapshot', 'usage', 'forecast'];
+
 /** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */
 export function metricSql(metric: HostMetric): string {
   return `(metrics::DOUBLE[])[${hostMetrics.indexOf(metric) + 1}]`;

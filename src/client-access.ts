@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { ClientOptions, MonitorClient } from './client.ts';
+import type { Config } from './config.ts';
+import { MonitorError, messageOf } from './core/error.ts';
+import { replaceFile, writeDurably } from './durable-file.ts';
+import { checkPems, readPem } from './pem.ts';
+
+/** What a client brings to a server, and under which names it keeps what belongs to one. */
+
+/** Under which name a folder or file belongs to a server. */
+export function serverName(server: string): string {
+  return server.replace(/[^a-z0-9]+/gi, '-').slice(0, 100);
+}
+
+/** A spool belongs to one server and one host name: under another name its snapshots would be refused. */
+export function spoolName(server: string, host: string): string {
+  const readable = host.replace(/[^\w.-]+/g, '-').slice(0, 60);
+  const isSame = readable === host && !/^[.-]/.test(host);
+  const unique = isSame ? readable : `${readable}-${createHash('sha256').update(host).digest('hex').slice(0, 8)}`;
+  return `${serverName(server)}-as-${unique}`;
+}
+
+/** @throws MonitorError `invalid` for a file that cannot be read */
+export async function clientOptions(config: Config, server: string): Promise<ClientOptions> {
+  const token = config.token ?? (await keptToken(config.data, server));
+  const files = { ca: config.ca, cert: config.clientCert, key: config.clientKey };
+  const pems = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, readPem(path)]]));
+  const tls = Object.fromEntries(pems) as Omit<ClientOptions, 'token'>;
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw new MonitorError('invalid', 'a client certificate needs both --client-cert and --client-key');
+  checkPems(tls, Object.values(files));
+  return { ...(token !== undefined && { token }), ...tls };
+}
+
+function tokenPath(dataFolder: string, server: string): string {
+  return join(dataFolder, 'token', new URL(server).origin.replace(/[:/]+/g, '_'));
+}
+
+async function keptToken(dataFolder: string, server: string): Promise<string | undefined> {
+  if (!URL.canParse(server)) return undefined;
+  return readFile(tokenPath(dataFolder, server), 'utf8').then(
+    (text) => text.trim() || undefined,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+      throw new MonitorError('unavailable', `the token of ${server} cannot be read: ${error.message}`);
+    },
+  );
+}
+
+/**
+ * A place for the token of a server, found before there is one: a code is used up once. What is kept there
+ * already stays until `keep`, which resolves with where the token is now.
+ * @throws MonitorError `unavailable` when nothing can be written there
+ */
+export async function placeForToken(
+  dataFolder: string,
+  server: string,
+): Promise<{ keep(token: string): Promise<string> }> {
+  const path = tokenPath(dataFolder, server);
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeDurably(`${path}.tmp`, '');
+  } catch (error) {
+    throw new MonitorError(
+      'unavailable',
+      `cannot keep a token: ${messageOf(error)}; choose another folder with --data`,
+    );
+  }
+  return { keep: (token) => replaceFile(path, `${token}\n`).then(() => path) };
+}
+
+/** Asks the configured server, and lets go of it whatever becomes of that. */
+export async function withClient<T>(config: Config, use: (client: MonitorClient) => Promise<T>): Promise<T> {
+  const { MonitorClient } = await import('./client.ts');
+  const client = new MonitorClient(config.server, await clientOptions(config, config.server));
+  try {
+    return await use(client);
+  } finally {
+    await client.close();
+  }
+}
