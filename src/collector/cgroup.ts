@@ -59,6 +59,16 @@ export class Cgroup {
     };
   }
 
+  /**
+   * CPU time of everything that has run on this machine, in nanoseconds, measured and not sampled. Null where the
+   * root of version 1's hierarchy cannot be seen; that of version 2 counts ticks.
+   */
+  rootCpuNanoseconds(): number | null {
+    // Only the root has this file: inside a container the mount may be the container's own cgroup.
+    const root = join(this.#sys, 'cpuacct');
+    return this.#text(root, 'release_agent') === null ? null : bytes(this.#text(root, 'cpuacct.usage'));
+  }
+
   #deepest(controller: string, read: (folder: string) => number | null): number | null {
     for (const folder of this.#levels(controller).reverse()) {
       const value = read(folder);

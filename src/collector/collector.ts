@@ -1,13 +1,12 @@
 import { networkInterfaces } from 'node:os';
 import { gzipSync } from 'node:zlib';
-import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import type { ProcessSource, Sweep } from '../core/process-source.ts';
 import type { SnapshotBody } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { Sender, SenderLog } from './sender.ts';
-import type { Spool } from './spool.ts';
+import { accountsLine, type Spool } from './spool.ts';
 import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
 import { groupByName } from './usage-groups.ts';
 
@@ -30,10 +29,10 @@ const closeGraceMs = 3_000;
 /** Sweeps at every interval, puts each snapshot into the spool, and tells the sender. */
 export class Collector {
   readonly #options: CollectorOptions;
-  readonly #scheduler = new ToadScheduler();
   #cpuBefore: { cpu: NodeJS.CpuUsage; at: number } | null = null;
-  #early: NodeJS.Timeout | undefined;
+  #next: NodeJS.Timeout | undefined;
   #failing = false;
+  #isClosed = false;
   #ticking: Promise<void> = Promise.resolve();
 
   constructor(options: CollectorOptions) {
@@ -44,15 +43,24 @@ export class Collector {
   async start(): Promise<void> {
     const { sender, intervalMs } = this.#options;
     sender.start();
+    const start = this.#options.clock.monotonic();
     await this.tick();
-    this.#early = setTimeout(() => this.tick(), Math.min(secondSweepMs, intervalMs / 2));
-    const task = new AsyncTask(
-      'sweep',
-      () => this.tick(),
-      (error) => this.#failed(error),
-    );
-    this.#scheduler.addSimpleIntervalJob(
-      new SimpleIntervalJob({ milliseconds: intervalMs }, task, { preventOverrun: true }),
+    // The second is early; all others lie on a grid of intervals: a timer alone comes later and later.
+    this.#aim(start, Math.min(secondSweepMs, intervalMs / 2));
+  }
+
+  /** Sweeps `after` milliseconds after `start`, and then on the grid; what a slow sweep has missed is left out. */
+  #aim(start: number, after: number): void {
+    const { clock, intervalMs } = this.#options;
+    const elapsed = () => clock.monotonic() - start;
+    this.#next = setTimeout(
+      async () => {
+        // Timers may fire a fraction of a millisecond early.
+        const due = Math.floor((Math.max(elapsed(), after) + 1) / intervalMs) + 1;
+        await this.tick();
+        if (!this.#isClosed) this.#aim(start, Math.max(due, Math.ceil(elapsed() / intervalMs)) * intervalMs);
+      },
+      Math.max(0, after - elapsed()),
     );
   }
 
@@ -72,16 +80,13 @@ export class Collector {
 
   /** Stops sweeping, delivers what can be delivered within seconds, and lets go of everything. */
   async close(): Promise<void> {
-    this.#scheduler.stop();
-    clearTimeout(this.#early);
+    this.#isClosed = true;
+    clearTimeout(this.#next);
     await this.#ticking;
     const { sender, spool, source, log } = this.#options;
     await sender.close(closeGraceMs);
     source.close();
-    const { taken, stored, dropped, quarantined, spooled } = spool.counts;
-    log.info(
-      `snapshots: ${taken} taken = ${stored} stored + ${dropped} dropped + ${quarantined} set aside + ${spooled} in the spool`,
-    );
+    log.info(`snapshots: ${accountsLine(spool.counts)}`);
   }
 
   async #takeSnapshot(): Promise<void> {
@@ -89,10 +94,10 @@ export class Collector {
     const started = clock.monotonic();
     const time = clock.now();
     const sweep = await source.sweep();
-    const processes = groupByName(sweep);
+    const { columns, busy } = groupByName(sweep);
     const sweepMs = clock.monotonic() - started;
     const system = await totals.read(started);
-    const body = this.#body(time, sweep, system, processes, sweepMs);
+    const body = this.#body(time, { ...sweep, busy }, system, columns, sweepMs);
     await this.#keep(time, gzipSync(JSON.stringify(body)));
   }
 
@@ -103,8 +108,9 @@ export class Collector {
     try {
       sender.wake(await spool.put(time, body));
     } catch (error) {
-      if (await sender.sendAtOnce(body)) await spool.pass();
-      else await this.#keepInsteadOfOldest(time, body, error);
+      const how = await sender.sendAtOnce(body);
+      if (how === null) await this.#keepInsteadOfOldest(time, body, error);
+      else await spool.pass(how);
     }
     if (dropped === 0 && spool.counts.dropped > 0)
       log.warn('the spool is full: from now on its oldest snapshots are dropped');
@@ -172,11 +178,12 @@ export class Collector {
 
 /** As it will be once the snapshot that says so is in the spool: the server learns of every gap. */
 function accounting(spool: Spool): NonNullable<SnapshotBody['collector']> {
-  const { taken, stored, dropped, quarantined, spooled } = spool.counts;
+  const { taken, stored, expired, dropped, quarantined, spooled } = spool.counts;
   const { gap } = spool;
   return {
     taken: taken + 1,
     stored,
+    expired,
     dropped,
     quarantined,
     spooled: spooled + 1,

@@ -17,6 +17,9 @@ const maxKeptDescriptors = 1024;
 /** With all descriptors taken, a process that has been idle for so many sweeps gives its one up. */
 const idleSweeps = 6;
 
+/** What tells how busy a host or container has been: the first three are exact. */
+type BusyClock = 'cgroup' | 'cpuacct' | 'schedstat' | 'ticks';
+
 interface Tracked extends SampledProcess {
   startTicks: number;
   reading: CpuReading;
@@ -48,7 +51,7 @@ export class ProcfsSource implements ProcessSource {
   #sweeps = 0;
   /** Ticks since boot and monotonic time at the start of the sweep before. */
   #before: { ticks: number; at: number } | null = null;
-  #busyBefore: { reading: CpuReading; of: 'host' | 'cgroup' } | null = null;
+  #busyBefore: { reading: CpuReading; of: BusyClock } | null = null;
 
   constructor(clock: Clock, procRoot = '/proc', cgroup = new Cgroup()) {
     this.#clock = clock;
@@ -206,19 +209,23 @@ export class ProcfsSource implements ProcessSource {
 
   /** Null also when what is counted has changed, as when a limit is set on a running container. */
   #busy(cgroupSeconds: number | null): number | null {
-    const used = cgroupSeconds === null ? this.#busyTicks() : cgroupSeconds * this.#system.ticksPerSecond;
+    const found = this.#busySeconds(cgroupSeconds);
     const before = this.#busyBefore;
-    if (used === null) {
-      this.#busyBefore = null;
-      return null;
-    }
-    const now = {
-      reading: { used, at: this.#clock.monotonic() },
-      of: cgroupSeconds === null ? 'host' : 'cgroup',
-    } as const;
-    this.#busyBefore = now;
-    const busy = before?.of === now.of ? cpuPercent(before.reading, now.reading, this.#system.ticksPerSecond) : null;
+    this.#busyBefore = found && { reading: { used: found.seconds, at: this.#clock.monotonic() }, of: found.of };
+    if (this.#busyBefore === null || before?.of !== this.#busyBefore.of) return null;
+    const busy = cpuPercent(before.reading, this.#busyBefore.reading, 1);
     return busy === null ? null : Math.min(busy, this.#hostCores * 100);
+  }
+
+  /** A container's own time where it has limits; else of the host what is exact, and ticks where nothing is. */
+  #busySeconds(cgroupSeconds: number | null): { seconds: number; of: BusyClock } | null {
+    if (cgroupSeconds !== null) return { seconds: cgroupSeconds, of: 'cgroup' };
+    const root = this.#cgroup.rootCpuNanoseconds();
+    if (root !== null) return { seconds: root / 1e9, of: 'cpuacct' };
+    const scheduled = scheduledNanoseconds(readProcText(join(this.#root, 'schedstat')));
+    if (scheduled !== null) return { seconds: scheduled / 1e9, of: 'schedstat' };
+    const ticks = this.#busyTicks();
+    return ticks === null ? null : { seconds: ticks / this.#system.ticksPerSecond, of: 'ticks' };
   }
 
   /** All but idle and iowait of the first line of /proc/stat; guest time is in user already. */
@@ -246,6 +253,18 @@ export class ProcfsSource implements ProcessSource {
     const seconds = Number.parseFloat(this.#buffer.toString('latin1', 0, Math.max(0, length)));
     return Math.floor(seconds * this.#system.ticksPerSecond);
   }
+}
+
+/**
+ * Nanoseconds that tasks have run, over all processors: the seventh figure of each `cpu` line of version 15 and later
+ * (https://docs.kernel.org/scheduler/sched-stats.html). Null for other versions, or without such lines.
+ */
+export function scheduledNanoseconds(schedstat: string | null): number | null {
+  const version = Number(/^version (\d+)$/m.exec(schedstat ?? '')?.[1]);
+  const lines = schedstat?.match(/^cpu\d+ .*$/gm) ?? [];
+  if (!(version >= 15) || lines.length === 0) return null;
+  const sum = lines.reduce((total, line) => total + Number(line.split(' ')[7]), 0);
+  return Number.isFinite(sum) ? sum : null;
 }
 
 /** What the kernel calls a process, kept apart from the names of our own rows. */

@@ -16,17 +16,23 @@ export const maxNames = 500;
 const alwaysListedPercent = 40;
 
 /**
- * The processes of a sweep grouped by name, highest CPU first. The rows' CPU sums to the host's busy
- * time: what exited processes and rounding leave over is `__unattributed__`. Where the processes' own
- * accounting gives more than the host's sampled one, they are scaled down to it, as netdata does.
+ * The processes of a sweep grouped by name, highest CPU first, and the host's busy time that they sum to: what
+ * exited processes and rounding leave over is `__unattributed__`. A process's figure is what the kernel measured
+ * for it and is never made smaller. Where the processes have used more than the host is said to have been busy,
+ * the host has been busier: kernels that count whole ticks miss who sleeps at each of them.
  */
-export function groupByName(sweep: Sweep): ProcessColumns {
+export function groupByName(sweep: Sweep): { columns: ProcessColumns; busy: number | null } {
   const groups = new Map<string, ProcessUsage>();
   for (const sampled of sweep.processes) addToGroup(groups, sampled, sweep.memoryBytes);
   const rows = fold([...groups.values()].sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)));
   const columns = emptyColumns();
-  for (const row of balance(rows, sweep.busy)) pushUsage(columns, row);
-  return columns;
+  const rounded = rows.map(roundRow);
+  for (const row of rounded) pushUsage(columns, row);
+  if (sweep.busy === null) return { columns, busy: null };
+  const listed = rounded.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
+  const busy = Math.max(sweep.busy, listed);
+  pushUsage(columns, unattributed(roundPercent(busy - listed)));
+  return { columns, busy };
 }
 
 function addToGroup(groups: Map<string, ProcessUsage>, sampled: SampledProcess, memoryTotal: number): void {
@@ -95,32 +101,27 @@ function fold(rows: ProcessUsage[]): ProcessUsage[] {
   return other.count === 0 ? rows : [...rows.filter((row) => listed.has(row)), other];
 }
 
-function balance(rows: readonly ProcessUsage[], busy: number | null): ProcessUsage[] {
-  const total = rows.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
-  const scale = busy !== null && total > busy ? busy / total : 1;
-  const scaled = rows.map((row) => ({
+function roundRow(row: ProcessUsage): ProcessUsage {
+  return {
     ...row,
-    cpu: row.cpu === null ? null : floorPercent(row.cpu * scale),
-    cpuMax: row.cpuMax === null ? null : floorPercent(row.cpuMax * scale),
+    cpu: row.cpu === null ? null : floorPercent(row.cpu),
+    cpuMax: row.cpuMax === null ? null : floorPercent(row.cpuMax),
     memory: row.memory === null ? null : roundPercent(row.memory),
     memoryMax: row.memoryMax === null ? null : roundPercent(row.memoryMax),
-  }));
-  if (busy === null) return scaled;
-  const listed = scaled.reduce((sum, row) => sum + (row.cpu ?? 0), 0);
-  const left = roundPercent(Math.max(0, busy - listed));
-  return [
-    ...scaled,
-    {
-      name: unattributedName,
-      count: 1,
-      cpu: left,
-      cpuMax: left,
-      memory: null,
-      memoryMax: null,
-      rssBytes: null,
-      pid: null,
-    },
-  ];
+  };
+}
+
+function unattributed(cpu: number): ProcessUsage {
+  return {
+    name: unattributedName,
+    count: 1,
+    cpu,
+    cpuMax: cpu,
+    memory: null,
+    memoryMax: null,
+    rssBytes: null,
+    pid: null,
+  };
 }
 
 /** Down to a thousandth, so that the rows never sum to more than there was. */

@@ -12,7 +12,10 @@ export interface SampledProcess {
 /** All processes of the host at one instant. The arrays are the source's own until the next sweep. */
 export interface Sweep {
   processes: Iterable<SampledProcess>;
-  /** CPU of the whole host since the sweep before, percent of one core; null on the first. */
+  /**
+   * CPU of the whole host since the sweep before, percent of one core, as exactly as the system tells; null on the
+   * first. It may be less than the processes have used.
+   */
   busy: number | null;
   /** Usable cores; fractional under a cgroup quota. */
   cores: number;

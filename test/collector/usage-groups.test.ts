@@ -16,7 +16,7 @@ const process = (name: string, cpu: number | null, rssBytes = 0, kernel = false)
 
 function rowsOf(processes: SampledProcess[], busy: number | null): Map<string, ProcessUsage> {
   const sweep: Sweep = { processes, busy, cores: 4, memoryBytes: gibibyte, limitedBy: 'host', usedBytes: null };
-  const columns = groupByName(sweep);
+  const { columns } = groupByName(sweep);
   return new Map(columns.name.map((name, index) => [name, usageAt(columns, index)]));
 }
 
@@ -66,10 +66,13 @@ describe('the rows sum to the busy time of the host', () => {
     expect(rows.get('__unattributed__')?.cpu).toBe(30);
   });
 
-  test('processes that add up to more than the host was busy are scaled down', () => {
-    const rows = rowsOf([process('a', 60), process('b', 60)], 100);
-    expect(rows.get('a')?.cpu).toBe(50);
+  test('processes that add up to more than the host is said to have been busy keep their figures', () => {
+    const processes = [process('a', 60), process('b', 60)];
+    const rows = rowsOf(processes, 100);
+    expect(rows.get('a')?.cpu).toBe(60);
     expect(rows.get('__unattributed__')?.cpu).toBe(0);
+    const sweep: Sweep = { processes, busy: 17, cores: 4, memoryBytes: 1, limitedBy: 'host', usedBytes: null };
+    expect(groupByName(sweep).busy).toBe(120);
   });
 
   test('for any processes', () => {
@@ -80,11 +83,15 @@ describe('the rows sum to the busy time of the host', () => {
     });
     fc.assert(
       fc.property(fc.array(some, { maxLength: 60 }), fc.double({ min: 0, max: 800, noNaN: true }), (list, busy) => {
-        const rows = rowsOf(
-          list.map(({ name, cpu, kernel }) => process(name, cpu, 0, kernel)),
-          busy,
-        );
-        expect(Math.abs(sum(rows) - busy)).toBeLessThan(0.002);
+        const processes = list.map(({ name, cpu, kernel }) => process(name, cpu, 0, kernel));
+        const sweep: Sweep = { processes, busy, cores: 4, memoryBytes: 1, limitedBy: 'host', usedBytes: null };
+        const rows = rowsOf(processes, busy);
+        const found = groupByName(sweep).busy ?? -1;
+        expect(Math.abs(sum(rows) - found)).toBeLessThan(0.002);
+        expect(found).toBeGreaterThanOrEqual(busy);
+        expect(rows.get('__unattributed__')?.cpu).toBeGreaterThanOrEqual(0);
+        const used = processes.reduce((total, { cpu }) => total + (cpu ?? 0), 0);
+        expect(sum(rows)).toBeGreaterThanOrEqual(used - 0.001 * processes.length);
       }),
       { numRuns: 500 },
     );
