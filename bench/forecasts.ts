@@ -59,7 +59,7 @@ function forecastCost(): number {
     const forecaster = new SeriesForecaster({ threshold: 80, horizonSteps: 10, stepSeconds: 60 });
     for (const value of values) {
       const probability = forecaster.next(value);
-      if (probability !== null && probability > 0.2) forecaster.explain('cpu');
+      if (probability !== null && probability > 0.2) forecaster.explain('cpu', probability);
     }
   };
   for (const values of all) walk(values.slice(0, 1000));

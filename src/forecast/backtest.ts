@@ -7,21 +7,24 @@ export interface Backtest {
   amber: (0 | 1)[];
   /** Null where none is given: too early, missing, or over the threshold. */
   probability: (number | null)[];
-  /** Steps until the breach, where AMBER. */
+  /** Steps until the breach, where AMBER, and between which two eight in ten breaches lie. */
   etaSteps: (number | null)[];
+  intervalSteps: ([number, number] | null)[];
 }
 
 /** Walks a regular series with the production code; null is a missing value. */
 export function backtest(values: readonly (number | null)[], shape: SeriesShape, policy: AlarmPolicy): Backtest {
   const forecaster = new SeriesForecaster(shape);
   const state = new AmberState(policy);
-  const result: Backtest = { amber: [], probability: [], etaSteps: [] };
+  const result: Backtest = { amber: [], probability: [], etaSteps: [], intervalSteps: [] };
   for (const value of values) {
     const probability = forecaster.next(value);
     const isAmber = state.next(probability, forecaster.history.isBreach);
     result.amber.push(isAmber ? 1 : 0);
     result.probability.push(probability);
-    result.etaSteps.push(isAmber && probability !== null ? forecaster.passage().median : null);
+    const passage = isAmber && probability !== null ? forecaster.passage() : null;
+    result.etaSteps.push(passage?.median ?? null);
+    result.intervalSteps.push(passage?.interval ?? null);
   }
   return result;
 }

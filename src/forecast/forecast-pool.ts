@@ -1,7 +1,7 @@
 import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
 import { type AlarmPolicy, AmberState, policies } from './alarm-policy.ts';
 import type { SeriesShape } from './history.ts';
-import { isHopeless, type Said, tallyOf } from './score.ts';
+import { isHopeless, type Said, saidOf, tallyOf } from './score.ts';
 import { SeriesForecaster } from './series-forecaster.ts';
 
 /** A series to follow, with its past. */
@@ -61,13 +61,7 @@ class Followed {
     const last = isGoingOn ? record.at(-1) : null;
     this.#balanced = new Track(policies.balanced, last?.amberSince ?? null);
     this.#quiet = new Track(policies.quiet, last?.notifySince ?? null);
-    this.#record = record.map(({ time, value, threshold, probability, amberSince }) => ({
-      time,
-      value,
-      threshold,
-      probability,
-      isAmber: amberSince !== null && probability !== null,
-    }));
+    this.#record = record.map(saidOf);
     this.#isMuted = this.#isRecordHopeless();
   }
 
@@ -79,10 +73,10 @@ class Followed {
     if (!history.isPresent) return null;
     const { threshold } = history.shape;
     const isAmber = amberSince !== null && probability !== null;
-    this.#judge({ time, value, threshold, probability, isAmber });
-    const isMuted = this.#isMuted;
-    const story = isAmber ? this.#forecaster.explain(this.#subject.metric) : silence;
-    return { time, ...this.#subject, value, threshold, probability, amberSince, notifySince, isMuted, ...story };
+    const story = isAmber ? this.#forecaster.explain(this.#subject.metric, probability) : silence;
+    const made = { time, ...this.#subject, value, threshold, probability, amberSince, notifySince, ...story };
+    this.#judge(saidOf(made));
+    return { ...made, isMuted: this.#isMuted };
   }
 
   /** Adds to the record; an AMBER is when it matters what the record says. */

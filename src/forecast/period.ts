@@ -39,7 +39,7 @@ export class PeriodFinder {
  */
 export function findPeriod(values: Float32Array | Float64Array): Period {
   if (values.length < leastPoints) return none;
-  const correlation = autocorrelation(values, Math.floor(values.length / 2.2));
+  const correlation = pairwiseAutocorrelation(values, Math.floor(values.length / 2.2));
   if (!correlation) return none;
   const fall = correlation.findIndex((value) => value < 0.1);
   if (fall < 0) return none;
@@ -56,8 +56,17 @@ export function findPeriod(values: Float32Array | Float64Array): Period {
 }
 
 /**
- * Autocorrelation at lags 0 to `lags` - 1 by way of the power spectrum, each divided by how many pairs it
- * has. Null for a constant series.
+ * Autocorrelation at lags 0 to `lags` - 1, each divided by how many pairs it has: not drawn to 0 at long lags, and
+ * there also below -1 and above 1. Null for a constant series.
+ */
+function pairwiseAutocorrelation(values: Float32Array | Float64Array, lags: number): Float64Array | null {
+  const { length } = values;
+  return autocorrelation(values, lags)?.map((value, lag) => value * (length / (length - lag))) ?? null;
+}
+
+/**
+ * Autocorrelation at lags 0 to `lags` - 1 by way of the power spectrum, each divided by the number of all values, as
+ * statistics packages give it: between -1 and 1. Null for a constant series.
  */
 export function autocorrelation(values: Float32Array | Float64Array, lags: number): Float64Array | null {
   const count = values.length;
@@ -75,5 +84,5 @@ export function autocorrelation(values: Float32Array | Float64Array, lags: numbe
   fourier(real, imaginary);
   const variance = real[0] as number;
   if (variance / size / count < 1e-9) return null;
-  return Float64Array.from({ length: lags }, (_, lag) => ((real[lag] as number) / variance) * (count / (count - lag)));
+  return Float64Array.from({ length: lags }, (_, lag) => (real[lag] as number) / variance);
 }

@@ -10,8 +10,12 @@ export interface ReasonFacts {
   stepSeconds: number;
   /** Per step; null: there is no clear trend. */
   slope: number | null;
-  etaSeconds: number | null;
-  intervalSeconds: [number, number] | null;
+  /** Of a breach within the horizon. */
+  probability: number;
+  horizonSeconds: number;
+  /** If it comes within the horizon. */
+  etaSeconds: number;
+  intervalSeconds: [number, number];
   /** Past visits to a state like this one, and how many of them ended in a breach. */
   visits: { alike: number; breached: number };
   /** The cycle whose phase foretells a breach, if one does. */
@@ -26,32 +30,44 @@ export function reasonOf(facts: ReasonFacts): string {
   return [directionOf(facts), cycleOf(facts) ?? visitsOf(facts)].filter(Boolean).join('; ');
 }
 
-/** A trend is the reason only where it covers half of the way by itself. */
-const leastShareOfGap = 0.5;
+/**
+ * Where it is going and by when. The rate is told only where it leads to the time that is told: nobody shall do the
+ * sum and find another one. More likely not than so is said as that.
+ */
+function directionOf(facts: ReasonFacts): string {
+  const { metric, threshold, probability, horizonSeconds } = facts;
+  const line = formatValue(metric, threshold);
+  const by = `in about ${minutes(facts.etaSeconds, facts.intervalSeconds)}`;
+  const rate = rateOf(facts);
+  if (probability < 0.5) {
+    const not = `likely not over ${line} within ${lengthOf(horizonSeconds)}, if so ${by}`;
+    return rate === null ? not : `rising ${rate}; ${not}`;
+  }
+  return rate === null ? `likely over ${line} ${by}` : `rising ${rate}, reaches ${line} ${by}`;
+}
 
-function directionOf({
+function rateOf({
   metric,
   value,
   threshold,
   slope,
   stepSeconds,
-  etaSeconds,
-  intervalSeconds,
-}: ReasonFacts): string {
-  const line = formatValue(metric, threshold);
-  const by = etaSeconds === null ? 'soon' : `in about ${minutes(etaSeconds, intervalSeconds)}`;
-  const covered = ((slope ?? 0) * (etaSeconds ?? 0)) / stepSeconds;
-  if (slope === null || covered < leastShareOfGap * (threshold - value)) return `likely over ${line} ${by}`;
+  intervalSeconds: [low, high],
+}: ReasonFacts): string | null {
+  if (slope === null || slope <= 0) return null;
+  const arithmetic = ((threshold - value) / slope) * stepSeconds;
+  // Both are read as rounded to the minute.
+  const rounding = high < 60 ? 0.5 : 30;
+  if (arithmetic < low - rounding || arithmetic > high + rounding) return null;
   const unit = formatValue(metric, 0).replace(/^[\d.]+ ?/, '');
   const perMinute = (slope * 60) / stepSeconds;
-  const rate = `${perMinute < 0.995 ? perMinute.toPrecision(2) : perMinute.toFixed(1)}${unit && ` ${unit}`}/min`;
-  return `rising ${rate}, reaches ${line} ${by}`;
+  return `${perMinute < 0.995 ? perMinute.toPrecision(2) : perMinute.toFixed(1)}${unit && ` ${unit}`}/min`;
 }
 
-function minutes(etaSeconds: number, intervalSeconds: [number, number] | null): string {
+function minutes(etaSeconds: number, intervalSeconds: [number, number]): string {
   if (etaSeconds < 60) return formatDuration(Math.max(1, Math.round(etaSeconds)) * 1000);
-  const [low, high] = (intervalSeconds ?? []).map((seconds) => Math.round(seconds / 60));
-  return `${Math.round(etaSeconds / 60)} min${low === undefined || low === high ? '' : ` (${low}-${high})`}`;
+  const [low, high] = intervalSeconds.map((seconds) => Math.round(seconds / 60));
+  return `${Math.round(etaSeconds / 60)} min${low === high ? '' : ` (${low}-${high})`}`;
 }
 
 function cycleOf({ cycle, stepSeconds }: ReasonFacts): string | null {

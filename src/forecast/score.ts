@@ -1,3 +1,5 @@
+import type { Forecast } from '../core/forecast.ts';
+
 /** What was said of one series at one step, and what it was. */
 export interface Said {
   /** End of the step, epoch milliseconds. */
@@ -7,6 +9,27 @@ export interface Said {
   /** Null where none was given: the series was over its threshold, or too young. */
   probability: number | null;
   isAmber: boolean;
+  /** From `time` on, of an AMBER: when the breach was expected, and between which two times. Null: not said. */
+  etaMs: number | null;
+  intervalMs: readonly [number, number] | null;
+}
+
+/** How AMBER is judged, as it is told to people. */
+export const precisionRule =
+  'A stretch of AMBER counts as one alarm, and as one more for every further horizon it lasts; an alarm is false when no breach comes within a horizon of its start, and precision is breaches pointed at / (breaches pointed at + false alarms).';
+
+/** A forecast as it is judged; whether it was muted, and so seen by nobody, is not asked. */
+export function saidOf(forecast: Omit<Forecast, 'isMuted' | 'host' | 'process' | 'metric'>): Said {
+  const { time, value, threshold, probability, amberSince, etaSeconds, intervalSeconds } = forecast;
+  return {
+    time,
+    value,
+    threshold,
+    probability,
+    isAmber: amberSince !== null && probability !== null,
+    etaMs: etaSeconds === null ? null : etaSeconds * 1000,
+    intervalMs: intervalSeconds === null ? null : [intervalSeconds[0] * 1000, intervalSeconds[1] * 1000],
+  };
 }
 
 /** Counts that add up over series. */
@@ -21,9 +44,13 @@ export interface Tally {
   warned: number;
   /** Breaches with no prediction in the horizon before: the series was new. They count in nothing else. */
   unforeseeable: number;
-  /** AMBER alarms that came true, and that did not; one that lasts counts once per horizon. */
+  /** Breaches that an AMBER alarm pointed at, and alarms that pointed at none: see `precisionRule`. */
   trueAlarms: number;
   falseAlarms: number;
+  /** Times of a breach that were said of an AMBER and then came true, the sum of their errors, and how many intervals held. */
+  etas: number;
+  etaErrorMs: number;
+  intervalsHeld: number;
   /** From the first AMBER in the horizon before a breach to the breach, of those warned of. */
   leadsMs: number[];
   /** Time covered by predictions. */
@@ -39,6 +66,10 @@ export interface Accuracy {
   /** 1 is perfect, 0 no better than always saying the series' own share of breaches. */
   brierSkill: number | null;
   medianLeadSeconds: number | null;
+  /** Mean distance of the time said from the breach, where one came. */
+  etaErrorSeconds: number | null;
+  /** Share of these breaches that came within the interval said; 0.8 is what it means to be. */
+  intervalShare: number | null;
   falseAlarmsPerDay: number | null;
 }
 
@@ -55,6 +86,7 @@ export function tallyOf(said: readonly Said[], stepMs: number, horizonMs: number
   judgePredictions(tally, said, terms);
   judgeBreaches(tally, said, horizonMs);
   judgeAlarms(tally, said, terms);
+  judgeTimes(tally, said, terms);
   return tally;
 }
 
@@ -68,6 +100,9 @@ export function emptyTally(): Tally {
     unforeseeable: 0,
     trueAlarms: 0,
     falseAlarms: 0,
+    etas: 0,
+    etaErrorMs: 0,
+    intervalsHeld: 0,
     leadsMs: [],
     coveredMs: 0,
   };
@@ -97,6 +132,8 @@ export function accuracyOf(tally: Tally): Accuracy {
     brier,
     brierSkill: brier === null || uncertainty === 0 ? null : 1 - brier / uncertainty,
     medianLeadSeconds: median === undefined ? null : median / 1000,
+    etaErrorSeconds: ratio(tally.etaErrorMs / 1000, tally.etas),
+    intervalShare: ratio(tally.intervalsHeld, tally.etas),
     falseAlarmsPerDay: ratio(tally.falseAlarms * dayMs, tally.coveredMs),
   };
 }
@@ -162,21 +199,42 @@ function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): 
   }
 }
 
-function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, stepMs, horizonMs, until }: Terms): void {
+function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until }: Terms): void {
   let start: number | null = null;
-  let before = Number.NEGATIVE_INFINITY;
   const pointedAt = new Set<number>();
   for (const [k, step] of said.entries()) {
-    const isOver = isBreach(step) || (step.probability !== null && !step.isAmber) || step.time - before > 3 * stepMs;
-    if (isOver) start = null;
-    before = step.time;
-    const isAlarm = step.isAmber && step.probability !== null && step.time + horizonMs <= until;
-    if (!isAlarm || (start !== null && step.time - start < horizonMs)) continue;
-    start = step.time;
-    const breach = breachAt[k] as number;
-    if (breach > step.time + horizonMs) tally.falseAlarms++;
-    else if (!pointedAt.has(breach)) tally.trueAlarms++;
-    pointedAt.add(breach);
+    // A value that is missing ends no stretch; one that is there and no AMBER does.
+    if (!isOpenAmber(step) || !isJudged(said, k, horizonMs, until)) start = null;
+    else if (start === null || step.time - start >= horizonMs) {
+      start = step.time;
+      const breach = breachAt[k] as number;
+      if (breach > step.time + horizonMs) tally.falseAlarms++;
+      else pointedAt.add(breach);
+    }
+  }
+  tally.trueAlarms += pointedAt.size;
+}
+
+function isOpenAmber(step: Said): boolean {
+  return step.isAmber && step.probability !== null && !isBreach(step);
+}
+
+/** Whether it is known what came within the horizon: it has passed, and was not all missing. */
+function isJudged(said: readonly Said[], k: number, horizonMs: number, until: number): boolean {
+  const end = (said[k] as Said).time + horizonMs;
+  const next = said[k + 1];
+  return end <= until && next !== undefined && next.time <= end;
+}
+
+function judgeTimes(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until }: Terms): void {
+  for (const [k, step] of said.entries()) {
+    const after = (breachAt[k] as number) - step.time;
+    if (!isOpenAmber(step) || step.etaMs === null || step.intervalMs === null) continue;
+    if (after > horizonMs || step.time + horizonMs > until) continue;
+    const [low, high] = step.intervalMs;
+    tally.etas++;
+    tally.etaErrorMs += Math.abs(step.etaMs - after);
+    if (low <= after && after <= high) tally.intervalsHeld++;
   }
 }
 

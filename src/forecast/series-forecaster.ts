@@ -12,8 +12,9 @@ import { RegressionLine } from './experts/regression-line.ts';
 import { dailySeason, foundSeason } from './experts/season.ts';
 import { State } from './experts/state.ts';
 import { History, type SeriesShape } from './history.ts';
-import { lineThrough } from './line.ts';
+import { type Line, lineThrough } from './line.ts';
 import { Mixture } from './mixture.ts';
+import { fitOf, lineWidth, type Passage, passageOf } from './passage.ts';
 import { logit } from './probability.ts';
 import { reasonOf } from './reason.ts';
 import { passageShares, probabilityOf } from './trained-model.ts';
@@ -37,13 +38,6 @@ export const leastPoints = 30;
 const leastFit = 0.5;
 /** A cycle is given as the reason when it was seen and breached so often. */
 const leastCycles = { seen: 2, share: 0.6 };
-
-/** When a breach would come, if it comes. Steps from now. */
-export interface Passage {
-  median: number;
-  /** Nine in ten lie over the first, nine in ten under the second. */
-  interval: [number, number];
-}
 
 /** One series and all that is learnt of it. */
 export class SeriesForecaster {
@@ -128,21 +122,25 @@ export class SeriesForecaster {
 
   /** When the breach would come, as of the newest step. */
   passage(): Passage {
-    const { horizonSteps } = this.history.shape;
-    const [low, median, high] = passageShares(this.inputs).map((share) =>
-      Math.max(1, Math.min(share, 1) * horizonSteps),
-    );
-    return { median: median as number, interval: [low as number, high as number] };
+    const { threshold, horizonSteps } = this.history.shape;
+    return passageOf(passageShares(this.inputs), this.#line(), threshold, horizonSteps);
   }
 
-  /** What a person is told of the newest step. `metric` gives the unit. */
-  explain(metric: ThresholdMetric): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
+  #line(): Line {
+    return lineThrough(this.history.values, lineWidth);
+  }
+
+  /**
+   * What a person is told of the newest step.
+   * @param metric gives the unit
+   * @param probability of a breach within the horizon
+   */
+  explain(metric: ThresholdMetric, probability: number): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
     const { history } = this;
-    const { stepSeconds, threshold } = history.shape;
+    const { stepSeconds, threshold, horizonSteps } = history.shape;
     const { median, interval } = this.passage();
     const intervalSeconds: [number, number] = [interval[0] * stepSeconds, interval[1] * stepSeconds];
-    const { slope, residual } = lineThrough(history.values, 30);
-    const rise = Math.abs(slope) * 30;
+    const line = this.#line();
     const cycle = this.#phases
       .map((phase) => phase.now)
       .find(({ seen, breached }) => seen >= leastCycles.seen && breached >= leastCycles.share * seen);
@@ -151,7 +149,9 @@ export class SeriesForecaster {
       value: history.value,
       threshold,
       stepSeconds,
-      slope: rise / (rise + 4 * residual) >= leastFit ? slope : null,
+      slope: fitOf(line) >= leastFit ? line.slope : null,
+      probability,
+      horizonSeconds: horizonSteps * stepSeconds,
       etaSeconds: median * stepSeconds,
       intervalSeconds,
       visits: this.#analogs.visits(history),

@@ -27,9 +27,16 @@ function sentences(figures: Figures): string[] {
     return ['nothing to judge yet: no series was near its threshold, or no horizon has passed since', ...unseen];
   const lead = medianLeadSeconds === null ? '' : `, half of them ${duration(medianLeadSeconds)} before or earlier`;
   const daily = figures.falseAlarmsPerDay === null ? '' : ` (${figures.falseAlarmsPerDay.toFixed(1)} a day and series)`;
+  const eta =
+    figures.etaErrorSeconds === null || figures.intervalShare === null
+      ? []
+      : [
+          `times:    ${duration(figures.etaErrorSeconds)} off in the mean; the interval held in ${Math.round(figures.intervalShare * 100)} % (it means to in 80 %)`,
+        ];
   return [
     `breaches: ${breaches}, warned of ${warned}${lead}; recall ${share(figures.recall)}`,
     `alarms:   ${alarms}, false ${falseAlarms}${daily}; precision ${share(figures.precision)}`,
+    ...eta,
     `probabilities: ${predictions}, Brier score ${figures.brier?.toFixed(4)}, skill ${share(brierSkill)} (1 is perfect, 0 no better than the mean)`,
     ...unseen.map((line) => `and ${line}`),
   ];

@@ -37,11 +37,22 @@ export async function backtestHistory(client: MonitorClient, asked: HistoryBackt
   const stepMs = stepSeconds * 1000;
   const { times, values } = await read(client, asked, now, stepMs);
   const shape = { threshold: asked.threshold.red, horizonSteps: Math.round(horizonSeconds / stepSeconds), stepSeconds };
-  const { amber, probability, etaSteps } = backtest(values, shape, policies[asked.policy]);
+  const { amber, probability, etaSteps, intervalSteps } = backtest(values, shape, policies[asked.policy]);
   const said = times.flatMap((time, k): Said[] => {
     const value = values[k] ?? null;
     if (value === null) return [];
-    return [{ time, value, threshold: shape.threshold, probability: probability[k] ?? null, isAmber: amber[k] === 1 }];
+    const [eta, interval] = [etaSteps[k] ?? null, intervalSteps[k] ?? null];
+    return [
+      {
+        time,
+        value,
+        threshold: shape.threshold,
+        probability: probability[k] ?? null,
+        isAmber: amber[k] === 1,
+        etaMs: eta === null ? null : eta * stepMs,
+        intervalMs: interval === null ? null : [interval[0] * stepMs, interval[1] * stepMs],
+      },
+    ];
   });
   const etas = new Map(times.map((time, k) => [time, etaSteps[k] ?? null]));
   const episodes = episodesOf(said, etas, stepMs, horizonSeconds * 1000);

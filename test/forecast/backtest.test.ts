@@ -14,7 +14,17 @@ function judge(values: synthetic.Series, policy: keyof typeof policies = 'balanc
   const said = values.flatMap((value, k): Said[] =>
     value === null || k < from
       ? []
-      : [{ time: k * minute, value, threshold: 80, probability: probability[k] ?? null, isAmber: amber[k] === 1 }],
+      : [
+          {
+            time: k * minute,
+            value,
+            threshold: 80,
+            probability: probability[k] ?? null,
+            isAmber: amber[k] === 1,
+            etaMs: null,
+            intervalMs: null,
+          },
+        ],
   );
   return tallyOf(said, minute, 10 * minute, values.length * minute);
 }
@@ -118,7 +128,7 @@ describe('what a person is told', () => {
     const forecaster = new SeriesForecaster(shape);
     const values = synthetic.leak(1350, 200).slice(0, 1200 + 146);
     for (const value of values) forecaster.next(value);
-    const { reason, etaSeconds, intervalSeconds } = forecaster.explain('memory');
+    const { reason, etaSeconds, intervalSeconds } = forecaster.explain('memory', 0.6);
     // It is at 77.5 and climbs 0.325 a minute.
     expect(etaSeconds).toBeGreaterThan(240);
     expect(etaSeconds).toBeLessThanOrEqual(600);

@@ -14,7 +14,9 @@ function judge(text: string, until = text.length * minute) {
     if (letter === ' ') return [];
     const probability = letter === '!' || letter === '-' ? null : letter === 'a' ? 0.8 : 0.1;
     const value = letter === '!' ? 90 : 50;
-    return [{ time: k * minute, value, threshold: 80, probability, isAmber: letter === 'a' }];
+    return [
+      { time: k * minute, value, threshold: 80, probability, isAmber: letter === 'a', etaMs: null, intervalMs: null },
+    ];
   });
   return tallyOf(said, minute, horizonMs, until);
 }
