@@ -26,6 +26,7 @@ import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
 import { roles } from './core/token.ts';
+import { precisionRule } from './forecast/score.ts';
 import { type RunningServer, startAlerter, startCollector, startServer } from './start.ts';
 
 /** What scripts can rely on. */
@@ -69,7 +70,8 @@ ${exitCodeHelp}`,
     .addHelpText('after', exitCodeHelp);
   addCommand(program, 'accuracy', 'say how right the forecasts have been', printed(commands.accuracy))
     .option('--window <duration>', 'how far back', '24h')
-    .option('--json', 'the answer of the server as JSON');
+    .option('--json', 'the answer of the server as JSON')
+    .addHelpText('after', `\n${precisionRule}`);
   addCommand(
     program,
     'backtest',
@@ -96,6 +98,7 @@ Examples:
     );
   addAccessCommands(program);
   addSpoolCommands(program);
+  addStoreCommands(program);
   addCommand(
     program.command('config').description('look at the configuration'),
     ['config', 'print'],
@@ -187,6 +190,16 @@ function addSpoolCommands(program: Command): void {
     'give up what waits in one spool; its collector must not run',
     printed(commands.dropSpool),
   ).argument('<name>', "as 'amberwatch spool ls' prints it");
+}
+
+function addStoreCommands(program: Command): void {
+  const store = program.command('store').description('what a server keeps; asks the server, with an admin token');
+  addCommand(
+    store,
+    ['store', 'expire'],
+    "say whether old snapshots are forgotten, or what that waits for; with --confirm: the server's clock is right",
+    printed(commands.expireStore),
+  ).option('--confirm', 'I have looked: the clock of the server is right, forget what is older than the retention');
 }
 
 async function serve(config: Config): Promise<void> {
@@ -373,6 +386,8 @@ function plainLines(text: string): string {
 }
 
 async function main(): Promise<void> {
+  // Whatever is made, also by DuckDB, is for this user alone.
+  process.umask(0o077);
   try {
     await makeProgram().parseAsync();
   } catch (error) {

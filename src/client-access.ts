@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ClientOptions, MonitorClient } from './client.ts';
 import type { Config } from './config.ts';
 import { MonitorError, messageOf } from './core/error.ts';
-import { replaceFile, writeDurably } from './durable-file.ts';
+import { replaceFile, writeNewFile } from './durable-file.ts';
 import { checkPems, readPem } from './pem.ts';
 
 /** What a client brings to a server, and under which names it keeps what belongs to one. */
@@ -34,6 +34,8 @@ export async function clientOptions(config: Config, server: string): Promise<Cli
   return { ...(token !== undefined && { token }), ...tls };
 }
 
+const tokenBytes = 200;
+
 function tokenPath(dataFolder: string, server: string): string {
   return join(dataFolder, 'token', new URL(server).origin.replace(/[:/]+/g, '_'));
 }
@@ -61,7 +63,9 @@ export async function placeForToken(
   const path = tokenPath(dataFolder, server);
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeDurably(`${path}.tmp`, '');
+    // As much as a token takes: an empty file fits onto a full disk.
+    await rm(`${path}.tmp`, { force: true });
+    await writeNewFile(`${path}.tmp`, ' '.repeat(tokenBytes)).finally(() => rm(`${path}.tmp`, { force: true }));
   } catch (error) {
     throw new MonitorError(
       'unavailable',

@@ -4,17 +4,26 @@ import type {
   AccuracyAnswer,
   AlarmsAnswer,
   DetailedAnswer,
+  ExpiryAnswer,
   ForecastsAnswer,
   HostsAnswer,
   SeriesAnswer,
 } from './core/schema.ts';
 
 const timeoutMs = 30_000;
+/** A PUT has its whole answer within this, however slowly it comes; collectors try again. */
+const putDeadlineMs = 30_000;
+/** What people ask for may take the server longer. */
+const askDeadlineMs = 120_000;
+/** An answer that is longer is none of ours. */
+const limits = { put: 64 * 1024, ask: 256 * 1024 * 1024 };
 
 /** What became of a PUT. `null`: no answer, the server is away. */
 export interface PutOutcome {
   status: number | null;
   detail: string;
+  /** Where some were too old to be stored: how many were stored, and how many not. */
+  taken?: { stored: number; expired: number } | null;
   /** From Retry-After, given as seconds or as a date. */
   retryAfterMs: number | null;
 }
@@ -57,6 +66,7 @@ export class MonitorClient {
 
   /** Sends gzip JSON; never throws. `now` is wall time: the server measures this clock by it. */
   async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
+    const deadline = AbortSignal.timeout(putDeadlineMs);
     try {
       const answer = await request(`${this.server}${path}`, {
         dispatcher: this.#agent,
@@ -68,17 +78,19 @@ export class MonitorClient {
           date: new Date(now).toUTCString(),
         },
         body: gzip,
-        ...(signal && { signal }),
+        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
       });
-      const text = await answer.body.text();
+      const text = await textOf(answer.body, limits.put);
       const retryAfter = answer.headers['retry-after'];
       return {
         status: answer.statusCode,
         detail: detailOf(text),
+        taken: takenOf(text),
         retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
       };
     } catch (error) {
-      return { status: null, detail: reasonOf(error), retryAfterMs: null };
+      const detail = deadline.aborted ? `no whole answer within ${putDeadlineMs / 1000} s` : reasonOf(error);
+      return { status: null, detail, taken: null, retryAfterMs: null };
     }
   }
 
@@ -106,6 +118,15 @@ export class MonitorClient {
     return this.#get('/v1/series', query);
   }
 
+  expiry(): Promise<ExpiryAnswer> {
+    return this.#get('/v1/store/expiry', {});
+  }
+
+  /** Says that the server's clock is right, and lets it forget what is older than the retention. */
+  confirmExpiry(): Promise<ExpiryAnswer> {
+    return this.#ask('/v1/store/expiry', { method: 'POST', body: JSON.stringify({ confirm: true }) });
+  }
+
   /** Exchanges a one-time code for the write token of a host. */
   async join(code: string, host: string): Promise<string> {
     const body = JSON.stringify({ code, host });
@@ -128,9 +149,10 @@ export class MonitorClient {
     let text: string;
     try {
       const headers = { ...this.#headers, ...(options.body && { 'content-type': 'application/json' }) };
-      const answer = await request(`${this.server}${path}`, { ...options, headers, dispatcher: this.#agent });
+      const signal = AbortSignal.timeout(askDeadlineMs);
+      const answer = await request(`${this.server}${path}`, { ...options, headers, signal, dispatcher: this.#agent });
       status = answer.statusCode;
-      text = await answer.body.text();
+      text = await textOf(answer.body, limits.ask);
     } catch (error) {
       throw new MonitorError('unavailable', `${this.server} does not answer: ${reasonOf(error)}`, { cause: error });
     }
@@ -143,6 +165,34 @@ export class MonitorClient {
       });
     }
   }
+}
+
+/** @throws when it is longer than `limit` bytes; what is left of it is not read */
+async function textOf(body: AsyncIterable<Buffer> & { destroy(): unknown }, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > limit) {
+      body.destroy();
+      throw new Error(`the answer is longer than ${limit} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function takenOf(text: string): { stored: number; expired: number } | null {
+  try {
+    const { stored, expired } = JSON.parse(text) as Record<string, unknown>;
+    return isCount(stored) && isCount(expired) ? { stored, expired } : null;
+  } catch {
+    return null;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 /** Milliseconds to wait: `Retry-After` is seconds or an HTTP date (RFC 9110, 10.2.3). */

@@ -98,6 +98,17 @@ export async function* revokeToken({ config, args: [id = ''], now }: Called): As
   yield* await revoke(config, id, now);
 }
 
+/** Without --confirm it only says what would be. */
+export async function* expireStore({ config, flags }: Called): AsyncIterable<string> {
+  const confirm = flags.confirm === true;
+  const answer = await withClient(config, (client) => (confirm ? client.confirmExpiry() : client.expiry()));
+  if (answer.expiresItself) yield 'InfluxDB forgets by its own clock and its own retention: nothing is done here';
+  else if (answer.waiting !== null) yield answer.waiting;
+  else if (confirm) yield `what was older than ${answer.oldestKept} is forgotten`;
+  else
+    yield `nothing waits: every ten minutes what is older than the retention is forgotten, now before ${answer.oldestKept}`;
+}
+
 export async function* listSpools({ config, now }: Called): AsyncIterable<string> {
   const commands = await import('./collector/spool-command.ts');
   yield* await commands.listSpools(spoolFolder(config), now);

@@ -19,6 +19,7 @@ export type CommandName =
   | 'join'
   | 'token'
   | 'spool'
+  | 'store'
   | 'config';
 
 /** One setting: how it is written everywhere, and what it means. */
@@ -44,7 +45,7 @@ const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 const serving = ['up', 'serve'] as const;
 const collecting = ['up', 'collect'] as const;
 /** They talk to a server. */
-const asking = ['collect', 'alert', 'accuracy', 'backtest', 'join'] as const;
+const asking = ['collect', 'alert', 'accuracy', 'backtest', 'join', 'store'] as const;
 
 /** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
 export const settings = {
@@ -61,6 +62,13 @@ export const settings = {
     defaultText: 'duckdb: in the data folder',
     commands: serving,
     read: ([text]) => text ?? null,
+  }),
+  storeCa: setting({
+    argument: '<file>',
+    description: 'the only authority (PEM) whose certificate InfluxDB may have, with influxdbs://',
+    defaultText: "the system's",
+    commands: serving,
+    read: ([text]) => text,
   }),
   retention: setting({
     argument: '<duration>',
@@ -89,7 +97,7 @@ export const settings = {
     argument: '<url>',
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
-    commands: ['collect', 'alert', 'accuracy', 'backtest', 'spool'],
+    commands: ['collect', 'alert', 'accuracy', 'backtest', 'spool', 'store'],
     read: ([text = 'http://127.0.0.1:8000']) => text,
   }),
   interval: setting({
@@ -236,8 +244,8 @@ export const settings = {
     read: ([text]) => text,
   }),
   influxOrg: setting({
-    description: 'organisation of InfluxDB 2.x that the bucket is made in',
-    defaultText: "the token's first",
+    description: 'organisation of InfluxDB 2.x that the bucket is in, where the token sees several',
+    defaultText: "the token's own",
     commands: serving,
     read: ([text]) => text,
   }),

@@ -10,20 +10,27 @@ export function ownIdentity(): string {
 
 /** The pid in an identity; 0 where there is none. */
 export function pidOf(identity: string): number {
-  return Number(identity.split(' ')[0]);
+  return Number(/^[1-9]\d*/.exec(identity)?.[0] ?? 0);
 }
 
-/** Whether the process that wrote this identity is still there. Nobody's, as of a file being written, counts as so. */
+/** Whether the process with this identity is still there. What is empty or torn is nobody's. */
 export function isRunning(identity: string): boolean {
-  if (identity.includes(' ')) return identityOf(pidOf(identity)) === identity;
+  const pid = pidOf(identity);
+  if (pid === 0) return false;
+  if (identityOf(process.pid) !== null) return identityOf(pid) === identity;
+  return String(pid) === identity && answers(pid);
+}
+
+function answers(pid: number): boolean {
   try {
-    process.kill(pidOf(identity), 0);
+    process.kill(pid, 0);
     return true;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
+/** Null where there is no such process, or no procfs. */
 function identityOf(pid: number): string | null {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ');

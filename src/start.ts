@@ -1,7 +1,7 @@
 import type { Server } from 'node:https';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
-import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import { ToadScheduler } from 'toad-scheduler';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
 import type { ClientOptions } from './client.ts';
 import { clientOptions, serverName, spoolName } from './client-access.ts';
@@ -10,6 +10,7 @@ import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
+import { readPem } from './pem.ts';
 import { reloadCertificate, serverAccess, serverTls, tlsVersion } from './server-access.ts';
 
 /**
@@ -25,7 +26,6 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const expireEveryMs = 10 * 60_000;
 /** Requests under way are answered within this; then their connections are cut. */
 const requestGraceMs = 3_000;
 
@@ -57,18 +57,13 @@ export async function startServer(
       ...(username && { username }),
       ...(password && { password }),
       ...(org && { org }),
+      ...(config.storeCa !== undefined && { ca: readPem(config.storeCa) }),
     },
   });
   const scheduler = new ToadScheduler();
   try {
     const given = { store, clock, log, thresholds, retentionMs, horizonMs, version, access };
     const app = await buildApp({ ...given, ...(https && { https }) });
-    const task = new AsyncTask(
-      'expire',
-      () => store.expire(clock.now()),
-      (error) => log.error({ err: error }, 'cannot expire old snapshots'),
-    );
-    scheduler.addSimpleIntervalJob(new SimpleIntervalJob({ milliseconds: expireEveryMs, runImmediately: true }, task));
     const url = await listen(app, config.listen);
     if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);
     log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');

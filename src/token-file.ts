@@ -1,11 +1,11 @@
 import { readFileSync, statSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MonitorError, messageOf } from './core/error.ts';
 import { emptyBook, type Issued, type TokenBook } from './core/token.ts';
 import { replaceFile } from './durable-file.ts';
-import { isRunning, ownIdentity } from './process-identity.ts';
+import { type FileLock, takeLock } from './file-lock.ts';
 
 const lockTries = 100;
 const lockWaitMs = 50;
@@ -51,39 +51,32 @@ export class TokenFile {
 
   async #write(book: TokenBook): Promise<void> {
     // Synced: a power cut must not undo a revocation.
-    await replaceFile(this.path, `${JSON.stringify(book, null, 2)}\n`);
+    await replaceFile(this.path, `${JSON.stringify(book, null, 2)}\n`).catch((error: unknown) => {
+      throw new MonitorError('unavailable', `cannot change ${this.path}: ${messageOf(error)}`, { cause: error });
+    });
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
-    const lock = `${this.path}.lock`;
     await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-    for (let tries = 0; !(await take(lock)); tries++) {
-      if (tries >= lockTries) throw new MonitorError('conflict', `another process is changing ${this.path}; try again`);
-      await sleep(lockWaitMs);
-    }
+    const lock = await this.#lock();
     try {
       return await work();
     } finally {
-      await rm(lock, { force: true });
+      await lock.release();
     }
   }
-}
 
-async function take(lock: string): Promise<boolean> {
-  try {
-    await writeFile(lock, ownIdentity(), { flag: 'wx' });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    // Left behind by a kill; looked at twice, since somebody else may just have found that out too.
-    const holder = await readHolder(lock);
-    if (!isRunning(holder) && (await readHolder(lock)) === holder) await rm(lock, { force: true });
-    return false;
+  async #lock(): Promise<FileLock> {
+    for (let tries = 0; ; tries++) {
+      const lock = await takeLock(`${this.path}.lock`).catch((error: unknown) => {
+        throw new MonitorError('unavailable', `cannot change ${this.path}: ${messageOf(error)}`, { cause: error });
+      });
+      if ('release' in lock) return lock;
+      if (tries >= lockTries)
+        throw new MonitorError('conflict', `process ${lock.holder} is changing ${this.path}; try again`);
+      await sleep(lockWaitMs);
+    }
   }
-}
-
-function readHolder(lock: string): Promise<string> {
-  return readFile(lock, 'utf8').catch(() => '');
 }
 
 function versionOf(path: string): string {

@@ -1,6 +1,9 @@
 import { gunzipSync } from 'node:zlib';
+import { pino } from 'pino';
+import { Expiry } from '../src/api/expiry.ts';
 import { Ingest } from '../src/api/ingest.ts';
 import { KnownHosts } from '../src/api/known-hosts.ts';
+import { ServerClock } from '../src/api/server-clock.ts';
 import { toSnapshot } from '../src/api/snapshot-body.ts';
 import type { PutOutcome } from '../src/client.ts';
 import { Collector } from '../src/collector/collector.ts';
@@ -167,9 +170,9 @@ class World {
       return entry;
     };
     const [pass, lose] = [spool.pass.bind(spool), spool.lose.bind(spool)];
-    spool.pass = () => {
+    spool.pass = (how) => {
       this.#past++;
-      return pass();
+      return pass(how);
     };
     spool.lose = (time) => {
       this.#past++;
@@ -203,8 +206,11 @@ class SimulatedServer {
       () => 1,
       { group: 50, queue: 500 },
     );
-    const store: Store = { ...memory, write: (snapshots) => commit.addAll(snapshots) };
-    this.#ingest = new Ingest(store, new KnownHosts(store, time), time, retentionMs);
+    const store: Store = { ...memory, write: (snapshots) => commit.addAll(snapshots).then(() => 0) };
+    const serverClock = new ServerClock(time, null);
+    const log = pino({ level: 'silent' });
+    const expiry = new Expiry({ store, clock: time, serverClock, log, retentionMs });
+    this.#ingest = new Ingest(store, new KnownHosts(store, time, serverClock, []), expiry, time);
   }
 
   has(time: number): boolean {

@@ -1,6 +1,6 @@
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { MonitorClient } from '../client.ts';
-import type { Alarm, Alarms } from '../core/alarm.ts';
+import { type Alarm, type Alarms, serverClockMetric } from '../core/alarm.ts';
 import { type Change, changes } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
@@ -188,6 +188,7 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
  * host that is not known any more has been silent for longer than the retention: that is not OK.
  */
 async function ending({ host, alarm }: Change, client: MonitorClient): Promise<Partial<Announcement>> {
+  if (alarm?.metric === serverClockMetric) return { value: null, reason: 'the clock is believed again' };
   const known = (await client.hosts()).hosts.find((candidate) => candidate.host === host);
   if (!known) return { level: 'STALE', value: null, reason: 'forgotten: silent for longer than snapshots are kept' };
   if (alarm === null) return {};
@@ -200,8 +201,19 @@ async function ending({ host, alarm }: Change, client: MonitorClient): Promise<P
   const { processes } = await client.detailed({ host, process: name, at: known.lastSeen, window: '1ms' });
   const row = processes[name]?.[0];
   if (!row) return { value: null, reason: 'exited' };
-  const value = alarm.metric === 'cpu' ? row.cpuMax : row.memoryMax;
+  const value = measured(alarm, row, known.cores);
   return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
+}
+
+/** The quantity the alarm was about. Alarms that 0.1.0 has said do not tell: they were of the largest instance. */
+function measured(
+  { metric, of, basis }: Alarm,
+  row: { cpu: number | null; cpuMax: number | null; memory: number | null; memoryMax: number | null },
+  cores: number | null,
+): number | null {
+  if (metric !== 'cpu') return of === 'group' ? row.memory : row.memoryMax;
+  const value = of === 'group' ? row.cpu : row.cpuMax;
+  return value !== null && basis === 'host' ? value / (cores ?? 1) : value;
 }
 
 function fromAnswer(answer: AlarmsAnswer): Alarms {

@@ -1,4 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
+import { serverClockMetric } from '../core/alarm.ts';
 import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
@@ -45,7 +46,7 @@ function story(announcement: Announcement): string {
     return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
-    if (metric === 'collector.clockSkewSeconds') return `the clock is right again; ${wasBefore}`;
+    if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
     if (before === 'AMBER' && value !== null)
       return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
@@ -53,11 +54,15 @@ function story(announcement: Announcement): string {
   }
   const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
   const [, culprits] = reason.split('; most by ');
-  if (metric === 'collector.clockSkewSeconds') return `${terminalText(reason, 300)}${silence(announcement)}`;
+  if (isClock(metric)) return `${terminalText(reason, 300)}${silence(announcement)}`;
   if (level === 'AMBER')
     return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
   return `${line}${lead}${culprits === undefined ? '' : `; most by ${terminalText(culprits, 120)}`}`;
+}
+
+function isClock(metric: string): boolean {
+  return metric === 'collector.clockSkewSeconds' || metric === serverClockMetric;
 }
 
 /** Nothing that has not come yet is certain. */

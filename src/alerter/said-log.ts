@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Alarms } from '../core/alarm.ts';
 import { type Change, withChange } from '../core/change.ts';
-import { replaceFile, writeDurably } from '../durable-file.ts';
+import { appendDurably, replaceFile } from '../durable-file.ts';
 import type { Announcement } from './announcement.ts';
 
 /** One thing said. */
@@ -83,7 +83,7 @@ export class SaidLog {
     if (this.#folder === null) return;
     try {
       if (this.#isBehind) await this.#rewrite();
-      else await writeDurably(join(this.#folder, logName), entries.map(toLine).join(''), 'a');
+      else await appendDurably(join(this.#folder, logName), entries.map(toLine).join(''));
       this.#isBehind = false;
     } catch {
       this.#isBehind = true;

@@ -7,15 +7,17 @@ import {
   isStale,
   prefilter,
   staleIntervals,
+  withServerClock,
 } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Forecast, subjectKey } from '../core/forecast.ts';
-import type { ClockSkew } from '../core/host-clock.ts';
+import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { RunQuery, Store, UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** Most runs began within this; only longer ones cost a search through the whole history. */
 const lookBackMs = 3_600_000;
@@ -43,6 +45,7 @@ export interface AlarmReaderOptions {
   store: Store;
   hosts: KnownHosts;
   clock: Clock;
+  serverClock: ServerClock;
   thresholds: readonly Threshold[];
   retentionMs: number;
   /** Time between two forecasts. */
@@ -57,13 +60,15 @@ export class AlarmReader {
   readonly #store: Store;
   readonly #hosts: KnownHosts;
   readonly #clock: Clock;
+  readonly #serverClock: ServerClock;
   readonly #thresholds: readonly Threshold[];
   readonly #retentionMs: number;
   readonly #stepMs: number;
   #remembered: Remembered = nothing();
   #current: Promise<Alarms> | null = null;
 
-  constructor({ store, hosts, clock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
+  constructor({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
+    this.#serverClock = serverClock;
     this.#store = store;
     this.#hosts = hosts;
     this.#clock = clock;
@@ -87,7 +92,11 @@ export class AlarmReader {
 
   async #evaluateNow(): Promise<Alarms> {
     const newest = await this.#hosts.now();
-    return this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), this.#remembered);
+    const doubt = this.#serverClock.doubt();
+    // A clock that has jumped makes all others look wrong.
+    const skews = doubt?.hasJumped ? [] : this.#hosts.skewsNow(newest);
+    const alarms = await this.#evaluate(this.#clock.now(), newest, skews, this.#remembered);
+    return doubt === null ? alarms : withServerClock(alarms, doubt);
   }
 
   /** Reads what is remembered, and replaces it with what this evaluation has found. */
@@ -107,7 +116,15 @@ export class AlarmReader {
     }
     remembered.runs = runs;
     const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
-    const alarms = evaluate(at, newest, found, since, await this.#forecasts(newest, at, remembered), skews);
+    const alarms = evaluate(
+      at,
+      newest,
+      found,
+      since,
+      await this.#forecasts(newest, at, remembered),
+      skews,
+      this.#thresholds,
+    );
     return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
   }
 
@@ -120,7 +137,7 @@ export class AlarmReader {
       hosts.map(async (header) => {
         if (header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined)
           return header;
-        const before = (await this.#store.hosts(header.time - 1)).find((other) => other.host === header.host);
+        const before = (await this.#store.hosts(placedAt(header) - 1)).find((other) => other.host === header.host);
         const fresh = before !== undefined && header.time - before.time <= gapOf(header);
         return fresh && before.metrics['system.cpu'] !== undefined ? before : header;
       }),
@@ -167,7 +184,7 @@ export class AlarmReader {
   }
 
   #endOf(header: SnapshotHeader): number {
-    return header.time + 2 * this.#stepMs;
+    return seenAt(header) + 2 * this.#stepMs;
   }
 
   async #findRuns(group: readonly Candidate[], before: ReadonlyMap<string, KnownRun>): Promise<Map<string, KnownRun>> {
@@ -221,6 +238,7 @@ export class AlarmReader {
       red,
       clear,
       gapMs: gapOf(header),
+      until: header.time,
     }));
     return this.#store.runs(queries, { from, to });
   }

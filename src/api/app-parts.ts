@@ -2,10 +2,12 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import type { Store } from '../core/store.ts';
 import type { AlarmReader } from './alarm-reader.ts';
+import type { Expiry } from './expiry.ts';
 import type { Forecaster } from './forecaster.ts';
 import type { TokenSource } from './guard.ts';
 import type { Ingest } from './ingest.ts';
 import type { KnownHosts } from './known-hosts.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** What every group of routes is given. */
 export interface AppParts {
@@ -15,6 +17,8 @@ export interface AppParts {
   clock: Clock;
   log: FastifyBaseLogger;
   ingest: Ingest;
+  expiry: Expiry;
+  serverClock: ServerClock;
   alarms: AlarmReader;
   forecaster: Forecaster;
 }

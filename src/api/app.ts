@@ -6,12 +6,14 @@ import { Ajv2020 as Ajv, type Options } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Clock } from '../core/clock.ts';
+import { mostAheadMs, placedAt } from '../core/host-clock.ts';
 import { problemSchema } from '../core/schema.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
 import { alarmRoutes } from './alarms.ts';
 import type { AppParts } from './app-parts.ts';
+import { Expiry, expiryRoutes } from './expiry.ts';
 import { Forecaster } from './forecaster.ts';
 import { forecastRoutes } from './forecasts.ts';
 import { type AccessOptions, addGuard } from './guard.ts';
@@ -26,6 +28,7 @@ import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { resourceRoutes } from './resources.ts';
 import { seriesRoutes } from './series.ts';
+import { ServerClock } from './server-clock.ts';
 import { usageRoutes } from './usage.ts';
 
 export interface AppOptions {
@@ -102,20 +105,30 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   app.addHook('onListen', async () => forecaster.start());
   app.addHook('preClose', () => forecaster.close());
-  const hosts = new KnownHosts(store, clock);
+  // A store that is not there yet says nothing of before.
+  const before = await store.hosts(clock.now() + mostAheadMs).catch(() => []);
+  const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
+  const serverClock = new ServerClock(clock, newest);
+  const hosts = new KnownHosts(store, clock, serverClock, before);
+  const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
+  app.addHook('onListen', async () => expiry.start());
+  app.addHook('preClose', async () => expiry.close());
   const parts: AppParts = {
     store,
     hosts,
     tokens: options.access.tokens,
     clock,
     log,
-    ingest: new Ingest(store, hosts, clock, retentionMs),
-    alarms: new AlarmReader({ store, hosts, clock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
+    ingest: new Ingest(store, hosts, expiry, clock),
+    expiry,
+    serverClock,
+    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
     forecaster,
   };
   for (const routes of [
     usageRoutes,
     seriesRoutes,
+    expiryRoutes,
     hostRoutes,
     alarmRoutes,
     forecastRoutes,
@@ -150,6 +163,6 @@ function describe(version: string) {
       description:
         'CPU and memory of every process of every host. `cpu` is percent of ONE core, `memory` is RSS as percent of the host. Errors are RFC 9457 problem documents.',
     },
-    tags: ['usage', 'hosts', 'alarms', 'health', 'older clients'].map((name) => ({ name })),
+    tags: ['usage', 'hosts', 'alarms', 'store', 'health', 'older clients'].map((name) => ({ name })),
   };
 }

@@ -6,7 +6,7 @@ import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSch
 import { roundPercent } from '../core/snapshot.ts';
 import type { ForecastQuery } from '../core/store.ts';
 import { parseMetric } from '../core/threshold.ts';
-import { accuracyOf, addTallies, type Tally, tallyOf } from '../forecast/score.ts';
+import { accuracyOf, addTallies, saidOf, type Tally, tallyOf } from '../forecast/score.ts';
 import type { AppParts } from './app-parts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import { instantOf, iso, windowOf } from './window.ts';
@@ -103,7 +103,7 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
 
   function tally(made: readonly Forecast[], until: number): Tally {
     // What was muted nobody saw.
-    const said = made.map((forecast) => ({ ...forecast, isAmber: isAmber(forecast) }));
+    const said = made.map((forecast) => ({ ...saidOf(forecast), isAmber: isAmber(forecast) }));
     return tallyOf(said, stepMs, horizonMs, until);
   }
 }

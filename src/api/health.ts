@@ -4,9 +4,24 @@ import { MonitorError, messageOf } from '../core/error.ts';
 import type { AppParts } from './app-parts.ts';
 
 const ok = Type.Object({ status: Type.Literal('ok') });
+const ready = Type.Object({
+  status: Type.Literal('ok'),
+  warnings: Type.Array(Type.String(), { description: 'What works and still wants somebody.' }),
+});
+/** The store is tried at most so often, however many ask. */
+const tryEveryMs = 1000;
 
-/** Probes: `live` while the process answers, `ready` while the store would take a write. */
-export function healthRoutes({ store }: AppParts): FastifyPluginAsyncTypebox {
+/** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
+export function healthRoutes({ store, clock, expiry }: AppParts): FastifyPluginAsyncTypebox {
+  let tried: { at: number; outcome: Promise<void> } | null = null;
+  const tryStore = () => {
+    const now = clock.monotonic();
+    if (tried === null || now - tried.at >= tryEveryMs) {
+      tried = { at: now, outcome: store.ping() };
+      tried.outcome.catch(() => undefined);
+    }
+    return tried.outcome;
+  };
   return async (app) => {
     app.get(
       '/health/live',
@@ -22,15 +37,16 @@ export function healthRoutes({ store }: AppParts): FastifyPluginAsyncTypebox {
       '/health/ready',
       {
         config: { access: 'public' },
-        schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ok } },
+        schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ready } },
       },
       async () => {
-        await store.ping().catch((error: unknown) => {
+        await tryStore().catch((error: unknown) => {
           throw new MonitorError('unavailable', `the store ${store.url} is not ready: ${messageOf(error)}`, {
             cause: error,
           });
         });
-        return { status: 'ok' as const };
+        const waiting = expiry.waiting();
+        return { status: 'ok' as const, warnings: waiting === null ? [] : [waiting] };
       },
     );
   };

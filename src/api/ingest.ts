@@ -1,14 +1,18 @@
 import type { Clock } from '../core/clock.ts';
+import { formatDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import { mostAheadMs } from '../core/host-clock.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
 import type { TokenRecord } from '../core/token.ts';
 import { checkHosts } from './check-hosts.ts';
+import type { Expiry } from './expiry.ts';
 import type { KnownHosts } from './known-hosts.ts';
 
 export interface IngestCounts {
   stored: number;
   processes: number;
-  /** Older than the retention when they came: acknowledged, so that nobody sends them for ever. */
+  /** Older than what is kept when they came: settled, so that nobody sends them for ever. */
   expired: number;
 }
 
@@ -18,34 +22,59 @@ export interface SentBy {
   sentAt: number | null;
 }
 
+/** What became of snapshots that were taken: stored durably, or older than is kept. */
+export interface Taken {
+  stored: number;
+  expired: number;
+}
+
+const earlyRetrySeconds = 600;
+
 /** The one way into the store, for every wire format. */
 export class Ingest {
   readonly counts: IngestCounts = { stored: 0, processes: 0, expired: 0 };
   readonly #store: Store;
   readonly #hosts: KnownHosts;
+  readonly #expiry: Expiry;
   readonly #clock: Clock;
-  readonly #retentionMs: number;
 
-  constructor(store: Store, hosts: KnownHosts, clock: Clock, retentionMs: number) {
+  constructor(store: Store, hosts: KnownHosts, expiry: Expiry, clock: Clock) {
     this.#store = store;
     this.#hosts = hosts;
+    this.#expiry = expiry;
     this.#clock = clock;
-    this.#retentionMs = retentionMs;
   }
 
   /**
-   * Resolves once everything that is not older than the retention is durable.
-   * @throws MonitorError `forbidden` when the sender may not write for one of the hosts: then nothing is stored
+   * Resolves once everything that is not older than what is kept is durable.
+   * @throws MonitorError `forbidden` when the sender may not write for one of the hosts, `too_early` for a snapshot
+   * more than a day ahead: then nothing is stored
    */
-  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<void> {
+  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<Taken> {
     checkHosts(token, snapshots);
     this.#hosts.hear(snapshots, sentAt);
-    const oldest = this.#clock.now() - this.#retentionMs;
+    this.#refuseEarly(snapshots);
+    const oldest = this.#expiry.oldestKept();
     const kept = snapshots.filter((snapshot) => snapshot.time >= oldest);
-    if (kept.length > 0) await this.#store.write(kept);
+    const refused = kept.length > 0 ? await this.#store.write(kept) : 0;
     for (const snapshot of snapshots) if (snapshot.time < oldest) this.#hosts.expired(snapshot);
-    this.counts.expired += snapshots.length - kept.length;
-    this.counts.stored += kept.length;
+    const stored = kept.length - refused;
+    const expired = snapshots.length - stored;
+    this.counts.expired += expired;
+    this.counts.stored += stored;
     for (const snapshot of kept) this.counts.processes += snapshot.processes.name.length;
+    return { stored, expired };
+  }
+
+  #refuseEarly(snapshots: readonly Snapshot[]): void {
+    const latest = this.#clock.now() + mostAheadMs;
+    const early = snapshots.find((snapshot) => snapshot.time > latest);
+    if (early === undefined) return;
+    const ahead = formatDuration(early.time - this.#clock.now());
+    throw new MonitorError(
+      'too_early',
+      `the snapshot of ${new Date(early.time).toISOString()} is ${ahead} ahead of this server's clock: one of the two is wrong; keep it, and send it again later`,
+      { retryAfterSeconds: earlyRetrySeconds },
+    );
   }
 }

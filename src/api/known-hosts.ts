@@ -1,8 +1,9 @@
 import { staleIntervals } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
-import { type ClockSkew, maxAheadMs, maxSkewSeconds, seenAt, skewOf } from '../core/host-clock.ts';
+import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
 const noticeableMs = 2_000;
@@ -32,10 +33,16 @@ export class KnownHosts {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #startedAt: number;
+  readonly #serverClock: ServerClock;
   readonly #heard = new Map<string, Heard>();
+  /** Whose clock was off before the start, and since when. */
+  readonly #offBefore: ReadonlyMap<string, number>;
 
-  constructor(store: Store, clock: Clock) {
+  /** @param before the newest headers of before the start */
+  constructor(store: Store, clock: Clock, serverClock: ServerClock, before: readonly SnapshotHeader[]) {
     this.#store = store;
+    this.#serverClock = serverClock;
+    this.#offBefore = new Map(skewsOf(before).map(({ host, since }) => [host, since]));
     this.#clock = clock;
     this.#startedAt = clock.now();
   }
@@ -49,23 +56,28 @@ export class KnownHosts {
     const offset = sentAt === null ? null : sentAt - now;
     for (const snapshot of snapshots) {
       const ahead = snapshot.time - now;
+      if (snapshots.length === 1 && offset !== null) this.#serverClock.hear(snapshot.host, offset);
       // A sender can be believed about the present only: its clock may have been another when this was taken.
       const isLive = snapshots.length === 1;
       const skewMs = isLive && offset !== null ? offset : Math.max(0, ahead);
       const noticed = Math.abs(skewMs) < noticeableMs ? 0 : skewMs;
-      if (noticed !== 0 || offset !== null) snapshot.metrics['collector.clockSkewSeconds'] = Math.round(noticed / 1000);
+      if (isLive) this.#remember(snapshot, noticed, sentAt ?? now, now, ahead > maxAheadMs);
       if (ahead > maxAheadMs) snapshot.isFromFuture = true;
-      if (isLive) this.#remember(snapshot, noticed, sentAt ?? now, now);
+      // Against a clock that has jumped nothing is measured for good.
+      if (this.#serverClock.doubt()?.hasJumped || (noticed === 0 && offset === null)) continue;
+      snapshot.metrics['collector.clockSkewSeconds'] = Math.round(noticed / 1000);
+      const since = isLive && isFar(noticed) ? this.#heard.get(snapshot.host)?.skewSince : undefined;
+      if (since !== undefined) snapshot.metrics['collector.clockSkewSinceMs'] = since;
     }
   }
 
-  #remember(snapshot: Snapshot, skewMs: number, sentAt: number, now: number): void {
+  #remember(snapshot: Snapshot, skewMs: number, sentAt: number, now: number, isUnusable: boolean): void {
     const { host, ip, time, intervalMs } = snapshot;
     const before = this.#heard.get(host);
     const takenAt = this.#clock.monotonic() - Math.max(0, sentAt - time);
-    const isUnusable = snapshot.isFromFuture === true;
     if (before && !isUnusable && !before.isUnusable && time < before.time && takenAt < before.takenAt) return;
-    const wasOff = before !== undefined && Math.abs(before.skewMs) > maxSkewSeconds * 1000;
+    const known =
+      before === undefined ? this.#offBefore.get(host) : isFar(before.skewMs) ? before.skewSince : undefined;
     this.#heard.delete(host);
     this.#heard.set(host, {
       time,
@@ -73,7 +85,7 @@ export class KnownHosts {
       ip,
       intervalMs,
       skewMs,
-      skewSince: wasOff ? before.skewSince : now,
+      skewSince: known ?? now,
       isUnusable,
     });
     if (this.#heard.size > maxHeard) this.#heard.delete(this.#heard.keys().next().value as string);
@@ -139,11 +151,15 @@ export function skewsOf(headers: readonly SnapshotHeader[]): ClockSkew[] {
       host: header.host,
       ip: header.ip,
       skewSeconds: skewOf(header),
-      since: header.time,
+      since: header.metrics['collector.clockSkewSinceMs'] ?? placedAt(header),
       isUnusable: false,
       isSilent: false,
     }))
     .filter(isOff);
+}
+
+function isFar(skewMs: number): boolean {
+  return Math.abs(skewMs) > maxSkewSeconds * 1000;
 }
 
 function isOff({ skewSeconds, isUnusable }: ClockSkew): boolean {

@@ -8,6 +8,7 @@ const titles: Record<ErrorCode, string> = {
   not_found: 'Not found',
   conflict: 'Conflict',
   too_large: 'Too large',
+  too_early: 'Too early',
   rate_limited: 'Too many requests',
   internal: 'Internal error',
   unavailable: 'Unavailable',

@@ -1,17 +1,21 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
 import Type from 'typebox';
+import { canonicalIp } from '../core/ip.ts';
 import { resourcesBodySchema } from '../core/schema.ts';
-import { roundPercent } from '../core/snapshot.ts';
+import { reservedNames, roundPercent } from '../core/snapshot.ts';
+import type { UsageFilter, UsageRow } from '../core/store.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
-import { filterOf } from './window.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
 const pageRows = 10_000;
+/** Of one name in one sweep: anybody may write a count of a million. */
+const mostInstances = 1000;
 const prefix = '/ressources-usage';
 
 /** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
@@ -41,35 +45,44 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
       },
     );
 
-    const means = async (ip: string | undefined) => {
-      const window = lastWindow();
-      const filter = ip === undefined ? {} : await filterOf({ ip }, store, window.to);
-      const perInstance = (value: number | null, count: number) =>
-        value === null ? null : roundPercent(value / count);
-      const rows = await store.mean({ ...window, ...filter });
+    // A JSON string that holds JSON: that is how the older server answers, and its clients decode twice.
+    const twice = (reply: FastifyReply, value: unknown) =>
+      reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(JSON.stringify(value));
+
+    const means = async (filter: UsageFilter) => {
+      const rows = (await store.mean({ ...lastWindow(), ...filter })).filter(({ name }) => !reservedNames.has(name));
       return Object.fromEntries(
-        rows.map((row) => [row.name, [perInstance(row.memory, row.count), perInstance(row.cpu, row.count)]]),
+        rows.map(({ name, memory, cpu, count }) => [name, [perInstance(memory, count), perInstance(cpu, count)]]),
       );
     };
     app.get(
       `${prefix}/get-all`,
-      { schema: { tags, summary: '{name: [memory, cpu]}, mean per instance of 5 minutes' } },
-      () => means(undefined),
+      { schema: { tags, summary: 'As a JSON string: {name: [memory, cpu]}, mean per instance of 5 minutes' } },
+      async (_request, reply) => twice(reply, await means({})),
     );
     app.get(
       `${prefix}/get-all/:ip`,
-      { schema: { tags, summary: 'The same for one address', params: Type.Object({ ip: Type.String() }) } },
-      ({ params }) => means(params.ip),
+      {
+        schema: {
+          tags,
+          summary: 'The same for one address; "{}" for one nobody has',
+          params: Type.Object({ ip: Type.String() }),
+        },
+      },
+      async ({ params }, reply) => {
+        const ip = canonicalIp(params.ip);
+        return twice(reply, ip === null ? {} : await means({ ip }));
+      },
     );
 
     app.get(
       `${prefix}/get-all-detailed`,
-      { schema: { tags, summary: '{name: [memory, ...]} per instance, oldest first' } },
+      { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
       async () => {
         const byName = new Map<string, number[]>();
         for (let start: PageStart | null = { ...lastWindow(), skip: 0 }; start !== null; ) {
           const { rows, next }: Page = await readPage(store, start, {}, pageRows);
-          for (const row of rows) if (row.memory !== null) addValue(byName, row.name, row.memory / row.count);
+          for (const row of rows) addInstances(byName, row);
           start = next;
         }
         return Object.fromEntries(byName);
@@ -82,8 +95,18 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
   };
 }
 
-function addValue(byName: Map<string, number[]>, name: string, value: number): void {
+/** These clients compare with 80: what is not known is 0, as it was to the older server. */
+function perInstance(value: number | null, count: number): number {
+  return roundPercent((value ?? 0) / count);
+}
+
+/** The largest instance, and the mean of the others: the sum, the largest and the count are what is kept. */
+function addInstances(byName: Map<string, number[]>, { name, memory, memoryMax, count }: UsageRow): void {
+  if (memory === null || reservedNames.has(name)) return;
   const values = byName.get(name) ?? [];
   byName.set(name, values);
-  values.push(roundPercent(value));
+  const largest = count === 1 ? memory : (memoryMax ?? memory / count);
+  values.push(roundPercent(largest));
+  const rest = roundPercent(Math.max(0, memory - largest) / Math.max(1, count - 1));
+  for (let instance = 1; instance < Math.min(count, mostInstances); instance++) values.push(rest);
 }

@@ -15,6 +15,7 @@ import {
   pushUsage,
   roundPercent,
   type Snapshot,
+  serverMetrics,
 } from '../core/snapshot.ts';
 
 /** InfluxDB counts nanoseconds in 64 bits and ends in 2262. */
@@ -112,6 +113,7 @@ function ipOf(text: string): string {
 function metricsOf(body: SnapshotBody): Snapshot['metrics'] {
   const metrics: Snapshot['metrics'] = {};
   for (const metric of hostMetrics) {
+    if (serverMetrics.has(metric)) continue;
     const [group, field] = metric.split('.') as ['system' | 'collector', string];
     const value = (body[group] as Record<string, number | null> | undefined)?.[field];
     if (value !== null && value !== undefined) metrics[metric] = value;

@@ -2,13 +2,20 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
 import { groupBy } from '../core/group-by.ts';
 import { canonicalIp } from '../core/ip.ts';
-import { type DetailedAnswer, detailedSchema, type MeanAnswer, meanSchema, usageBodySchema } from '../core/schema.ts';
+import {
+  type DetailedAnswer,
+  detailedSchema,
+  type MeanAnswer,
+  meanSchema,
+  takenSchema,
+  usageBodySchema,
+} from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { MeanRow, TimeWindow } from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
 import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
 import { toSnapshot } from './snapshot-body.ts';
-import { filterOf, iso, windowOf, windowQuery } from './window.ts';
+import { filterOf, iso, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
 
 const defaultLimit = 10_000;
 
@@ -36,26 +43,28 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           tags: ['usage'],
           summary: 'Store one snapshot, or an array of up to 100',
           description:
-            '204 once it is stored durably. The same (host, time) again: 204, stored once. gzip is accepted. At most 1 MiB, decoded.',
+            '204 once it is stored durably. The same (host, time) again: 204, stored once. 200 where some were older than the retention. 425 for one that is more than a day ahead. gzip is accepted. At most 1 MiB, decoded.',
           body: usageBodySchema,
-          response: { 204: Type.Null({ description: 'Stored.' }) },
+          response: { 200: takenSchema, 204: Type.Null({ description: 'All are stored.' }) },
         },
       },
       async (request, reply) => {
         const ip = canonicalIp(request.ip);
         const bodies = Array.isArray(request.body) ? request.body : [request.body];
-        await ingest.write(
+        const taken = await ingest.write(
           bodies.map((body) => toSnapshot(body, ip)),
           { token: request.token, sentAt: sentAtOf(request.headers.date) },
         );
-        return reply.code(204).send(null);
+        return taken.expired > 0 ? taken : reply.code(204).send(null);
       },
     );
 
     const mean = async (query: Static<typeof meanQuery>) => {
       const window = windowOf(query, clock.now());
-      const filter = await filterOf(query, store, window.to);
-      return meanAnswer(window, await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) }));
+      const filter = filterOf(query);
+      const rows = await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) });
+      if (rows.length === 0) await refuseUnknownAddress(filter, store, window.to);
+      return meanAnswer(window, rows);
     };
     app.get(
       '/v1/usage/mean',
@@ -97,8 +106,10 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       async ({ query }) => {
         const start =
           query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
-        const filter = await filterOf(query, store, start.to);
-        return detailedAnswer(start, await readPage(store, start, filter, query.limit ?? defaultLimit));
+        const filter = filterOf(query);
+        const page = await readPage(store, start, filter, query.limit ?? defaultLimit);
+        if (page.rows.length === 0) await refuseUnknownAddress(filter, store, start.to);
+        return detailedAnswer(start, page);
       },
     );
   };

@@ -11,7 +11,7 @@ export const windowQuery = Type.Object({
   at: Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' })),
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
   ip: Type.Optional(
-    Type.String({ minLength: 1, description: 'Only the host(s) with this address; dots, colons or hyphens.' }),
+    Type.String({ minLength: 1, description: 'Only snapshots that carried this address; dots, colons or hyphens.' }),
   ),
   process: Type.Optional(Type.String({ minLength: 1, description: 'Only this process name.' })),
 });
@@ -41,27 +41,34 @@ export function windowOf(
 }
 
 /**
- * Which hosts and processes a query is about.
- * @throws MonitorError `invalid` for an address that is none, `not_found` for one no host has.
+ * Which hosts, addresses and processes a query is about.
+ * @throws MonitorError `invalid` for an address that is none
  */
-export async function filterOf(query: WindowQuery, store: Store, at: number): Promise<UsageFilter> {
-  const byIp = query.ip === undefined ? undefined : await hostsWithIp(query.ip, store, at);
-  const hosts = query.host === undefined ? byIp : (byIp ?? [query.host]).filter((host) => host === query.host);
-  return { ...(hosts && { hosts }), ...(query.process !== undefined && { process: query.process }) };
+export function filterOf({ host, ip, process }: Pick<WindowQuery, 'host' | 'ip' | 'process'>): UsageFilter {
+  return {
+    ...(host !== undefined && { hosts: [host] }),
+    ...(ip !== undefined && { ip: addressOf(ip) }),
+    ...(process !== undefined && { process }),
+  };
 }
 
-async function hostsWithIp(text: string, store: Store, at: number): Promise<string[]> {
+function addressOf(text: string): string {
   const ip = canonicalIp(text);
   if (ip === null)
     throw new MonitorError('invalid', `'${text}' is not an IPv4 or IPv6 address; write it like 10.0.0.5 or 10-0-0-5`);
-  const hosts = (await store.hosts(at)).filter((header) => header.ip === ip).map((header) => header.host);
-  if (hosts.length === 0) {
-    throw new MonitorError(
-      'not_found',
-      `no host with the address ${ip} has reported; GET /v1/hosts lists those that have`,
-    );
-  }
-  return hosts;
+  return ip;
+}
+
+/**
+ * After an answer without rows: of an address that a host has now there is nothing to tell, of another nothing is known.
+ * @throws MonitorError `not_found` for an address that neither the window nor any host knows
+ */
+export async function refuseUnknownAddress({ ip }: UsageFilter, store: Store, at: number): Promise<void> {
+  if (ip === undefined || (await store.hosts(at)).some((header) => header.ip === ip)) return;
+  throw new MonitorError(
+    'not_found',
+    `no host has reported with the address ${ip}; GET /v1/hosts lists the addresses hosts have now`,
+  );
 }
 
 export function iso(time: number): string {

@@ -1,6 +1,10 @@
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFolder, writeDurably } from '../durable-file.ts';
+import { syncFolder, writeNewFile } from '../durable-file.ts';
+
+/** Nothing in a spool is larger: what claims to be is not ours. */
+const maxFileBytes = 16 * 1024 * 1024;
 
 /**
  * What the spool needs of a folder, so that a simulation can tear writes and fill it. Names are relative to
@@ -9,8 +13,9 @@ import { syncFolder, writeDurably } from '../durable-file.ts';
 export interface Disk {
   /** Files directly in the folder, or in a subfolder of it. */
   list(subfolder?: string): Promise<string[]>;
+  /** Of a file: a folder, link, pipe or device in its place is refused at once (`EINVAL`, `ELOOP`, `EISDIR`). */
   read(name: string): Promise<Uint8Array>;
-  /** Resolves once the content is on disk; a crash before may leave any part of it. */
+  /** Makes a file that is not there. Resolves once the content is on disk; a crash before may leave any part of it. */
   write(name: string, data: Uint8Array): Promise<void>;
   /**
    * Overwrites bytes that the file has: a full disk takes that too. Resolves once they are on disk; a crash before
@@ -23,6 +28,8 @@ export interface Disk {
   /** Resolves once all renames and removals are on disk. */
   sync(): Promise<void>;
 }
+
+const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** Files that only this user may read, in a folder that is made when it is not there. */
 export class FolderDisk implements Disk {
@@ -37,11 +44,20 @@ export class FolderDisk implements Disk {
   }
 
   async read(name: string): Promise<Uint8Array> {
-    return readFile(join(this.#folder, name));
+    // Not blocking: a pipe in its place would keep the open waiting for ever.
+    const handle = await open(join(this.#folder, name), readFlags);
+    try {
+      const about = await handle.stat();
+      if (!about.isFile() || about.size > maxFileBytes)
+        throw Object.assign(new Error(`${name} is not a file of ours`), { code: 'EINVAL' });
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
   }
 
   async write(name: string, data: Uint8Array): Promise<void> {
-    await writeDurably(join(this.#folder, name), data);
+    await writeNewFile(join(this.#folder, name), data);
   }
 
   async overwrite(name: string, position: number, data: Uint8Array): Promise<void> {

@@ -6,6 +6,8 @@ export interface Ledger {
   /** Number of the last snapshot taken; they are numbered from 1. */
   sequence: number;
   stored: number;
+  /** Older than the server keeps snapshots when they came. */
+  expired: number;
   /** Lost to the limits, to a full disk, or because their files vanished. */
   dropped: number;
   /** Refused by the server for good, or unreadable: kept aside. */
@@ -23,7 +25,7 @@ const ledgerName = 'ledger';
 const slotBytes = 4096;
 
 export function emptyLedger(): Ledger {
-  return { sequence: 0, stored: 0, dropped: 0, quarantined: 0, gap: null, leaving: [] };
+  return { sequence: 0, stored: 0, expired: 0, dropped: 0, quarantined: 0, gap: null, leaving: [] };
 }
 
 interface Slot {
@@ -74,7 +76,10 @@ async function readNewest(disk: Disk): Promise<Slot | null> {
 
 function parseSlot(slot: string): Slot | null {
   const [, crc, text = ''] = /^(\d+) (.*)\n/.exec(slot) ?? [];
-  return Number(crc) === crc32(text) ? (JSON.parse(text) as Slot) : null;
+  if (Number(crc) !== crc32(text)) return null;
+  const { ledger, version } = JSON.parse(text) as Slot;
+  // One of 0.1.0 does not know what has expired.
+  return { ledger: { ...emptyLedger(), ...ledger }, version };
 }
 
 /** Written whole before the first use, so that later writes find their place. */

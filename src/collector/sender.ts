@@ -12,15 +12,23 @@ const maxBatch = { snapshots: 100, bytes: 900_000 };
 /** Decoded size of one spooled snapshot beyond which it is damage, not data. */
 const maxDecodedBytes = 16 * 1024 * 1024;
 const deniedMs = 60_000;
+/** What is from the future, by the server's clock or by this one, is tried again after this. */
+const earlyMs = 10 * 60_000;
+/** Errors of the moment: the snapshot's file is as good as before. */
+const passingErrors: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EBUSY', 'EINTR'];
 /** All collectors lose a server at the same moment: their first tries again are spread over this. */
 const firstRetryMs = 15_000;
 
-export type Verdict = 'stored' | 'refused' | 'denied' | 'later';
+export type Verdict = 'stored' | 'refused' | 'denied' | 'early' | 'later';
 
-/** What the server's answer means for a snapshot in the spool. */
-export function verdictOf(status: number | null): Verdict {
-  if (status === null) return 'later';
-  if (status >= 200 && status < 300) return 'stored';
+/**
+ * What an answer to so many snapshots means for them. Only our own servers' answers mean that they are stored: a
+ * portal in between says 200 to anything.
+ */
+export function verdictOf({ status, taken = null }: Pick<PutOutcome, 'status' | 'taken'>, sent: number): Verdict {
+  if (status === 204) return 'stored';
+  if (status === 200 && taken !== null && taken.stored + taken.expired === sent) return 'stored';
+  if (status === 425) return 'early';
   if (status === 400 || status === 413 || status === 422) return 'refused';
   if (status === 401 || status === 403) return 'denied';
   return 'later';
@@ -77,6 +85,9 @@ export class Sender {
   /** Said already: another reason than that nobody answers. */
   #isDenied = false;
   #batch = maxBatch.snapshots;
+  /** The server calls snapshots of this time and later early: they wait, and nothing waits behind them. */
+  #earlyFrom = Infinity;
+  #earlyUntil = 0;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -96,10 +107,12 @@ export class Sender {
 
   /**
    * For a snapshot that could not be spooled, as on a full disk: sends it past the spool.
-   * @returns whether the server has it now
+   * @returns what became of it at the server; null: it does not have it
    */
-  async sendAtOnce(body: Uint8Array): Promise<boolean> {
-    return verdictOf((await this.#put(body)).status) === 'stored';
+  async sendAtOnce(body: Uint8Array): Promise<'stored' | 'expired' | null> {
+    const outcome = await this.#put(body);
+    if (verdictOf(outcome, 1) !== 'stored') return null;
+    return outcome.taken?.expired === 1 ? 'expired' : 'stored';
   }
 
   /** Tries once more to deliver everything, for at most `graceMs`. What is left stays in the spool. */
@@ -110,8 +123,9 @@ export class Sender {
     const grace = setTimeout(() => this.#cut.abort(), graceMs);
     await this.#running;
     await this.#draining;
-    while (spool.counts.spooled > 0 && !this.#cut.signal.aborted) {
-      if ((await this.#deliver(spool.oldest(this.#batch), 1)) > 0) break;
+    while (!this.#cut.signal.aborted) {
+      const entries = spool.oldest(this.#batch, ({ time }) => time >= this.#earlyFrom);
+      if (entries.length === 0 || (await this.#deliver(entries, 1)) > 0) break;
     }
     clearTimeout(grace);
     const { spooled } = spool.counts;
@@ -153,12 +167,18 @@ export class Sender {
   async #drain(): Promise<void> {
     let failures = 0;
     while (!this.#stopped.signal.aborted && this.#liveFailures === 0) {
-      const entries = this.#options.spool.oldest(this.#batch, (entry) => entry === this.#live || entry === this.#fresh);
+      const entries = this.#options.spool.oldest(this.#batch, (entry) => this.#isElsewhere(entry));
       if (entries.length === 0) return;
       const waitMs = await this.#deliver(entries, failures + 1);
       failures = waitMs > 0 ? failures + 1 : 0;
       if (waitMs > 0) await this.#pause(waitMs);
     }
+  }
+
+  /** On its way alone, or waiting for its time to come. */
+  #isElsewhere(entry: SpoolEntry): boolean {
+    if (this.#options.clock.monotonic() >= this.#earlyUntil) this.#earlyFrom = Infinity;
+    return entry === this.#live || entry === this.#fresh || entry.time >= this.#earlyFrom;
   }
 
   async #pause(ms: number): Promise<void> {
@@ -179,15 +199,19 @@ export class Sender {
   }
 
   async #settle(entries: readonly SpoolEntry[], outcome: PutOutcome, failures: number): Promise<number> {
-    const { status, detail } = outcome;
-    switch (verdictOf(status)) {
+    const { status, detail, taken } = outcome;
+    switch (verdictOf(outcome, entries.length)) {
       case 'stored':
-        await this.#options.spool.leave(entries, 'stored');
+        await this.#options.spool.leave(entries, 'stored', taken?.expired ?? 0);
         this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
+        if (entries.some(({ time }) => time >= this.#earlyFrom)) this.#earlyFrom = Infinity;
         this.#isBack();
         return 0;
       case 'refused':
         await this.#refused(entries, detail);
+        return 0;
+      case 'early':
+        this.#isEarly(entries, outcome);
         return 0;
       case 'denied':
         if (!this.#isDenied) this.#awaySince = null;
@@ -197,7 +221,7 @@ export class Sender {
       default:
         // Perhaps it is more than the line carries in time.
         if (status === null) this.#batch = Math.max(1, Math.floor(entries.length / 2));
-        this.#isAway(status === null ? `does not answer: ${detail}` : `answers ${status}: ${detail}`);
+        this.#isAway(howAway(outcome));
         return retryMs(failures, outcome, this.#options.random());
     }
   }
@@ -226,16 +250,20 @@ export class Sender {
     return { entries, body: wanted.length === 1 ? raw : gzipSync(`[${texts.join(',')}]`) };
   }
 
-  /** A file that somebody has removed, or that the disk does not give back, is a snapshot lost. */
+  /** A file that somebody has removed is a snapshot lost; one that cannot be read is set aside, whatever it is. */
   async #read(entry: SpoolEntry): Promise<Uint8Array | null> {
     const { spool } = this.#options;
     try {
       return await spool.read(entry);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'EIO') throw error;
-      // A bad sector costs its snapshot, and not all that come after it.
-      await spool.leave([entry], code === 'EIO' ? 'quarantined' : 'dropped');
+      if (passingErrors.includes(code)) throw error;
+      // A bad sector, a missing permission or a folder in its place costs this one, and not all that come after it.
+      if (code !== 'ENOENT')
+        this.#options.log.warn(
+          `spooled snapshot ${entry.sequence} cannot be read and was set aside: ${messageOf(error)}`,
+        );
+      await spool.leave([entry], code === 'ENOENT' ? 'dropped' : 'quarantined');
       return null;
     }
   }
@@ -257,10 +285,26 @@ export class Sender {
         `the server refused snapshot ${only.sequence} for good and it was set aside in the spool: ${detail}`,
       );
       await this.#options.spool.leave([only], 'quarantined');
-    } else {
-      // Some of them: find out which by sending fewer at once.
-      this.#batch = Math.max(1, Math.floor(entries.length / 2));
+    } else this.#sendFewer(entries);
+  }
+
+  /** Its own clock or the server's is wrong, and which one only time tells: it waits, and holds up nothing. */
+  #isEarly(entries: readonly SpoolEntry[], { detail, retryAfterMs }: PutOutcome): void {
+    const [only] = entries;
+    if (entries.length > 1 || only === undefined) {
+      this.#sendFewer(entries);
+      return;
     }
+    if (this.#earlyFrom === Infinity) {
+      this.#options.log.warn(`snapshots wait in the spool until a clock has been put right: ${detail}`);
+      this.#earlyUntil = this.#options.clock.monotonic() + Math.max(earlyMs, retryAfterMs ?? 0);
+    }
+    this.#earlyFrom = Math.min(this.#earlyFrom, only.time);
+  }
+
+  /** Some of them: finds out which. */
+  #sendFewer(entries: readonly SpoolEntry[]): void {
+    this.#batch = Math.max(1, Math.floor(entries.length / 2));
   }
 
   #isAway(how: string): void {
@@ -279,6 +323,12 @@ export class Sender {
     );
     this.#awaySince = null;
   }
+}
+
+function howAway({ status, detail }: PutOutcome): string {
+  if (status === null) return `does not answer: ${detail}`;
+  if (status < 300) return `answers ${status}, and not as amberwatch does; is there a portal or proxy in between?`;
+  return `answers ${status}: ${detail}`;
 }
 
 /**

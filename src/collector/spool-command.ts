@@ -3,9 +3,18 @@ import { join } from 'node:path';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { FolderDisk } from './disk.ts';
-import { readLedger } from './ledger.ts';
+import { type Ledger, readLedger } from './ledger.ts';
 import { decodeSpooled } from './sender.ts';
-import { entriesOf, nameOf, openLockedSpool, type SpoolEntry, spoolLimits } from './spool.ts';
+import {
+  accountsLine,
+  countsOf,
+  entriesOf,
+  nameOf,
+  openLockedSpool,
+  reconcile,
+  type SpoolEntry,
+  spoolLimits,
+} from './spool.ts';
 
 /** What `amberwatch spool` does; each resolves with the lines to print. Reading disturbs no running collector. */
 
@@ -17,17 +26,37 @@ export async function listSpools(folder: string, now: number): Promise<string[]>
 
 async function describeSpool(folder: string, name: string, now: number): Promise<string[]> {
   const disk = new FolderDisk(folder);
-  const entries = entriesOf(await disk.list());
+  const { entries, ledger } = await readQuietly(disk);
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   const oldest =
     entries[0] === undefined ? '' : `, the oldest from ${formatDuration(Math.max(0, now - entries[0].time))} ago`;
-  const ledger = await readLedger(disk);
   const lines = [`${name}: ${entries.length} snapshots wait, ${(bytes / 1024 / 1024).toFixed(1)} MiB${oldest}`];
   if (ledger === null) return [...lines, '  no accounts yet, or damaged'];
-  const { sequence, stored, dropped, quarantined, gap } = ledger;
-  lines.push(`  ${sequence} taken, ${stored} stored, ${dropped} dropped, ${quarantined} set aside`);
+  const { gap } = ledger;
+  lines.push(`  ${accountsLine(countsOf(ledger, entries))}`);
   if (gap !== null) lines.push(`  last gap: ${new Date(gap.from).toISOString()} to ${new Date(gap.to).toISOString()}`);
   return lines;
+}
+
+const mostTries = 10;
+
+/**
+ * Files and accounts that belong together, as the collector's next start would count them: the ledger is written
+ * only when something leaves. A collector that runs may change both between two readings.
+ */
+async function readQuietly(disk: FolderDisk): Promise<{ entries: SpoolEntry[]; ledger: Ledger | null }> {
+  let before = await readLedger(disk);
+  for (let tries = 1; ; tries++) {
+    const found = entriesOf(await disk.list());
+    const ledger = await readLedger(disk);
+    if (JSON.stringify(ledger) === JSON.stringify(before) || tries >= mostTries) {
+      const gone = new Set(ledger?.leaving);
+      const entries = found.filter(({ sequence }) => !gone.has(sequence));
+      if (ledger !== null) reconcile(ledger, entries);
+      return { entries, ledger };
+    }
+    before = ledger;
+  }
 }
 
 /** @returns the lines, and how many snapshots are damaged */

@@ -1,7 +1,7 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MonitorError } from '../core/error.ts';
-import { isRunning, ownIdentity, pidOf } from '../process-identity.ts';
+import { type FileLock, takeLock } from '../file-lock.ts';
 import { type Disk, FolderDisk, ignoreMissing } from './disk.ts';
 import { emptyLedger, type Ledger, LedgerFile, leavingAtOnce } from './ledger.ts';
 
@@ -27,17 +27,18 @@ export interface SpoolEntry {
   bytes: number;
 }
 
-/** Over all runs: taken = stored + dropped + quarantined + spooled, always. */
+/** Over all runs: taken = stored + expired + dropped + quarantined + spooled, always. */
 export interface SpoolCounts {
   taken: number;
   stored: number;
+  expired: number;
   dropped: number;
   quarantined: number;
   spooled: number;
 }
 
 /** How a snapshot leaves the spool. */
-export type Leaving = 'stored' | 'dropped' | 'quarantined';
+export type Leaving = 'stored' | 'expired' | 'dropped' | 'quarantined';
 
 /**
  * A folder of files, one gzip snapshot each, named by time and sequence. A file is complete or not there:
@@ -85,8 +86,7 @@ export class Spool {
   }
 
   get counts(): SpoolCounts {
-    const { sequence, stored, dropped, quarantined } = this.#ledger;
-    return { taken: sequence, stored, dropped, quarantined, spooled: this.#entries.length };
+    return countsOf(this.#ledger, this.#entries);
   }
 
   get bytes(): number {
@@ -112,11 +112,11 @@ export class Spool {
     });
   }
 
-  /** A snapshot that could not be kept, as on a full disk, but was stored past the spool. */
-  async pass(): Promise<void> {
+  /** A snapshot that could not be kept, as on a full disk, but reached the server past the spool. */
+  async pass(how: 'stored' | 'expired'): Promise<void> {
     await this.#inTurn(async () => {
-      const { sequence, stored } = this.#ledger;
-      await this.#writeLedger({ ...this.#ledger, sequence: sequence + 1, stored: stored + 1 });
+      const ledger = this.#ledger;
+      await this.#writeLedger({ ...ledger, sequence: ledger.sequence + 1, [how]: ledger[how] + 1 });
     });
   }
 
@@ -137,23 +137,34 @@ export class Spool {
     return this.#entries.at(-1);
   }
 
-  /** Oldest first, at most `count`, up to the first that `except` holds. */
+  /** Oldest first, at most `count`, without those that `except` holds. */
   oldest(count: number, except: (entry: SpoolEntry) => boolean = () => false): SpoolEntry[] {
-    const first = this.#entries.slice(0, count);
-    const end = first.findIndex(except);
-    return end < 0 ? first : first.slice(0, end);
+    const found: SpoolEntry[] = [];
+    for (const entry of this.#entries) {
+      if (found.length >= count) break;
+      if (!except(entry)) found.push(entry);
+    }
+    return found;
   }
 
   read(entry: SpoolEntry): Promise<Uint8Array> {
     return this.#disk.read(nameOf(entry));
   }
 
-  /** Counts, then removes: a snapshot that is counted is never sent again. Others of the name are ignored. */
-  async leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
+  /**
+   * Counts, then removes: a snapshot that is counted is never sent again. Others of the name are ignored.
+   * @param expired how many of those the server took were too old to be stored: which ones it does not say
+   */
+  async leave(entries: readonly SpoolEntry[], how: Leaving, expired = 0): Promise<void> {
     await this.#inTurn(async () => {
       const here = entries.filter((entry) => this.#entries.includes(entry));
-      for (let from = 0; from < here.length; from += leavingAtOnce)
-        await this.#leave(here.slice(from, from + leavingAtOnce), how);
+      let left = expired;
+      for (let from = 0; from < here.length; from += leavingAtOnce) {
+        const group = here.slice(from, from + leavingAtOnce);
+        const old = Math.min(left, group.length);
+        left -= old;
+        await this.#leave(group, how, old);
+      }
     });
   }
 
@@ -163,11 +174,12 @@ export class Spool {
   }
 
   /** All or, where the ledger cannot be written, nothing. A file that cannot be removed is so at the next start. */
-  async #leave(entries: readonly SpoolEntry[], how: Leaving): Promise<void> {
+  async #leave(entries: readonly SpoolEntry[], how: Leaving, expired = 0): Promise<void> {
     const counted =
       how === 'dropped'
         ? withDropped(this.#ledger, entries)
-        : { ...this.#ledger, [how]: this.#ledger[how] + entries.length };
+        : { ...this.#ledger, [how]: this.#ledger[how] + entries.length - expired };
+    counted.expired += expired;
     const stuck = this.#ledger.leaving.slice(-leavingAtOnce);
     await this.#writeLedger({ ...counted, leaving: [...stuck, ...entries.map((entry) => entry.sequence)] });
     const gone = new Set(entries);
@@ -183,8 +195,9 @@ export class Spool {
     if (how !== 'quarantined') return this.#disk.remove(name).catch(ignoreMissing);
     await this.#disk.rename(name, `${quarantineFolder}/${name}`).catch(ignoreMissing);
     const files = (await this.#disk.list(quarantineFolder)).sort();
+    // What cannot be removed, such as a folder that stood in a snapshot's place, stays.
     for (const file of files.slice(0, Math.max(0, files.length - maxQuarantined)))
-      await this.#disk.remove(`${quarantineFolder}/${file}`).catch(ignoreMissing);
+      await this.#disk.remove(`${quarantineFolder}/${file}`).catch(() => undefined);
   }
 
   /** The oldest that are too many. The newest always stays. */
@@ -251,7 +264,7 @@ async function openLedger(disk: Disk): Promise<{ file: LedgerFile | null; ledger
   }
 }
 
-function ignoreFullDisk(error: NodeJS.ErrnoException): void {
+function ignoreFullDisk(error: NodeJS.ErrnoException): undefined {
   if (!['ENOSPC', 'EDQUOT'].includes(error.code ?? '')) throw error;
 }
 
@@ -270,11 +283,22 @@ function withDropped(ledger: Ledger, entries: readonly SpoolEntry[]): Ledger {
   return { ...ledger, gap, dropped: ledger.dropped + entries.length };
 }
 
+/** For a person. What is rare is left out where there was none. */
+export function accountsLine({ taken, stored, expired, dropped, quarantined, spooled }: SpoolCounts): string {
+  const old = expired > 0 ? ` + ${expired} too old for the server` : '';
+  return `${taken} taken = ${stored} stored${old} + ${dropped} dropped + ${quarantined} set aside + ${spooled} in the spool`;
+}
+
+export function countsOf(ledger: Ledger, entries: readonly SpoolEntry[]): SpoolCounts {
+  const { sequence, stored, expired, dropped, quarantined } = ledger;
+  return { taken: sequence, stored, expired, dropped, quarantined, spooled: entries.length };
+}
+
 /** Files that vanished, or figures that a full disk did not take, are dropped snapshots. */
-function reconcile(ledger: Ledger, entries: readonly SpoolEntry[]): void {
+export function reconcile(ledger: Ledger, entries: readonly SpoolEntry[]): void {
   ledger.leaving = [];
   ledger.sequence = Math.max(ledger.sequence, entries.at(-1)?.sequence ?? 0);
-  const known = ledger.stored + ledger.dropped + ledger.quarantined + entries.length;
+  const known = ledger.stored + ledger.expired + ledger.dropped + ledger.quarantined + entries.length;
   ledger.dropped += Math.max(0, ledger.sequence - known);
   ledger.sequence = Math.max(ledger.sequence, known);
 }
@@ -292,22 +316,18 @@ const lockName = 'in-use-by';
 export async function openLockedSpool(folder: string, limits: SpoolLimits): Promise<LockedSpool> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await mkdir(join(folder, quarantineFolder), { recursive: true, mode: 0o700 }).catch(ignoreFullDisk);
-  await lock(folder);
+  const lock = await lockFolder(folder);
   const spool = await Spool.open(new FolderDisk(folder), limits);
-  return { spool, unlock: () => rm(join(folder, lockName), { force: true }) };
+  return { spool, unlock: () => lock?.release() ?? Promise.resolve() };
 }
 
 /** Two processes on one spool would send each other's snapshots to their own servers. */
-async function lock(folder: string): Promise<void> {
-  const path = join(folder, lockName);
-  const holder = await readFile(path, 'utf8').catch(() => '');
-  const pid = pidOf(holder);
-  if (pid > 0 && pid !== process.pid && isRunning(holder)) {
-    throw new MonitorError(
-      'conflict',
-      `process ${pid} uses the spool ${folder}; stop that one or choose another folder with --data`,
-    );
-  }
+async function lockFolder(folder: string): Promise<FileLock | undefined> {
   // A full disk takes no lock, and must not keep the collector from sending past the spool.
-  await writeFile(path, ownIdentity()).catch(ignoreFullDisk);
+  const lock = await takeLock(join(folder, lockName)).catch(ignoreFullDisk);
+  if (lock === undefined || 'release' in lock) return lock;
+  throw new MonitorError(
+    'conflict',
+    `process ${lock.holder} uses the spool ${folder}; stop that one or choose another folder with --data`,
+  );
 }

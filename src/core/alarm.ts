@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
-import { type ClockSkew, maxSkewSeconds, seenAt } from './host-clock.ts';
+import { agreementMs, type ClockSkew, maxSkewSeconds, seenAt } from './host-clock.ts';
 import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
 import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
@@ -12,6 +12,11 @@ export type Level = (typeof levels)[number];
 
 /** A host that has said nothing for so many of its own intervals is STALE. */
 export const staleIntervals = 3;
+
+/** Not of any host: the server's own clock is in doubt. */
+export const serverClockMetric = 'server.clockSkewSeconds';
+/** What alarms about the server itself have for a host. */
+export const serverName = '(server)';
 
 export type Subject = { kind: 'process'; name: string; pid: number | null } | { kind: 'system' };
 
@@ -32,7 +37,10 @@ export interface Alarm {
   host: string;
   ip: string | null;
   subject: Subject;
-  metric: ThresholdMetric;
+  metric: ThresholdMetric | typeof serverClockMetric;
+  /** What of a process was measured, as in its threshold: a value means nothing without. */
+  of: Threshold['of'];
+  basis: Threshold['basis'];
   value: number;
   threshold: number;
   since: number;
@@ -54,7 +62,7 @@ export interface Alarms {
 }
 
 /** A value over its clear level in its host's newest snapshot: RED if its run says so. */
-export interface Candidate extends Omit<RunQuery, 'gapMs'> {
+export interface Candidate extends Omit<RunQuery, 'gapMs' | 'until'> {
   header: SnapshotHeader;
   threshold: Threshold;
   subject: Subject;
@@ -101,7 +109,7 @@ export function candidates(
 /**
  * The alarms at `at`. `since` answers, for each candidate in order, when its run began (null: there is
  * none). `forecasts` are the newest of each series; without them nothing is predicted. `skews` are the hosts
- * whose clock is off.
+ * whose clock is off. `thresholds` are those that forecasts are of.
  */
 export function evaluate(
   at: number,
@@ -110,8 +118,10 @@ export function evaluate(
   since: readonly (number | null)[],
   forecasts: readonly Forecast[] = [],
   skews: readonly ClockSkew[] = [],
+  thresholds: readonly Threshold[] = [],
 ): Alarms {
   const headers = new Map(hosts.map((header) => [header.host, header]));
+  const byMetric = new Map(thresholds.map((threshold) => [threshold.metric, threshold]));
   const shown = forecasts.filter((forecast) => !forecast.isMuted);
   const predicted = new Map(shown.map((forecast) => [alarmId(forecast), forecast.amberSince]));
   const red = found.flatMap((candidate, index) => redAlarm(candidate, since[index] ?? null, at, predicted));
@@ -121,7 +131,7 @@ export function evaluate(
   );
   const amber = forecasts
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
-    .map((forecast) => amberAlarm(forecast, headers, at))
+    .map((forecast) => amberAlarm(forecast, headers, at, byMetric.get(forecast.metric)))
     .filter((alarm) => !known.has(alarm.id));
   const alarms = [...red, ...amber, ...skews.map(clockAlarm)].sort(worstFirst);
   const stale = hosts
@@ -140,7 +150,7 @@ function nextStaleAt(hosts: readonly SnapshotHeader[], at: number): number | nul
 }
 
 /** Stable over polls and restarts, and free of whatever a name may hold. */
-export function alarmId({ host, process, metric }: ForecastSubject): string {
+export function alarmId({ host, process, metric }: Omit<ForecastSubject, 'metric'> & { metric: string }): string {
   return createHash('sha256')
     .update(JSON.stringify([host, process === null ? 'system' : 'process', process, metric]))
     .digest('hex')
@@ -203,6 +213,8 @@ function redAlarm(
       ip: header.ip,
       subject,
       metric: threshold.metric,
+      of: threshold.of,
+      basis: threshold.basis,
       value,
       threshold: threshold.red,
       since,
@@ -213,7 +225,12 @@ function redAlarm(
   ];
 }
 
-function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHeader>, at: number): Alarm {
+function amberAlarm(
+  forecast: Forecast,
+  headers: ReadonlyMap<string, SnapshotHeader>,
+  at: number,
+  line: Threshold | undefined,
+): Alarm {
   const { host, process, metric, value, threshold, amberSince, notifySince, reason } = forecast;
   const { probability, etaSeconds, intervalSeconds } = forecast;
   const header = headers.get(host);
@@ -225,6 +242,8 @@ function amberAlarm(forecast: Forecast, headers: ReadonlyMap<string, SnapshotHea
     ip: header?.ip ?? null,
     subject: process === null ? { kind: 'system' } : { kind: 'process', name: process, pid: null },
     metric,
+    of: line?.of ?? 'largest',
+    basis: line?.basis ?? 'core',
     value,
     threshold,
     since: amberSince ?? forecast.time,
@@ -247,6 +266,8 @@ function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: Cloc
     ip,
     subject: { kind: 'system' },
     metric,
+    of: 'largest',
+    basis: 'core',
     value: Math.abs(skewSeconds),
     threshold: maxSkewSeconds,
     since,
@@ -254,6 +275,32 @@ function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: Cloc
     prediction: null,
     leadSeconds: null,
   };
+}
+
+/** The same with an AMBER about the server's own clock. */
+export function withServerClock(
+  alarms: Alarms,
+  { since, aheadMs, reason }: { since: number; aheadMs: number; reason: string },
+): Alarms {
+  const alarm: Alarm = {
+    id: alarmId({ host: serverName, process: null, metric: serverClockMetric }),
+    level: 'AMBER',
+    state: 'firing',
+    host: serverName,
+    ip: null,
+    subject: { kind: 'system' },
+    metric: serverClockMetric,
+    of: 'largest',
+    basis: 'core',
+    value: Math.round(Math.abs(aheadMs) / 1000),
+    threshold: agreementMs / 1000,
+    since,
+    reason: `${reason}; nothing is expired meanwhile`,
+    prediction: null,
+    leadSeconds: null,
+  };
+  const all = [...alarms.alarms, alarm].sort(worstFirst);
+  return { ...alarms, level: all[0]?.level ?? alarms.level, alarms: all };
 }
 
 function worstFirst(a: Alarm, b: Alarm): number {

@@ -6,6 +6,7 @@ export const errorStatus = {
   not_found: 404,
   conflict: 409,
   too_large: 413,
+  too_early: 425,
   rate_limited: 429,
   internal: 500,
   unavailable: 503,
@@ -21,7 +22,7 @@ export type ErrorCode = keyof typeof errorStatus;
 export class MonitorError extends Error {
   override readonly name = 'MonitorError';
   readonly code: ErrorCode;
-  /** Seconds after which a `rate_limited` or `unavailable` request may be tried again. */
+  /** Seconds after which a `too_early`, `rate_limited` or `unavailable` request may be tried again. */
   readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: { cause?: unknown; retryAfterSeconds?: number } = {}) {

@@ -2,8 +2,12 @@ import type { SnapshotHeader } from './snapshot.ts';
 
 /** A clock that is further off than this is said. */
 export const maxSkewSeconds = 30;
+/** Clocks that differ by more than this do not agree about what time it is. */
+export const agreementMs = 5 * 60_000;
 /** A snapshot further ahead of the server than this is kept, marked, and not evaluated. */
 export const maxAheadMs = 5 * 60_000;
+/** One further ahead than this is not taken: the server's clock may be the wrong one. */
+export const mostAheadMs = 86_400_000;
 
 /** A host whose clock is off: by how much (positive: ahead of the server), and since when that is known. */
 export interface ClockSkew {
@@ -22,7 +26,12 @@ export function skewOf({ metrics }: Pick<SnapshotHeader, 'metrics'>): number {
   return metrics['collector.clockSkewSeconds'] ?? 0;
 }
 
-/** When a snapshot was taken, by the clock of the server. */
+/** Where a snapshot stands in the server's time, now and in every replay: at its own less its sender's skew. */
+export function placedAt(header: Pick<SnapshotHeader, 'time' | 'metrics'>): number {
+  return header.time - skewOf(header) * 1000;
+}
+
+/** When a snapshot was taken, by the clock of the server: by its receipt where that is known. */
 export function seenAt(header: SnapshotHeader): number {
-  return header.seenAt ?? header.time - skewOf(header) * 1000;
+  return header.seenAt ?? placedAt(header);
 }

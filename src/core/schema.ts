@@ -99,8 +99,9 @@ const snapshotBody = Type.Object(
         cpu: percent("The collector's own CPU, percent of one core."),
         memoryBytes: Type.Optional(nullable(0, maxBytes, "The collector's own RSS.", 'integer')),
         sweepMs: Type.Optional(nullable(0, maxPercent, 'How long the sweep took.')),
-        taken: count('Snapshots taken so far: stored + dropped + quarantined + spooled.'),
-        stored: count('Of these acknowledged.'),
+        taken: count('Snapshots taken so far: stored + expired + dropped + quarantined + spooled.'),
+        stored: count('Of these stored.'),
+        expired: count('Of these older than the server keeps when they came.'),
         dropped: count('Of these lost to the limits of the spool.'),
         quarantined: count('Of these refused, or damaged in the spool.'),
         spooled: count('Of these waiting, this one included.'),
@@ -122,6 +123,28 @@ export const usageBodySchema = arrayOr<SnapshotBody[], SnapshotBody>(
   Type.Array(snapshotBody, { minItems: 1, maxItems: 100 }),
   snapshotBody,
 );
+
+export const takenSchema = Type.Object(
+  { stored: Type.Integer(), expired: Type.Integer({ description: 'Older than the retention: not stored.' }) },
+  { title: 'Taken', description: 'All are settled, and these were too old to be stored.' },
+);
+
+export const expirySchema = Type.Object(
+  {
+    waiting: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: "Why nothing is forgotten now: this server's clock is in doubt. null: it is not.",
+    }),
+    oldestKept: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'What is older is forgotten; null: nothing is.',
+    }),
+    expiresItself: Type.Boolean({ description: 'InfluxDB: by its own clock and its own retention.' }),
+  },
+  { title: 'Expiry' },
+);
+export type ExpiryAnswer = Static<typeof expirySchema>;
 
 /** The older REST clients' body: one entry per process instance and metric. */
 export const resourcesBodySchema = Type.Object({
@@ -161,7 +184,7 @@ export const meanSchema = Type.Object(
         hosts: Type.Integer(),
         snapshots: Type.Integer(),
       }),
-      'By process name, highest mean CPU first.',
+      'By process name, in no order to rely on: sort by what you want, or ask for the highest with top=.',
     ),
   },
   { title: 'Mean' },
@@ -232,6 +255,8 @@ const alarmSchema = Type.Object({
     pid: Type.Optional(integer),
   }),
   metric: Type.String(),
+  of: Type.Enum(['largest', 'group'], { description: 'Of a process: its largest instance, or all of the name.' }),
+  basis: Type.Enum(['core', 'host'], { description: 'What 100 % of cpu is: one core, or all of the host.' }),
   value: Type.Number(),
   threshold: Type.Number(),
   since: instant('When the run over the threshold began; of AMBER, when it was first said.'),
@@ -290,11 +315,13 @@ export const forecastsSchema = Type.Object(
         amberSince: optionalInstant('Since when it is AMBER.'),
         notifySince: optionalInstant('The same by the policy that puts precision first.'),
         muted: Type.Boolean({ description: 'Not shown: its own record is too bad.' }),
-        etaSeconds: optionalNumber('When it would go over, in seconds after `time`: the median.'),
+        etaSeconds: optionalNumber(
+          'When it would go over if it does within the horizon, in seconds after `time`: the median.',
+        ),
         intervalSeconds: Type.Unsafe<number[] | null>({
           type: ['array', 'null'],
           items: { type: 'number' },
-          description: 'Nine in ten breaches come after the first, and nine in ten before the second.',
+          description: 'Eight in ten breaches that come within the horizon come between the two.',
         }),
         reason: Type.String(),
       }),
@@ -312,14 +339,18 @@ const accuracyFields = {
   unforeseeable: Type.Integer({
     description: 'Breaches of series too new for a prediction; they count in nothing else.',
   }),
-  alarms: Type.Integer({ description: 'AMBER alarms; one that lasts counts once per horizon.' }),
-  falseAlarms: Type.Integer({ description: 'Of these, not followed by a breach.' }),
-  precision: optionalNumber('Share of the alarms that came true.'),
+  alarms: Type.Integer({ description: 'Breaches that AMBER alarms pointed at, and false alarms.' }),
+  falseAlarms: Type.Integer({
+    description: 'Not followed by a breach within a horizon; AMBER that lasts is one alarm for each horizon.',
+  }),
+  precision: optionalNumber('Breaches pointed at / (breaches pointed at + false alarms).'),
   recall: optionalNumber('Share of the breaches warned of.'),
   f1: number,
   brier: optionalNumber('Mean squared error of the probability.'),
   brierSkill: optionalNumber('1: perfect, 0: no better than the mean.'),
   medianLeadSeconds: number,
+  etaErrorSeconds: optionalNumber('Mean distance of the time said from the breach, where one came within the horizon.'),
+  intervalShare: optionalNumber('Share of these breaches that came within the interval said; it means to hold 0.8.'),
   falseAlarmsPerDay: number,
 };
 

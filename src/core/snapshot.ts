@@ -1,8 +1,8 @@
 /**
  * The system totals of a host and what the collector says of itself, as flat metric names.
  * Percentages are of the whole host (0-100). Snapshots since the spool was made: taken = stored + dropped +
- * quarantined + spooled; the gap is the last stretch that was dropped. The clock's skew is measured by the
- * server: positive when the host's clock is ahead.
+ * quarantined + expired + spooled; the gap is the last stretch that was dropped. Stores keep them in this order:
+ * new ones go to the end.
  */
 export const hostMetrics = [
   'system.cpu',
@@ -22,8 +22,19 @@ export const hostMetrics = [
   'collector.gapFromMs',
   'collector.gapToMs',
   'collector.clockSkewSeconds',
+  'collector.expired',
+  'collector.clockSkewSinceMs',
 ] as const;
 export type HostMetric = (typeof hostMetrics)[number];
+
+/**
+ * Measured by the server as a snapshot comes, whatever the collector says: by how much the host's clock is ahead, and
+ * since when (epoch milliseconds) by more than is right.
+ */
+export const serverMetrics: ReadonlySet<HostMetric> = new Set([
+  'collector.clockSkewSeconds',
+  'collector.clockSkewSinceMs',
+]);
 
 /** Per-process metrics a store keeps. `cpu`, `memory` are the group's sum, `...Max` its largest instance. */
 export const usageMetrics = ['cpu', 'memory', 'cpuMax', 'memoryMax'] as const;

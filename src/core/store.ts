@@ -15,6 +15,8 @@ export interface UsageRow extends ProcessUsage {
 export interface UsageFilter {
   /** Only these hosts; absent means all of them. */
   hosts?: readonly string[];
+  /** Only snapshots that carried this address, whatever others of their host carried. */
+  ip?: string;
   process?: string;
 }
 
@@ -57,13 +59,15 @@ export type SeriesKey =
   | { kind: 'process'; host: string; process: string; metric: UsageMetric }
   | { kind: 'system'; host: string; metric: HostMetric };
 
-/** Asks when the run that ends at `to` began: the first value over `red` since the last at or under `clear`. */
+/** Asks when the run that ends at `until` began: the first value over `red` since the last at or under `clear`. */
 export interface RunQuery {
   series: SeriesKey;
   red: number;
   clear: number;
   /** A hole longer than this ends a run. */
   gapMs: number;
+  /** Points after this are not looked at, also those in the window. */
+  until: number;
 }
 
 /** Forecasts made in a window, of all series or of those named. */
@@ -78,13 +82,18 @@ export interface ForecastQuery extends TimeWindow, Partial<ForecastSubject> {}
 export interface Store {
   /** For logs and /health/ready: never holds a secret. */
   readonly url: string;
+  /** Forgets by its own clock and retention; `expire` does nothing then. */
+  readonly expiresItself: boolean;
   /**
    * Resolves once all snapshots are durable; then a query sees them. A snapshot is stored whole or not
-   * at all. A repeated (host, time) is stored once, also across a restart; snapshots older than the
-   * retention may be dropped.
+   * at all. A repeated (host, time) is stored once, also across a restart.
+   * @returns how many of them the engine refused for being older than what it keeps itself: they are not stored
    */
-  write(snapshots: readonly Snapshot[]): Promise<void>;
-  /** The newest snapshot header of every host at or before `at`, by host name; none marked as from the future. */
+  write(snapshots: readonly Snapshot[]): Promise<number>;
+  /**
+   * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
+   * marked as from the future.
+   */
   hosts(at: number): Promise<SnapshotHeader[]>;
   /** The process rows of exactly these snapshots, limited to those `above` when given. Unordered. */
   rowsOf(snapshots: readonly SnapshotKey[], above?: Above): Promise<UsageRow[]>;
@@ -141,6 +150,7 @@ export function runStart(points: Iterable<Point>, query: Omit<RunQuery, 'series'
   let since: number | null = null;
   let previous: number | null = null;
   for (const { time, value } of points) {
+    if (time > query.until) break;
     if (previous !== null && time - previous > query.gapMs) since = null;
     if (value <= query.clear) since = null;
     else if (since === null && value > query.red) since = time;

@@ -1,5 +1,6 @@
 import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
+import { placedAt } from '../core/host-clock.ts';
 import {
   type HostMetric,
   type Snapshot,
@@ -35,6 +36,7 @@ export function openMemoryStore(options: StoreOptions): Store {
     for (const [host, snapshots] of byHost) {
       if (filter.hosts && !filter.hosts.includes(host)) continue;
       for (const snapshot of snapshots.values()) {
+        if (filter.ip !== undefined && snapshot.ip !== filter.ip) continue;
         if (snapshot.time > window.from && snapshot.time <= window.to) yield snapshot;
       }
     }
@@ -57,18 +59,23 @@ export function openMemoryStore(options: StoreOptions): Store {
 
   return {
     url: 'memory:',
+    expiresItself: false,
     async write(snapshots) {
       for (const snapshot of snapshots) {
         const known = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
         byHost.set(snapshot.host, known);
         if (!known.has(snapshot.time)) known.set(snapshot.time, structuredClone(snapshot));
       }
+      return 0;
     },
     async hosts(at) {
       const newest: SnapshotHeader[] = [];
       for (const snapshots of byHost.values()) {
-        const seen = [...snapshots.values()].filter((snapshot) => snapshot.time <= at && !snapshot.isFromFuture);
-        const last = seen.reduce<Snapshot | null>((best, one) => (best && best.time >= one.time ? best : one), null);
+        const seen = [...snapshots.values()].filter((snapshot) => placedAt(snapshot) <= at && !snapshot.isFromFuture);
+        const last = seen.reduce<Snapshot | null>(
+          (best, one) => (best && placedAt(best) >= placedAt(one) ? best : one),
+          null,
+        );
         if (last) newest.push(headerOf(last));
       }
       return newest.sort((a, b) => (a.host < b.host ? -1 : 1));

@@ -4,8 +4,10 @@ export interface InfluxCredentials {
   token?: string;
   username?: string;
   password?: string;
-  /** Organisation of InfluxDB 2.x, needed only to create the bucket. */
+  /** Organisation of InfluxDB 2.x that the bucket is in; needed where the token sees several. */
   org?: string;
+  /** The only authority (PEM) whose certificate InfluxDB may have. */
+  ca?: string;
 }
 
 export interface OpenOptions extends StoreOptions {

@@ -4,6 +4,7 @@ import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { trustedClock } from '../trusted-clock.ts';
 import { retentionMs } from './make-app.ts';
 
 const minute = 60_000;
@@ -13,9 +14,11 @@ async function setUp(values: (number | null)[], threshold = 'cpu=80') {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const time = { now: noon };
   const clock = { now: () => time.now, monotonic: () => 0 };
+  const serverClock = trustedClock();
   const reader = new AlarmReader({
     store,
-    hosts: new KnownHosts(store, clock),
+    hosts: new KnownHosts(store, clock, serverClock, []),
+    serverClock,
     clock,
     thresholds: [parseThreshold(threshold)],
     retentionMs,

@@ -10,6 +10,7 @@ import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { leak, safeSawtooth } from '../forecast/synthetic-series.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
+import { trustedClock } from '../trusted-clock.ts';
 import { retentionMs } from './make-app.ts';
 
 const minute = 60_000;
@@ -42,9 +43,11 @@ async function setUp(threshold = 'memory=80') {
     return forecaster.tick();
   };
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
+  const serverClock = trustedClock();
   const reader = new AlarmReader({
     store,
-    hosts: new KnownHosts(store, clock),
+    hosts: new KnownHosts(store, clock, serverClock, []),
+    serverClock,
     clock,
     thresholds,
     retentionMs,

@@ -14,10 +14,11 @@ export const retentionMs = 2 * 86_400_000;
 /** The whole server over a store in memory, at noon until told otherwise. */
 export async function makeApp(options: { store?: Store; thresholds?: string[]; access?: AccessOptions } = {}) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
-  const time = { now: noon };
+  /** `now` may jump by `jumpedMs` while the monotonic clock does not. */
+  const time = { now: noon, jumpedMs: 0 };
   const app: FastifyInstance = await buildApp({
     store,
-    clock: { now: () => time.now, monotonic: () => time.now },
+    clock: { now: () => time.now, monotonic: () => time.now - time.jumpedMs },
     log: pino({ level: 'silent' }),
     thresholds: withDefaults((options.thresholds ?? []).map(parseThreshold)),
     retentionMs,

@@ -170,7 +170,7 @@ describe('sender', () => {
 test.each([
   [null, 'later'],
   [204, 'stored'],
-  [200, 'stored'],
+  [200, 'later'],
   [400, 'refused'],
   [422, 'refused'],
   [413, 'refused'],
@@ -178,11 +178,11 @@ test.each([
   [403, 'denied'],
   [404, 'later'],
   [408, 'later'],
-  [425, 'later'],
+  [425, 'early'],
   [429, 'later'],
   [500, 'later'],
   [503, 'later'],
-] as const)('status %s means %s', (status, verdict) => expect(verdictOf(status)).toBe(verdict));
+] as const)('status %s means %s', (status, verdict) => expect(verdictOf({ status }, 1)).toBe(verdict));
 
 test('back-off is full jitter below a cap, and never before Retry-After', () => {
   expect([1, 2, 3, 10].map((failures) => backoffMs(failures, null, 1))).toEqual([1000, 2000, 4000, 60_000]);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { FolderDisk } from '../../src/collector/disk.ts';
 import { nameOf, openLockedSpool, Spool, type SpoolEntry, spoolLimits } from '../../src/collector/spool.ts';
+import { identityOf } from '../process-identity.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
 const data = (text: string) => Buffer.from(text);
@@ -38,7 +39,7 @@ describe('spool', () => {
     const entry = await spool.put(1000, data('x'));
     await spool.leave([entry], 'stored');
     await spool.leave([entry], 'stored');
-    expect(spool.counts).toEqual({ taken: 1, stored: 1, dropped: 0, quarantined: 0, spooled: 0 });
+    expect(spool.counts).toEqual({ taken: 1, stored: 1, expired: 0, dropped: 0, quarantined: 0, spooled: 0 });
     expect(readdirSync(folder)).toEqual(['ledger']);
   });
 
@@ -50,7 +51,7 @@ describe('spool', () => {
     await spool.put(20_000, Buffer.alloc(1000));
     expect(timesOf(spool)).toEqual([20_000]);
     expect(spool.gap).toMatchObject({ from: 1000, to: 5000 });
-    expect(spool.counts).toEqual({ taken: 6, stored: 0, dropped: 5, quarantined: 0, spooled: 1 });
+    expect(spool.counts).toEqual({ taken: 6, stored: 0, expired: 0, dropped: 5, quarantined: 0, spooled: 1 });
   });
 
   test('72 h are counted in snapshots, so that a clock that jumps drops nothing', async () => {
@@ -68,7 +69,7 @@ describe('spool', () => {
     await before.leave([first(before)], 'quarantined');
     const spool = await open(folder, { bytes: 350, snapshots: 1000 });
     await spool.put(6000, Buffer.alloc(100));
-    expect((await open(folder)).counts).toEqual({ taken: 6, stored: 1, dropped: 1, quarantined: 1, spooled: 3 });
+    expect((await open(folder)).counts).toEqual({ taken: 6, stored: 1, expired: 0, dropped: 1, quarantined: 1, spooled: 3 });
   });
 
   test('a file that vanished is a dropped snapshot', async () => {
@@ -76,7 +77,7 @@ describe('spool', () => {
     const spool = await open(folder);
     for (let i = 1; i <= 3; i++) await spool.put(i * 1000, Buffer.alloc(100));
     rmSync(join(folder, nameOf(first(spool))));
-    expect((await open(folder)).counts).toEqual({ taken: 3, stored: 0, dropped: 1, quarantined: 0, spooled: 2 });
+    expect((await open(folder)).counts).toEqual({ taken: 3, stored: 0, expired: 0, dropped: 1, quarantined: 0, spooled: 2 });
   });
 
   test('what was counted before a kill is removed after it, and never counted or sent again', async () => {
@@ -88,7 +89,7 @@ describe('spool', () => {
     await spool.leave([entry], 'stored');
     writeFileSync(join(folder, name), 'x');
     const again = await open(folder);
-    expect(again.counts).toEqual({ taken: 2, stored: 1, dropped: 0, quarantined: 0, spooled: 1 });
+    expect(again.counts).toEqual({ taken: 2, stored: 1, expired: 0, dropped: 0, quarantined: 0, spooled: 1 });
     expect(readdirSync(folder)).not.toContain(name);
   });
 
@@ -103,13 +104,13 @@ describe('spool', () => {
     await spool.leave(spool.oldest(2), 'stored');
     const path = join(folder, 'ledger');
     writeFileSync(path, damage(readFileSync(path, 'utf8')));
-    expect((await open(folder)).counts).toEqual({ taken: 4, stored: 2, dropped: 0, quarantined: 0, spooled: 2 });
+    expect((await open(folder)).counts).toEqual({ taken: 4, stored: 2, expired: 0, dropped: 0, quarantined: 0, spooled: 2 });
   });
 
   test('a folder that a live collector uses is refused, one that a dead one used is not', async () => {
     const folder = temporaryFolder();
     const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60000)'], { stdio: 'ignore' });
-    writeFileSync(join(folder, 'in-use-by'), String(other.pid));
+    writeFileSync(join(folder, 'in-use-by'), identityOf(other.pid as number));
     await expect(openLockedSpool(folder, spoolLimits(10_000))).rejects.toThrow(
       new RegExp(`^process ${other.pid} uses the spool .*; stop that one or choose another folder with --data$`),
     );
@@ -133,7 +134,7 @@ describe('spool', () => {
     const spool = await open(folder);
     const entry = await spool.put(1000, data('x'));
     await spool.leave([entry], 'quarantined');
-    expect(spool.counts).toEqual({ taken: 1, stored: 0, dropped: 0, quarantined: 1, spooled: 0 });
+    expect(spool.counts).toEqual({ taken: 1, stored: 0, expired: 0, dropped: 0, quarantined: 1, spooled: 0 });
     expect(readdirSync(join(folder, 'quarantine'))).toEqual([nameOf(entry)]);
   });
 });

@@ -185,7 +185,7 @@ describe('where a run began', () => {
   const start = (values: number[], red: number, clear: number, gapMs = 30) =>
     runStart(
       values.map((value, i) => ({ time: i * 10, value })),
-      { red, clear, gapMs },
+      { red, clear, gapMs, until: Infinity },
     );
 
   test.each([
@@ -200,6 +200,6 @@ describe('where a run began', () => {
 
   test('after a hole it begins anew', () => {
     const points = [0, 10, 50].map((time) => ({ time, value: 90 }));
-    expect(runStart(points, { red: 80, clear: 80, gapMs: 30 })).toBe(50);
+    expect(runStart(points, { red: 80, clear: 80, gapMs: 30, until: Infinity })).toBe(50);
   });
 });

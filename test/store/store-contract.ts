@@ -305,7 +305,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         gapMs = 30_000,
         to = window.to,
       ) =>
-        (await store.runs([{ series, red, clear, gapMs }], { ...window, to })).map((time) =>
+        (await store.runs([{ series, red, clear, gapMs, until: to }], window)).map((time) =>
           time === null ? null : (time - t) / 10_000,
         );
       expect(await since(process('p'), 80, 80)).toEqual([4]);
@@ -326,8 +326,8 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
       const since = await store.runs(
         [
-          { series, red: 80, clear: 80, gapMs: 30_000 },
-          { series, red: 80, clear: 80, gapMs: 60_000 },
+          { series, red: 80, clear: 80, gapMs: 30_000, until: t + 90_000 },
+          { series, red: 80, clear: 80, gapMs: 60_000, until: t + 90_000 },
         ],
         { from: t - 1, to: t + 90_000 },
       );
@@ -352,6 +352,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           red: 80,
           clear: 80,
           gapMs: 30_000,
+          until: t + 10_000,
         })),
       );
       const since = await store.runs(queries, { from: t - 1, to: t + 10_000 });

@@ -1,10 +1,12 @@
-import { mkdir } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
+import { placedAt } from '../../core/host-clock.ts';
 import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
 import type {
   Above,
@@ -17,6 +19,7 @@ import type {
   TimeWindow,
   UsageFilter,
 } from '../../core/store.ts';
+import { replaceFile } from '../../durable-file.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { UsageAppender } from './append.ts';
@@ -25,9 +28,11 @@ import { askForVerification, openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine } from './protocol.ts';
 import {
+  type About,
   detailedSql,
   forecastsSql,
   hostsSql,
+  hostsWithSql,
   type IdFilter,
   meanSql,
   pageEndSql,
@@ -54,6 +59,8 @@ const checkpointAt = '64MB';
 const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 /** A header with its texts, in memory. */
 const headerBytes = 1000;
+/** About what a snapshot of 300 processes takes. */
+const triedBytes = 64 * 1024;
 /** Unused process names are looked for once the dictionary is larger than this. */
 const largeDictionary = 20_000;
 
@@ -80,6 +87,7 @@ export async function openEngine(
     await connection.run('PRAGMA disable_optimizer');
     const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
     const store = new DuckdbEngine(
+      path,
       options.retentionMs,
       instance,
       connection,
@@ -87,6 +95,8 @@ export async function openEngine(
       await Readers.connect(instance, () => askForVerification(path)),
     );
     await store.load();
+    // Whoever may look into the folder may not look into these.
+    for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
     return { engine: store, damage };
   } catch (error) {
     throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, {
@@ -107,6 +117,9 @@ function openFailure(message: string): string {
 type Transaction = Record<'begin' | 'commit', DuckDBPreparedStatement>;
 
 class DuckdbEngine implements Engine {
+  readonly #path: string;
+  /** Device and inode of the file that is open. */
+  readonly #file: string;
   readonly #retentionMs: number;
   readonly #instance: DuckDBInstance;
   /** Writes only. */
@@ -124,15 +137,20 @@ class DuckdbEngine implements Engine {
   };
   /** The ids in `about` of snapshots that are no host's newest. */
   #fromFuture = new Set<number>();
+  /** The ids in `about` by the address that stands in them. */
+  #byIp = new Map<string, number[]>();
   #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
 
   constructor(
+    path: string,
     retentionMs: number,
     instance: DuckDBInstance,
     connection: DuckDBConnection,
     transaction: Transaction,
     readers: Readers,
   ) {
+    this.#path = path;
+    this.#file = identityOf(path);
     this.#retentionMs = retentionMs;
     this.#instance = instance;
     this.#connection = connection;
@@ -150,8 +168,9 @@ class DuckdbEngine implements Engine {
       const rows = await this.#readers.query(`SELECT id, text FROM ${name}`);
       this.#dictionaries[name] = new Dictionary(rows.map((row) => [row.id as number, row.text as string]));
     }
-    const headers = this.#dictionaries.about.entries();
-    this.#fromFuture = new Set(headers.filter(([, text]) => JSON.parse(text).isFromFuture).map(([id]) => id));
+    this.#fromFuture = new Set();
+    this.#byIp = new Map();
+    for (const [id, text] of this.#dictionaries.about.entries()) this.#learnAbout(id, JSON.parse(text) as About);
     const recent = await this.#readers.query(`
       SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
         SELECT host, time FROM snapshot
@@ -181,15 +200,23 @@ class DuckdbEngine implements Engine {
     return bins.flat().map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
   }
 
+  #learnAbout(id: number, { ip, isFromFuture }: About): void {
+    if (isFromFuture) this.#fromFuture.add(id);
+    if (ip === null) return;
+    const ids = this.#byIp.get(ip) ?? [];
+    this.#byIp.set(ip, ids);
+    ids.push(id);
+  }
+
   async mean(query: TimeWindow & UsageFilter & { top?: number }) {
-    const filter = this.#ids(query);
+    const filter = await this.#ids(query);
     if (!filter) return [];
     const rows = await this.#readers.query(meanSql(query, filter, query.top));
     return rows.map((row) => toMean(row, this.#dictionaries.name));
   }
 
   async detailed(query: TimeWindow & UsageFilter & { limit: number; skip: number }) {
-    const filter = this.#ids(query);
+    const filter = await this.#ids(query);
     if (!filter) return [];
     const [end] = await this.#readers.query(pageEndSql(query, filter, query.skip + query.limit));
     const page = end ? { from: query.from, to: end.time as number } : query;
@@ -272,8 +299,28 @@ class DuckdbEngine implements Engine {
     });
   }
 
+  /** A row is committed, and as much written beside the file as a snapshot takes: a little fits onto a full disk. */
   async ping(): Promise<void> {
-    await this.#commit.exclusive(() => this.#connection.run('SELECT 1'));
+    await this.#commit.exclusive(async () => {
+      this.#checkFile();
+      try {
+        await replaceFile(`${this.#path}.tried`, new Uint8Array(triedBytes)).finally(() =>
+          rm(`${this.#path}.tried`, { force: true }),
+        );
+        await this.#connection.run('UPDATE version SET tried = tried + 1');
+      } catch (error) {
+        throw new MonitorError('unavailable', `it takes no write: ${messageOf(error)}`, { cause: error });
+      }
+    });
+  }
+
+  /** @throws MonitorError `unavailable`: what would be written now into a file that nobody can find would be lost */
+  #checkFile(): void {
+    if (identityOf(this.#path) === this.#file) return;
+    throw new MonitorError(
+      'unavailable',
+      `${this.#path} has been removed or replaced while the server had it open; put it back, or restart the server`,
+    );
   }
 
   async close(): Promise<void> {
@@ -293,12 +340,24 @@ class DuckdbEngine implements Engine {
     return host === undefined || name === undefined ? null : { host, name };
   }
 
-  /** Names as ids; null when a name asked for was never stored. */
-  #ids(filter: UsageFilter): IdFilter | null {
+  /** Names and the address as ids; null when what is asked for was never stored. */
+  async #ids(filter: UsageFilter & TimeWindow): Promise<IdFilter | null> {
     const hosts = filter.hosts?.map((host) => this.#dictionaries.host.find(host)).filter((id) => id !== undefined);
     const name = filter.process === undefined ? undefined : this.#dictionaries.name.find(filter.process);
     if (hosts?.length === 0 || (filter.process !== undefined && name === undefined)) return null;
-    return { ...(hosts && { hosts }), ...(name !== undefined && { name }) };
+    const ofHosts =
+      filter.ip === undefined ? { ...(hosts && { hosts }) } : await this.#withIp(filter.ip, filter, hosts);
+    return ofHosts && { ...ofHosts, ...(name !== undefined && { name }) };
+  }
+
+  /** Nearly always a host has one address in the whole window, and then its id says all. */
+  async #withIp(ip: string, window: TimeWindow, hosts: number[] | undefined): Promise<IdFilter | null> {
+    const about = this.#byIp.get(ip) ?? [];
+    const rows = about.length === 0 ? [] : await this.#readers.query(hostsWithSql(window, about, hosts));
+    if (rows.length === 0) return null;
+    const idsOf = (whole: boolean) => rows.filter((row) => row.whole === whole).map((row) => row.host as number);
+    const partly = idsOf(false);
+    return { hosts: idsOf(true), ...(partly.length > 0 && { partly: { hosts: partly, about } }) };
   }
 
   #forgetUnused(dictionary: DictionaryName, table: string): Promise<unknown> {
@@ -308,6 +367,7 @@ class DuckdbEngine implements Engine {
   }
 
   async #write(group: readonly PackedSnapshot[]): Promise<void> {
+    this.#checkFile();
     const fresh = await this.#withoutStored(group);
     if (fresh.size === 0) return;
     let texts: Record<DictionaryName, number>;
@@ -324,6 +384,7 @@ class DuckdbEngine implements Engine {
     }
     for (const name of dictionaryNames) this.#dictionaries[name].keep(texts[name]);
     for (const [{ header }, host] of fresh) this.#recent.add(host, header.time);
+    this.#checkFile();
   }
 
   /** The snapshots that are not stored yet, each (host, time) once, with the host's id. */
@@ -391,11 +452,18 @@ class DuckdbEngine implements Engine {
     const { host: _, time, metrics, ...about } = header;
     appender.appendInteger(host);
     appender.appendBigInt(BigInt(time));
-    const aboutId = this.#dictionaries.about.idOf(JSON.stringify(about));
-    if (header.isFromFuture) this.#fromFuture.add(aboutId);
-    appender.appendInteger(aboutId);
+    appender.appendInteger(this.#aboutId(about));
     appender.appendVarchar(JSON.stringify(hostMetrics.map((metric) => metrics[metric] ?? null)));
+    appender.appendBigInt(BigInt(placedAt(header)));
     appender.endRow();
+  }
+
+  #aboutId(about: About): number {
+    const { about: dictionary } = this.#dictionaries;
+    const [text, known] = [JSON.stringify(about), dictionary.size];
+    const id = dictionary.idOf(text);
+    if (dictionary.size > known) this.#learnAbout(id, about);
+    return id;
   }
 
   async #rollBack(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<void> {
@@ -422,6 +490,12 @@ function endThread(cause: unknown): void {
   setImmediate(() => {
     throw new MonitorError('unavailable', `DuckDB gave up and has to be opened again: ${messageOf(cause)}`, { cause });
   });
+}
+
+/** '' where there is none. */
+function identityOf(path: string): string {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? '' : `${found.dev} ${found.ino}`;
 }
 
 function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {

@@ -1,7 +1,7 @@
-import { copyFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { messageOf } from '../../core/error.ts';
-import { tableNames, tables } from './schema.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import { migrations, placeUnplaced, schemaVersion, tableNames, tables, versionTable } from './schema.ts';
 
 /** Larger files are read whole at the start only after a query has met damage: it takes a second for each GB. */
 const verifiedBytes = 1024 ** 3;
@@ -55,18 +55,102 @@ function verifyMarker(path: string): string {
 async function openWhole(path: string, settings: Record<string, string>): Promise<DuckDBInstance> {
   const instance = await DuckDBInstance.create(path, settings);
   const connection = await instance.connect();
+  let old = 0;
   try {
-    for (const statement of tables) await connection.run(statement);
+    old = await oldVersion(connection);
+    if (old === 0) await makeTables(connection);
     if (await mustVerify(path)) for (const table of tableNames) await readAll(connection, table);
     await rm(verifyMarker(path), { force: true });
     connection.closeSync();
-    return instance;
+    if (old === 0) return instance;
+    instance.closeSync();
   } catch (error) {
     // In this order: with a connection left, DuckDB would live on and delete the log of the next one to open the path.
     connection.closeSync();
     instance.closeSync();
     throw error;
   }
+  await migrate(path, settings, old);
+  return openWhole(path, settings);
+}
+
+async function use<T>(
+  path: string,
+  settings: Record<string, string>,
+  work: (connection: DuckDBConnection) => Promise<T>,
+): Promise<T> {
+  const instance = await DuckDBInstance.create(path, settings);
+  const connection = await instance.connect();
+  try {
+    return await work(connection);
+  } finally {
+    connection.closeSync();
+    instance.closeSync();
+  }
+}
+
+/**
+ * What the file has to be brought from; 0: nothing, it is new or of this version.
+ * @throws MonitorError `unavailable` for one of a later version
+ */
+async function oldVersion(connection: DuckDBConnection): Promise<number> {
+  const rows = async (sql: string) => (await connection.runAndReadAll(sql)).getRows();
+  const names = (await rows('SELECT table_name FROM duckdb_tables()')).map(([name]) => name);
+  const said = names.includes('version') ? (await rows('SELECT max(version) FROM version'))[0]?.[0] : null;
+  const version = Number(said ?? (names.includes('snapshot') ? 1 : schemaVersion));
+  if (version > schemaVersion)
+    throw new MonitorError(
+      'unavailable',
+      `a newer amberwatch has written it (version ${version}, this one knows up to ${schemaVersion}); start that one, or choose another --data folder`,
+    );
+  return version === schemaVersion ? 0 : version;
+}
+
+/** In one transaction, with a copy beside it until that has succeeded. Copied while closed: DuckDB's lock goes with any reader. */
+async function migrate(path: string, settings: Record<string, string>, from: number): Promise<void> {
+  await use(path, settings, (connection) => connection.run('CHECKPOINT'));
+  const copy = `${path}.version-${from}`;
+  await copyDurably(path, copy);
+  await use(path, settings, async (connection) => {
+    await connection.run('BEGIN');
+    for (let version = from; version < schemaVersion; version++)
+      for (const statement of migrations[version] ?? []) await connection.run(statement);
+    await connection.run(versionTable);
+    await connection.run('DELETE FROM version');
+    await connection.run(`INSERT INTO version VALUES (${schemaVersion}, 0)`);
+    await connection.run('COMMIT');
+    await connection.run('CHECKPOINT');
+  }).catch((error: unknown) => {
+    throw new MonitorError(
+      'unavailable',
+      `it could not be brought from version ${from} to ${schemaVersion} and is as it was (a copy: ${copy}): ${messageOf(error)}`,
+      { cause: error },
+    );
+  });
+  await rm(copy, { force: true });
+}
+
+async function copyDurably(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to);
+    await chmod(to, 0o600);
+    const handle = await open(to, 'r+');
+    await handle.sync().finally(() => handle.close());
+  } catch (error) {
+    await rm(to, { force: true });
+    throw new MonitorError(
+      'unavailable',
+      `there is no room for the copy ${to} before it is changed: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+async function makeTables(connection: DuckDBConnection): Promise<void> {
+  for (const statement of [...tables, versionTable]) await connection.run(statement);
+  await connection.run(`INSERT INTO version SELECT ${schemaVersion}, 0 WHERE NOT EXISTS (SELECT * FROM version)`);
 }
 
 async function mustVerify(path: string): Promise<boolean> {
@@ -104,7 +188,7 @@ async function salvage(path: string, damaged: string, settings: Record<string, s
   const instance = await DuckDBInstance.create(path, settings);
   const connection = await instance.connect();
   try {
-    for (const statement of tables) await connection.run(statement);
+    await makeTables(connection);
     try {
       await connection.run(`ATTACH '${damaged.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
     } catch (error) {
@@ -113,6 +197,7 @@ async function salvage(path: string, damaged: string, settings: Record<string, s
     }
     let lost = 0;
     for (const table of tableNames) lost += await copyReadable(connection, table);
+    await connection.run(placeUnplaced());
     await nameTheNameless(connection);
     await connection.run('DETACH damaged');
     return `${lost} rows of it could not be read, all others are kept`;
@@ -125,7 +210,13 @@ async function salvage(path: string, damaged: string, settings: Record<string, s
 
 /** @returns how many rows could not be read */
 async function copyReadable(connection: DuckDBConnection, table: string): Promise<number> {
-  const copy = (where = '') => connection.run(`INSERT INTO ${table} SELECT * FROM damaged.${table} ${where}`);
+  // An older file has fewer columns.
+  const found = await connection.runAndReadAll(
+    `SELECT string_agg(column_name, ', ') FROM duckdb_columns() WHERE database_name = 'damaged' AND table_name = '${table}'`,
+  );
+  const columns = found.getRows()[0]?.[0] as string;
+  const copy = (where = '') =>
+    connection.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM damaged.${table} ${where}`);
   try {
     await copy();
     return 0;

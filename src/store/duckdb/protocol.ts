@@ -11,7 +11,7 @@ export interface ThreadData {
 }
 
 /** The store as its thread has it: snapshots come packed, and names have ids. */
-export interface Engine extends Omit<Store, 'url' | 'write'> {
+export interface Engine extends Omit<Store, 'url' | 'expiresItself' | 'write'> {
   write(snapshots: readonly PackedSnapshot[]): Promise<void>;
   /** All process names with their ids. */
   names(): Promise<[id: number, text: string][]>;

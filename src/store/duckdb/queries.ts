@@ -30,18 +30,41 @@ function level(percent: number): string {
 
 export interface IdFilter {
   hosts?: readonly number[];
+  /** Besides all of `hosts`, these hosts' snapshots with one of these ids in `about`. */
+  partly?: { hosts: readonly number[]; about: readonly number[] };
   name?: number;
 }
 
 function where(window: TimeWindow, filter: IdFilter): string {
-  const hosts = filter.hosts ? ` AND host IN (${filter.hosts.join(', ')})` : '';
+  const during = `time > ${num(window.from)} AND time <= ${num(window.to)}`;
   const name = filter.name === undefined ? '' : ` AND name = ${filter.name}`;
-  return `time > ${num(window.from)} AND time <= ${num(window.to)}${hosts}${name}`;
+  return `${during}${ofHosts(filter, during)}${name}`;
+}
+
+function ofHosts({ hosts, partly }: IdFilter, during: string): string {
+  const whole = hosts ? `host IN (${hosts.join(', ')})` : '';
+  if (partly === undefined) return whole && ` AND ${whole}`;
+  const some = `host IN (${partly.hosts.join(', ')}) AND (host, time) IN
+    (SELECT (host, time) FROM snapshot WHERE about IN (${partly.about.join(', ')}) AND ${during})`;
+  return ` AND (${hosts?.length ? `${whole} OR ` : ''}(${some}))`;
+}
+
+/** The hosts with a snapshot in the window that has one of these ids in `about`, and whether all of theirs have. */
+export function hostsWithSql(
+  window: TimeWindow,
+  about: readonly number[],
+  hosts: readonly number[] | undefined,
+): string {
+  const ids = about.join(', ');
+  return `SELECT host, bool_and(about IN (${ids})) AS whole FROM snapshot WHERE ${where(window, hosts ? { hosts } : {})}
+    GROUP BY host HAVING bool_or(about IN (${ids}))`;
 }
 
 export function meanSql(window: TimeWindow, filter: IdFilter, top: number | undefined): string {
   const means =
-    filter.hosts?.length === 1 ? meansOfOneHost(where(window, filter)) : meansOverHosts(where(window, filter));
+    filter.hosts?.length === 1 && !filter.partly
+      ? meansOfOneHost(where(window, filter))
+      : meansOverHosts(where(window, filter));
   return `${means} GROUP BY name ORDER BY cpu DESC NULLS LAST, name ${top === undefined ? '' : `LIMIT ${num(top)}`}`;
 }
 
@@ -132,7 +155,8 @@ export function hostsSql(at: number, fromFuture: readonly number[]): string {
   const notFromFuture = fromFuture.length === 0 ? '' : `AND about NOT IN (${fromFuture.join(', ')})`;
   return `
     SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, metrics FROM snapshot
-    JOIN (SELECT host, max(time) AS time FROM snapshot WHERE time <= ${num(at)} ${notFromFuture} GROUP BY host) newest
+    JOIN (SELECT host, arg_max(time, placed) AS time FROM snapshot
+      WHERE placed <= ${num(at)} ${notFromFuture} GROUP BY host) newest
       ON snapshot.host = newest.host AND snapshot.time = newest.time`;
 }
 
@@ -166,16 +190,16 @@ export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: T
   const levelOf = process ? level : num;
   const wanted = queries.map(
     (query) =>
-      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${levelOf(query.red)}::DOUBLE, ${levelOf(query.clear)}::DOUBLE, ${num(query.gapMs)}::DOUBLE)`,
+      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${levelOf(query.red)}::DOUBLE, ${levelOf(query.clear)}::DOUBLE, ${num(query.gapMs)}::DOUBLE, ${num(query.until)})`,
   );
   const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
   const names = [...new Set(queries.map((query) => query.name))].join(', ');
   return `
-    WITH wanted(i, host, name, red, clear, gap) AS (VALUES ${wanted.join(', ')}),
+    WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     points AS (
       SELECT i, red, clear, gap, p.time, ${column} AS value, lag(p.time) OVER (PARTITION BY i ORDER BY p.time) AS previous
       FROM ${process ? 'usage' : 'snapshot'} p JOIN wanted ON p.host = wanted.host ${process ? 'AND p.name = wanted.name' : ''}
-      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND ${column} IS NOT NULL
+      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND p.time <= wanted.until AND ${column} IS NOT NULL
         AND p.host IN (${hosts}) ${process ? `AND p.name IN (${names})` : ''}),
     ends AS (
       SELECT i, coalesce(max(time) FILTER (value <= clear), -1) AS cleared,

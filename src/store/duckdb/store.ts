@@ -24,6 +24,7 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
   return {
     ...engine,
     url: `duckdb:${path}`,
+    expiresItself: false,
     async write(snapshots) {
       await gate;
       const packed = snapshots.map((snapshot) => pack(snapshot, names));
@@ -34,6 +35,7 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
       ) as Promise<void>;
       underWay.add(written);
       await written.finally(() => underWay.delete(written));
+      return 0;
     },
     expire(now) {
       const expired = gate.then(async () => {

@@ -16,8 +16,11 @@ interface Statement {
 
 export interface InfluxVersion {
   major: number;
-  text: string;
+  minor: number;
 }
+
+/** Points older than InfluxDB keeps: it has not stored them, and never will. */
+export class PastRetention extends MonitorError {}
 
 /** `influxdb://host:8086/database` taken apart. */
 export interface InfluxAddress {
@@ -58,13 +61,14 @@ export class InfluxConnection {
   constructor(address: InfluxAddress, credentials: InfluxCredentials) {
     this.#base = address.base;
     this.#database = address.database;
-    const { token, username, password } = credentials;
+    const { token, username, password, ca } = credentials;
     const basic = `Basic ${Buffer.from(`${username}:${password ?? ''}`).toString('base64')}`;
     this.#client = new InfluxDB({
       url: address.base,
       timeout: timeoutMs,
       ...(token !== undefined && { token }),
       ...(token === undefined && username !== undefined && { headers: { authorization: basic } }),
+      ...(ca !== undefined && { transportOptions: { ca } }),
     });
   }
 
@@ -75,16 +79,16 @@ export class InfluxConnection {
       header = String(headers['x-influxdb-version'] ?? '');
     })) as { version?: string } | string | undefined;
     const text = header || (typeof body === 'object' ? (body?.version ?? '') : '');
-    const major = Number(/^v?(\d+)\./.exec(text)?.[1]);
-    if (Number.isNaN(major)) {
+    const [, major, minor] = /^v?(\d+)\.(\d+)/.exec(text) ?? [];
+    if (major === undefined) {
       throw new MonitorError('unavailable', `${this.#base} answers but does not say which InfluxDB it is; is it one?`);
     }
-    return { major, text };
+    return { major: Number(major), minor: Number(minor) };
   }
 
   /**
-   * Resolves once InfluxDB has stored all points. What its retention refuses counts as stored: it would
-   * be gone at once, and whoever sent it must not send it for ever.
+   * Resolves once InfluxDB has stored all points.
+   * @throws PastRetention when some of them are older than it keeps; it has stored the others
    */
   async write(points: Point[]): Promise<void> {
     // A writer of its own per call: a shared one resolves a flush for lines another flush is still sending.
@@ -100,7 +104,8 @@ export class InfluxConnection {
     try {
       await writer.flush();
     } catch (error) {
-      if (!isRetentionDrop(error)) throw this.#translate(error);
+      const refusal = this.#translate(error);
+      throw isPastRetention(error) ? new PastRetention('invalid', refusal.message, { cause: error }) : refusal;
     } finally {
       writer.dispose();
     }
@@ -115,7 +120,10 @@ export class InfluxConnection {
     };
     return answer.results.map((statement) => {
       if (statement.error !== undefined)
-        throw new MonitorError('internal', `InfluxDB refused a query: ${statement.error}`);
+        throw new MonitorError(
+          awayPattern.test(statement.error) ? 'unavailable' : 'internal',
+          `InfluxDB refused a query: ${statement.error}`,
+        );
       return rowsOf(statement);
     });
   }
@@ -156,17 +164,40 @@ export class InfluxConnection {
   }
 }
 
+/** What is asked of is not there: whoever made it may do so again. */
+const awayPattern = /^(database|retention policy) not found\b|\bno dbrp mapping found\b/i;
+
 /** 1.x and 3.x say `error`, 2.x says `message`. */
 function reasonOf(error: HttpError): string {
-  return String(error.json?.error ?? error.json?.message ?? error.body ?? error.statusMessage ?? '').slice(0, 300);
+  return wholeReasonOf(error).slice(0, 300);
 }
 
-function isRetentionDrop(error: unknown): boolean {
-  return (
-    error instanceof HttpError &&
-    (error.statusCode === 400 || error.statusCode === 422) &&
-    /beyond retention policy/.test(reasonOf(error))
-  );
+function wholeReasonOf(error: HttpError): string {
+  return String(error.json?.error ?? error.json?.message ?? error.body ?? error.statusMessage ?? '');
+}
+
+/** Up to 1.8 and 2.7.11; then 1.12 and 2.7.12. With 2.x the words of the storage engine come after its own. */
+const pastRetention =
+  /^(failure writing points to database: )?partial write: (points beyond retention policy|dropped \d+ points? outside retention policy)\b/;
+
+/** A write window that somebody has set is another thing: what it refuses now it may take later. */
+function isPastRetention(error: unknown): boolean {
+  if (!(error instanceof HttpError) || (error.statusCode !== 400 && error.statusCode !== 422)) return false;
+  const reason = wholeReasonOf(error);
+  return pastRetention.test(reason) && !/outside write window/.test(reason);
+}
+
+/** The status with which InfluxDB refused; undefined where it did not answer. */
+export function statusOf(error: unknown): number | undefined {
+  const cause = error instanceof MonitorError ? error.cause : error;
+  return cause instanceof HttpError ? cause.statusCode : undefined;
+}
+
+/** Nobody answers, or not yet as it will: what a start need not wait for. */
+export function isAway(error: unknown): boolean {
+  const status = statusOf(error);
+  if (status !== undefined) return status >= 500 || status === 429;
+  return error instanceof MonitorError && error.cause !== undefined;
 }
 
 function rowsOf(statement: Statement): Row[] {

@@ -1,5 +1,6 @@
 import { Point } from '@influxdata/influxdb-client';
 import type { Forecast } from '../../core/forecast.ts';
+import { placedAt } from '../../core/host-clock.ts';
 import { hostMetrics, type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import type { UsageRow } from '../../core/store.ts';
 import type { ThresholdMetric } from '../../core/threshold.ts';
@@ -32,6 +33,7 @@ export function toPoints(snapshot: Snapshot): Point[] {
     const usage = usageAt(snapshot.processes, index);
     const point = new Point('process').tag('host', encodeName(snapshot.host)).tag('process', encodeName(name));
     point.timestamp(snapshot.time).intField('count', usage.count);
+    if (snapshot.ip !== null) point.stringField('ip', snapshot.ip);
     for (const key of ['cpu', 'cpuMax', 'memory', 'memoryMax'] as const) setFloat(point, usageFields[key], usage[key]);
     for (const key of ['rssBytes', 'pid'] as const) {
       const value = usage[key];
@@ -51,8 +53,15 @@ function headerPoint(snapshot: Snapshot): Point {
   if (snapshot.bootId !== null) point.stringField('boot_id', encodeName(snapshot.bootId));
   setFloat(point, 'cores', snapshot.cores);
   setFloat(point, 'memory_total_bytes', snapshot.memoryBytes);
+  // Only where it is not the time itself: the last of a host whose clock is off is found by it.
+  if (placedAt(snapshot) !== snapshot.time) setFloat(point, 'placed_ms', placedAt(snapshot));
   for (const metric of hostMetrics) setFloat(point, metricField(metric), snapshot.metrics[metric]);
   return point;
+}
+
+/** Measurement `tried`: that it could be written. InfluxDB gives it its own time. */
+export function triedPoint(): Point {
+  return new Point('tried').intField('count', 1).timestamp('');
 }
 
 /** Measurement `forecast`: tags host, process (absent: the host itself) and metric. */

@@ -20,14 +20,46 @@ function anyOf(tag: string, names: readonly string[]): string {
   return `(${names.map((name) => `"${tag}" = ${literal(name)}`).join(' OR ')})`;
 }
 
-function where(window: TimeWindow, filter: UsageFilter): string {
-  const hosts = filter.hosts ? ` AND ${anyOf('host', filter.hosts)}` : '';
+/** Which points a statement is about. */
+export interface PointFilter extends UsageFilter {
+  /** Besides all points of `hosts`, those of these hosts that carry the address `ip`. */
+  partly?: readonly string[];
+}
+
+function where(window: TimeWindow, filter: PointFilter): string {
+  const hosts = ofHosts(filter);
   const process = filter.process === undefined ? '' : ` AND ${anyOf('process', [filter.process])}`;
   return `${during(window)}${hosts}${process}`;
 }
 
+function ofHosts({ hosts, partly = [], ip = '' }: PointFilter): string {
+  const whole = hosts && hosts.length > 0 ? [anyOf('host', hosts)] : [];
+  const some = partly.length > 0 ? [`(${anyOf('host', partly)} AND "ip" = ${literal(ip)})`] : [];
+  return whole.length + some.length === 0 ? '' : ` AND (${[...whole, ...some].join(' OR ')})`;
+}
+
+/** Two statements: the hosts with a snapshot that carried the address, and those with one that carried another. */
+export function addressStatements(window: TimeWindow, ip: string, hosts: readonly string[] | undefined): string[] {
+  const range = where(window, hosts ? { hosts } : {});
+  return ['=', '!='].map(
+    (is) =>
+      `SELECT COUNT("interval_ms") AS snapshots FROM "snapshot" WHERE ${range} AND "ip" ${is} ${literal(ip)} GROUP BY "host"`,
+  );
+}
+
+/** Of every host whose clock was off, the last snapshot that is placed at or before `at`. */
+export function lastPlacedStatement(window: TimeWindow, at: number): string {
+  return `SELECT MAX("placed_ms") AS placed FROM "snapshot" WHERE ${during(window)} AND "placed_ms" <= ${Math.floor(at)} GROUP BY "host"`;
+}
+
+export function headerStatement({ host, time }: SnapshotKey): string {
+  return `SELECT * FROM "snapshot" WHERE ${during({ from: time - 1, to: time })} AND ${anyOf('host', [host])} GROUP BY "host"`;
+}
+
+export const triedStatement = 'SELECT "count" FROM "tried" ORDER BY time DESC LIMIT 1';
+
 /** Two statements: the means per name, and how many hosts each name was on. */
-export function meanStatements(window: TimeWindow, filter: UsageFilter): string[] {
+export function meanStatements(window: TimeWindow, filter: PointFilter): string[] {
   const range = where(window, filter);
   return [
     `SELECT MEAN("cpu") AS cpu, MEAN("memory") AS memory, MAX("cpu_max") AS cpu_max, MAX("memory_max") AS memory_max,
@@ -42,7 +74,7 @@ const usageSelect = `SELECT "count", ${Object.values(usageFields)
   .join(', ')}, "host", "process" FROM "process"`;
 
 /** Oldest first; the order within one instant is not defined. */
-export function detailedStatement(window: TimeWindow, filter: UsageFilter, limit: number): string {
+export function detailedStatement(window: TimeWindow, filter: PointFilter, limit: number): string {
   return `${usageSelect} WHERE ${where(window, filter)} ORDER BY time ASC${Number.isFinite(limit) ? ` LIMIT ${limit}` : ''}`;
 }
 

@@ -1,6 +1,8 @@
+import { messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
-import { type Snapshot, usageMetrics } from '../../core/snapshot.ts';
+import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
+import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
 import type {
   Above,
   DetailedQuery,
@@ -13,37 +15,46 @@ import type {
   SnapshotKey,
   Store,
   TimeWindow,
+  UsageFilter,
 } from '../../core/store.ts';
 import { byTimeHostName, runStart, type UsageRow } from '../../core/store.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { bootstrap } from './bootstrap.ts';
-import { InfluxConnection, parseAddress, type Row } from './connection.ts';
+import { InfluxConnection, isAway, PastRetention, parseAddress, type Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
-import { numberOf, toForecast, toForecastPoint, toHeader, toPoints, toUsage } from './points.ts';
+import { numberOf, toForecast, toForecastPoint, toHeader, toPoints, toUsage, triedPoint } from './points.ts';
 import {
+  addressStatements,
   detailedStatement,
   forecastsStatement,
+  headerStatement,
   hostsStatement,
+  lastPlacedStatement,
   meanStatements,
+  type PointFilter,
   peaksStatement,
   pointsStatement,
   rowsStatement,
   stepMeansStatement,
+  triedStatement,
 } from './queries.ts';
 
 /** A point as an object and then as a line, in memory. */
 const pointBytes = 250;
 /** Bytes in one request, some 5,000 points (what InfluxDB takes fastest), and bytes waiting, at most. */
 const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
+/** While InfluxDB is away it is looked for at most so often. */
+const prepareEveryMs = 2_000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
 /**
  * InfluxDB 1.6 to 3.x. A repeated snapshot overwrites the same points, so a retry is stored once; a
  * different body for the same (host, time) would win over the first.
- * @throws MonitorError `invalid` for the url, `unavailable` when the server or its database is out of reach
+ * While InfluxDB is away everything is `unavailable`; when it comes it is set up then.
+ * @throws MonitorError `invalid` for the url, `unavailable` when what it answers cannot be worked with
  */
 export async function openInfluxdbStore(
   url: string,
@@ -52,35 +63,89 @@ export async function openInfluxdbStore(
 ): Promise<Store> {
   const address = parseAddress(url);
   const connection = new InfluxConnection(address, credentials);
-  const version = await connection.version();
-  await bootstrap(version, connection, address.database, { ...options, org: credentials.org });
-  return new InfluxdbStore(url, options.retentionMs, connection);
+  const prepare = () => bootstrap(connection, address.database, { ...options, ...credentials });
+  const store = new InfluxdbStore(url, options.retentionMs, connection, prepare);
+  await store.prepare().catch((error: unknown) => {
+    if (!isAway(error)) throw error;
+    options.warn(`${messageOf(error)}; the server starts without it, answers 503, and takes over when it is there`);
+  });
+  return store;
 }
 
 class InfluxdbStore implements Store {
   readonly url: string;
+  readonly expiresItself = true;
   readonly #retentionMs: number;
   readonly #connection: InfluxConnection;
   readonly #commit: GroupCommit<Snapshot>;
+  readonly #prepareOnce: () => Promise<void>;
+  /** Null: to be tried. */
+  #prepared: Promise<void> | null = null;
+  /** Those that InfluxDB has refused for their age. */
+  readonly #refused = new WeakSet<Snapshot>();
 
-  constructor(url: string, retentionMs: number, connection: InfluxConnection) {
+  constructor(url: string, retentionMs: number, connection: InfluxConnection, prepare: () => Promise<void>) {
+    this.#prepareOnce = prepare;
     this.url = url;
     this.#retentionMs = retentionMs;
     this.#connection = connection;
     this.#commit = new GroupCommit(
-      (group) => connection.write(group.flatMap(toPoints)),
+      (group) => this.#write(group),
       (snapshot) => (snapshot.processes.name.length + 1) * pointBytes,
       limits,
     );
   }
 
-  async write(snapshots: readonly Snapshot[]): Promise<void> {
+  /** Finds out what InfluxDB this is and sets it up, unless that has been done. Whoever comes meanwhile waits for the same. */
+  prepare(): Promise<void> {
+    if (this.#prepared === null) {
+      const trying = this.#prepareOnce();
+      this.#prepared = trying;
+      // A while later somebody else may try again.
+      trying.catch(() => setTimeout(() => (this.#prepared = null), prepareEveryMs).unref());
+    }
+    return this.#prepared;
+  }
+
+  async write(snapshots: readonly Snapshot[]): Promise<number> {
     await this.#commit.addAll(snapshots);
+    return snapshots.filter((snapshot) => this.#refused.has(snapshot)).length;
+  }
+
+  /** A group of which some are too old is written once more, each alone: InfluxDB does not say which they were. */
+  async #write(group: readonly Snapshot[]): Promise<void> {
+    await this.prepare();
+    try {
+      await this.#connection.write(group.flatMap(toPoints));
+    } catch (error) {
+      const [only] = group;
+      if (!(error instanceof PastRetention) || group.length > 1 || only === undefined) throw error;
+      this.#refused.add(only);
+    }
   }
 
   async hosts(at: number) {
-    const rows = await this.#query(hostsStatement({ from: at - this.#retentionMs, to: at }));
-    return rows.map(toHeader).sort((a, b) => (a.host < b.host ? -1 : 1));
+    const from = at - this.#retentionMs;
+    const byTime = (await this.#query(hostsStatement({ from, to: at }))).map(toHeader);
+    const newest = new Map(byTime.filter((header) => placedAt(header) <= at).map((header) => [header.host, header]));
+    for (const header of await this.#placedElsewhere({ from, to: at + maxAheadMs }, at, newest))
+      newest.set(header.host, header);
+    return [...newest.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  /** Of hosts whose clocks are off, the last at or before `at` by the server's time where that is not in `newest`. */
+  async #placedElsewhere(
+    window: TimeWindow,
+    at: number,
+    newest: ReadonlyMap<string, SnapshotHeader>,
+  ): Promise<SnapshotHeader[]> {
+    const rows = await this.#query(lastPlacedStatement(window, at));
+    const keys = rows
+      .map((row) => ({ host: decodeName(String(row.host)), time: Number(row.time), placed: Number(row.placed) }))
+      .filter(({ host, placed }) => placed > placedOf(newest.get(host)));
+    if (keys.length === 0) return [];
+    const found = await this.#connection.query(keys.map(headerStatement));
+    return found.flat().map(toHeader);
   }
 
   async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {
@@ -94,25 +159,27 @@ class InfluxdbStore implements Store {
   }
 
   async mean(query: MeanQuery) {
-    if (query.hosts?.length === 0) return [];
-    const [means = [], hosts = []] = await this.#connection.query(meanStatements(query, query));
+    const filter = await this.#filterOf(query);
+    if (filter === null) return [];
+    const [means = [], hosts = []] = await this.#connection.query(meanStatements(query, filter));
     const hostCounts = new Map(hosts.map((row) => [row.process, Number(row.hosts)]));
     const rows = means.map((row) => toMean(row, hostCounts.get(row.process as string) ?? 0));
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
   async detailed(query: DetailedQuery) {
-    if (query.hosts?.length === 0) return [];
+    const filter = await this.#filterOf(query);
+    if (filter === null) return [];
     const end = query.skip + query.limit;
-    const rows = (await this.#query(detailedStatement(query, query, end))).map(toUsage);
-    return (await this.#completeLastInstant(rows, query, end)).sort(byTimeHostName).slice(query.skip, end);
+    const rows = (await this.#query(detailedStatement(query, filter, end))).map(toUsage);
+    return (await this.#completeLastInstant(rows, filter, end)).sort(byTimeHostName).slice(query.skip, end);
   }
 
   /** InfluxDB gives the rows of one instant in any order: for pages that join up, the one cut off is read whole. */
-  async #completeLastInstant(rows: UsageRow[], query: DetailedQuery, end: number): Promise<UsageRow[]> {
+  async #completeLastInstant(rows: UsageRow[], filter: PointFilter, end: number): Promise<UsageRow[]> {
     const last = rows.at(-1)?.time;
     if (last === undefined || rows.length < end) return rows;
-    const whole = await this.#query(detailedStatement({ from: last - 1, to: last }, query, Infinity));
+    const whole = await this.#query(detailedStatement({ from: last - 1, to: last }, filter, Infinity));
     return [...rows.filter((row) => row.time < last), ...whole.map(toUsage)];
   }
 
@@ -155,7 +222,8 @@ class InfluxdbStore implements Store {
   }
 
   async keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
-    if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint));
+    await this.prepare();
+    if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint)).catch(ignorePastRetention);
   }
 
   async forecasts(query: ForecastQuery) {
@@ -165,18 +233,51 @@ class InfluxdbStore implements Store {
   /** InfluxDB does so by itself. */
   async expire(): Promise<void> {}
 
+  /** Writes a point and asks for it: a token may have been revoked, or the database dropped. */
   async ping(): Promise<void> {
-    await this.#connection.version();
+    await this.prepare();
+    await this.#connection.write([triedPoint()]);
+    await this.#query(triedStatement);
   }
 
   async close(): Promise<void> {
     await this.#commit.exclusive(async () => undefined);
   }
 
+  /**
+   * Which points a query is about; null: none. Nearly always a host has one address in the whole window, and then
+   * its name says all, also of points of before they carried the address.
+   */
+  async #filterOf({ ip, hosts, process, ...window }: UsageFilter & TimeWindow): Promise<PointFilter | null> {
+    const rest = process === undefined ? {} : { process };
+    if (hosts?.length === 0) return null;
+    await this.prepare();
+    if (ip === undefined) return { ...rest, ...(hosts && { hosts }) };
+    const [having = [], others = []] = await this.#connection.query(addressStatements(window, ip, hosts));
+    const partly = new Set(others.map((row) => String(row.host)));
+    const names = having.map((row) => String(row.host));
+    if (names.length === 0) return null;
+    return {
+      ...rest,
+      ip,
+      hosts: names.filter((name) => !partly.has(name)).map(decodeName),
+      partly: names.filter((name) => partly.has(name)).map(decodeName),
+    };
+  }
+
   async #query(statement: string): Promise<Row[]> {
+    await this.prepare();
     const [rows = []] = await this.#connection.query([statement]);
     return rows;
   }
+}
+
+function placedOf(header: SnapshotHeader | undefined): number {
+  return header === undefined ? Number.NEGATIVE_INFINITY : placedAt(header);
+}
+
+function ignorePastRetention(error: unknown): void {
+  if (!(error instanceof PastRetention)) throw error;
 }
 
 function toMean(row: Row, hosts: number): MeanRow {
