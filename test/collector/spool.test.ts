@@ -69,7 +69,14 @@ describe('spool', () => {
     await before.leave([first(before)], 'quarantined');
     const spool = await open(folder, { bytes: 350, snapshots: 1000 });
     await spool.put(6000, Buffer.alloc(100));
-    expect((await open(folder)).counts).toEqual({ taken: 6, stored: 1, expired: 0, dropped: 1, quarantined: 1, spooled: 3 });
+    expect((await open(folder)).counts).toEqual({
+      taken: 6,
+      stored: 1,
+      expired: 0,
+      dropped: 1,
+      quarantined: 1,
+      spooled: 3,
+    });
   });
 
   test('a file that vanished is a dropped snapshot', async () => {
@@ -77,7 +84,14 @@ describe('spool', () => {
     const spool = await open(folder);
     for (let i = 1; i <= 3; i++) await spool.put(i * 1000, Buffer.alloc(100));
     rmSync(join(folder, nameOf(first(spool))));
-    expect((await open(folder)).counts).toEqual({ taken: 3, stored: 0, expired: 0, dropped: 1, quarantined: 0, spooled: 2 });
+    expect((await open(folder)).counts).toEqual({
+      taken: 3,
+      stored: 0,
+      expired: 0,
+      dropped: 1,
+      quarantined: 0,
+      spooled: 2,
+    });
   });
 
   test('what was counted before a kill is removed after it, and never counted or sent again', async () => {
@@ -104,7 +118,14 @@ describe('spool', () => {
     await spool.leave(spool.oldest(2), 'stored');
     const path = join(folder, 'ledger');
     writeFileSync(path, damage(readFileSync(path, 'utf8')));
-    expect((await open(folder)).counts).toEqual({ taken: 4, stored: 2, expired: 0, dropped: 0, quarantined: 0, spooled: 2 });
+    expect((await open(folder)).counts).toEqual({
+      taken: 4,
+      stored: 2,
+      expired: 0,
+      dropped: 0,
+      quarantined: 0,
+      spooled: 2,
+    });
   });
 
   test('a folder that a live collector uses is refused, one that a dead one used is not', async () => {
