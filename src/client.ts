@@ -11,10 +11,8 @@ import type {
 } from './core/schema.ts';
 
 const timeoutMs = 30_000;
-/** A PUT has its whole answer within this, however slowly it comes; collectors try again. */
-const putDeadlineMs = 30_000;
-/** What people ask for may take the server longer. */
-const askDeadlineMs = 120_000;
+/** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
+const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
 /** An answer that is longer is none of ours. */
 const limits = { put: 64 * 1024, ask: 256 * 1024 * 1024 };
 
@@ -44,9 +42,11 @@ export class MonitorClient {
   readonly server: string;
   readonly #agent: Agent;
   readonly #headers: Record<string, string>;
+  readonly #deadlines: typeof defaultDeadlines;
 
   /** @throws MonitorError `invalid` */
-  constructor(server: string, { token, ...tls }: ClientOptions = {}) {
+  constructor(server: string, { token, ...tls }: ClientOptions = {}, deadlines = defaultDeadlines) {
+    this.#deadlines = deadlines;
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#agent = new Agent({
       connect: { timeout: 10_000, ...tls },
@@ -66,7 +66,7 @@ export class MonitorClient {
 
   /** Sends gzip JSON; never throws. `now` is wall time: the server measures this clock by it. */
   async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
-    const deadline = AbortSignal.timeout(putDeadlineMs);
+    const deadline = AbortSignal.timeout(this.#deadlines.putMs);
     try {
       const answer = await request(`${this.server}${path}`, {
         dispatcher: this.#agent,
@@ -89,7 +89,7 @@ export class MonitorClient {
         retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
       };
     } catch (error) {
-      const detail = deadline.aborted ? `no whole answer within ${putDeadlineMs / 1000} s` : reasonOf(error);
+      const detail = deadline.aborted ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : reasonOf(error);
       return { status: null, detail, taken: null, retryAfterMs: null };
     }
   }
@@ -149,7 +149,7 @@ export class MonitorClient {
     let text: string;
     try {
       const headers = { ...this.#headers, ...(options.body && { 'content-type': 'application/json' }) };
-      const signal = AbortSignal.timeout(askDeadlineMs);
+      const signal = AbortSignal.timeout(this.#deadlines.askMs);
       const answer = await request(`${this.server}${path}`, { ...options, headers, signal, dispatcher: this.#agent });
       status = answer.statusCode;
       text = await textOf(answer.body, limits.ask);

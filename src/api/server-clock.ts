@@ -118,7 +118,8 @@ export class ServerClock {
 
   #weigh(now: number, monotonic: number): void {
     const { size } = this.#witnesses;
-    const agreed = size > 0 && this.#agreeing * 2 > size;
+    // This clock is one more voice: where as many agree as do not, it decides.
+    const agreed = size > 0 && this.#agreeing * 2 >= size;
     this.#agreedSince = agreed ? (this.#agreedSince ?? monotonic) : null;
     this.#disagreedSince = size > 0 && !agreed ? (this.#disagreedSince ?? now) : null;
     if (agreed) this.#isConfirmed = false;

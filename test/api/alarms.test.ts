@@ -30,6 +30,8 @@ describe('GET /v1/alarms', () => {
           ip: '10.0.0.5',
           subject: { kind: 'process', name: 'yes', pid: 42 },
           metric: 'cpu',
+          of: 'largest',
+          basis: 'core',
           value: 97.346,
           threshold: 80,
           since: iso(noon - 10_000),

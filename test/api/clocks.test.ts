@@ -111,6 +111,64 @@ describe('clocks', () => {
     ]);
   });
 
+  test.each([
+    ['45 s behind', -45_000],
+    ['2 min ahead', 120_000],
+    ['an hour behind', -3_600_000],
+  ])('%s: what was seen live is what a replay of that instant sees', async (_, aheadMs) => {
+    const { report, rightOnes, alarms, get, time } = await setUp(aheadMs);
+    const live: [at: number, said: unknown[]][] = [];
+    const said = ({ level, alarms: found, stale }: AlarmsAnswer) => [
+      level,
+      found.map(({ metric, level: each, since }) => [metric, each, since]),
+      stale.map(({ host }) => host),
+    ];
+    // 99 for a minute, and then quiet again: each is there for its own stretch and no other.
+    for (let k = 0; k < 18; k++) {
+      await rightOnes();
+      await report(k >= 6 && k < 12 ? 99 : 1);
+      time.now += 2_500;
+      live.push([time.now, said(await alarms())]);
+      time.now += 7_500;
+    }
+    expect(live.some(([, [level]]) => level === 'RED')).toBe(true);
+    for (const [at, expected] of live)
+      expect(said((await get(`/v1/alarms?at=${iso(at)}`)).body), `${(at - noon) / 1000} s`).toEqual(expected);
+  });
+
+  test('the alarm of a clock tells since when it is off, live, after a restart and in a replay', async () => {
+    const { app, store, report, reportAt, rightOnes, alarms, time } = await setUp(-60_000);
+    await rightOnes();
+    await reportAt(noon, 1);
+    const began = noon + 10_000;
+    for (let k = 1; k <= 6; k++) {
+      time.now = noon + k * 10_000;
+      await rightOnes();
+      await report();
+    }
+    const sinceOf = ({ alarms: found }: AlarmsAnswer) => found.map(({ metric, since }) => [metric, since]);
+    const expected = [['collector.clockSkewSeconds', iso(began)]];
+    expect(sinceOf(await alarms())).toEqual(expected);
+    await app.close();
+    const again = await makeApp({ store });
+    again.time.now = time.now + 10_000;
+    expect(sinceOf((await again.get('/v1/alarms')).body)).toEqual(expected);
+    await again.app.inject({
+      method: 'PUT',
+      url: '/v1/usage',
+      headers: { date: new Date(again.time.now - 60_000).toUTCString() },
+      payload: body({ time: iso(again.time.now - 60_000) }),
+    });
+    expect(sinceOf((await again.get('/v1/alarms')).body)).toEqual(expected);
+    expect(sinceOf((await again.get(`/v1/alarms?at=${iso(again.time.now)}`)).body)).toEqual(expected);
+  });
+
+  test('what a snapshot says the server has measured is not believed', async () => {
+    const { put, get } = await setUp(0);
+    await put(body({ collector: { clockSkewSeconds: 4000, clockSkewSinceMs: 1, taken: 1 } }));
+    expect((await get('/v1/hosts')).body.hosts[0].collector).toEqual({ taken: 1 });
+  });
+
   test('a host with a clock that is off falls silent: its clock is not right again', async () => {
     const { report, alarms, time } = await setUp(120_000);
     await report();

@@ -12,10 +12,12 @@ import { openAccess } from '../open-access.ts';
 export const retentionMs = 2 * 86_400_000;
 
 /** The whole server over a store in memory, at noon until told otherwise. */
-export async function makeApp(options: { store?: Store; thresholds?: string[]; access?: AccessOptions } = {}) {
+export async function makeApp(
+  options: { store?: Store; thresholds?: string[]; access?: AccessOptions; now?: number } = {},
+) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
   /** `now` may jump by `jumpedMs` while the monotonic clock does not. */
-  const time = { now: noon, jumpedMs: 0 };
+  const time = { now: options.now ?? noon, jumpedMs: 0 };
   const app: FastifyInstance = await buildApp({
     store,
     clock: { now: () => time.now, monotonic: () => time.now - time.jumpedMs },

@@ -107,6 +107,48 @@ describe('the older wire format', () => {
     expect((await get('/ressources-usage/get-all-detailed/')).body).toEqual({ a: [4, 2, 5] });
   });
 
+  test('a client of the original, as it is: it decodes twice, and compares every value with 80', async () => {
+    const { app, put, send } = await setUp();
+    await send(
+      sweep([
+        ['chrome.exe', 'cpu', 3],
+        ['chrome.exe', 'mem', 5],
+        ['chrome.exe', 'mem', 3],
+        ['chrome.exe', 'mem', 1],
+        ['vmmem', 'cpu', 0],
+        ['vmmem', 'mem', 82.99],
+      ]),
+    );
+    // One of our own collectors, on its first sweep: no CPU yet, and rows that are no processes.
+    await put({
+      host: 'linux',
+      ip: '10.0.0.7',
+      time: new Date(noon).toISOString(),
+      processes: [
+        { name: 'nginx', cpu: null, memory: 6, memoryMax: 3, count: 3 },
+        { name: '__kernel__', cpu: 1, memory: 0, count: 90 },
+        { name: '__unattributed__', cpu: 4, memory: null },
+      ],
+    });
+    /** `requests.get(url).json()`, then `json.loads` of that, as its alarm client does. */
+    const loads = async (path: string) => {
+      const answer = await app.inject({ url: `/ressources-usage/${path}` });
+      expect(answer.statusCode).toBe(200);
+      const text: unknown = answer.json();
+      expect(typeof text).toBe('string');
+      return JSON.parse(text as string) as Record<string, number[]>;
+    };
+    const all = await loads('get-all/');
+    expect(all).toEqual({ 'chrome.exe': [3, 1], vmmem: [82.99, 0], nginx: [2, 0] });
+    const red = Object.entries(all).filter(([, [memory = Number.NaN, cpu = Number.NaN]]) => memory > 80 || cpu > 80);
+    expect(red.map(([name]) => name)).toEqual(['vmmem']);
+    expect(await loads('get-all/216-58-213-68')).toEqual({ 'chrome.exe': [3, 1], vmmem: [82.99, 0] });
+    for (const unknown of ['10-9-9-9', 'nobody']) expect(await loads(`get-all/${unknown}`)).toEqual({});
+
+    const detailed = (await app.inject({ url: '/ressources-usage/get-all-detailed' })).json();
+    expect(detailed).toEqual({ 'chrome.exe': [5, 2, 2], vmmem: [82.99], nginx: [3, 1.5, 1.5] });
+  });
+
   test('query-alarm gives the level and the alarms', async () => {
     const { send, get } = await setUp();
     await send(sweep([['runaway', 'cpu', 99]]));
