@@ -12,8 +12,8 @@ import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
 
 const plain = picocolors.createColors(false);
 
-async function setUp() {
-  const made = await makeApp();
+async function setUp(thresholds: string[] = []) {
+  const made = await makeApp({ thresholds });
   const address = await made.app.listen({ host: '127.0.0.1', port: 0 });
   const client = new MonitorClient(address);
   afterAll(() => client.close());
@@ -118,6 +118,19 @@ describe('alerter', () => {
       expect.stringMatching(/no host has reported yet/),
     ]);
     await client.close();
+  });
+
+  test.each([
+    ['cpu:red=80,of=group', { cpu: 120, cpuMax: 60 }, { cpu: 40, cpuMax: 21 }, '120.0 %', '40.0 %'],
+    ['cpu:red=80,of=group,basis=host', { cpu: 720, cpuMax: 300 }, { cpu: 400, cpuMax: 90 }, '90.0 %', '50.0 %'],
+    ['cpu:red=80,basis=host', { cpu: 900, cpuMax: 720 }, { cpu: 600, cpuMax: 240 }, '90.0 %', '30.0 %'],
+    ['memory:red=50,of=group', { memory: 90, memoryMax: 30 }, { memory: 45, memoryMax: 15 }, '90.0 %', '45.0 %'],
+  ])('%s: the OK line tells the quantity that its RED line told', async (threshold, high, low, red, ok) => {
+    const { step } = await setUp([threshold, 'system.cpu=1000']);
+    await step([{ name: 'pool', count: 4, ...low }]);
+    const metric = threshold.startsWith('cpu') ? 'cpu' : 'memory';
+    expect((await step([{ name: 'pool', count: 4, ...high }]))[0]).toContain(`${metric} ${red}, over `);
+    expect((await step([{ name: 'pool', count: 4, ...low }]))[0]).toContain(`${metric} ${ok}, no longer over `);
   });
 
   test('all at once, for --once', async () => {

@@ -215,6 +215,21 @@ describe('the raw history', () => {
   });
 });
 
+test('asked by an address, what carried it: the older one still answers, and the newer one mixes nothing', async () => {
+  const { put, get } = await makeApp();
+  const at = (seconds: number, ip: string, cpu: number) =>
+    body({ host: 'moved', ip, time: iso(noon - seconds * 1000), processes: [{ name: 'x', cpu, memory: 1 }] });
+  await put([at(120, '10.0.0.5', 10), at(110, '10.0.0.5', 20), at(20, '10.0.0.6', 90)]);
+  const means = async (ip: string) => (await get(`/v1/usage/mean/${ip}`)).body.processes.x;
+  expect(await means('10-0-0-5')).toMatchObject({ cpu: 15, snapshots: 2 });
+  expect(await means('10.0.0.6')).toMatchObject({ cpu: 90, snapshots: 1 });
+  // A host's address of now, with nothing in the window, is no error; one that nobody has is.
+  expect((await get('/v1/usage/mean/10.0.0.6?window=5s')).body.processes).toEqual({});
+  expect((await get('/v1/usage/mean/10.0.0.5?window=5s')).status).toBe(404);
+  const { processes } = (await get('/v1/usage/detailed?ip=10.0.0.5')).body;
+  expect(processes.x.map(({ cpu }: { cpu: number }) => cpu)).toEqual([10, 20]);
+});
+
 test('every route is in the OpenAPI document, which has examples of nothing it does not do', async () => {
   const { app } = await makeApp();
   await app.ready();

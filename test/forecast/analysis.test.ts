@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { analyse, decompose, dickeyFuller, type Stationarity } from '../../src/forecast/analysis.ts';
 import { autocorrelation } from '../../src/forecast/period.ts';
@@ -48,6 +49,22 @@ const seasonal = vectors.filter(({ decomposition }) => decomposition !== null);
 test.each(seasonal)('the decomposition of statsmodels: $name', ({ values, decomposition: expected }) => {
   const found = decompose(Float64Array.from(values), expected?.period ?? 0);
   for (const part of ['trend', 'seasonal', 'residual'] as const) close(found?.[part] ?? [], expected?.[part] ?? []);
+});
+
+test('autocorrelation lies between -1 and 1, at every lag of any series', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.double({ min: -1e6, max: 1e6, noNaN: true }), { minLength: 3, maxLength: 300 }),
+      (values) => {
+        const found = autocorrelation(Float64Array.from(values), values.length) ?? [];
+        for (const value of found) expect(Math.abs(value)).toBeLessThanOrEqual(1 + 1e-9);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  // One that fell below -1 when it was divided by the number of pairs.
+  const saw = Float64Array.from({ length: 60 }, (_, k) => k % 20);
+  expect(Math.min(...(autocorrelation(saw, 60) ?? []))).toBeGreaterThanOrEqual(-1);
 });
 
 test('finds the period', () => {

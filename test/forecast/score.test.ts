@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AmberState } from '../../src/forecast/alarm-policy.ts';
 import { accuracyOf, addTallies, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
@@ -51,6 +52,69 @@ describe('the score', () => {
     const tally = judge('---!!------');
     expect(tally).toMatchObject({ breaches: 0, unforeseeable: 1 });
     expect(accuracyOf(tally)).toMatchObject({ precision: null, recall: null, brierSkill: null });
+  });
+
+  test('AMBER that is one step longer than a horizon and ends in RED: one false, one true', () => {
+    const cycle = `${'.'.repeat(20)}${'a'.repeat(6)}!!${'.'.repeat(20)}`;
+    const ten = judge(cycle.repeat(10));
+    expect(ten).toMatchObject({ trueAlarms: 10, falseAlarms: 10, breaches: 10, warned: 10 });
+    expect(accuracyOf(ten).precision).toBe(0.5);
+    expect(isHopeless(ten)).toBe(false);
+  });
+
+  /** The rule of `precisionRule` once more, minute by minute and without thrift. */
+  function plainly(text: string) {
+    const minutes = [...text];
+    const steps = horizonMs / minute;
+    const breachAfter = (k: number) => minutes.findIndex((letter, at) => at > k && letter === '!');
+    const isJudged = (k: number) =>
+      k + steps <= minutes.length && minutes.slice(k + 1, k + steps + 1).some((letter) => letter !== ' ');
+    const starts: number[] = [];
+    let stretchStart: number | null = null;
+    for (const [k, letter] of minutes.entries()) {
+      if (letter === ' ') continue;
+      if (letter !== 'a' || !isJudged(k)) stretchStart = null;
+      else if (stretchStart === null || k - stretchStart >= steps) {
+        stretchStart = k;
+        starts.push(k);
+      }
+    }
+    const isTrue = (k: number) => breachAfter(k) >= 0 && breachAfter(k) <= k + steps;
+    return {
+      trueAlarms: new Set(starts.filter(isTrue).map(breachAfter)).size,
+      falseAlarms: starts.filter((k) => !isTrue(k)).length,
+    };
+  }
+
+  test('true and false alarms are those of a second, plain reading of the rule', () => {
+    const stretch = fc.tuple(fc.constantFrom('.', 'a', '!', '-', ' '), fc.integer({ min: 1, max: 14 }));
+    fc.assert(
+      fc.property(fc.array(stretch, { maxLength: 30 }), (stretches) => {
+        const text = stretches.map(([letter, length]) => letter.repeat(length)).join('');
+        const { trueAlarms, falseAlarms } = judge(text);
+        expect({ trueAlarms, falseAlarms }).toEqual(plainly(text));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('the time said, and whether its interval held, where a breach came', () => {
+    const said = (time: number, isAmber: boolean, value: number): Said => ({
+      time: time * minute,
+      value,
+      threshold: 80,
+      probability: value > 80 ? null : 0.6,
+      isAmber,
+      etaMs: isAmber ? 3 * minute : null,
+      intervalMs: isAmber ? [2 * minute, 4 * minute] : null,
+    });
+    // Four minutes before, two before, and one after which nothing came.
+    const history = [said(0, true, 50), said(2, true, 50), said(4, false, 90), said(20, true, 50), said(30, false, 50)];
+    const tally = tallyOf(history, minute, horizonMs, 40 * minute);
+    expect(tally).toMatchObject({ etas: 2, etaErrorMs: 2 * minute, intervalsHeld: 2 });
+    expect(accuracyOf(tally)).toMatchObject({ etaErrorSeconds: 60, intervalShare: 1 });
+    const early = tallyOf([said(0, true, 50), said(1, false, 90), said(9, false, 50)], minute, horizonMs, 40 * minute);
+    expect(early).toMatchObject({ etas: 1, etaErrorMs: 2 * minute, intervalsHeld: 0 });
   });
 
   test('what nobody knows yet is not judged', () => {

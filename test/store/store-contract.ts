@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Store } from '../../src/core/store.ts';
+import type { Store, UsageFilter } from '../../src/core/store.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
 
@@ -316,6 +316,75 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await since(process('q'), 80, 80)).toEqual([3]);
       expect(await since({ kind: 'system', host, metric: 'system.cpu' }, 80, 75)).toEqual([2]);
       expect(await since(process('nothing'), 80, 75)).toEqual([null]);
+    });
+
+    test('a run ends where it is asked for, whatever came later in the window', async () => {
+      const host = newHost();
+      await store.write(
+        [90, 90, 1, 90].map((cpu, k) => makeSnapshot({ host, time: t + k * 10_000, processes: [{ name: 'p', cpu }] })),
+      );
+      const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
+      const query = { series, red: 80, clear: 80, gapMs: 30_000 };
+      const untils = [10_000, 20_000, 30_000].map((ms) => ({ ...query, until: t + ms }));
+      expect(await store.runs(untils, { from: t - 1, to: t + 60_000 })).toEqual([t, null, t + 30_000]);
+    });
+
+    test('the newest of a host is what is placed last by the server, not by its own clock', async () => {
+      const [right, behind, ahead, setBack] = [newHost(), newHost(), newHost(), newHost()];
+      const at = (host: string, placed: number, skew: number) =>
+        makeSnapshot({
+          host,
+          time: t + placed + skew * 1000,
+          metrics: { 'system.cpu': 10, ...(skew !== 0 && { 'collector.clockSkewSeconds': skew }) },
+        });
+      for (let placed = 0; placed <= 120_000; placed += 10_000) {
+        await store.write([
+          at(right, placed, 0),
+          at(behind, placed, -45),
+          at(ahead, placed, 60),
+          // Right until it is set back by half an hour.
+          at(setBack, placed, placed < 60_000 ? 0 : -1800),
+        ]);
+      }
+      for (const ms of [0, 30_000, 55_000, 65_000, 119_999, 120_000]) {
+        const newest = Math.floor(ms / 10_000) * 10_000;
+        const found = new Map((await store.hosts(t + ms)).map((header) => [header.host, header]));
+        expect(
+          [right, behind, ahead, setBack].map((host) => (found.get(host)?.time ?? 0) - t),
+          `${ms} ms`,
+        ).toEqual([newest, newest - 45_000, newest + 60_000, newest < 60_000 ? newest : newest - 1_800_000]);
+        expect(found.get(behind)?.metrics['collector.clockSkewSeconds']).toBe(-45);
+      }
+    });
+
+    test('an address is the snapshots that carried it', async () => {
+      const [moved, stayed] = [newHost(), newHost()];
+      const put = (host: string, k: number, ip: string | null, cpu: number) =>
+        makeSnapshot({ host, ip, time: t + k * 10_000, processes: [{ name: 'p', cpu }, { name: `of-${ip}` }] });
+      const [old, now, none] = [`10.1.${t % 200}.1`, `10.1.${t % 200}.2`, '10.200.0.9'];
+      await store.write([
+        ...[0, 1, 2].map((k) => put(moved, k, old, 10)),
+        ...[3, 4, 5].map((k) => put(moved, k, now, 30)),
+        put(moved, 6, old, 50),
+        ...[0, 1, 2, 3, 4, 5, 6].map((k) => put(stayed, k, now, 100)),
+      ]);
+      const window = { from: t - 1, to: t + 60_000 };
+      const meanOf = async (filter: UsageFilter, given = window) => {
+        const row = (await store.mean({ ...given, ...filter })).find(({ name }) => name === 'p');
+        return row && [row.cpu, row.snapshots, row.hosts];
+      };
+      expect(await meanOf({ ip: old })).toEqual([20, 4, 1]);
+      expect(await meanOf({ ip: now })).toEqual([79, 10, 2]);
+      expect(await meanOf({ ip: now, hosts: [moved] })).toEqual([30, 3, 1]);
+      expect(await meanOf({ ip: now, process: 'p' }, { from: t + 25_000, to: t + 50_000 })).toEqual([65, 6, 2]);
+      expect(await meanOf({ ip: none })).toBeUndefined();
+      expect(await meanOf({ ip: old, hosts: [stayed] })).toBeUndefined();
+      const names = (await store.mean({ ...window, ip: old })).map(({ name }) => name).sort();
+      expect(names).toEqual([`of-${old}`, 'p']);
+      const rows = await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 0 });
+      expect(rows.map((row) => row.time - t)).toEqual([0, 10_000, 20_000]);
+      const rest = await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 3 });
+      expect(rest.map((row) => [row.host, row.time - t])).toEqual([[moved, 60_000]]);
     });
 
     test('a hole ends a run', async () => {
