@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { copyFile, link, readFile, rename, rm } from 'node:fs/promises';
+import { copyFile, link, readFile, rm } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { writeNewFile } from './durable-file.ts';
 import { isRunning, ownIdentity, pidOf } from './process-identity.ts';
 
@@ -14,6 +15,9 @@ export interface LockHolder {
   holder: number;
 }
 
+/** Removing a stale lock takes others a moment. */
+const momentMs = 5;
+
 /**
  * Takes a lock without waiting. The file is there with its whole content or not at all, so one that is empty or
  * torn was left behind by a disk or an older version, and is nobody's; so is one of a process that has ended.
@@ -24,15 +28,31 @@ export async function takeLock(path: string): Promise<FileLock | LockHolder> {
   const written = `${path}.${randomUUID()}`;
   try {
     await writeNewFile(written, own);
-    for (;;) {
-      if (await linkNew(written, path)) return { release: () => release(path, own) };
+    while (!(await linkNew(written, path))) {
       const holder = await readHolder(path);
       if (isRunning(holder)) return { holder: pidOf(holder) };
-      await removeStale(path, holder);
+      await removeStale(written, path);
     }
+    return { release: () => release(path, own) };
   } finally {
     await rm(written, { force: true });
   }
+}
+
+/**
+ * Under a lock of its own: of two that have found the same stale lock the second would else remove what the first has
+ * taken meanwhile.
+ */
+async function removeStale(written: string, path: string): Promise<void> {
+  const removal = `${path}.removal`;
+  if (!(await linkNew(written, removal))) {
+    // Left behind only by a kill within that moment.
+    if (!isRunning(await readHolder(removal))) await rm(removal, { force: true });
+    await sleep(momentMs);
+    return;
+  }
+  if (!isRunning(await readHolder(path))) await rm(path, { force: true, recursive: true });
+  await rm(removal, { force: true });
 }
 
 async function linkNew(from: string, to: string): Promise<boolean> {
@@ -47,19 +67,6 @@ async function linkNew(from: string, to: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
-}
-
-/** Moved aside before it is removed: of two that find the same stale lock, one may have taken it anew by then. */
-async function removeStale(path: string, stale: string): Promise<void> {
-  const aside = `${path}.${randomUUID()}`;
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
-  }
-  if ((await readHolder(aside)) !== stale) await linkNew(aside, path);
-  await rm(aside, { force: true, recursive: true });
 }
 
 async function release(path: string, own: string): Promise<void> {

@@ -1,0 +1,138 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
+import { describe, expect, test } from 'vitest';
+import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+
+async function run(path: string, ...statements: string[]): Promise<unknown[][]> {
+  const instance = await DuckDBInstance.create(path);
+  const connection = await instance.connect();
+  let rows: unknown[][] = [];
+  for (const statement of statements) rows = (await connection.runAndReadAll(statement)).getRows();
+  connection.closeSync();
+  instance.closeSync();
+  return rows;
+}
+
+/** A file as 0.1.0 has made it: one host whose clock is 45 s behind, one whose is right, and what it did not know. */
+async function oldFile(): Promise<string> {
+  const path = join(temporaryFolder(), 'amberwatch.db');
+  const about = { ip: '10.0.0.5', intervalMs: 10000, bootId: null, cores: 8, memoryBytes: null, limitedBy: 'host' };
+  const metrics = (skew: number | null) => JSON.stringify([10, ...Array(15).fill(null), skew]);
+  await run(
+    path,
+    ...['host', 'name', 'about'].map((name) => `CREATE TABLE ${name} (id INTEGER, text VARCHAR)`),
+    'CREATE TABLE snapshot (host INTEGER, time BIGINT, about INTEGER, metrics VARCHAR)',
+    `CREATE TABLE usage (time BIGINT, host INTEGER, name INTEGER, cpu INTEGER, cpu_max INTEGER, memory INTEGER,
+      memory_max INTEGER, rss_bytes BIGINT, count INTEGER, pid UINTEGER)`,
+    `CREATE TABLE forecast (time BIGINT, host INTEGER, name INTEGER, metric VARCHAR, value DOUBLE, threshold DOUBLE,
+      probability DOUBLE, amber_since BIGINT, notify_since BIGINT, muted BOOLEAN, eta DOUBLE, eta_low DOUBLE,
+      eta_high DOUBLE, reason VARCHAR)`,
+    `INSERT INTO host VALUES (0, 'right'), (1, 'behind')`,
+    `INSERT INTO name VALUES (0, 'nginx')`,
+    `INSERT INTO about VALUES (0, '${JSON.stringify(about)}')`,
+    ...Array.from({ length: 20 }, (_, k) => [
+      `INSERT INTO snapshot VALUES (0, ${noon + k * 10_000}, 0, '${metrics(null)}'), (1, ${noon + k * 10_000 - 45_000}, 0, '${metrics(-45)}')`,
+      `INSERT INTO usage VALUES (${noon + k * 10_000}, 0, 0, 5000, 5000, 1000, 1000, NULL, 1, NULL)`,
+    ]).flat(),
+  );
+  return path;
+}
+
+describe("the file's version", () => {
+  test('a new file has one', async () => {
+    const path = join(temporaryFolder(), 'new.db');
+    await (await openStore(`duckdb:${path}`, options)).close();
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+    await (await openStore(`duckdb:${path}`, options)).close();
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+  });
+
+  test('one of 0.1.0 is brought here, nothing is lost, and no copy is left', async () => {
+    const path = await oldFile();
+    const store = await openStore(`duckdb:${path}`, options);
+    const at = noon + 100_000;
+    expect((await store.hosts(at)).map(({ host, time }) => [host, time - noon])).toEqual([
+      ['behind', 55_000],
+      ['right', 100_000],
+    ]);
+    expect((await store.mean({ from: 0, to: 8e15 }))[0]).toMatchObject({ name: 'nginx', cpu: 5, snapshots: 20 });
+    await store.write([makeSnapshot({ host: 'new', time: at })]);
+    expect(await store.hosts(at)).toHaveLength(3);
+    await store.close();
+    expect(readdirSync(join(path, '..')).filter((name) => name.includes('version'))).toEqual([]);
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+  });
+
+  test('where that fails, the file is as it was, and a copy is beside it', async () => {
+    const path = await oldFile();
+    // A column that should not be there yet.
+    await run(path, 'ALTER TABLE snapshot ADD COLUMN placed BIGINT');
+    const sizeBefore = statSync(path).size;
+    await expect(openStore(`duckdb:${path}`, options)).rejects.toThrow(
+      /^cannot open the store .*: it could not be brought from version 1 to 2 and is as it was \(a copy: .*\.version-1\): /,
+    );
+    expect(existsSync(`${path}.version-1`)).toBe(true);
+    expect(Math.abs(statSync(`${path}.version-1`).size - sizeBefore)).toBeLessThan(1024 ** 2);
+    expect(await run(path, 'SELECT count(*)::INTEGER FROM snapshot')).toEqual([[40]]);
+    await run(path, 'ALTER TABLE snapshot DROP COLUMN placed');
+    await (await openStore(`duckdb:${path}`, options)).close();
+    expect(existsSync(`${path}.version-1`)).toBe(false);
+  });
+
+  test('one of a later version is refused with a sentence, and left alone', async () => {
+    const path = join(temporaryFolder(), 'later.db');
+    await (await openStore(`duckdb:${path}`, options)).close();
+    await run(path, 'UPDATE version SET version = 7');
+    await expect(openStore(`duckdb:${path}`, options)).rejects.toThrow(
+      /^cannot open the store .*: a newer amberwatch has written it \(version 7, this one knows up to 2\); start that one, or choose another --data folder$/,
+    );
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[7]]);
+  });
+});
+
+describe('a folder that is not there any more', () => {
+  const setUp = async () => {
+    const folder = join(temporaryFolder(), 'data');
+    const store = await openStore(`duckdb:${join(folder, 'amberwatch.db')}`, options);
+    await store.write([makeSnapshot()]);
+    await store.ping();
+    return { folder, store };
+  };
+  const refused = { code: 'unavailable', message: expect.stringMatching(/has been removed or replaced while/) };
+
+  test.each<[string, (folder: string) => void]>([
+    ['removed', (folder) => rmSync(folder, { recursive: true })],
+    ['moved away', (folder) => renameSync(folder, `${folder}-aside`)],
+    [
+      'replaced',
+      (folder) => {
+        rmSync(folder, { recursive: true });
+        mkdirSync(folder);
+        writeFileSync(join(folder, 'amberwatch.db'), '');
+      },
+    ],
+  ])('%s: no write is acknowledged, also not the second time, and it is not ready', async (_, change) => {
+    const { folder, store } = await setUp();
+    change(folder);
+    await expect(store.ping()).rejects.toMatchObject(refused);
+    for (const time of [noon + 1, noon + 1, noon + 2])
+      await expect(store.write([makeSnapshot({ time })])).rejects.toMatchObject(refused);
+    await store.close();
+  });
+
+  test('put back: it goes on', async () => {
+    const { folder, store } = await setUp();
+    renameSync(folder, `${folder}-aside`);
+    await expect(store.write([makeSnapshot({ time: noon + 1 })])).rejects.toMatchObject(refused);
+    renameSync(`${folder}-aside`, folder);
+    await store.write([makeSnapshot({ time: noon + 1 })]);
+    await store.ping();
+    expect((await store.hosts(noon + 1))[0]?.time).toBe(noon + 1);
+    await store.close();
+  });
+});
