@@ -210,12 +210,6 @@ describe('what goes wrong is one clear sentence and an exit code', () => {
       /^amberwatch: store url 'mysql:\/\/x' names no store; use memory:, duckdb:/,
     ],
     [
-      'a store that is not there',
-      ['serve', '--store', 'influxdb://127.0.0.1:1/db'],
-      1,
-      /^amberwatch: InfluxDB at http:\/\/127.0.0.1:1 does not answer/,
-    ],
-    [
       'a bad interval',
       ['up', '--interval', 'soon'],
       2,

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openStore } from '../../src/store/open.ts';
 import { hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
@@ -57,6 +57,43 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     await expect(store.ping()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  test('InfluxDB that is not there yet: it is said, nothing is taken, and it takes over when it comes', async () => {
+    const own = await startInfluxd();
+    await own.kill();
+    const warnings: string[] = [];
+    const warn = (message: string) => warnings.push(message);
+    const store = await openStore(storeUrl(own, 'late'), { ...options, warn });
+    expect(warnings).toEqual([
+      expect.stringMatching(
+        /^InfluxDB at http:\S+ does not answer: .*; the server starts without it, answers 503, and takes over when it is there$/,
+      ),
+    ]);
+    const unavailable = { code: 'unavailable' };
+    await expect(store.write([makeSnapshot({ time: Date.now() })])).rejects.toMatchObject(unavailable);
+    await expect(store.hosts(Date.now())).rejects.toMatchObject(unavailable);
+    await expect(store.ping()).rejects.toMatchObject(unavailable);
+    await own.restart();
+    await vi.waitFor(() => store.ping(), { timeout: 10_000, interval: 250 });
+    expect(await store.write([makeSnapshot({ host: 'late', time: Date.now() })])).toBe(0);
+    expect((await store.hosts(Date.now())).map(({ host }) => host)).toEqual(['late']);
+    const answer = await fetch(`${own.url}/query?q=SHOW RETENTION POLICIES ON late`);
+    expect(await answer.text()).toContain('"48h0m0s","1h0m0s"');
+    await store.close();
+    await own.close();
+  });
+
+  test('a database that is dropped while it runs is unavailable to reads and writes, and not ready', async () => {
+    const store = await openStore(storeUrl(influxd, 'dropped'), options);
+    await store.ping();
+    await ask('DROP DATABASE dropped');
+    for (const work of [
+      () => store.ping(),
+      () => store.mean({ from: 0, to: Date.now() }),
+      () => store.write([makeSnapshot({ time: Date.now() })]),
+    ])
+      await expect(work()).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
   test('credentials belong into the environment', async () => {
     await expect(openStore('influxdb://me:secret@localhost:8086/db', options)).rejects.toThrow(
       /AMBERWATCH_INFLUX_TOKEN/,
@@ -64,3 +101,39 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     await expect(openStore('influxdb://localhost:8086', options)).rejects.toThrow(/needs a host and a database/);
   });
 });
+
+/**
+ * Any InfluxDB that somebody has, 1.x to 3.x: `AMBERWATCH_TEST_INFLUX_URL=influxdb://host:8086/database npx vitest run
+ * test/store/influxdb.test.ts`, with AMBERWATCH_INFLUX_TOKEN, or _USER and _PASSWORD, and _ORG as for the server. The
+ * database is best one of its own, and not there yet.
+ */
+const given = process.env.AMBERWATCH_TEST_INFLUX_URL;
+if (given !== undefined)
+  describe('with the InfluxDB of AMBERWATCH_TEST_INFLUX_URL', () => {
+    const {
+      AMBERWATCH_INFLUX_TOKEN: token,
+      AMBERWATCH_INFLUX_USER: username,
+      AMBERWATCH_INFLUX_PASSWORD: password,
+      AMBERWATCH_INFLUX_ORG: org,
+    } = process.env;
+    const influx = {
+      ...(token !== undefined && { token }),
+      ...(username !== undefined && { username }),
+      ...(password !== undefined && { password }),
+      ...(org !== undefined && { org }),
+    };
+    storeContract(given, async () => ({
+      open: () => openStore(given, { ...options, influx }),
+      now: Date.now(),
+      durable: true,
+      conflict: 'last-wins',
+    }));
+
+    test('points older than the retention are counted as not stored; it is ready', async () => {
+      const store = await openStore(given, { ...options, influx });
+      const old = makeSnapshot({ host: 'ancient', time: Date.now() - 100 * 86_400_000 });
+      await expect(store.write([old, makeSnapshot({ host: 'recent', time: Date.now() })])).resolves.toBe(1);
+      await store.ping();
+      await store.close();
+    });
+  });

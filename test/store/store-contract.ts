@@ -18,7 +18,9 @@ export interface StoreUnderTest {
 const hour = 3_600_000;
 /** Every host of a test is its own, so that tests share a store and cannot see each other. */
 let hostNumber = 0;
-const newHost = () => `host-${++hostNumber}`;
+/** A database that outlives the tests has the hosts of earlier runs. */
+const run = Date.now().toString(36);
+const newHost = () => `host-${run}-${++hostNumber}`;
 const minute = (at: number) => ({ from: at - 60_000, to: at });
 
 /** What every engine has to do alike. Retention in it is 2 days, counted from `now`. */

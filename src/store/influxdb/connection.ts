@@ -118,14 +118,13 @@ export class InfluxConnection {
     const answer = (await this.request('/query', form.toString(), { method: 'POST', headers })) as {
       results: Statement[];
     };
-    return answer.results.map((statement) => {
-      if (statement.error !== undefined)
-        throw new MonitorError(
-          awayPattern.test(statement.error) ? 'unavailable' : 'internal',
-          `InfluxDB refused a query: ${statement.error}`,
-        );
-      return rowsOf(statement);
-    });
+    const [error] = answer.results.flatMap((statement) => statement.error ?? []);
+    if (error !== undefined)
+      throw new MonitorError(
+        awayPattern.test(error) ? 'unavailable' : 'internal',
+        `InfluxDB refused a query: ${error === 'not executed' ? 'the database is not there any more' : error}`,
+      );
+    return answer.results.map(rowsOf);
   }
 
   /** @throws MonitorError whose cause is the HttpError where InfluxDB answered */
@@ -164,8 +163,8 @@ export class InfluxConnection {
   }
 }
 
-/** What is asked of is not there: whoever made it may do so again. */
-const awayPattern = /^(database|retention policy) not found\b|\bno dbrp mapping found\b/i;
+/** What is asked of is not there: whoever made it may do so again. Of two statements 1.6 says only that it did not. */
+const awayPattern = /^(database|retention policy) not found\b|^not executed$|\bno dbrp mapping found\b/i;
 
 /** 1.x and 3.x say `error`, 2.x says `message`. */
 function reasonOf(error: HttpError): string {
