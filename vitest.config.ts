@@ -1,12 +1,29 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests without real processes, kernels or disks of their own: beside each other. */
+const pure = [
+  'test/{alerter,api,core,forecast}/**/*.test.ts',
+  'test/store/{influxdb-versions,memory,group-commit}.test.ts',
+];
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: 'test/global-setup.ts',
-    // Tests measure real processes: they must not be each other's load.
-    fileParallelism: false,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    projects: [
+      { extends: true, test: { name: 'pure', include: pure, sequence: { groupOrder: 0 } } },
+      {
+        extends: true,
+        test: {
+          name: 'real',
+          include: ['test/**/*.test.ts'],
+          exclude: pure,
+          // They measure real processes, and must not be each other's load.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 import closeWithGrace, { type Options } from 'close-with-grace';
 import { Command, CommanderError, Option } from 'commander';
 import picocolors from 'picocolors';
@@ -32,7 +33,11 @@ import { type RunningServer, startAlerter, startCollector, startServer } from '.
 /** What scripts can rely on. */
 const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
 
-const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };
+const clock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sinceBoot: () => uptime() * 1000,
+};
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };

@@ -61,9 +61,9 @@ export class Expiry {
   }
 
   async expire(): Promise<void> {
-    const { store, clock, log } = this.#options;
+    const { store, clock, serverClock, log } = this.#options;
     const waiting = this.waiting();
-    if (waiting !== this.#saidReason && waiting !== null) log.warn(waiting);
+    if (waiting !== this.#saidReason && waiting !== null) log[serverClock.doubt()?.isQuiet ? 'info' : 'warn'](waiting);
     this.#saidReason = waiting;
     if (waiting === null) await store.expire(clock.now());
   }

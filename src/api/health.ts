@@ -12,7 +12,7 @@ const ready = Type.Object({
 const tryEveryMs = 1000;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
-export function healthRoutes({ store, clock, expiry }: AppParts): FastifyPluginAsyncTypebox {
+export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
   let tried: { at: number; outcome: Promise<void> } | null = null;
   const tryStore = () => {
     const now = clock.monotonic();
@@ -45,8 +45,8 @@ export function healthRoutes({ store, clock, expiry }: AppParts): FastifyPluginA
             cause: error,
           });
         });
-        const waiting = expiry.waiting();
-        return { status: 'ok' as const, warnings: waiting === null ? [] : [waiting] };
+        const warning = serverClock.doubt()?.isQuiet === false ? expiry.waiting() : null;
+        return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
       },
     );
   };

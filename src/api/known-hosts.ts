@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
-import type { ServerClock } from './server-clock.ts';
+import { hasJumped, type ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
 const noticeableMs = 2_000;
@@ -64,7 +64,7 @@ export class KnownHosts {
       if (isLive) this.#remember(snapshot, noticed, sentAt ?? now, now, ahead > maxAheadMs);
       if (ahead > maxAheadMs) snapshot.isFromFuture = true;
       // Against a clock that has jumped nothing is measured for good.
-      if (this.#serverClock.doubt()?.hasJumped || (noticed === 0 && offset === null)) continue;
+      if (hasJumped(this.#serverClock.doubt()) || (noticed === 0 && offset === null)) continue;
       snapshot.metrics['collector.clockSkewSeconds'] = Math.round(noticed / 1000);
       const since = isLive && isFar(noticed) ? this.#heard.get(snapshot.host)?.skewSince : undefined;
       if (since !== undefined) snapshot.metrics['collector.clockSkewSinceMs'] = since;

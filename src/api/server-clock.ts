@@ -8,6 +8,8 @@ const longestPauseMs = 3_600_000;
 const settleMs = 10 * 60_000;
 /** What a collector's clock said this long ago says nothing any more. */
 const evidenceMs = 15 * 60_000;
+/** The time since boot is asked for at most so often. */
+const lookEveryMs = 1000;
 /** Collectors whose clocks are remembered. */
 const maxWitnesses = 20_000;
 
@@ -18,6 +20,8 @@ export interface ClockDoubt {
   aheadMs: number;
   /** It has jumped; otherwise it only differs from most collectors'. */
   hasJumped: boolean;
+  /** Nobody contradicts it: the server was off for a while, and the collectors have yet to confirm the time. */
+  isQuiet: boolean;
   reason: string;
 }
 
@@ -39,8 +43,10 @@ export class ServerClock {
   #agreeing = 0;
   /** Monotonic: since when most collectors have agreed without a break. */
   #agreedSince: number | null = null;
-  /** Wall minus monotonic time when last looked at. */
+  /** Wall minus monotonic time when last looked at, and minus the time since boot about then. */
   #offset: number;
+  #bootOffset: number;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #jump: ClockDoubt | null = null;
   /** Since when most collectors have disagreed. */
   #disagreedSince: number | null = null;
@@ -51,9 +57,10 @@ export class ServerClock {
   constructor(clock: Clock, newestStored: number | null) {
     this.#clock = clock;
     this.#offset = clock.now() - clock.monotonic();
+    this.#bootOffset = clock.now() - this.#sinceBoot();
     const gap = newestStored === null ? 0 : clock.now() - newestStored;
     // A little ahead is how collectors' clocks are.
-    if (gap > longestPauseMs || gap < -agreementMs) this.#jumped(gap, 'since the newest stored snapshot');
+    if (gap > longestPauseMs || gap < -agreementMs) this.#jumped(gap, 'since the newest stored snapshot', gap > 0);
   }
 
   /** A collector has just said what time it is by its clock. */
@@ -74,13 +81,14 @@ export class ServerClock {
       this.#forget(host);
     }
     this.#weigh(now, monotonic);
-    if (this.#jump !== null) return this.#jump;
+    if (this.#jump !== null) return this.#disagreedSince === null ? this.#jump : loud(this.#jump);
     if (this.#disagreedSince === null || this.#isConfirmed) return null;
     const { size } = this.#witnesses;
     return {
       since: this.#disagreedSince,
       aheadMs: -medianOf([...this.#witnesses.values()].map(({ offsetMs }) => offsetMs)),
       hasJumped: false,
+      isQuiet: false,
       reason: `the clocks of ${size - this.#agreeing} of ${size} collectors differ from this server's by more than ${formatDuration(agreementMs)}`,
     };
   }
@@ -95,12 +103,26 @@ export class ServerClock {
     const [now, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
     const jumpedBy = now - monotonic - this.#offset;
     this.#offset = now - monotonic;
-    if (Math.abs(jumpedBy) > agreementMs) this.#jumped(jumpedBy, 'while the server ran');
+    if (Math.abs(jumpedBy) > agreementMs) this.#perhapsJumped(now);
+    else if (monotonic - this.#lookedAt >= lookEveryMs) this.#bootOffset = now - this.#sinceBoot();
+    else return { now, monotonic };
+    this.#lookedAt = monotonic;
     return { now, monotonic };
   }
 
+  /** A machine that was suspended wakes up with the right time. */
+  #perhapsJumped(now: number): void {
+    const jumpedBy = now - this.#sinceBoot() - this.#bootOffset;
+    this.#bootOffset += jumpedBy;
+    if (Math.abs(jumpedBy) > agreementMs) this.#jumped(jumpedBy, 'while the server ran', false);
+  }
+
+  #sinceBoot(): number {
+    return this.#clock.sinceBoot?.() ?? this.#clock.monotonic();
+  }
+
   /** What collectors said before was compared with another clock. */
-  #jumped(byMs: number, when: string): void {
+  #jumped(byMs: number, when: string, isQuiet: boolean): void {
     const aheadMs = byMs + (this.#jump?.aheadMs ?? 0);
     this.#witnesses.clear();
     this.#agreeing = 0;
@@ -112,7 +134,10 @@ export class ServerClock {
       since: this.#clock.now(),
       aheadMs,
       hasJumped: true,
-      reason: `this server's clock went ${formatDuration(Math.abs(byMs))} ${direction} ${when}`,
+      isQuiet,
+      reason: isQuiet
+        ? `nothing was stored for ${formatDuration(byMs)} before the start`
+        : `this server's clock went ${formatDuration(Math.abs(byMs))} ${direction} ${when}`,
     };
   }
 
@@ -132,6 +157,18 @@ export class ServerClock {
     this.#witnesses.delete(host);
     if (agrees(known.offsetMs)) this.#agreeing--;
   }
+}
+
+/** By what is known: a pause that nobody contradicts is a pause. */
+export function hasJumped(doubt: ClockDoubt | null): boolean {
+  return doubt?.hasJumped === true && !doubt.isQuiet;
+}
+
+/** Somebody contradicts it. */
+function loud(jump: ClockDoubt): ClockDoubt {
+  if (!jump.isQuiet) return jump;
+  const reason = `this server's clock went ${formatDuration(jump.aheadMs)} ahead since the newest stored snapshot`;
+  return { ...jump, isQuiet: false, reason };
 }
 
 function agrees(offsetMs: number): boolean {

@@ -4,4 +4,6 @@ export interface Clock {
   now(): number;
   /** Milliseconds from an arbitrary start. It never goes back: use it for durations. */
   monotonic(): number;
+  /** The same with the time the machine was suspended, where the platform tells. Dearer to ask for. */
+  sinceBoot?(): number;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ServerClock } from '../../src/api/server-clock.ts';
+import { hasJumped, ServerClock } from '../../src/api/server-clock.ts';
 import { MonitorClient } from '../../src/client.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -34,15 +34,52 @@ describe("the server's own clock", () => {
   });
 
   test.each([
-    ['a long pause, or a clock that went ahead', noon - 3 * day],
-    ['a clock that went back', noon + 3 * day],
-  ])('%s before the start: until collectors have agreed for ten minutes', (_, newest) => {
+    ['a long pause, or a clock that went ahead', noon - 3 * day, true],
+    ['a clock that went back', noon + 3 * day, false],
+  ])('%s before the start: until collectors have agreed for ten minutes', (_, newest, isQuiet) => {
     const { clock, report, isDoubted } = setUpClock(newest);
-    expect(clock.doubt()).toMatchObject({ hasJumped: true, aheadMs: noon - newest });
+    expect(clock.doubt()).toMatchObject({ aheadMs: noon - newest, isQuiet });
     report(9, 1000, -2000, 3000);
     expect(isDoubted()).toBe(true);
     report(2, 1000, -2000, 3000);
     expect(isDoubted()).toBe(false);
+  });
+
+  test('a pause is a pause until a collector contradicts', () => {
+    const { clock, report } = setUpClock(noon - 3 * day);
+    expect([clock.doubt()?.reason, hasJumped(clock.doubt())]).toEqual([
+      'nothing was stored for 3d before the start',
+      false,
+    ]);
+    report(1, 0);
+    expect(clock.doubt()?.isQuiet).toBe(true);
+    report(1, -3 * day);
+    expect([clock.doubt()?.reason, clock.doubt()?.isQuiet, hasJumped(clock.doubt())]).toEqual([
+      "this server's clock went 3d ahead since the newest stored snapshot",
+      false,
+      true,
+    ]);
+  });
+
+  test('a machine that was suspended for a night has the right time', () => {
+    const time = { now: noon, monotonic: 0, sinceBoot: 0 };
+    const clock = new ServerClock(
+      { now: () => time.now, monotonic: () => time.monotonic, sinceBoot: () => time.sinceBoot },
+      noon,
+    );
+    const pass = (ms: number, suspended: number) => {
+      time.now += ms + suspended;
+      time.monotonic += ms;
+      time.sinceBoot += ms + suspended;
+    };
+    for (let k = 0; k < 5; k++) {
+      pass(minute, 0);
+      expect(clock.doubt()).toBeNull();
+      pass(minute, 8 * 3_600_000);
+      expect(clock.doubt()).toBeNull();
+    }
+    time.now += 8 * 3_600_000;
+    expect(clock.doubt()).toMatchObject({ hasJumped: true, aheadMs: 8 * 3_600_000 });
   });
 
   test('a jump while it runs, either way; agreement that breaks counts anew', () => {
@@ -147,6 +184,16 @@ describe('expiry', () => {
     expect(await client.confirmExpiry()).toMatchObject({ waiting: null, expiresItself: false });
     expect(await kept()).toEqual([]);
     await client.close();
+  });
+
+  test('after a night in which it was off nobody is alarmed; nothing is forgotten until collectors agree', async () => {
+    const { get, kept } = await startedAhead(3 * day);
+    expect((await get('/health/ready')).body.warnings).toEqual([]);
+    expect((await get('/v1/alarms')).body.alarms).toEqual([]);
+    expect((await get('/v1/store/expiry')).body.waiting).toMatch(
+      /^nothing was stored for 3d before the start: nothing is expired until/,
+    );
+    expect(await kept()).toEqual(['before']);
   });
 
   test('once the clocks of the collectors agree it goes on by itself', async () => {
