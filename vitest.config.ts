@@ -8,7 +8,6 @@ const pure = [
 
 export default defineConfig({
   test: {
-    globalSetup: 'test/global-setup.ts',
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [
@@ -17,6 +16,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'real',
+          globalSetup: 'test/global-setup.ts',
           include: ['test/**/*.test.ts'],
           exclude: pure,
           // They measure real processes, and must not be each other's load.

@@ -18,7 +18,7 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 async function acceptingStore(): Promise<Store> {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
-  return { ...store, write: async () => 0 };
+  return { ...store, write: async () => [] };
 }
 
 const store = url === 'accept:' ? await acceptingStore() : await openStore(url, { retentionMs, warn: () => undefined });

@@ -198,11 +198,11 @@ function addSpoolCommands(program: Command): void {
 }
 
 function addStoreCommands(program: Command): void {
-  const store = program.command('store').description('what a server keeps; asks the server, with an admin token');
+  const store = program.command('store').description('what a server keeps; asks the server');
   addCommand(
     store,
     ['store', 'expire'],
-    "say whether old snapshots are forgotten, or what that waits for; with --confirm: the server's clock is right",
+    "say whether old snapshots are forgotten, or what that waits for; with --confirm, and an admin token: the server's clock is right",
     printed(commands.expireStore),
   ).option('--confirm', 'I have looked: the clock of the server is right, forget what is older than the retention');
 }

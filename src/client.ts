@@ -13,6 +13,7 @@ import type {
 const timeoutMs = 30_000;
 /** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
 const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
+const late = new Error('late');
 /** An answer that is longer is none of ours. */
 const limits = { put: 64 * 1024, ask: 256 * 1024 * 1024 };
 
@@ -66,7 +67,13 @@ export class MonitorClient {
 
   /** Sends gzip JSON; never throws. `now` is wall time: the server measures this clock by it. */
   async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
-    const deadline = AbortSignal.timeout(this.#deadlines.putMs);
+    const deadline = new AbortController();
+    const isLate = () => deadline.signal.reason === late;
+    const timer = setTimeout(() => deadline.abort(late), this.#deadlines.putMs);
+    // Not AbortSignal.any: it leaves something of every request in a signal that lives as long as the collector.
+    const cut = () => deadline.abort();
+    signal?.addEventListener('abort', cut, { once: true });
+    if (signal?.aborted) cut();
     try {
       const answer = await request(`${this.server}${path}`, {
         dispatcher: this.#agent,
@@ -78,7 +85,7 @@ export class MonitorClient {
           date: new Date(now).toUTCString(),
         },
         body: gzip,
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+        signal: deadline.signal,
       });
       const text = await textOf(answer.body, limits.put);
       const retryAfter = answer.headers['retry-after'];
@@ -89,8 +96,11 @@ export class MonitorClient {
         retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
       };
     } catch (error) {
-      const detail = deadline.aborted ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : reasonOf(error);
+      const detail = isLate() ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : reasonOf(error);
       return { status: null, detail, taken: null, retryAfterMs: null };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cut);
     }
   }
 

@@ -15,6 +15,7 @@ export interface LockHolder {
   holder: number;
 }
 
+const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 /** Removing a stale lock takes others a moment. */
 const momentMs = 5;
 
@@ -73,7 +74,10 @@ async function release(path: string, own: string): Promise<void> {
   if ((await readHolder(path)) === own) await rm(path, { force: true });
 }
 
-/** What cannot be read, such as a folder in its place, is nobody's. */
+/** A folder or link in its place is nobody's. @throws where it cannot be read, as one of another user: that is somebody's */
 function readHolder(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => '');
+  return readFile(path, { encoding: 'utf8', flag: readFlags }).catch((error: NodeJS.ErrnoException) => {
+    if (['ENOENT', 'EISDIR', 'ELOOP', 'ENOTDIR'].includes(error.code ?? '')) return '';
+    throw error;
+  });
 }

@@ -8,6 +8,8 @@ export function ownIdentity(): string {
   return identityOf(process.pid) ?? String(process.pid);
 }
 
+const wholePattern = /^\d+ \d+ [0-9a-f-]{36}$/;
+
 /** The pid in an identity; 0 where there is none. */
 export function pidOf(identity: string): number {
   return Number(/^[1-9]\d*/.exec(identity)?.[0] ?? 0);
@@ -17,8 +19,11 @@ export function pidOf(identity: string): number {
 export function isRunning(identity: string): boolean {
   const pid = pidOf(identity);
   if (pid === 0) return false;
-  if (identityOf(process.pid) !== null) return identityOf(pid) === identity;
-  return String(pid) === identity && answers(pid);
+  if (identityOf(process.pid) === null) return String(pid) === identity && answers(pid);
+  if (!wholePattern.test(identity)) return false;
+  const found = identityOf(pid);
+  // Another user's process may be hidden.
+  return found === null ? answers(pid) : found === identity;
 }
 
 function answers(pid: number): boolean {

@@ -5,6 +5,7 @@ import { ToadScheduler } from 'toad-scheduler';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
 import type { ClientOptions } from './client.ts';
 import { clientOptions, serverName, spoolName } from './client-access.ts';
+import { openClockDoubt } from './clock-doubt-file.ts';
 import type { SenderLog } from './collector/sender.ts';
 import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
@@ -36,7 +37,11 @@ export async function startServer(
   log: FastifyBaseLogger,
   version: string,
 ): Promise<RunningServer> {
-  const [{ buildApp }, { openStore }] = await Promise.all([import('./api/app.ts'), import('./store/open.ts')]);
+  const [{ buildApp }, { openStore }, { readBootId }] = await Promise.all([
+    import('./api/app.ts'),
+    import('./store/open.ts'),
+    import('./collector/boot-id.ts'),
+  ]);
   const {
     retention: retentionMs,
     threshold: thresholds,
@@ -62,7 +67,9 @@ export async function startServer(
   });
   const scheduler = new ToadScheduler();
   try {
-    const given = { store, clock, log, thresholds, retentionMs, horizonMs, version, access };
+    const clockDoubt = openClockDoubt(config.data, (message) => log.warn(message));
+    const bootId = readBootId();
+    const given = { store, clock, log, thresholds, retentionMs, horizonMs, version, access, clockDoubt, bootId };
     const app = await buildApp({ ...given, ...(https && { https }) });
     const url = await listen(app, config.listen);
     if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);
@@ -145,7 +152,10 @@ export async function startCollector(
 
 async function openSource(clock: Clock) {
   if (process.platform === 'linux') {
-    const { ProcfsSource, readBootId } = await import('./collector/procfs-source.ts');
+    const [{ ProcfsSource }, { readBootId }] = await Promise.all([
+      import('./collector/procfs-source.ts'),
+      import('./collector/boot-id.ts'),
+    ]);
     return { source: new ProcfsSource(clock), bootId: readBootId() };
   }
   const { PortableSource } = await import('./collector/portable-source.ts');

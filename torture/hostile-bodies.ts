@@ -19,7 +19,7 @@ export const hostileBodies: Scenario = {
     const random = seededRandom(11);
     const count = scaled(1_000_000, scale);
     // It keeps nothing: what grows would be the server itself.
-    const store = { ...(await openQuietly('memory:')), write: async () => 0 };
+    const store = { ...(await openQuietly('memory:')), write: async () => [] };
     const app = await buildServer(store);
     await app.ready();
     const statuses = new Map<number, number>();

@@ -206,11 +206,12 @@ class SimulatedServer {
       () => 1,
       { group: 50, queue: 500 },
     );
-    const store: Store = { ...memory, write: (snapshots) => commit.addAll(snapshots).then(() => 0) };
+    const store: Store = { ...memory, write: (snapshots) => commit.addAll(snapshots).then(() => []) };
     const serverClock = new ServerClock(time, null);
     const log = pino({ level: 'silent' });
     const expiry = new Expiry({ store, clock: time, serverClock, log, retentionMs });
-    this.#ingest = new Ingest(store, new KnownHosts(store, time, serverClock, []), expiry, time);
+    const hosts = new KnownHosts({ store, clock: time, serverClock, before: [], bootId: null });
+    this.#ingest = new Ingest(store, hosts, expiry, time);
   }
 
   has(time: number): boolean {

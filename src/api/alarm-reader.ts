@@ -17,7 +17,7 @@ import type { RunQuery, Store, UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
-import { hasJumped, type ServerClock } from './server-clock.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** Most runs began within this; only longer ones cost a search through the whole history. */
 const lookBackMs = 3_600_000;
@@ -93,10 +93,8 @@ export class AlarmReader {
   async #evaluateNow(): Promise<Alarms> {
     const newest = await this.#hosts.now();
     const doubt = this.#serverClock.doubt();
-    // A clock that has jumped makes all others look wrong.
-    const skews = hasJumped(doubt) ? [] : this.#hosts.skewsNow(newest);
-    const alarms = await this.#evaluate(this.#clock.now(), newest, skews, this.#remembered);
-    return doubt === null || doubt.isQuiet ? alarms : withServerClock(alarms, doubt);
+    const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), this.#remembered);
+    return doubt === null || doubt.kind === 'pause' ? alarms : withServerClock(alarms, doubt);
   }
 
   /** Reads what is remembered, and replaces it with what this evaluation has found. */

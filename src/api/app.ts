@@ -28,7 +28,7 @@ import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { resourceRoutes } from './resources.ts';
 import { seriesRoutes } from './series.ts';
-import { ServerClock } from './server-clock.ts';
+import { type KeptDoubt, ServerClock } from './server-clock.ts';
 import { usageRoutes } from './usage.ts';
 
 export interface AppOptions {
@@ -41,6 +41,10 @@ export interface AppOptions {
   horizonMs: number;
   version: string;
   access: AccessOptions;
+  /** Where a doubt about this machine's clock outlasts a restart. */
+  clockDoubt?: KeptDoubt;
+  /** Of this machine. */
+  bootId?: string | null;
   /** TLS of the socket; absent: plain HTTP. */
   https?: TlsOptions;
 }
@@ -108,8 +112,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   // A store that is not there yet says nothing of before.
   const before = await store.hosts(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
-  const serverClock = new ServerClock(clock, newest);
-  const hosts = new KnownHosts(store, clock, serverClock, before);
+  const serverClock = new ServerClock(clock, newest, options.clockDoubt);
+  const hosts = new KnownHosts({ store, clock, serverClock, before, bootId: options.bootId ?? null });
   const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
   app.addHook('onListen', async () => expiry.start());
   app.addHook('preClose', async () => expiry.close());

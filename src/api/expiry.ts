@@ -63,7 +63,8 @@ export class Expiry {
   async expire(): Promise<void> {
     const { store, clock, serverClock, log } = this.#options;
     const waiting = this.waiting();
-    if (waiting !== this.#saidReason && waiting !== null) log[serverClock.doubt()?.isQuiet ? 'info' : 'warn'](waiting);
+    if (waiting !== this.#saidReason && waiting !== null)
+      log[serverClock.doubt()?.kind === 'pause' ? 'info' : 'warn'](waiting);
     this.#saidReason = waiting;
     if (waiting === null) await store.expire(clock.now());
   }

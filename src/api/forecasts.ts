@@ -74,7 +74,7 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
           for (const made of groupBy(kept, subjectKey).values())
             series.push({ last: made.at(-1) as Forecast, tally: tally(made, to) });
         }
-        series.sort((a, b) => alarmsOf(b.tally) - alarmsOf(a.tally));
+        series.sort((a, b) => b.tally.alarms - a.tally.alarms);
         return {
           from: iso(window.from),
           to: iso(window.to),
@@ -117,10 +117,6 @@ function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject>
   };
 }
 
-function alarmsOf({ trueAlarms, falseAlarms }: Tally): number {
-  return trueAlarms + falseAlarms;
-}
-
 function forecastAnswer({ isMuted, ...forecast }: Forecast): ForecastsAnswer['forecasts'][number] {
   const instant = (time: number | null) => (time === null ? null : iso(time));
   const round = (probability: number | null) => (probability === null ? null : Math.round(probability * 1e4) / 1e4);
@@ -136,14 +132,15 @@ function forecastAnswer({ isMuted, ...forecast }: Forecast): ForecastsAnswer['fo
 }
 
 function accuracyAnswer(tally: Tally): AccuracyAnswer['overall'] {
-  const { predictions, breaches, warned, unforeseeable, falseAlarms } = tally;
+  const { predictions, breaches, warned, unforeseeable, alarms, falseAlarms, pointedAt } = tally;
   return {
     predictions,
     breaches,
     warned,
     unforeseeable,
-    alarms: alarmsOf(tally),
+    alarms,
     falseAlarms,
+    pointedAt,
     ...accuracyOf(tally),
   };
 }

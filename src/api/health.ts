@@ -13,14 +13,20 @@ const tryEveryMs = 1000;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
-  let tried: { at: number; outcome: Promise<void> } | null = null;
+  let last: { at: number; outcome: Promise<void> } | null = null;
+  let isUnderWay = false;
+  /** All that ask while a try is under way, or within a second of its end, have that one. */
   const tryStore = () => {
-    const now = clock.monotonic();
-    if (tried === null || now - tried.at >= tryEveryMs) {
-      tried = { at: now, outcome: store.ping() };
-      tried.outcome.catch(() => undefined);
+    if (last === null || (!isUnderWay && clock.monotonic() - last.at >= tryEveryMs)) {
+      isUnderWay = true;
+      const outcome = store.ping().finally(() => {
+        isUnderWay = false;
+        last = { at: clock.monotonic(), outcome };
+      });
+      outcome.catch(() => undefined);
+      last = { at: clock.monotonic(), outcome };
     }
-    return tried.outcome;
+    return last.outcome;
   };
   return async (app) => {
     app.get(
@@ -45,7 +51,7 @@ export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): F
             cause: error,
           });
         });
-        const warning = serverClock.doubt()?.isQuiet === false ? expiry.waiting() : null;
+        const warning = (serverClock.doubt()?.kind ?? 'pause') === 'pause' ? null : expiry.waiting();
         return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
       },
     );

@@ -56,14 +56,17 @@ export class Ingest {
     this.#refuseEarly(snapshots);
     const oldest = this.#expiry.oldestKept();
     const kept = snapshots.filter((snapshot) => snapshot.time >= oldest);
-    const refused = kept.length > 0 ? await this.#store.write(kept) : 0;
-    for (const snapshot of snapshots) if (snapshot.time < oldest) this.#hosts.expired(snapshot);
-    const stored = kept.length - refused;
-    const expired = snapshots.length - stored;
-    this.counts.expired += expired;
-    this.counts.stored += stored;
-    for (const snapshot of kept) this.counts.processes += snapshot.processes.name.length;
-    return { stored, expired };
+    const refused = new Set(kept.length > 0 ? await this.#store.write(kept) : []);
+    const stored = kept.filter((snapshot) => !refused.has(snapshot));
+    const isStored = new Set(stored);
+    for (const snapshot of snapshots) if (!isStored.has(snapshot)) this.#hosts.expired(snapshot);
+    // One that came alone is live.
+    if (snapshots.length === 1) this.#hosts.stored(stored);
+    const taken = { stored: stored.length, expired: snapshots.length - stored.length };
+    this.counts.expired += taken.expired;
+    this.counts.stored += taken.stored;
+    for (const snapshot of stored) this.counts.processes += snapshot.processes.name.length;
+    return taken;
   }
 
   #refuseEarly(snapshots: readonly Snapshot[]): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
-import { hasJumped, type ServerClock } from './server-clock.ts';
+import type { ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
 const noticeableMs = 2_000;
@@ -12,17 +12,34 @@ const returnMs = 75_000;
 /** Hosts remembered; beyond it those not heard of for longest are forgotten. */
 const maxHeard = 20_000;
 
-/** What the last PUT of a host has told beside the snapshot itself. */
+/** By how much a host's clock is ahead, and since when by more than is right. */
+interface Skew {
+  ms: number;
+  since: number;
+}
+
+/** What the last live PUT of a host has told beside the snapshot itself. */
 interface Heard {
-  /** Of its newest snapshot, by its own clock. */
+  /** Of that snapshot, by the host's own clock. */
   time: number;
   /** Monotonic: when that was taken. Jumps of either clock do not move it. */
   takenAt: number;
   ip: string | null;
   intervalMs: number;
-  skewMs: number;
-  skewSince: number;
+  skew: Skew;
   isUnusable: boolean;
+  /** Of the last one that is stored and says something of now. */
+  newest: { header: SnapshotHeader; takenAt: number } | null;
+}
+
+export interface KnownHostsOptions {
+  store: Store;
+  clock: Clock;
+  serverClock: ServerClock;
+  /** The newest headers of before the start. */
+  before: readonly SnapshotHeader[];
+  /** Of this machine: a collector with it reads this server's clock. */
+  bootId: string | null;
 }
 
 /**
@@ -32,19 +49,19 @@ interface Heard {
 export class KnownHosts {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #startedAt: number;
   readonly #serverClock: ServerClock;
+  readonly #bootId: string | null;
+  readonly #startedAt: number;
+  readonly #before: ReadonlyMap<string, SnapshotHeader>;
   readonly #heard = new Map<string, Heard>();
-  /** Whose clock was off before the start, and since when. */
-  readonly #offBefore: ReadonlyMap<string, number>;
 
-  /** @param before the newest headers of before the start */
-  constructor(store: Store, clock: Clock, serverClock: ServerClock, before: readonly SnapshotHeader[]) {
+  constructor({ store, clock, serverClock, before, bootId }: KnownHostsOptions) {
     this.#store = store;
-    this.#serverClock = serverClock;
-    this.#offBefore = new Map(skewsOf(before).map(({ host, since }) => [host, since]));
     this.#clock = clock;
+    this.#serverClock = serverClock;
+    this.#bootId = bootId;
     this.#startedAt = clock.now();
+    this.#before = new Map(before.map((header) => [header.host, header]));
   }
 
   /**
@@ -53,42 +70,27 @@ export class KnownHosts {
    */
   hear(snapshots: readonly Snapshot[], sentAt: number | null): void {
     const now = this.#clock.now();
-    const offset = sentAt === null ? null : sentAt - now;
+    // A sender can be believed about the present only: its clock may have been another when the rest was taken.
+    const live = snapshots.length === 1 ? snapshots[0] : undefined;
+    if (live !== undefined && sentAt !== null)
+      this.#serverClock.hear(live.host, sentAt - now, live.bootId !== null && live.bootId === this.#bootId);
+    const hasJumped = this.#serverClock.hasJumped();
+    if (live !== undefined) this.#remember(live, sentAt, hasJumped);
     for (const snapshot of snapshots) {
-      const ahead = snapshot.time - now;
-      if (snapshots.length === 1 && offset !== null) this.#serverClock.hear(snapshot.host, offset);
-      // A sender can be believed about the present only: its clock may have been another when this was taken.
-      const isLive = snapshots.length === 1;
-      const skewMs = isLive && offset !== null ? offset : Math.max(0, ahead);
-      const noticed = Math.abs(skewMs) < noticeableMs ? 0 : skewMs;
-      if (isLive) this.#remember(snapshot, noticed, sentAt ?? now, now, ahead > maxAheadMs);
-      if (ahead > maxAheadMs) snapshot.isFromFuture = true;
-      // Against a clock that has jumped nothing is measured for good.
-      if (hasJumped(this.#serverClock.doubt()) || (noticed === 0 && offset === null)) continue;
-      snapshot.metrics['collector.clockSkewSeconds'] = Math.round(noticed / 1000);
-      const since = isLive && isFar(noticed) ? this.#heard.get(snapshot.host)?.skewSince : undefined;
-      if (since !== undefined) snapshot.metrics['collector.clockSkewSinceMs'] = since;
+      if (snapshot.time - now > maxAheadMs && !hasJumped) snapshot.isFromFuture = true;
+      const skew = snapshot === live ? this.#liveSkew(live, sentAt) : this.#pastSkew(snapshot);
+      if (skew === null) continue;
+      snapshot.metrics['collector.clockSkewSeconds'] = Math.round(skew.ms / 1000);
+      if (isFar(skew)) snapshot.metrics['collector.clockSkewSinceMs'] = skew.since;
     }
   }
 
-  #remember(snapshot: Snapshot, skewMs: number, sentAt: number, now: number, isUnusable: boolean): void {
-    const { host, ip, time, intervalMs } = snapshot;
-    const before = this.#heard.get(host);
-    const takenAt = this.#clock.monotonic() - Math.max(0, sentAt - time);
-    if (before && !isUnusable && !before.isUnusable && time < before.time && takenAt < before.takenAt) return;
-    const known =
-      before === undefined ? this.#offBefore.get(host) : isFar(before.skewMs) ? before.skewSince : undefined;
-    this.#heard.delete(host);
-    this.#heard.set(host, {
-      time,
-      takenAt,
-      ip,
-      intervalMs,
-      skewMs,
-      skewSince: known ?? now,
-      isUnusable,
-    });
-    if (this.#heard.size > maxHeard) this.#heard.delete(this.#heard.keys().next().value as string);
+  /** They are stored now: the live one among them is the newest of its host that can be told of. */
+  stored([only, another]: readonly Snapshot[]): void {
+    const heard = only && this.#heard.get(only.host);
+    if (another !== undefined || heard?.time !== only?.time || heard === undefined || heard.isUnusable) return;
+    const { processes: _, ...header } = only as Snapshot;
+    heard.newest = { header, takenAt: heard.takenAt };
   }
 
   /** A snapshot that is too old to be kept: its host is there, but of its past nothing is known. */
@@ -101,46 +103,87 @@ export class KnownHosts {
   async now(): Promise<SnapshotHeader[]> {
     const now = this.#clock.now();
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
-    const headers = await this.#store.hosts(now + maxAheadMs);
-    const newest = Math.max(...headers.map(seenAt));
-    return Promise.all(headers.map((header) => this.#asHeard(header, now, newest)));
-  }
-
-  async #asHeard(header: SnapshotHeader, now: number, newest: number): Promise<SnapshotHeader> {
-    const heard = this.#heard.get(header.host);
-    if (heard === undefined) return { ...header, seenAt: this.#seenBeforeStart(header, newest) };
-    const seen = now - (this.#clock.monotonic() - heard.takenAt);
-    if (heard.time === header.time) return { ...header, seenAt: seen };
-    if (heard.isUnusable || heard.time > header.time || seen <= seenAt(header)) return header;
-    // Its clock was set back: what it sends now is older, by its own word, than what it sent before.
-    const latest = (await this.#store.hosts(heard.time)).find(({ host }) => host === header.host);
-    return latest?.time === heard.time ? { ...latest, seenAt: seen } : header;
-  }
-
-  /** Who was there when the server ended needs a moment to notice that it is back. */
-  #seenBeforeStart(header: SnapshotHeader, newest: number): number {
-    const seen = seenAt(header);
-    const wasThere = header.time < this.#startedAt && newest - seen <= staleIntervals * header.intervalMs;
-    return wasThere ? Math.max(seen, this.#startedAt + returnMs - staleIntervals * header.intervalMs) : seen;
+    const headers = new Map((await this.#store.hosts(now + maxAheadMs)).map((header) => [header.host, header]));
+    for (const [host, { newest }] of this.#heard)
+      if (newest && !headers.has(host) && !this.#isSilent(newest)) headers.set(host, newest.header);
+    const newest = Math.max(...[...headers.values()].map(seenAt));
+    return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
   }
 
   /** Whose clock is off now. */
   skewsNow(headers: readonly SnapshotHeader[]): ClockSkew[] {
     const unheard = headers.filter((header) => !this.#heard.has(header.host));
     const known = new Set(headers.map(({ host }) => host));
-    const isSilent = (each: Heard) => this.#clock.monotonic() - each.takenAt > staleIntervals * each.intervalMs;
-    const heard = [...this.#heard].filter(([host, each]) => known.has(host) || !isSilent(each));
-    return [
-      ...heard.map(([host, each]) => ({
-        host,
-        ip: each.ip,
-        skewSeconds: Math.round(each.skewMs / 1000),
-        since: each.skewSince,
-        isUnusable: each.isUnusable,
-        isSilent: isSilent(each),
-      })),
-      ...skewsOf(unheard),
-    ].filter(isOff);
+    const heard = [...this.#heard].map(([host, each]) => ({
+      host,
+      ip: each.ip,
+      skewSeconds: Math.round(each.skew.ms / 1000),
+      since: each.skew.since,
+      isUnusable: each.isUnusable,
+      isSilent: this.#isSilent(each),
+    }));
+    return [...heard.filter(({ host, isSilent }) => known.has(host) || !isSilent), ...skewsOf(unheard)].filter(isOff);
+  }
+
+  #remember(snapshot: Snapshot, sentAt: number | null, hasJumped: boolean): void {
+    const { host, ip, time, intervalMs } = snapshot;
+    const now = this.#clock.now();
+    const before = this.#heard.get(host);
+    const takenAt = this.#clock.monotonic() - Math.max(0, (sentAt ?? now) - time);
+    const isUnusable = time - now > maxAheadMs && !hasJumped;
+    if (before && !isUnusable && !before.isUnusable && time < before.time && takenAt < before.takenAt) return;
+    const known = this.#knownSkew(host);
+    const ms = noticed(sentAt === null ? Math.max(0, time - now) : sentAt - now);
+    // Against a clock that has jumped nothing is measured: it is as it was.
+    const skew = hasJumped
+      ? (known ?? { ms: 0, since: now })
+      : { ms, since: known && isFar(known) ? known.since : now };
+    this.#heard.delete(host);
+    this.#heard.set(host, { time, takenAt, ip, intervalMs, skew, isUnusable, newest: before?.newest ?? null });
+    if (this.#heard.size > maxHeard) this.#heard.delete(this.#heard.keys().next().value as string);
+  }
+
+  #knownSkew(host: string): Skew | undefined {
+    const heard = this.#heard.get(host)?.skew;
+    const [before] = skewsOf([this.#before.get(host)].filter((header) => header !== undefined));
+    return heard ?? (before && { ms: before.skewSeconds * 1000, since: before.since });
+  }
+
+  /** Null: nobody knows, and nothing speaks against it. */
+  #liveSkew({ host }: Snapshot, sentAt: number | null): Skew | null {
+    const skew = this.#heard.get(host)?.skew ?? null;
+    return sentAt === null && skew?.ms === 0 ? null : skew;
+  }
+
+  /** Of one of many, taken before: what is known of the host now, if that was so already. None is from the future. */
+  #pastSkew({ host, time, intervalMs }: Snapshot): Skew | null {
+    const now = this.#clock.now();
+    const known = this.#knownSkew(host);
+    if (time - (known?.ms ?? 0) > now + noticeableMs) return { ms: time - now, since: now };
+    if (known === undefined) return null;
+    return known.ms === 0 || time - known.ms >= known.since - intervalMs ? known : null;
+  }
+
+  #asHeard(header: SnapshotHeader, now: number, newestSeen: number): SnapshotHeader {
+    const newest = this.#heard.get(header.host)?.newest;
+    if (!newest) return { ...header, seenAt: this.#seenBefore(header, newestSeen) };
+    // Of a host that sends nothing live a backlog may have brought later ones.
+    const placed = placedAt(header);
+    if (this.#isSilent(newest) && placed > placedAt(newest.header) && placed <= now) return header;
+    return { ...newest.header, seenAt: now - (this.#clock.monotonic() - newest.takenAt) };
+  }
+
+  #isSilent(heard: { takenAt: number } & ({ intervalMs: number } | { header: SnapshotHeader })): boolean {
+    const { intervalMs } = 'header' in heard ? heard.header : heard;
+    return this.#clock.monotonic() - heard.takenAt > staleIntervals * intervalMs;
+  }
+
+  /** What was there at the start was seen before it; who was there when the server ended needs a moment to notice that it is back. */
+  #seenBefore(header: SnapshotHeader, newestSeen: number): number {
+    const isFromBefore = header.time <= (this.#before.get(header.host)?.time ?? Number.NEGATIVE_INFINITY);
+    const seen = isFromBefore ? Math.min(seenAt(header), this.#startedAt) : seenAt(header);
+    const wasThere = isFromBefore && newestSeen - seen <= staleIntervals * header.intervalMs;
+    return wasThere ? Math.max(seen, this.#startedAt + returnMs - staleIntervals * header.intervalMs) : seen;
   }
 }
 
@@ -158,8 +201,12 @@ export function skewsOf(headers: readonly SnapshotHeader[]): ClockSkew[] {
     .filter(isOff);
 }
 
-function isFar(skewMs: number): boolean {
-  return Math.abs(skewMs) > maxSkewSeconds * 1000;
+function noticed(ms: number): number {
+  return Math.abs(ms) < noticeableMs ? 0 : ms;
+}
+
+function isFar({ ms }: Skew): boolean {
+  return Math.abs(ms) > maxSkewSeconds * 1000;
 }
 
 function isOff({ skewSeconds, isUnusable }: ClockSkew): boolean {

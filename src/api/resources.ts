@@ -14,8 +14,8 @@ import { resourcesToSnapshot } from './snapshot-body.ts';
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
 const pageRows = 10_000;
-/** Of one name in one sweep: anybody may write a count of a million. */
-const mostInstances = 1000;
+/** In one answer; beyond it a sweep of a name is one value. Anybody may write a count of a million. */
+const mostValues = 200_000;
 const prefix = '/ressources-usage';
 
 /** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
@@ -80,9 +80,16 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
       { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
       async () => {
         const byName = new Map<string, number[]>();
+        let left = mostValues;
         for (let start: PageStart | null = { ...lastWindow(), skip: 0 }; start !== null; ) {
           const { rows, next }: Page = await readPage(store, start, {}, pageRows);
-          for (const row of rows) addInstances(byName, row);
+          for (const row of rows.filter(({ name }) => !reservedNames.has(name))) {
+            const values = byName.get(row.name) ?? [];
+            byName.set(row.name, values);
+            const added = instancesOf(row, left);
+            values.push(...added);
+            left = Math.max(1, left - added.length);
+          }
           start = next;
         }
         return Object.fromEntries(byName);
@@ -100,13 +107,13 @@ function perInstance(value: number | null, count: number): number {
   return roundPercent((value ?? 0) / count);
 }
 
-/** The largest instance, and the mean of the others: the sum, the largest and the count are what is kept. */
-function addInstances(byName: Map<string, number[]>, { name, memory, memoryMax, count }: UsageRow): void {
-  if (memory === null || reservedNames.has(name)) return;
-  const values = byName.get(name) ?? [];
-  byName.set(name, values);
+/**
+ * The largest instance, and the mean of the others: the sum, the largest and the count are what is kept.
+ * @param most values at most
+ */
+function instancesOf({ memory, memoryMax, count }: UsageRow, most: number): number[] {
+  if (memory === null) return [];
   const largest = count === 1 ? memory : (memoryMax ?? memory / count);
-  values.push(roundPercent(largest));
   const rest = roundPercent(Math.max(0, memory - largest) / Math.max(1, count - 1));
-  for (let instance = 1; instance < Math.min(count, mostInstances); instance++) values.push(rest);
+  return [roundPercent(largest), ...Array<number>(Math.max(0, Math.min(count, most) - 1)).fill(rest)];
 }

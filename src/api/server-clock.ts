@@ -8,21 +8,28 @@ const longestPauseMs = 3_600_000;
 const settleMs = 10 * 60_000;
 /** What a collector's clock said this long ago says nothing any more. */
 const evidenceMs = 15 * 60_000;
-/** The time since boot is asked for at most so often. */
-const lookEveryMs = 1000;
 /** Collectors whose clocks are remembered. */
 const maxWitnesses = 20_000;
+/** Unless the wall clock has moved by so much nothing is looked at. */
+const lookEveryMs = 1000;
 
 /** Why this server's clock is not believed. Times are epoch milliseconds, by that clock. */
 export interface ClockDoubt {
+  /**
+   * `pause`: the server was off for a while, nobody contradicts, and the collectors have yet to confirm the time;
+   * `jump`: it has jumped; `disagreement`: it differs from most collectors'.
+   */
+  kind: 'pause' | 'jump' | 'disagreement';
   since: number;
   /** By how much it seems to be ahead; negative: behind. */
   aheadMs: number;
-  /** It has jumped; otherwise it only differs from most collectors'. */
-  hasJumped: boolean;
-  /** Nobody contradicts it: the server was off for a while, and the collectors have yet to confirm the time. */
-  isQuiet: boolean;
   reason: string;
+}
+
+/** Where a doubt outlasts a restart: what is stored in it would else vouch for the clock it was stored by. */
+export interface KeptDoubt {
+  doubt: ClockDoubt | null;
+  keep(doubt: ClockDoubt | null): void;
 }
 
 interface Witness {
@@ -30,6 +37,8 @@ interface Witness {
   offsetMs: number;
   /** Monotonic. */
   at: number;
+  /** On this machine: it reads the same clock. */
+  isLocal: boolean;
 }
 
 /**
@@ -38,15 +47,15 @@ interface Witness {
  */
 export class ServerClock {
   readonly #clock: Clock;
+  readonly #kept: KeptDoubt;
   /** Of a host the newest, those heard of longest ago first. */
   readonly #witnesses = new Map<string, Witness>();
-  #agreeing = 0;
+  readonly #counts = { local: { all: 0, agreeing: 0 }, remote: { all: 0, agreeing: 0 } };
   /** Monotonic: since when most collectors have agreed without a break. */
   #agreedSince: number | null = null;
-  /** Wall minus monotonic time when last looked at, and minus the time since boot about then. */
+  /** Wall time when last looked at, and what it then was ahead of the time since boot. */
+  #lookedAt: number;
   #offset: number;
-  #bootOffset: number;
-  #lookedAt = Number.NEGATIVE_INFINITY;
   #jump: ClockDoubt | null = null;
   /** Since when most collectors have disagreed. */
   #disagreedSince: number | null = null;
@@ -54,67 +63,75 @@ export class ServerClock {
   #isConfirmed = false;
 
   /** @param newestStored when the newest stored snapshot was taken; null: there is none */
-  constructor(clock: Clock, newestStored: number | null) {
+  constructor(clock: Clock, newestStored: number | null, kept: KeptDoubt = { doubt: null, keep: () => undefined }) {
     this.#clock = clock;
-    this.#offset = clock.now() - clock.monotonic();
-    this.#bootOffset = clock.now() - this.#sinceBoot();
+    this.#kept = kept;
+    this.#lookedAt = clock.now();
+    this.#offset = clock.now() - this.#sinceBoot();
+    this.#jump = kept.doubt;
     const gap = newestStored === null ? 0 : clock.now() - newestStored;
     // A little ahead is how collectors' clocks are.
-    if (gap > longestPauseMs || gap < -agreementMs) this.#jumped(gap, 'since the newest stored snapshot', gap > 0);
+    if (gap > longestPauseMs || gap < -agreementMs) this.#jumped(gap, 'since the newest stored snapshot', 'pause');
   }
 
   /** A collector has just said what time it is by its clock. */
-  hear(host: string, offsetMs: number): void {
-    const { now, monotonic } = this.#look();
+  hear(host: string, offsetMs: number, isLocal: boolean): void {
+    this.#look();
+    const monotonic = this.#clock.monotonic();
     this.#forget(host);
-    this.#witnesses.set(host, { offsetMs, at: monotonic });
-    if (agrees(offsetMs)) this.#agreeing++;
+    this.#count({ offsetMs, at: monotonic, isLocal }, 1);
+    this.#witnesses.set(host, { offsetMs, at: monotonic, isLocal });
     if (this.#witnesses.size > maxWitnesses) this.#forget(this.#witnesses.keys().next().value as string);
-    this.#weigh(now, monotonic);
+    this.#weigh();
+    if (this.#agreedSince !== null && monotonic - this.#agreedSince >= settleMs) this.#setJump(null);
   }
 
   /** Null: it is believed. */
   doubt(): ClockDoubt | null {
-    const { now, monotonic } = this.#look();
-    for (const [host, { at }] of this.#witnesses) {
-      if (monotonic - at <= evidenceMs) break;
-      this.#forget(host);
-    }
-    this.#weigh(now, monotonic);
-    if (this.#jump !== null) return this.#disagreedSince === null ? this.#jump : loud(this.#jump);
-    if (this.#disagreedSince === null || this.#isConfirmed) return null;
-    const { size } = this.#witnesses;
+    const kind = this.#kind();
+    if (kind === null) return null;
+    if (this.#jump !== null)
+      return { ...this.#jump, kind, reason: kind === 'pause' ? pauseOf(this.#jump) : this.#jump.reason };
+    const { all, agreeing } = this.#voices();
     return {
-      since: this.#disagreedSince,
+      kind,
+      since: this.#disagreedSince as number,
       aheadMs: -medianOf([...this.#witnesses.values()].map(({ offsetMs }) => offsetMs)),
-      hasJumped: false,
-      isQuiet: false,
-      reason: `the clocks of ${size - this.#agreeing} of ${size} collectors differ from this server's by more than ${formatDuration(agreementMs)}`,
+      reason: `the clocks of ${all - agreeing} of ${all} collectors differ from this server's by more than ${formatDuration(agreementMs)}`,
     };
+  }
+
+  /** Against a clock that has jumped nothing can be measured. */
+  hasJumped(): boolean {
+    return this.#kind() === 'jump';
   }
 
   /** A person says that it is right. */
   confirm(): void {
-    this.#jump = null;
+    this.#setJump(null);
     this.#isConfirmed = true;
   }
 
-  #look(): { now: number; monotonic: number } {
-    const [now, monotonic] = [this.#clock.now(), this.#clock.monotonic()];
-    const jumpedBy = now - monotonic - this.#offset;
-    this.#offset = now - monotonic;
-    if (Math.abs(jumpedBy) > agreementMs) this.#perhapsJumped(now);
-    else if (monotonic - this.#lookedAt >= lookEveryMs) this.#bootOffset = now - this.#sinceBoot();
-    else return { now, monotonic };
-    this.#lookedAt = monotonic;
-    return { now, monotonic };
+  #kind(): ClockDoubt['kind'] | null {
+    this.#look();
+    for (const [host, { at }] of this.#witnesses) {
+      if (this.#clock.monotonic() - at <= evidenceMs) break;
+      this.#forget(host);
+    }
+    this.#weigh();
+    const isContradicted = this.#disagreedSince !== null;
+    if (this.#jump !== null) return isContradicted ? 'jump' : this.#jump.kind;
+    return isContradicted && !this.#isConfirmed ? 'disagreement' : null;
   }
 
-  /** A machine that was suspended wakes up with the right time. */
-  #perhapsJumped(now: number): void {
-    const jumpedBy = now - this.#sinceBoot() - this.#bootOffset;
-    this.#bootOffset += jumpedBy;
-    if (Math.abs(jumpedBy) > agreementMs) this.#jumped(jumpedBy, 'while the server ran', false);
+  /** A machine that was suspended wakes up with the right time: its time since boot tells. */
+  #look(): void {
+    const now = this.#clock.now();
+    if (Math.abs(now - this.#lookedAt) < lookEveryMs) return;
+    const jumpedBy = now - this.#sinceBoot() - this.#offset;
+    this.#offset += jumpedBy;
+    this.#lookedAt = now;
+    if (Math.abs(jumpedBy) > agreementMs) this.#jumped(jumpedBy, 'while the server ran', 'jump');
   }
 
   #sinceBoot(): number {
@@ -122,57 +139,57 @@ export class ServerClock {
   }
 
   /** What collectors said before was compared with another clock. */
-  #jumped(byMs: number, when: string, isQuiet: boolean): void {
-    const aheadMs = byMs + (this.#jump?.aheadMs ?? 0);
+  #jumped(byMs: number, when: string, kind: 'pause' | 'jump'): void {
     this.#witnesses.clear();
-    this.#agreeing = 0;
+    for (const count of Object.values(this.#counts)) Object.assign(count, { all: 0, agreeing: 0 });
     this.#agreedSince = null;
     this.#disagreedSince = null;
     this.#isConfirmed = false;
-    const direction = byMs < 0 ? 'back' : 'ahead';
-    this.#jump = {
+    this.#setJump({
+      // A clock that went back was not off.
+      kind: byMs < 0 || this.#jump?.kind === 'jump' ? 'jump' : kind,
       since: this.#clock.now(),
-      aheadMs,
-      hasJumped: true,
-      isQuiet,
-      reason: isQuiet
-        ? `nothing was stored for ${formatDuration(byMs)} before the start`
-        : `this server's clock went ${formatDuration(Math.abs(byMs))} ${direction} ${when}`,
-    };
+      aheadMs: byMs + (this.#jump?.aheadMs ?? 0),
+      reason: `this server's clock went ${formatDuration(Math.abs(byMs))} ${byMs < 0 ? 'back' : 'ahead'} ${when}`,
+    });
   }
 
-  #weigh(now: number, monotonic: number): void {
-    const { size } = this.#witnesses;
-    // This clock is one more voice: where as many agree as do not, it decides.
-    const agreed = size > 0 && this.#agreeing * 2 >= size;
-    this.#agreedSince = agreed ? (this.#agreedSince ?? monotonic) : null;
-    this.#disagreedSince = size > 0 && !agreed ? (this.#disagreedSince ?? now) : null;
+  #setJump(jump: ClockDoubt | null): void {
+    if (jump === this.#jump) return;
+    this.#jump = jump;
+    this.#kept.keep(jump);
+  }
+
+  #weigh(): void {
+    const { all, agreeing } = this.#voices();
+    // This clock is one more voice, as long as it has not jumped.
+    const agreed = all > 0 && 2 * agreeing + (this.#jump === null ? 1 : 0) > all;
+    this.#agreedSince = agreed ? (this.#agreedSince ?? this.#clock.monotonic()) : null;
+    this.#disagreedSince = all > 0 && !agreed ? (this.#disagreedSince ?? this.#clock.now()) : null;
     if (agreed) this.#isConfirmed = false;
-    if (this.#agreedSince !== null && monotonic - this.#agreedSince >= settleMs) this.#jump = null;
+  }
+
+  /** Collectors on this machine say what its clock says: they count where there are no others. */
+  #voices(): { all: number; agreeing: number } {
+    return this.#counts.remote.all > 0 ? this.#counts.remote : this.#counts.local;
+  }
+
+  #count({ offsetMs, isLocal }: Witness, by: 1 | -1): void {
+    const count = this.#counts[isLocal ? 'local' : 'remote'];
+    count.all += by;
+    if (Math.abs(offsetMs) <= agreementMs) count.agreeing += by;
   }
 
   #forget(host: string): void {
     const known = this.#witnesses.get(host);
     if (known === undefined) return;
     this.#witnesses.delete(host);
-    if (agrees(known.offsetMs)) this.#agreeing--;
+    this.#count(known, -1);
   }
 }
 
-/** By what is known: a pause that nobody contradicts is a pause. */
-export function hasJumped(doubt: ClockDoubt | null): boolean {
-  return doubt?.hasJumped === true && !doubt.isQuiet;
-}
-
-/** Somebody contradicts it. */
-function loud(jump: ClockDoubt): ClockDoubt {
-  if (!jump.isQuiet) return jump;
-  const reason = `this server's clock went ${formatDuration(jump.aheadMs)} ahead since the newest stored snapshot`;
-  return { ...jump, isQuiet: false, reason };
-}
-
-function agrees(offsetMs: number): boolean {
-  return Math.abs(offsetMs) <= agreementMs;
+function pauseOf({ aheadMs }: ClockDoubt): string {
+  return `nothing was stored for ${formatDuration(aheadMs)} before the start`;
 }
 
 function medianOf(values: readonly number[]): number {

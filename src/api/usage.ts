@@ -63,7 +63,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       const window = windowOf(query, clock.now());
       const filter = filterOf(query);
       const rows = await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) });
-      if (rows.length === 0) await refuseUnknownAddress(filter, store, window.to);
+      if (rows.length === 0) await refuseUnknownAddress(filter, store, window);
       return meanAnswer(window, rows);
     };
     app.get(
@@ -108,7 +108,7 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
         const filter = filterOf(query);
         const page = await readPage(store, start, filter, query.limit ?? defaultLimit);
-        if (page.rows.length === 0) await refuseUnknownAddress(filter, store, start.to);
+        if (page.rows.length === 0) await refuseUnknownAddress(filter, store, start);
         return detailedAnswer(start, page);
       },
     );

@@ -63,8 +63,9 @@ function addressOf(text: string): string {
  * After an answer without rows: of an address that a host has now there is nothing to tell, of another nothing is known.
  * @throws MonitorError `not_found` for an address that neither the window nor any host knows
  */
-export async function refuseUnknownAddress({ ip }: UsageFilter, store: Store, at: number): Promise<void> {
-  if (ip === undefined || (await store.hosts(at)).some((header) => header.ip === ip)) return;
+export async function refuseUnknownAddress({ ip }: UsageFilter, store: Store, window: TimeWindow): Promise<void> {
+  if (ip === undefined || (await store.hosts(window.to)).some((header) => header.ip === ip)) return;
+  if ((await store.detailed({ ...window, ip, limit: 1, skip: 0 })).length > 0) return;
   throw new MonitorError(
     'not_found',
     `no host has reported with the address ${ip}; GET /v1/hosts lists the addresses hosts have now`,

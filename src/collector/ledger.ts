@@ -69,9 +69,15 @@ export async function readLedger(disk: Disk): Promise<Ledger | null> {
 }
 
 async function readNewest(disk: Disk): Promise<Slot | null> {
-  const bytes = Buffer.from(await disk.read(ledgerName).catch(() => new Uint8Array(0)));
+  const bytes = Buffer.from(await disk.read(ledgerName).catch(noneWhenNoFile));
   const slots = [0, slotBytes].map((from) => parseSlot(bytes.subarray(from, from + slotBytes).toString()));
   return slots.reduce((a, b) => (a !== null && (b === null || a.version > b.version) ? a : b), null);
+}
+
+/** An error of the moment must not cost the accounts of all runs. */
+function noneWhenNoFile(error: NodeJS.ErrnoException): Uint8Array {
+  if (!['ENOENT', 'EINVAL', 'ELOOP', 'EISDIR', 'ENXIO'].includes(error.code ?? '')) throw error;
+  return new Uint8Array(0);
 }
 
 function parseSlot(slot: string): Slot | null {

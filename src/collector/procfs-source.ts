@@ -217,19 +217,23 @@ export class ProcfsSource implements ProcessSource {
     return busy === null ? null : Math.min(busy, this.#hostCores * 100);
   }
 
-  /** A container's own time where it has limits; else of the host what is exact, and ticks where nothing is. */
+  /**
+   * A container's own time where it has limits; else of the host what is exact, and ticks where nothing is. The exact
+   * ones are of tasks: what interrupts have used comes in ticks in any case.
+   */
   #busySeconds(cgroupSeconds: number | null): { seconds: number; of: BusyClock } | null {
     if (cgroupSeconds !== null) return { seconds: cgroupSeconds, of: 'cgroup' };
-    const root = this.#cgroup.rootCpuNanoseconds();
-    if (root !== null) return { seconds: root / 1e9, of: 'cpuacct' };
-    const scheduled = scheduledNanoseconds(readProcText(join(this.#root, 'schedstat')));
-    if (scheduled !== null) return { seconds: scheduled / 1e9, of: 'schedstat' };
     const ticks = this.#busyTicks();
-    return ticks === null ? null : { seconds: ticks / this.#system.ticksPerSecond, of: 'ticks' };
+    const inTicks = (count: number) => count / this.#system.ticksPerSecond;
+    const root = this.#cgroup.rootCpuNanoseconds();
+    if (root !== null) return { seconds: root / 1e9 + inTicks(ticks?.interrupts ?? 0), of: 'cpuacct' };
+    const scheduled = scheduledNanoseconds(readProcText(join(this.#root, 'schedstat')));
+    if (scheduled !== null) return { seconds: scheduled / 1e9 + inTicks(ticks?.interrupts ?? 0), of: 'schedstat' };
+    return ticks === null ? null : { seconds: inTicks(ticks.all), of: 'ticks' };
   }
 
   /** All but idle and iowait of the first line of /proc/stat; guest time is in user already. */
-  #busyTicks(): number | null {
+  #busyTicks(): { all: number; interrupts: number } | null {
     const length = readProcFile(join(this.#root, 'stat'), this.#buffer);
     if (length <= 0) return null;
     const line = this.#buffer.toString('latin1', 0, Math.max(0, this.#buffer.subarray(0, length).indexOf(10)));
@@ -237,7 +241,8 @@ export class ProcfsSource implements ProcessSource {
       .split(/\s+/)
       .slice(1)
       .map(Number);
-    return user + nice + system + irq + softirq + steal;
+    const interrupts = irq + softirq;
+    return { all: user + nice + system + interrupts + steal, interrupts };
   }
 
   #memoryTotal(): number {
@@ -291,9 +296,4 @@ function systemConstants(procRoot: string): { ticksPerSecond: number; pageBytes:
 function openFilesLimit(procRoot: string): number {
   const [, soft] = /^Max open files\s+(\d+)/m.exec(readProcText(join(procRoot, 'self/limits')) ?? '') ?? [];
   return Number(soft ?? maxKeptDescriptors);
-}
-
-/** Of this boot, or null where the kernel does not say. */
-export function readBootId(procRoot = '/proc'): string | null {
-  return readProcText(join(procRoot, 'sys/kernel/random/boot_id'))?.trim() || null;
 }

@@ -14,8 +14,12 @@ const maxDecodedBytes = 16 * 1024 * 1024;
 const deniedMs = 60_000;
 /** What is from the future, by the server's clock or by this one, is tried again after this. */
 const earlyMs = 10 * 60_000;
-/** Errors of the moment: the snapshot's file is as good as before. */
-const passingErrors: readonly (string | undefined)[] = ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EBUSY', 'EINTR'];
+/** A server may not ask for longer than this. */
+const longestEarlyMs = 3_600_000;
+/** There is something else in the place of a snapshot's file. */
+const strangeErrors: readonly (string | undefined)[] = ['EINVAL', 'ELOOP', 'EISDIR', 'ENXIO', 'ENODEV'];
+/** The file, or all of the folder: that shows when another one is read. */
+const fileErrors: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EIO'];
 /** All collectors lose a server at the same moment: their first tries again are spread over this. */
 const firstRetryMs = 15_000;
 
@@ -88,6 +92,8 @@ export class Sender {
   /** The server calls snapshots of this time and later early: they wait, and nothing waits behind them. */
   #earlyFrom = Infinity;
   #earlyUntil = 0;
+  /** Sequences of files that could not be read, and not yet told from a folder that cannot. */
+  readonly #unreadable = new Set<number>();
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -124,7 +130,7 @@ export class Sender {
     await this.#running;
     await this.#draining;
     while (!this.#cut.signal.aborted) {
-      const entries = spool.oldest(this.#batch, ({ time }) => time >= this.#earlyFrom);
+      const entries = spool.oldest(this.#batch, (entry) => this.#mustWait(entry));
       if (entries.length === 0 || (await this.#deliver(entries, 1)) > 0) break;
     }
     clearTimeout(grace);
@@ -166,8 +172,9 @@ export class Sender {
 
   async #drain(): Promise<void> {
     let failures = 0;
+    if (this.#options.clock.monotonic() >= this.#earlyUntil) this.#earlyFrom = Infinity;
     while (!this.#stopped.signal.aborted && this.#liveFailures === 0) {
-      const entries = this.#options.spool.oldest(this.#batch, (entry) => this.#isElsewhere(entry));
+      const entries = this.#options.spool.oldest(this.#batch, (entry) => this.#isAlone(entry) || this.#mustWait(entry));
       if (entries.length === 0) return;
       const waitMs = await this.#deliver(entries, failures + 1);
       failures = waitMs > 0 ? failures + 1 : 0;
@@ -175,10 +182,14 @@ export class Sender {
     }
   }
 
-  /** On its way alone, or waiting for its time to come. */
-  #isElsewhere(entry: SpoolEntry): boolean {
-    if (this.#options.clock.monotonic() >= this.#earlyUntil) this.#earlyFrom = Infinity;
-    return entry === this.#live || entry === this.#fresh || entry.time >= this.#earlyFrom;
+  /** On its way by itself, or next. */
+  #isAlone(entry: SpoolEntry): boolean {
+    return entry === this.#live || entry === this.#fresh;
+  }
+
+  /** Until its time has come, or until it is known why it cannot be read. */
+  #mustWait({ time, sequence }: SpoolEntry): boolean {
+    return time >= this.#earlyFrom || this.#unreadable.has(sequence);
   }
 
   async #pause(ms: number): Promise<void> {
@@ -211,6 +222,7 @@ export class Sender {
         await this.#refused(entries, detail);
         return 0;
       case 'early':
+        this.#isBack();
         this.#isEarly(entries, outcome);
         return 0;
       case 'denied':
@@ -254,18 +266,31 @@ export class Sender {
   async #read(entry: SpoolEntry): Promise<Uint8Array | null> {
     const { spool } = this.#options;
     try {
-      return await spool.read(entry);
+      const data = await spool.read(entry);
+      this.#unreadable.delete(entry.sequence);
+      await this.#setUnreadableAside();
+      return data;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (passingErrors.includes(code)) throw error;
-      // A bad sector, a missing permission or a folder in its place costs this one, and not all that come after it.
-      if (code !== 'ENOENT')
-        this.#options.log.warn(
-          `spooled snapshot ${entry.sequence} cannot be read and was set aside: ${messageOf(error)}`,
-        );
-      await spool.leave([entry], code === 'ENOENT' ? 'dropped' : 'quarantined');
+      if (code === 'ENOENT') await spool.leave([entry], 'dropped');
+      else if (strangeErrors.includes(code)) await this.#setAside(entry, messageOf(error));
+      else if (fileErrors.includes(code)) this.#unreadable.add(entry.sequence);
+      else throw error;
       return null;
     }
+  }
+
+  /** Another one could be read: it is these files, and not all of the folder. */
+  async #setUnreadableAside(): Promise<void> {
+    if (this.#unreadable.size === 0) return;
+    const entries = this.#options.spool.oldest(Infinity, ({ sequence }) => !this.#unreadable.has(sequence));
+    this.#unreadable.clear();
+    for (const entry of entries) await this.#setAside(entry, 'the others can be read');
+  }
+
+  async #setAside(entry: SpoolEntry, why: string): Promise<void> {
+    this.#options.log.warn(`spooled snapshot ${entry.sequence} cannot be read and was set aside: ${why}`);
+    await this.#options.spool.leave([entry], 'quarantined');
   }
 
   async #decode(entry: SpoolEntry, data: Uint8Array): Promise<string | null> {
@@ -297,7 +322,8 @@ export class Sender {
     }
     if (this.#earlyFrom === Infinity) {
       this.#options.log.warn(`snapshots wait in the spool until a clock has been put right: ${detail}`);
-      this.#earlyUntil = this.#options.clock.monotonic() + Math.max(earlyMs, retryAfterMs ?? 0);
+      const waitMs = Math.min(longestEarlyMs, Math.max(earlyMs, retryAfterMs ?? 0));
+      this.#earlyUntil = this.#options.clock.monotonic() + waitMs;
     }
     this.#earlyFrom = Math.min(this.#earlyFrom, only.time);
   }

@@ -38,7 +38,7 @@ export interface SpoolCounts {
 }
 
 /** How a snapshot leaves the spool. */
-export type Leaving = 'stored' | 'expired' | 'dropped' | 'quarantined';
+export type Leaving = 'stored' | 'dropped' | 'quarantined';
 
 /**
  * A folder of files, one gzip snapshot each, named by time and sequence. A file is complete or not there:
@@ -69,17 +69,22 @@ export class Spool {
 
   static async open(disk: Disk, limits: SpoolLimits): Promise<Spool> {
     const names = await disk.list();
-    for (const name of names.filter((each) => each.endsWith('.tmp'))) await disk.remove(name).catch(ignoreMissing);
+    // What cannot be removed, such as a folder of that name, is in nobody's way.
+    for (const name of names.filter((each) => each.endsWith('.tmp'))) await disk.remove(name).catch(() => undefined);
     const found = entriesOf(names);
     const { file, ledger: kept } = await openLedger(disk);
     const ledger = kept ?? ledgerOf(found);
     const gone = new Set(ledger.leaving);
+    const stuck: number[] = [];
     for (const entry of found.filter(({ sequence }) => gone.has(sequence)))
-      await disk.remove(nameOf(entry)).catch(ignoreMissing);
+      await disk.remove(nameOf(entry)).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'ENOENT') stuck.push(entry.sequence);
+      });
     // Before the ledger forgets them: a power cut must not bring them back.
     await disk.sync();
     const entries = found.filter(({ sequence }) => !gone.has(sequence));
     reconcile(ledger, entries);
+    ledger.leaving = stuck;
     const spool = new Spool(disk, limits, file, ledger, entries);
     await spool.#writeLedger(ledger);
     return spool;

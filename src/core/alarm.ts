@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
-import { agreementMs, type ClockSkew, maxSkewSeconds, seenAt } from './host-clock.ts';
+import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt, seenAt } from './host-clock.ts';
 import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
 import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
@@ -199,7 +199,9 @@ function redAlarm(
   if (since === null || header.time - since < threshold.forMs) return [];
   const lasted = header.time - since;
   const id = alarmId(subjectOf(candidate));
-  const lead = since - (predicted.get(id) ?? since);
+  // Runs are looked for in the host's own time; what is told is the server's.
+  const began = since - (header.time - placedAt(header));
+  const lead = began - (predicted.get(id) ?? began);
   const reasons = [
     `${threshold.metric} is ${value.toFixed(1)}, over ${threshold.red}${lasted > 0 ? ` for ${formatDuration(lasted)}` : ''}`,
     ...(lead > 0 ? [`predicted ${formatDuration(lead)} before`] : []),
@@ -217,7 +219,7 @@ function redAlarm(
       basis: threshold.basis,
       value,
       threshold: threshold.red,
-      since,
+      since: began,
       reason: reasons.join('; '),
       prediction: null,
       leadSeconds: lead > 0 ? lead / 1000 : null,
@@ -295,7 +297,7 @@ export function withServerClock(
     value: Math.round(Math.abs(aheadMs) / 1000),
     threshold: agreementMs / 1000,
     since,
-    reason: `${reason}; nothing is expired meanwhile`,
+    reason: `${reason}; put it right, or, if it is right, say so: amberwatch store expire --confirm`,
     prediction: null,
     leadSeconds: null,
   };

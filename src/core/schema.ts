@@ -339,10 +339,9 @@ const accuracyFields = {
   unforeseeable: Type.Integer({
     description: 'Breaches of series too new for a prediction; they count in nothing else.',
   }),
-  alarms: Type.Integer({ description: 'Breaches that AMBER alarms pointed at, and false alarms.' }),
-  falseAlarms: Type.Integer({
-    description: 'Not followed by a breach within a horizon; AMBER that lasts is one alarm for each horizon.',
-  }),
+  alarms: Type.Integer({ description: 'AMBER alarms; a stretch is one, and one more for each further horizon.' }),
+  falseAlarms: Type.Integer({ description: 'Of these, not followed by a breach within a horizon of their start.' }),
+  pointedAt: Type.Integer({ description: 'Breaches that the others pointed at.' }),
   precision: optionalNumber('Breaches pointed at / (breaches pointed at + false alarms).'),
   recall: optionalNumber('Share of the breaches warned of.'),
   f1: number,

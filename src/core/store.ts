@@ -87,9 +87,9 @@ export interface Store {
   /**
    * Resolves once all snapshots are durable; then a query sees them. A snapshot is stored whole or not
    * at all. A repeated (host, time) is stored once, also across a restart.
-   * @returns how many of them the engine refused for being older than what it keeps itself: they are not stored
+   * @returns those that the engine refused for being older than what it keeps itself: they are not stored
    */
-  write(snapshots: readonly Snapshot[]): Promise<number>;
+  write(snapshots: readonly Snapshot[]): Promise<Snapshot[]>;
   /**
    * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
    * marked as from the future.

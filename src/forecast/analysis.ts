@@ -31,13 +31,13 @@ const leastPoints = 30;
 
 /** Values one per step, without holes. */
 export function analyse(values: Float64Array): Analysis {
-  const period = findPeriod(values);
-  const correlation = autocorrelation(values, Math.min(lagsShown + 1, values.length));
+  const { steps } = findPeriod(values);
+  const correlation = autocorrelation(values, Math.min(Math.max(lagsShown, steps) + 1, values.length));
   return {
-    autocorrelation: [...(correlation ?? [])],
+    autocorrelation: [...(correlation ?? [])].slice(0, lagsShown + 1),
     stationarity: correlation && values.length >= leastPoints ? dickeyFuller(values) : null,
-    period: period.steps > 0 ? period : null,
-    decomposition: period.steps > 1 ? decompose(values, period.steps) : null,
+    period: steps > 0 ? { steps, correlation: correlation?.[steps] ?? 0 } : null,
+    decomposition: steps > 1 ? decompose(values, steps) : null,
   };
 }
 

@@ -44,9 +44,10 @@ export interface Tally {
   warned: number;
   /** Breaches with no prediction in the horizon before: the series was new. They count in nothing else. */
   unforeseeable: number;
-  /** Breaches that an AMBER alarm pointed at, and alarms that pointed at none: see `precisionRule`. */
-  trueAlarms: number;
+  /** AMBER alarms, those that pointed at no breach, and the breaches that the others pointed at: see `precisionRule`. */
+  alarms: number;
   falseAlarms: number;
+  pointedAt: number;
   /** Times of a breach that were said of an AMBER and then came true, the sum of their errors, and how many intervals held. */
   etas: number;
   etaErrorMs: number;
@@ -84,7 +85,7 @@ export function tallyOf(said: readonly Said[], stepMs: number, horizonMs: number
   const breachAt = nextBreaches(said);
   const terms = { breachAt, stepMs, horizonMs, until };
   judgePredictions(tally, said, terms);
-  judgeBreaches(tally, said, horizonMs);
+  judgeBreaches(tally, said, terms);
   judgeAlarms(tally, said, terms);
   judgeTimes(tally, said, terms);
   return tally;
@@ -98,8 +99,9 @@ export function emptyTally(): Tally {
     breaches: 0,
     warned: 0,
     unforeseeable: 0,
-    trueAlarms: 0,
+    alarms: 0,
     falseAlarms: 0,
+    pointedAt: 0,
     etas: 0,
     etaErrorMs: 0,
     intervalsHeld: 0,
@@ -118,7 +120,7 @@ export function addTallies(tallies: readonly Tally[]): Tally {
 }
 
 export function accuracyOf(tally: Tally): Accuracy {
-  const precision = ratio(tally.trueAlarms, tally.trueAlarms + tally.falseAlarms);
+  const precision = ratio(tally.pointedAt, tally.pointedAt + tally.falseAlarms);
   const recall = ratio(tally.warned, tally.breaches);
   const base = ratio(tally.followed, tally.predictions);
   const brier = ratio(tally.squaredError, tally.predictions);
@@ -138,9 +140,9 @@ export function accuracyOf(tally: Tally): Accuracy {
   };
 }
 
-/** A series is hopeless when nearly all that was said of it lately was false: so many alarms, so few true. */
-export function isHopeless({ trueAlarms, falseAlarms }: Tally): boolean {
-  return falseAlarms >= 8 && trueAlarms < 0.1 * (trueAlarms + falseAlarms);
+/** A series is hopeless when nearly all that was said of it lately was false: so many alarms, so few breaches they pointed at. */
+export function isHopeless({ pointedAt, falseAlarms }: Tally): boolean {
+  return falseAlarms >= 8 && pointedAt < 0.1 * (pointedAt + falseAlarms);
 }
 
 interface Terms {
@@ -168,7 +170,7 @@ function isBreach({ value, threshold }: Said): boolean {
 
 function judgePredictions(tally: Tally, said: readonly Said[], { breachAt, stepMs, horizonMs, until }: Terms): void {
   for (const [k, { time, probability }] of said.entries()) {
-    if (probability === null || time + horizonMs > until) continue;
+    if (probability === null || !isJudged(said, k, horizonMs, until)) continue;
     const outcome = (breachAt[k] as number) <= time + horizonMs ? 1 : 0;
     tally.predictions++;
     tally.followed += outcome;
@@ -177,7 +179,7 @@ function judgePredictions(tally: Tally, said: readonly Said[], { breachAt, stepM
   }
 }
 
-function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): void {
+function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until }: Terms): void {
   let lastBreach = Number.NEGATIVE_INFINITY;
   let start = 0;
   for (const [k, step] of said.entries()) {
@@ -186,13 +188,14 @@ function judgeBreaches(tally: Tally, said: readonly Said[], horizonMs: number): 
     const isNew = step.time - lastBreach > horizonMs;
     lastBreach = step.time;
     if (!isNew) continue;
-    const before = said.slice(start, k).filter((earlier) => earlier.probability !== null);
-    if (before.length === 0) {
-      tally.unforeseeable++;
-      continue;
-    }
+    const before = said.slice(start, k).map((earlier, index) => ({ ...earlier, k: start + index }));
+    const predictions = before.filter(({ probability }) => probability !== null);
+    if (predictions.length === 0) tally.unforeseeable++;
+    // Warnings and false alarms of the same steps are judged together, or not yet.
+    const judged = predictions.filter((earlier) => isJudged(said, earlier.k, horizonMs, until));
+    if (judged.length === 0) continue;
     tally.breaches++;
-    const first = before.find((earlier) => earlier.isAmber);
+    const first = judged.find((earlier) => earlier.isAmber);
     if (!first) continue;
     tally.warned++;
     tally.leadsMs.push(step.time - first.time);
@@ -207,12 +210,13 @@ function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs,
     if (!isOpenAmber(step) || !isJudged(said, k, horizonMs, until)) start = null;
     else if (start === null || step.time - start >= horizonMs) {
       start = step.time;
+      tally.alarms++;
       const breach = breachAt[k] as number;
       if (breach > step.time + horizonMs) tally.falseAlarms++;
       else pointedAt.add(breach);
     }
   }
-  tally.trueAlarms += pointedAt.size;
+  tally.pointedAt += pointedAt.size;
 }
 
 function isOpenAmber(step: Said): boolean {

@@ -122,8 +122,12 @@ export class SeriesForecaster {
 
   /** When the breach would come, as of the newest step. */
   passage(): Passage {
+    return this.#passage(this.#line());
+  }
+
+  #passage(line: Line): Passage {
     const { threshold, horizonSteps } = this.history.shape;
-    return passageOf(passageShares(this.inputs), this.#line(), threshold, horizonSteps);
+    return passageOf(passageShares(this.inputs), line, threshold, horizonSteps);
   }
 
   #line(): Line {
@@ -138,9 +142,9 @@ export class SeriesForecaster {
   explain(metric: ThresholdMetric, probability: number): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
     const { history } = this;
     const { stepSeconds, threshold, horizonSteps } = history.shape;
-    const { median, interval } = this.passage();
-    const intervalSeconds: [number, number] = [interval[0] * stepSeconds, interval[1] * stepSeconds];
     const line = this.#line();
+    const { median, interval } = this.#passage(line);
+    const intervalSeconds: [number, number] = [interval[0] * stepSeconds, interval[1] * stepSeconds];
     const cycle = this.#phases
       .map((phase) => phase.now)
       .find(({ seen, breached }) => seen >= leastCycles.seen && breached >= leastCycles.share * seen);

@@ -7,8 +7,7 @@ type Figures = AccuracyAnswer['overall'];
 
 /** How right something was, as sentences for a person. */
 export function accuracyLines(tally: Tally): string[] {
-  const alarms = tally.trueAlarms + tally.falseAlarms;
-  return sentences({ ...tally, alarms, ...accuracyOf(tally) });
+  return sentences({ ...tally, ...accuracyOf(tally) });
 }
 
 /** The answer of /v1/forecasts/accuracy as lines: all together, then each series that had an alarm or a breach, or is muted. */
@@ -35,7 +34,7 @@ function sentences(figures: Figures): string[] {
         ];
   return [
     `breaches: ${breaches}, warned of ${warned}${lead}; recall ${share(figures.recall)}`,
-    `alarms:   ${alarms}, false ${falseAlarms}${daily}; precision ${share(figures.precision)}`,
+    `alarms:   ${alarms}, false ${falseAlarms}${daily}, the others pointed at ${figures.pointedAt} breaches; precision ${share(figures.precision)}`,
     ...eta,
     `probabilities: ${predictions}, Brier score ${figures.brier?.toFixed(4)}, skill ${share(brierSkill)} (1 is perfect, 0 no better than the mean)`,
     ...unseen.map((line) => `and ${line}`),

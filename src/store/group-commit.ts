@@ -101,9 +101,26 @@ export class GroupCommit<T> {
       await this.#write(group.map((entry) => entry.item));
       for (const entry of group) entry.resolve();
     } catch (error) {
-      const outage = error instanceof MonitorError && (error.code === 'unavailable' || error.code === 'timeout');
-      if (outage || group.length === 1) for (const entry of group) entry.reject(error);
-      else for (const entry of group) await this.#settle([entry]);
+      if (isOutage(error) || group.length === 1) for (const entry of group) entry.reject(error);
+      else await this.#settleEach(group);
     }
   }
+  /** One by one, until there is an outage: the others would only wait for the same. */
+  async #settleEach(group: readonly Waiting<T>[]): Promise<void> {
+    let outage: unknown = null;
+    for (const entry of group) {
+      try {
+        if (outage !== null) throw outage;
+        await this.#write([entry.item]);
+        entry.resolve();
+      } catch (error) {
+        if (isOutage(error)) outage = error;
+        entry.reject(error);
+      }
+    }
+  }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof MonitorError && (error.code === 'unavailable' || error.code === 'timeout');
 }

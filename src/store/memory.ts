@@ -66,7 +66,7 @@ export function openMemoryStore(options: StoreOptions): Store {
         byHost.set(snapshot.host, known);
         if (!known.has(snapshot.time)) known.set(snapshot.time, structuredClone(snapshot));
       }
-      return 0;
+      return [];
     },
     async hosts(at) {
       const newest: SnapshotHeader[] = [];

@@ -17,7 +17,7 @@ async function setUp(values: (number | null)[], threshold = 'cpu=80') {
   const serverClock = trustedClock();
   const reader = new AlarmReader({
     store,
-    hosts: new KnownHosts(store, clock, serverClock, []),
+    hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
     serverClock,
     clock,
     thresholds: [parseThreshold(threshold)],

@@ -83,10 +83,17 @@ describe('clocks', () => {
     const { KnownHosts } = await import('../../src/api/known-hosts.ts');
     const { isStale } = await import('../../src/core/alarm.ts');
     const { makeSnapshot } = await import('../make-snapshot.ts');
-    const hosts = new KnownHosts(store, { now: () => time.now, monotonic: () => time.monotonic }, trustedClock(), []);
+    const hosts = new KnownHosts({
+      store,
+      clock: { now: () => time.now, monotonic: () => time.monotonic },
+      serverClock: trustedClock(),
+      before: [],
+      bootId: null,
+    });
     const snapshot = makeSnapshot({ time: noon });
     hosts.hear([snapshot], noon);
     await store.write([snapshot]);
+    hosts.stored([snapshot]);
     time.now += 3_600_000;
     time.monotonic += 20_000;
     expect((await hosts.now()).map((header) => isStale(header, time.now))).toEqual([false]);

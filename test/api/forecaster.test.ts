@@ -46,7 +46,7 @@ async function setUp(threshold = 'memory=80') {
   const serverClock = trustedClock();
   const reader = new AlarmReader({
     store,
-    hosts: new KnownHosts(store, clock, serverClock, []),
+    hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
     serverClock,
     clock,
     thresholds,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { hasJumped, ServerClock } from '../../src/api/server-clock.ts';
+import { type ClockDoubt, ServerClock } from '../../src/api/server-clock.ts';
 import { MonitorClient } from '../../src/client.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -19,7 +19,7 @@ function setUpClock(newestStored: number | null) {
   const report = (minutes: number, ...offsets: number[]) => {
     for (let k = 0; k < minutes; k++) {
       pass(minute);
-      for (const [host, offset] of offsets.entries()) clock.hear(`host-${host}`, offset);
+      for (const [host, offset] of offsets.entries()) clock.hear(`host-${host}`, offset, false);
     }
   };
   return { time, clock, pass, report, isDoubted: () => clock.doubt() !== null };
@@ -34,11 +34,11 @@ describe("the server's own clock", () => {
   });
 
   test.each([
-    ['a long pause, or a clock that went ahead', noon - 3 * day, true],
-    ['a clock that went back', noon + 3 * day, false],
-  ])('%s before the start: until collectors have agreed for ten minutes', (_, newest, isQuiet) => {
+    ['a long pause, or a clock that went ahead', noon - 3 * day, 'pause'],
+    ['a clock that went back', noon + 3 * day, 'jump'],
+  ])('%s before the start: until collectors have agreed for ten minutes', (_, newest, kind) => {
     const { clock, report, isDoubted } = setUpClock(newest);
-    expect(clock.doubt()).toMatchObject({ aheadMs: noon - newest, isQuiet });
+    expect(clock.doubt()).toMatchObject({ aheadMs: noon - newest, kind });
     report(9, 1000, -2000, 3000);
     expect(isDoubted()).toBe(true);
     report(2, 1000, -2000, 3000);
@@ -47,18 +47,70 @@ describe("the server's own clock", () => {
 
   test('a pause is a pause until a collector contradicts', () => {
     const { clock, report } = setUpClock(noon - 3 * day);
-    expect([clock.doubt()?.reason, hasJumped(clock.doubt())]).toEqual([
-      'nothing was stored for 3d before the start',
-      false,
-    ]);
+    const told = () => [clock.doubt()?.kind, clock.doubt()?.reason];
+    expect(told()).toEqual(['pause', 'nothing was stored for 3d before the start']);
     report(1, 0);
-    expect(clock.doubt()?.isQuiet).toBe(true);
+    expect(clock.doubt()?.kind).toBe('pause');
     report(1, -3 * day);
-    expect([clock.doubt()?.reason, clock.doubt()?.isQuiet, hasJumped(clock.doubt())]).toEqual([
-      "this server's clock went 3d ahead since the newest stored snapshot",
-      false,
-      true,
-    ]);
+    expect(told()).toEqual(['jump', "this server's clock went 3d ahead since the newest stored snapshot"]);
+    expect(clock.hasJumped()).toBe(true);
+  });
+
+  test('one that has agreed once and then falls silent has not agreed for ten minutes', () => {
+    const { pass, clock, report, isDoubted } = setUpClock(noon - 3 * day);
+    report(1, 0);
+    for (let k = 0; k < 30; k++) {
+      pass(minute);
+      expect(clock.doubt()).not.toBeNull();
+    }
+    expect(isDoubted()).toBe(true);
+  });
+
+  test("collectors on the server's own machine have its clock: they do not outvote another", () => {
+    const { time, pass, clock, isDoubted } = setUpClock(noon);
+    const hearFor = (minutes: number, local: number, remote: number | null) => {
+      for (let k = 0; k < minutes; k++) {
+        pass(minute);
+        for (let n = 0; n < 3; n++) clock.hear(`local-${n}`, local, true);
+        if (remote !== null) clock.hear('remote', remote, false);
+      }
+    };
+    hearFor(5, 0, 0);
+    time.now += 60 * day;
+    hearFor(60, 0, -60 * day);
+    expect(isDoubted()).toBe(true);
+    hearFor(12, 0, 0);
+    expect(isDoubted()).toBe(false);
+    // Alone they count, once nothing is heard of the other any more.
+    time.now += 60 * day;
+    hearFor(30, 0, null);
+    expect(isDoubted()).toBe(false);
+  });
+
+  test('after a jump a tie is no agreement', () => {
+    const { time, report, isDoubted } = setUpClock(noon);
+    report(5, 0, 0);
+    time.now += 60 * day;
+    report(60, 0, -60 * day);
+    expect(isDoubted()).toBe(true);
+  });
+
+  test('a doubt outlasts a restart, whatever was stored in it', () => {
+    let kept: ClockDoubt | null = null;
+    const keep = (doubt: ClockDoubt | null) => {
+      kept = doubt;
+    };
+    const time = { now: noon, monotonic: 0 };
+    const read = { now: () => time.now, monotonic: () => time.monotonic };
+    const first = new ServerClock(read, noon, { doubt: null, keep });
+    time.now += 60 * day;
+    expect(first.doubt()?.kind).toBe('jump');
+    expect(kept).toMatchObject({ kind: 'jump' });
+    // Its own collector has stored something meanwhile.
+    const second = new ServerClock(read, time.now - 10_000, { doubt: kept, keep });
+    expect(second.doubt()).toMatchObject({ kind: 'jump', aheadMs: 60 * day });
+    second.confirm();
+    expect([second.doubt(), kept]).toEqual([null, null]);
   });
 
   test('a machine that was suspended for a night has the right time', () => {
@@ -79,7 +131,7 @@ describe("the server's own clock", () => {
       expect(clock.doubt()).toBeNull();
     }
     time.now += 8 * 3_600_000;
-    expect(clock.doubt()).toMatchObject({ hasJumped: true, aheadMs: 8 * 3_600_000 });
+    expect(clock.doubt()).toMatchObject({ kind: 'jump', aheadMs: 8 * 3_600_000 });
   });
 
   test('a jump while it runs, either way; agreement that breaks counts anew', () => {
@@ -113,7 +165,7 @@ describe("the server's own clock", () => {
     report(20, 0, 0, -3 * day);
     expect(clock.doubt()).toBeNull();
     report(1, 0, -3 * day, -3 * day);
-    expect(clock.doubt()).toMatchObject({ hasJumped: false, aheadMs: 3 * day });
+    expect(clock.doubt()).toMatchObject({ kind: 'disagreement', aheadMs: 3 * day });
     expect(clock.doubt()?.reason).toBe("the clocks of 2 of 3 collectors differ from this server's by more than 5m");
     report(1, 0, 0, -3 * day);
     expect(clock.doubt()).toBeNull();
@@ -175,7 +227,8 @@ describe('expiry', () => {
         host: '(server)',
         metric: 'server.clockSkewSeconds',
         value: 3 * 86_400 + 10,
-        reason: "this server's clock went 3d ahead since the newest stored snapshot; nothing is expired meanwhile",
+        reason:
+          "this server's clock went 3d ahead since the newest stored snapshot; put it right, or, if it is right, say so: amberwatch store expire --confirm",
       }),
     ]);
     const client = new MonitorClient(url);

@@ -25,13 +25,13 @@ function judge(text: string, until = text.length * minute) {
 describe('the score', () => {
   test('a breach warned of, and how long before', () => {
     const tally = judge('......aaa!!.......');
-    expect(tally).toMatchObject({ breaches: 1, warned: 1, trueAlarms: 1, falseAlarms: 0, leadsMs: [3 * minute] });
+    expect(tally).toMatchObject({ breaches: 1, warned: 1, pointedAt: 1, falseAlarms: 0, leadsMs: [3 * minute] });
     expect(accuracyOf(tally)).toMatchObject({ precision: 1, recall: 1, f1: 1, medianLeadSeconds: 180 });
   });
 
   test('a breach not warned of, and an alarm of nothing', () => {
     const tally = judge('........!...........aa.........');
-    expect(tally).toMatchObject({ breaches: 1, warned: 0, trueAlarms: 0, falseAlarms: 1 });
+    expect(tally).toMatchObject({ breaches: 1, warned: 0, pointedAt: 0, falseAlarms: 1 });
     expect(accuracyOf(tally)).toMatchObject({ precision: 0, recall: 0, f1: 0, medianLeadSeconds: null });
   });
 
@@ -41,7 +41,7 @@ describe('the score', () => {
 
   test('one that comes and goes is charged each time, but a breach counts once', () => {
     expect(judge('a.a.a..........').falseAlarms).toBe(3);
-    expect(judge('........a.a.!....')).toMatchObject({ trueAlarms: 1, falseAlarms: 0, warned: 1 });
+    expect(judge('........a.a.!....')).toMatchObject({ pointedAt: 1, falseAlarms: 0, warned: 1 });
   });
 
   test('a breach soon after another is no new one', () => {
@@ -57,7 +57,7 @@ describe('the score', () => {
   test('AMBER that is one step longer than a horizon and ends in RED: one false, one true', () => {
     const cycle = `${'.'.repeat(20)}${'a'.repeat(6)}!!${'.'.repeat(20)}`;
     const ten = judge(cycle.repeat(10));
-    expect(ten).toMatchObject({ trueAlarms: 10, falseAlarms: 10, breaches: 10, warned: 10 });
+    expect(ten).toMatchObject({ pointedAt: 10, falseAlarms: 10, breaches: 10, warned: 10 });
     expect(accuracyOf(ten).precision).toBe(0.5);
     expect(isHopeless(ten)).toBe(false);
   });
@@ -81,7 +81,7 @@ describe('the score', () => {
     }
     const isTrue = (k: number) => breachAfter(k) >= 0 && breachAfter(k) <= k + steps;
     return {
-      trueAlarms: new Set(starts.filter(isTrue).map(breachAfter)).size,
+      pointedAt: new Set(starts.filter(isTrue).map(breachAfter)).size,
       falseAlarms: starts.filter((k) => !isTrue(k)).length,
     };
   }
@@ -91,8 +91,8 @@ describe('the score', () => {
     fc.assert(
       fc.property(fc.array(stretch, { maxLength: 30 }), (stretches) => {
         const text = stretches.map(([letter, length]) => letter.repeat(length)).join('');
-        const { trueAlarms, falseAlarms } = judge(text);
-        expect({ trueAlarms, falseAlarms }).toEqual(plainly(text));
+        const { pointedAt, falseAlarms } = judge(text);
+        expect({ pointedAt, falseAlarms }).toEqual(plainly(text));
       }),
       { numRuns: 3000 },
     );
@@ -141,12 +141,12 @@ describe('the score', () => {
 
   test('tallies add up', () => {
     const [a, b] = [judge('......aaa!!.......'), judge('..........aaa.......')];
-    expect(addTallies([a, b])).toMatchObject({ breaches: 1, falseAlarms: 1, trueAlarms: 1, leadsMs: [3 * minute] });
+    expect(addTallies([a, b])).toMatchObject({ breaches: 1, falseAlarms: 1, pointedAt: 1, leadsMs: [3 * minute] });
     expect(addTallies([])).toMatchObject({ predictions: 0, leadsMs: [] });
   });
 
   test('a series is hopeless when one alarm in ten comes true, and not before eight were false', () => {
-    const tally = (trueAlarms: number, falseAlarms: number) => ({ ...judge(''), trueAlarms, falseAlarms });
+    const tally = (pointedAt: number, falseAlarms: number) => ({ ...judge(''), pointedAt, falseAlarms });
     expect(isHopeless(tally(0, 7))).toBe(false);
     expect(isHopeless(tally(0, 8))).toBe(true);
     expect(isHopeless(tally(1, 8))).toBe(false);

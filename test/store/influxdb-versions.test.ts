@@ -97,11 +97,17 @@ describe('what is older than InfluxDB keeps', () => {
   ])('%s: is counted as not stored, and the others are', async (_, version, status, body, more) => {
     const { opening, posted } = await open(version, refusing(status, body, more));
     const store = await opening;
-    const snapshots = ['a', 'old', 'b'].map((host) => makeSnapshot({ host, time: noon }));
-    expect(await store.write(snapshots)).toBe(1);
-    const writes = posted('/write?db=monitoring&precision=ms');
-    // Together, and then each alone, to know which it was.
-    expect(writes).toHaveLength(4);
+    const snapshots = ['a', 'b', 'c'].map((host) => makeSnapshot({ host, time: noon }));
+    const hostsOf = (refused: { host: string }[]) => refused.map(({ host }) => host);
+    const old = makeSnapshot({ host: 'old', time: noon - 1000 });
+    expect(hostsOf(await store.write([...snapshots, old]))).toEqual(['old']);
+    // Two points are the oldest snapshot, and it alone: there is nothing to find out.
+    const writes = () => posted('/write?db=monitoring&precision=ms').length;
+    expect(writes()).toBe(1);
+    // Here they are not: together, and then each alone.
+    const larger = makeSnapshot({ host: 'old', time: noon - 1000, processes: [{ name: 'a' }, { name: 'b' }] });
+    expect(hostsOf(await store.write([...snapshots, larger]))).toEqual(['old']);
+    expect(writes()).toBe(1 + 4);
     await store.close();
   });
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
+import { tables } from '../../src/store/duckdb/schema.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -70,16 +71,16 @@ describe("the file's version", () => {
 
   test('where that fails, the file is as it was, and a copy is beside it', async () => {
     const path = await oldFile();
-    // A column that should not be there yet.
-    await run(path, 'ALTER TABLE snapshot ADD COLUMN placed BIGINT');
+    // Metrics that are none.
+    await run(path, `INSERT INTO snapshot VALUES (0, 1, 0, 'nonsense')`);
     const sizeBefore = statSync(path).size;
     await expect(openStore(`duckdb:${path}`, options)).rejects.toThrow(
       /^cannot open the store .*: it could not be brought from version 1 to 2 and is as it was \(a copy: .*\.version-1\): /,
     );
     expect(existsSync(`${path}.version-1`)).toBe(true);
     expect(Math.abs(statSync(`${path}.version-1`).size - sizeBefore)).toBeLessThan(1024 ** 2);
-    expect(await run(path, 'SELECT count(*)::INTEGER FROM snapshot')).toEqual([[40]]);
-    await run(path, 'ALTER TABLE snapshot DROP COLUMN placed');
+    expect(await run(path, 'SELECT count(*)::INTEGER FROM snapshot')).toEqual([[41]]);
+    await run(path, 'DELETE FROM snapshot WHERE time = 1');
     await (await openStore(`duckdb:${path}`, options)).close();
     expect(existsSync(`${path}.version-1`)).toBe(false);
   });
@@ -93,6 +94,19 @@ describe("the file's version", () => {
     );
     expect(await run(path, 'SELECT version FROM version')).toEqual([[7]]);
   });
+});
+
+test('a start that is killed while it makes the tables, now or by 0.1.0, can be made again', async () => {
+  for (let count = 0; count <= tables.length; count++) {
+    const path = join(temporaryFolder(), 'half.db');
+    // As 0.1.0 made them, one by one; what this version makes comes in one transaction.
+    await run(path, 'SELECT 1', ...tables.slice(0, count).map((sql) => sql.replace(', placed BIGINT', '')));
+    const store = await openStore(`duckdb:${path}`, options);
+    await store.write([makeSnapshot()]);
+    expect(await store.hosts(noon)).toHaveLength(1);
+    await store.close();
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+  }
 });
 
 describe('a folder that is not there any more', () => {

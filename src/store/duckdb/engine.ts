@@ -186,9 +186,9 @@ class DuckdbEngine implements Engine {
 
   async hosts(at: number) {
     const rows = await this.#readers.query(hostsSql(at, [...this.#fromFuture]));
-    return rows
-      .map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about))
-      .sort((a, b) => (a.host < b.host ? -1 : 1));
+    const headers = rows.map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about));
+    const byHost = new Map(headers.map((header) => [header.host, header]));
+    return [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
   async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {

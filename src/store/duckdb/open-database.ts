@@ -58,11 +58,14 @@ async function openWhole(path: string, settings: Record<string, string>): Promis
   let old = 0;
   try {
     old = await oldVersion(connection);
-    if (old === 0) await makeTables(connection);
+    await makeTables(connection, old === 0);
     if (await mustVerify(path)) for (const table of tableNames) await readAll(connection, table);
     await rm(verifyMarker(path), { force: true });
     connection.closeSync();
-    if (old === 0) return instance;
+    if (old === 0) {
+      for (let version = 1; version < schemaVersion; version++) await rm(copyOf(path, version), { force: true });
+      return instance;
+    }
     instance.closeSync();
   } catch (error) {
     // In this order: with a connection left, DuckDB would live on and delete the log of the next one to open the path.
@@ -93,11 +96,13 @@ async function use<T>(
  * What the file has to be brought from; 0: nothing, it is new or of this version.
  * @throws MonitorError `unavailable` for one of a later version
  */
-async function oldVersion(connection: DuckDBConnection): Promise<number> {
+async function oldVersion(connection: DuckDBConnection, database = 'current_database()'): Promise<number> {
   const rows = async (sql: string) => (await connection.runAndReadAll(sql)).getRows();
-  const names = (await rows('SELECT table_name FROM duckdb_tables()')).map(([name]) => name);
-  const said = names.includes('version') ? (await rows('SELECT max(version) FROM version'))[0]?.[0] : null;
-  const version = Number(said ?? (names.includes('snapshot') ? 1 : schemaVersion));
+  const found = await rows(`SELECT DISTINCT table_name FROM duckdb_tables() WHERE database_name = ${database}`);
+  const names = found.map(([name]) => name);
+  const prefix = database === 'current_database()' ? '' : `${database.slice(1, -1)}.`;
+  const said = names.includes('version') ? (await rows(`SELECT max(version) FROM ${prefix}version`))[0]?.[0] : null;
+  const version = Number(said ?? (names.length > 0 ? 1 : schemaVersion));
   if (version > schemaVersion)
     throw new MonitorError(
       'unavailable',
@@ -109,25 +114,31 @@ async function oldVersion(connection: DuckDBConnection): Promise<number> {
 /** In one transaction, with a copy beside it until that has succeeded. Copied while closed: DuckDB's lock goes with any reader. */
 async function migrate(path: string, settings: Record<string, string>, from: number): Promise<void> {
   await use(path, settings, (connection) => connection.run('CHECKPOINT'));
-  const copy = `${path}.version-${from}`;
+  const copy = copyOf(path, from);
   await copyDurably(path, copy);
-  await use(path, settings, async (connection) => {
-    await connection.run('BEGIN');
-    for (let version = from; version < schemaVersion; version++)
-      for (const statement of migrations[version] ?? []) await connection.run(statement);
-    await connection.run(versionTable);
-    await connection.run('DELETE FROM version');
-    await connection.run(`INSERT INTO version VALUES (${schemaVersion}, 0)`);
-    await connection.run('COMMIT');
-    await connection.run('CHECKPOINT');
-  }).catch((error: unknown) => {
+  try {
+    await use(path, settings, (connection) => migrateFrom(connection, from));
+  } catch (error) {
     throw new MonitorError(
       'unavailable',
       `it could not be brought from version ${from} to ${schemaVersion} and is as it was (a copy: ${copy}): ${messageOf(error)}`,
       { cause: error },
     );
-  });
-  await rm(copy, { force: true });
+  }
+}
+
+async function migrateFrom(connection: DuckDBConnection, from: number): Promise<void> {
+  await connection.run('BEGIN');
+  for (let version = from; version < schemaVersion; version++)
+    for (const statement of migrations[version] ?? []) await connection.run(statement);
+  await connection.run(versionTable);
+  await connection.run('DELETE FROM version');
+  await connection.run(`INSERT INTO version VALUES (${schemaVersion}, 0)`);
+  await connection.run('COMMIT');
+}
+
+function copyOf(path: string, version: number): string {
+  return `${path}.version-${version}`;
 }
 
 async function copyDurably(from: string, to: string): Promise<void> {
@@ -138,19 +149,21 @@ async function copyDurably(from: string, to: string): Promise<void> {
     await handle.sync().finally(() => handle.close());
   } catch (error) {
     await rm(to, { force: true });
-    throw new MonitorError(
-      'unavailable',
-      `there is no room for the copy ${to} before it is changed: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
-    );
+    throw new MonitorError('unavailable', `it cannot be copied to ${to} before it is changed: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
-async function makeTables(connection: DuckDBConnection): Promise<void> {
-  for (const statement of [...tables, versionTable]) await connection.run(statement);
-  await connection.run(`INSERT INTO version SELECT ${schemaVersion}, 0 WHERE NOT EXISTS (SELECT * FROM version)`);
+/** All or none: a kill in the middle must not leave a file that looks like one of another version. */
+async function makeTables(connection: DuckDBConnection, isNew: boolean): Promise<void> {
+  await connection.run('BEGIN');
+  for (const statement of tables) await connection.run(statement);
+  if (isNew) {
+    await connection.run(versionTable);
+    await connection.run(`INSERT INTO version SELECT ${schemaVersion}, 0 WHERE NOT EXISTS (SELECT * FROM version)`);
+  }
+  await connection.run('COMMIT');
 }
 
 async function mustVerify(path: string): Promise<boolean> {
@@ -183,29 +196,30 @@ async function mend(path: string, message: string, suffix: string, settings: Rec
   return `${path} was damaged and is in ${aside} now; ${lost}`;
 }
 
-/** Copies into a new file what can be read of a damaged one. */
-async function salvage(path: string, damaged: string, settings: Record<string, string>): Promise<string> {
-  const instance = await DuckDBInstance.create(path, settings);
-  const connection = await instance.connect();
-  try {
-    await makeTables(connection);
+/**
+ * Copies into a new file what can be read of a damaged one.
+ * @throws MonitorError `unavailable` for one of a later version
+ */
+function salvage(path: string, damaged: string, settings: Record<string, string>): Promise<string> {
+  return use(path, settings, async (connection) => {
+    await makeTables(connection, true);
     try {
       await connection.run(`ATTACH '${damaged.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
     } catch (error) {
       if (!isDamage(error)) throw error;
       return 'nothing of it could be read: starting empty';
     }
+    await oldVersion(connection, "'damaged'").catch((error: unknown) => {
+      if (!isDamage(error)) throw error;
+    });
     let lost = 0;
     for (const table of tableNames) lost += await copyReadable(connection, table);
     await connection.run(placeUnplaced());
     await nameTheNameless(connection);
     await connection.run('DETACH damaged');
+    await connection.run('CHECKPOINT');
     return `${lost} rows of it could not be read, all others are kept`;
-  } finally {
-    await connection.run('CHECKPOINT').catch(() => undefined);
-    connection.closeSync();
-    instance.closeSync();
-  }
+  });
 }
 
 /** @returns how many rows could not be read */
@@ -214,7 +228,8 @@ async function copyReadable(connection: DuckDBConnection, table: string): Promis
   const found = await connection.runAndReadAll(
     `SELECT string_agg(column_name, ', ') FROM duckdb_columns() WHERE database_name = 'damaged' AND table_name = '${table}'`,
   );
-  const columns = found.getRows()[0]?.[0] as string;
+  const columns = found.getRows()[0]?.[0] as string | null;
+  if (columns === null) return 0;
   const copy = (where = '') =>
     connection.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM damaged.${table} ${where}`);
   try {

@@ -150,14 +150,14 @@ export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRo
   };
 }
 
-/** `fromFuture`: the ids in `about` of snapshots that are no host's newest. */
+/** More than one of a host where a clock was set back so that two have one place. `fromFuture`: the ids in `about` of snapshots that are no host's newest. */
 export function hostsSql(at: number, fromFuture: readonly number[]): string {
   const notFromFuture = fromFuture.length === 0 ? '' : `AND about NOT IN (${fromFuture.join(', ')})`;
   return `
     SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, metrics FROM snapshot
-    JOIN (SELECT host, arg_max(time, placed) AS time FROM snapshot
+    JOIN (SELECT host, max(placed) AS placed FROM snapshot
       WHERE placed <= ${num(at)} ${notFromFuture} GROUP BY host) newest
-      ON snapshot.host = newest.host AND snapshot.time = newest.time`;
+      ON snapshot.host = newest.host AND snapshot.placed = newest.placed`;
 }
 
 /** What of a header is kept in the dictionary `about`. */

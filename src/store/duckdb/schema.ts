@@ -32,7 +32,7 @@ export const tables = [
 
 export const tableNames = [...dictionaryNames, 'snapshot', 'usage', 'forecast'];
 
-/** One row: the version, and when a write was last tried. */
+/** One row: the version, and how often a write was tried. */
 export const versionTable = 'CREATE TABLE IF NOT EXISTS version (version INTEGER, tried BIGINT)';
 
 /** Of snapshots that came without it: from 0.1.0, or out of a damaged file. */
@@ -41,7 +41,7 @@ export const placeUnplaced = () =>
 
 /** From each version to the next; all that are needed run in one transaction. */
 export const migrations: Readonly<Record<number, readonly string[]>> = {
-  1: ['ALTER TABLE snapshot ADD COLUMN placed BIGINT', placeUnplaced()],
+  1: ['ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS placed BIGINT', placeUnplaced()],
 };
 
 /** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */

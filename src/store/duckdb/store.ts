@@ -35,7 +35,7 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
       ) as Promise<void>;
       underWay.add(written);
       await written.finally(() => underWay.delete(written));
-      return 0;
+      return [];
     },
     expire(now) {
       const expired = gate.then(async () => {

@@ -19,8 +19,16 @@ export interface InfluxVersion {
   minor: number;
 }
 
-/** Points older than InfluxDB keeps: it has not stored them, and never will. */
-export class PastRetention extends MonitorError {}
+/** Points older than InfluxDB keeps: it has not stored them, and never will; it has stored all others. */
+export class PastRetention extends MonitorError {
+  /** How many points; null where it does not say. */
+  readonly points: number | null;
+
+  constructor(message: string, points: number | null, cause: unknown) {
+    super('invalid', message, { cause });
+    this.points = points;
+  }
+}
 
 /** `influxdb://host:8086/database` taken apart. */
 export interface InfluxAddress {
@@ -105,7 +113,7 @@ export class InfluxConnection {
       await writer.flush();
     } catch (error) {
       const refusal = this.#translate(error);
-      throw isPastRetention(error) ? new PastRetention('invalid', refusal.message, { cause: error }) : refusal;
+      throw isPastRetention(error) ? new PastRetention(refusal.message, droppedPoints(error), error) : refusal;
     } finally {
       writer.dispose();
     }
@@ -122,7 +130,7 @@ export class InfluxConnection {
     if (error !== undefined)
       throw new MonitorError(
         awayPattern.test(error) ? 'unavailable' : 'internal',
-        `InfluxDB refused a query: ${error === 'not executed' ? 'the database is not there any more' : error}`,
+        `InfluxDB refused a query: ${error === 'not executed' ? 'the database is not there any more' : error}; restart the server to have it made again`,
       );
     return answer.results.map(rowsOf);
   }
@@ -156,6 +164,14 @@ export class InfluxConnection {
         cause: error,
       });
     }
+    if (awayPattern.test(text))
+      return new MonitorError(
+        'unavailable',
+        `InfluxDB answered ${error.statusCode}: ${text}; restart the server to have it made again`,
+        {
+          cause: error,
+        },
+      );
     const transient = error.statusCode === 404 || error.statusCode === 429 || error.statusCode >= 500;
     return new MonitorError(transient ? 'unavailable' : 'internal', `InfluxDB answered ${error.statusCode}: ${text}`, {
       cause: error,
@@ -179,8 +195,18 @@ function wholeReasonOf(error: HttpError): string {
 const pastRetention =
   /^(failure writing points to database: )?partial write: (points beyond retention policy|dropped \d+ points? outside retention policy)\b/;
 
+/** `... dropped=2`, and from 1.12 and 2.7.12 on `dropped 2 points outside ...`. */
+function droppedPoints(error: HttpError): number | null {
+  const [, , , , words, equals] =
+    /^(failure writing points to database: )?(partial write: )(dropped (\d+) points|.*\bdropped=(\d+)\b)/.exec(
+      wholeReasonOf(error),
+    ) ?? [];
+  const count = Number(words ?? equals);
+  return Number.isSafeInteger(count) ? count : null;
+}
+
 /** A write window that somebody has set is another thing: what it refuses now it may take later. */
-function isPastRetention(error: unknown): boolean {
+function isPastRetention(error: unknown): error is HttpError {
   if (!(error instanceof HttpError) || (error.statusCode !== 400 && error.statusCode !== 422)) return false;
   const reason = wholeReasonOf(error);
   return pastRetention.test(reason) && !/outside write window/.test(reason);

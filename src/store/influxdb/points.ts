@@ -53,8 +53,9 @@ function headerPoint(snapshot: Snapshot): Point {
   if (snapshot.bootId !== null) point.stringField('boot_id', encodeName(snapshot.bootId));
   setFloat(point, 'cores', snapshot.cores);
   setFloat(point, 'memory_total_bytes', snapshot.memoryBytes);
-  // Only where it is not the time itself: the last of a host whose clock is off is found by it.
-  if (placedAt(snapshot) !== snapshot.time) setFloat(point, 'placed_ms', placedAt(snapshot));
+  // The last of a host whose clock is off is found by the one, the last of when it was right by the other.
+  if (placedAt(snapshot) === snapshot.time) point.booleanField('is_right', true);
+  else setFloat(point, 'placed_ms', placedAt(snapshot));
   for (const metric of hostMetrics) setFloat(point, metricField(metric), snapshot.metrics[metric]);
   return point;
 }

@@ -38,18 +38,21 @@ function ofHosts({ hosts, partly = [], ip = '' }: PointFilter): string {
   return whole.length + some.length === 0 ? '' : ` AND (${[...whole, ...some].join(' OR ')})`;
 }
 
-/** Two statements: the hosts with a snapshot that carried the address, and those with one that carried another. */
+/** Two statements: how many snapshots of each host carried the address, and how many there are. Those from the future count too. */
 export function addressStatements(window: TimeWindow, ip: string, hosts: readonly string[] | undefined): string[] {
   const range = where(window, hosts ? { hosts } : {});
-  return ['=', '!='].map(
-    (is) =>
-      `SELECT COUNT("interval_ms") AS snapshots FROM "snapshot" WHERE ${range} AND "ip" ${is} ${literal(ip)} GROUP BY "host"`,
-  );
+  const count = 'SELECT COUNT("interval_ms") AS snapshots FROM "snapshot", "snapshot_from_future" WHERE';
+  return [`${count} ${range} AND "ip" = ${literal(ip)} GROUP BY "host"`, `${count} ${range} GROUP BY "host"`];
 }
 
 /** Of every host whose clock was off, the last snapshot that is placed at or before `at`. */
 export function lastPlacedStatement(window: TimeWindow, at: number): string {
   return `SELECT MAX("placed_ms") AS placed FROM "snapshot" WHERE ${during(window)} AND "placed_ms" <= ${Math.floor(at)} GROUP BY "host"`;
+}
+
+/** Of these hosts the newest snapshot by a clock that was right. */
+export function rightStatement(window: TimeWindow, hosts: readonly string[]): string {
+  return `SELECT * FROM "snapshot" WHERE ${during(window)} AND ${anyOf('host', hosts)} AND "is_right" = true GROUP BY "host" ORDER BY time DESC LIMIT 1`;
 }
 
 export function headerStatement({ host, time }: SnapshotKey): string {

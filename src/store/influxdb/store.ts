@@ -1,4 +1,4 @@
-import { messageOf } from '../../core/error.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
@@ -36,6 +36,7 @@ import {
   type PointFilter,
   peaksStatement,
   pointsStatement,
+  rightStatement,
   rowsStatement,
   stepMeansStatement,
   triedStatement,
@@ -107,20 +108,20 @@ class InfluxdbStore implements Store {
     return this.#prepared;
   }
 
-  async write(snapshots: readonly Snapshot[]): Promise<number> {
+  async write(snapshots: readonly Snapshot[]): Promise<Snapshot[]> {
     await this.#commit.addAll(snapshots);
-    return snapshots.filter((snapshot) => this.#refused.has(snapshot)).length;
+    return snapshots.filter((snapshot) => this.#refused.has(snapshot));
   }
 
-  /** A group of which some are too old is written once more, each alone: InfluxDB does not say which they were. */
+  /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.prepare();
     try {
       await this.#connection.write(group.flatMap(toPoints));
     } catch (error) {
-      const [only] = group;
-      if (!(error instanceof PastRetention) || group.length > 1 || only === undefined) throw error;
-      this.#refused.add(only);
+      const refused = error instanceof PastRetention ? refusedOf(group, error.points) : null;
+      if (refused === null) throw error;
+      for (const snapshot of refused) this.#refused.add(snapshot);
     }
   }
 
@@ -128,9 +129,19 @@ class InfluxdbStore implements Store {
     const from = at - this.#retentionMs;
     const byTime = (await this.#query(hostsStatement({ from, to: at }))).map(toHeader);
     const newest = new Map(byTime.filter((header) => placedAt(header) <= at).map((header) => [header.host, header]));
-    for (const header of await this.#placedElsewhere({ from, to: at + maxAheadMs }, at, newest))
-      newest.set(header.host, header);
+    const candidates = [
+      ...(await this.#rightOnes(byTime, { from, to: at })),
+      ...(await this.#placedElsewhere({ from, to: at + maxAheadMs }, at, newest)),
+    ];
+    for (const header of candidates)
+      if (placedAt(header) > placedOf(newest.get(header.host))) newest.set(header.host, header);
     return [...newest.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  /** Of hosts whose newest was taken by a clock that is off, the newest of when it was right. */
+  async #rightOnes(byTime: readonly SnapshotHeader[], window: TimeWindow): Promise<SnapshotHeader[]> {
+    const hosts = byTime.filter((header) => placedAt(header) !== header.time).map(({ host }) => host);
+    return hosts.length === 0 ? [] : (await this.#query(rightStatement(window, hosts))).map(toHeader);
   }
 
   /** Of hosts whose clocks are off, the last at or before `at` by the server's time where that is not in `newest`. */
@@ -237,7 +248,8 @@ class InfluxdbStore implements Store {
   async ping(): Promise<void> {
     await this.prepare();
     await this.#connection.write([triedPoint()]);
-    await this.#query(triedStatement);
+    if ((await this.#query(triedStatement)).length === 0)
+      throw new MonitorError('unavailable', 'InfluxDB does not give back what was just written');
   }
 
   async close(): Promise<void> {
@@ -253,9 +265,12 @@ class InfluxdbStore implements Store {
     if (hosts?.length === 0) return null;
     await this.prepare();
     if (ip === undefined) return { ...rest, ...(hosts && { hosts }) };
-    const [having = [], others = []] = await this.#connection.query(addressStatements(window, ip, hosts));
-    const partly = new Set(others.map((row) => String(row.host)));
-    const names = having.map((row) => String(row.host));
+    const [having = [], all = []] = await this.#connection.query(addressStatements(window, ip, hosts));
+    const [carried, total] = [snapshotCounts(having), snapshotCounts(all)];
+    const partly = new Set(
+      [...carried].filter(([name, count]) => count < (total.get(name) ?? 0)).map(([name]) => name),
+    );
+    const names = [...carried.keys()];
     if (names.length === 0) return null;
     return {
       ...rest,
@@ -272,8 +287,25 @@ class InfluxdbStore implements Store {
   }
 }
 
+/** The oldest that make up so many points: a retention cuts by time. Null: they do not. */
+function refusedOf(group: readonly Snapshot[], points: number | null): Snapshot[] | null {
+  if (group.length === 1) return [...group];
+  const byTime = group.toSorted((a, b) => a.time - b.time);
+  let [count, sum] = [0, 0];
+  for (; count < byTime.length && sum < (points ?? 0); count++) sum += (byTime[count]?.processes.name.length ?? 0) + 1;
+  const isCut = count > 0 && sum === points && byTime[count]?.time !== byTime[count - 1]?.time;
+  return isCut ? byTime.slice(0, count) : null;
+}
+
 function placedOf(header: SnapshotHeader | undefined): number {
   return header === undefined ? Number.NEGATIVE_INFINITY : placedAt(header);
+}
+
+/** Of each host; its series stand in more than one measurement. */
+function snapshotCounts(rows: readonly Row[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { host, snapshots } of rows) counts.set(String(host), (counts.get(String(host)) ?? 0) + Number(snapshots));
+  return counts;
 }
 
 function ignorePastRetention(error: unknown): void {
