@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { placeForToken } from '../src/client-access.ts';
@@ -40,6 +40,29 @@ describe('a lock', () => {
     expect(await takeLock(path)).toEqual({ holder: stranger.pid });
     expect(readdirSync(join(path, '..'))).toEqual(['x.lock']);
   });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'of another user, who lives, is refused although it cannot be read',
+    async () => {
+      const folder = temporaryFolder();
+      chmodSync(folder, 0o777);
+      const path = join(folder, 'x.lock');
+      const lock = await takeLock(path);
+      const source = JSON.stringify(new URL('../src/file-lock.ts', import.meta.url).href);
+      const script = `import { register } from 'tsx/esm/api'; register();
+      const { takeLock } = await import(${source});
+      await takeLock(${JSON.stringify(path)}).then((taken) => console.log(JSON.stringify(taken)), (error) => console.log(error.code));`;
+      const child = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+        uid: 65_534,
+        gid: 65_534,
+        env: { HOME: folder },
+        encoding: 'utf8',
+      });
+      expect(child.stdout.trim(), child.stderr).toBe('EACCES');
+      expect(readFileSync(path, 'utf8')).toBe(own);
+      if ('release' in lock) await lock.release();
+    },
+  );
 
   test("a folder in its place is in nobody's way", async () => {
     const path = join(temporaryFolder(), 'x.lock');

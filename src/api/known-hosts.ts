@@ -104,8 +104,10 @@ export class KnownHosts {
     const now = this.#clock.now();
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
     const headers = new Map((await this.#store.hosts(now + maxAheadMs)).map((header) => [header.host, header]));
+    // By a clock that went back the store has none of them yet.
+    const isLost = this.#serverClock.hasJumped();
     for (const [host, { newest }] of this.#heard)
-      if (newest && !headers.has(host) && !this.#isSilent(newest)) headers.set(host, newest.header);
+      if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest))) headers.set(host, newest.header);
     const newest = Math.max(...[...headers.values()].map(seenAt));
     return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
   }

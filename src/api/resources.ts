@@ -84,10 +84,8 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
         for (let start: PageStart | null = { ...lastWindow(), skip: 0 }; start !== null; ) {
           const { rows, next }: Page = await readPage(store, start, {}, pageRows);
           for (const row of rows.filter(({ name }) => !reservedNames.has(name))) {
-            const values = byName.get(row.name) ?? [];
-            byName.set(row.name, values);
             const added = instancesOf(row, left);
-            values.push(...added);
+            byName.set(row.name, (byName.get(row.name) ?? []).concat(added));
             left = Math.max(1, left - added.length);
           }
           start = next;

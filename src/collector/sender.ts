@@ -283,9 +283,13 @@ export class Sender {
   /** Another one could be read: it is these files, and not all of the folder. */
   async #setUnreadableAside(): Promise<void> {
     if (this.#unreadable.size === 0) return;
-    const entries = this.#options.spool.oldest(Infinity, ({ sequence }) => !this.#unreadable.has(sequence));
+    const { spool } = this.#options;
+    const entries = spool.oldest(Infinity, ({ sequence }) => !this.#unreadable.has(sequence));
     this.#unreadable.clear();
-    for (const entry of entries) await this.#setAside(entry, 'the others can be read');
+    for (const entry of entries) {
+      const error = await spool.read(entry).then(() => null, messageOf);
+      if (error !== null) await this.#setAside(entry, error);
+    }
   }
 
   async #setAside(entry: SpoolEntry, why: string): Promise<void> {

@@ -170,6 +170,128 @@ describe('clocks', () => {
     expect(sinceOf((await again.get(`/v1/alarms?at=${iso(again.time.now)}`)).body)).toEqual(expected);
   });
 
+  describe("the server's clock jumps while hosts go on", () => {
+    /** Three hosts whose clocks are right, by a server whose clock is `offMs` off from minute 2 to minute 4. */
+    async function jumping(offMs: number, cpu: number, bad: { host: string; behindMs: number } | null = null) {
+      const made = await setUp(0);
+      const { reportAt, alarms, time } = made;
+      const trueNow = () => time.now - time.jumpedMs;
+      const jump = (ms: number) => {
+        time.now += ms;
+        time.jumpedMs += ms;
+      };
+      const rounds: { minute: number; answer: AlarmsAnswer }[] = [];
+      for (let k = 0; k < 48; k++) {
+        if (k === 12) jump(offMs);
+        if (k === 24) jump(-offMs);
+        for (const host of ['a', 'b', 'c']) await reportAt(trueNow(), cpu, host);
+        if (bad) await reportAt(trueNow() - bad.behindMs, cpu, bad.host);
+        time.now += 5_000;
+        rounds.push({ minute: k / 6, answer: await alarms() });
+        time.now += 5_000;
+      }
+      return { ...made, rounds };
+    }
+
+    test.each([
+      ['an hour back', -3_600_000],
+      ['an hour ahead', 3_600_000],
+      ['seven minutes ahead', 420_000],
+    ])('%s: what is over the line is RED all the while, nobody is STALE, and one AMBER says why', async (_, offMs) => {
+      const { rounds, get } = await jumping(offMs, 99);
+      for (const { minute, answer } of rounds) {
+        const red = answer.alarms.filter(({ level }) => level === 'RED').map(({ host }) => host);
+        expect([minute, red.sort(), answer.stale]).toEqual([minute, ['a', 'b', 'c'], []]);
+        const amber = answer.alarms.filter(({ level }) => level === 'AMBER').map(({ host }) => host);
+        // Once its clock has jumped it is believed again when hosts have agreed for ten minutes.
+        expect([minute, amber]).toEqual([minute, minute < 2 ? [] : ['(server)']]);
+      }
+      // A replay of the time of the jump, asked when it is over.
+      const then = (await get(`/v1/alarms?at=${iso(noon + 180_000)}`)).body as AlarmsAnswer;
+      expect([then.alarms.map(({ host }) => host).sort(), then.stale]).toEqual([['a', 'b', 'c'], []]);
+    });
+
+    test('two days back: nothing can be taken, and what was there before is STALE and not shown as of now', async () => {
+      const { rounds } = await jumping(-2 * 86_400_000, 99);
+      const during = rounds.filter(({ minute }) => minute >= 2.6 && minute < 4);
+      for (const { minute, answer } of during)
+        expect([minute, answer.stale.map(({ host }) => host).sort()]).toEqual([minute, ['a', 'b', 'c']]);
+      expect(rounds.at(-1)?.answer.stale).toEqual([]);
+    });
+
+    test('a host whose clock is off is fresh all the while, and its own AMBER stays as it was', async () => {
+      const { rounds } = await jumping(400_000, 1, { host: 'bad', behindMs: 120_000 });
+      for (const { minute, answer } of rounds) {
+        expect([minute, answer.stale]).toEqual([minute, []]);
+        const clocks = answer.alarms.filter(({ metric }) => metric === 'collector.clockSkewSeconds');
+        expect([minute, clocks.map(({ host, value, since }) => [host, value, since])]).toEqual([
+          minute,
+          [['bad', 120, iso(noon)]],
+        ]);
+      }
+    });
+  });
+
+  test('one machine, its clock an hour ahead for an hour and put right: its alarms are never hidden', async () => {
+    const { report, alarms, time } = await setUp(0);
+    const levels: string[] = [];
+    const run = async (rounds: number, cpu: number) => {
+      for (let k = 0; k < rounds; k++) {
+        await report(cpu);
+        time.now += 10_000;
+        levels.push((await alarms()).alarms.some(({ level }) => level === 'RED') ? 'R' : '-');
+      }
+    };
+    const jump = (ms: number) => {
+      time.now += ms;
+      time.jumpedMs += ms;
+    };
+    await run(6, 1);
+    jump(3_600_000);
+    await run(90, 1);
+    jump(-3_600_000);
+    await run(90, 99);
+    expect(levels.join('')).toBe(`${'-'.repeat(96)}${'R'.repeat(90)}`);
+  });
+
+  test('a backlog of a host whose clock is off stands where it was taken', async () => {
+    const { app, report, rightOnes, get, time } = await setUp(-3_600_000);
+    for (let k = 0; k < 6; k++) {
+      await rightOnes();
+      await report(1);
+      time.now += 10_000;
+    }
+    // Away for two minutes, at 99 %, and then all of it in one array.
+    const times = Array.from({ length: 12 }, (_, k) => time.now + k * 10_000);
+    time.now += 120_000;
+    await rightOnes();
+    await app.inject({
+      method: 'PUT',
+      url: '/v1/usage',
+      headers: { date: new Date(time.now - 3_600_000).toUTCString() },
+      payload: times.map((at) => body({ time: iso(at - 3_600_000), processes: [{ name: 'x', cpu: 99, memory: 1 }] })),
+    });
+    await report(1);
+    const then = (await get(`/v1/alarms?at=${iso(time.now - 60_000)}`)).body as AlarmsAnswer;
+    const red = then.alarms.filter(({ level }) => level === 'RED');
+    expect(red.map(({ host, since }) => [host, since])).toEqual([['web-01', iso(times[0] as number)]]);
+    expect(then.stale.map(({ host }) => host)).not.toContain('web-01');
+  });
+
+  test.each([
+    ['4 min ahead', 240_000],
+    ['an hour behind', -3_600_000],
+  ])("%s: since when it is RED is told by the server's clock", async (_, aheadMs) => {
+    const { report, rightOnes, alarms, time } = await setUp(aheadMs);
+    for (let k = 0; k < 8; k++) {
+      await rightOnes();
+      await report(k < 3 ? 1 : 99);
+      time.now += 10_000;
+    }
+    const red = (await alarms()).alarms.find(({ level }) => level === 'RED');
+    expect([red?.since, red?.leadSeconds]).toEqual([iso(noon + 30_000), null]);
+  });
+
   test('what a snapshot says the server has measured is not believed', async () => {
     const { put, get } = await setUp(0);
     await put(body({ collector: { clockSkewSeconds: 4000, clockSkewSinceMs: 1, taken: 1 } }));

@@ -149,6 +149,23 @@ describe('the older wire format', () => {
     expect(detailed).toEqual({ 'chrome.exe': [5, 2, 2], vmmem: [82.99], nginx: [3, 1.5, 1.5] });
   });
 
+  test('get-all-detailed stays small, whatever counts somebody writes', async () => {
+    const { put, get } = await setUp();
+    const names = Array.from({ length: 5000 }, (_, k) => `p${k}`);
+    for (const ms of [0, 1, 2]) {
+      const answer = await put({
+        host: 'h',
+        time: new Date(noon - ms).toISOString(),
+        processes: { name: names, cpu: names.map(() => 1), memory: names.map(() => 1), count: names.map(() => 1e6) },
+      });
+      expect(answer.statusCode).toBe(204);
+    }
+    const { body } = await get('/ressources-usage/get-all-detailed');
+    const counts = Object.values(body as Record<string, number[]>).map((values) => values.length);
+    expect(counts).toHaveLength(5000);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeLessThan(220_000);
+  });
+
   test('query-alarm gives the level and the alarms', async () => {
     const { send, get } = await setUp();
     await send(sweep([['runaway', 'cpu', 99]]));

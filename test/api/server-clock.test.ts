@@ -290,6 +290,28 @@ describe('expiry', () => {
   });
 });
 
+test('readiness: while one try is under way nobody begins another', async () => {
+  const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+  let tries = 0;
+  let end: () => void = () => undefined;
+  const ping = () => {
+    tries++;
+    return new Promise<void>((resolve) => {
+      end = resolve;
+    });
+  };
+  const { get, time } = await makeApp({ store: { ...memory, ping } });
+  const asked = [];
+  for (let k = 0; k < 60; k++) {
+    asked.push(get('/health/ready'));
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    time.now += 1000;
+  }
+  end();
+  expect((await Promise.all(asked)).map(({ status }) => status)).toEqual(Array(60).fill(200));
+  expect(tries).toBe(1);
+});
+
 test('readiness is tried with a write at most once a second', async () => {
   const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
   let tries = 0;

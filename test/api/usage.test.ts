@@ -226,6 +226,9 @@ test('asked by an address, what carried it: the older one still answers, and the
   // A host's address of now, with nothing in the window, is no error; one that nobody has is.
   expect((await get('/v1/usage/mean/10.0.0.6?window=5s')).body.processes).toEqual({});
   expect((await get('/v1/usage/mean/10.0.0.5?window=5s')).status).toBe(404);
+  // Nor is one that is known, without that process or on that host.
+  for (const rest of ['process=nothing', 'host=other'])
+    expect((await get(`/v1/usage/mean?ip=10.0.0.5&${rest}`)).body.processes).toEqual({});
   const { processes } = (await get('/v1/usage/detailed?ip=10.0.0.5')).body;
   expect(processes.x.map(({ cpu }: { cpu: number }) => cpu)).toEqual([10, 20]);
 });

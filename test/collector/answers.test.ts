@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -174,6 +175,78 @@ describe.skipIf(process.platform === 'win32')('a file of the spool that cannot b
     await sender.close(100);
     // And again after a start.
     expect((await Spool.open(new FolderDisk(folder), spoolLimits(10_000))).counts.quarantined).toBe(1);
+  });
+});
+
+describe('what concerns all of the spool', () => {
+  class FailingDisk extends FolderDisk {
+    failing: (name: string) => string | null = () => null;
+    override async read(name: string): Promise<Uint8Array> {
+      const code = name.endsWith('.gz') ? this.failing(name) : null;
+      if (code !== null) throw Object.assign(new Error(code), { code });
+      return super.read(name);
+    }
+  }
+  const setUpDisk = async () => {
+    const url = await someServer((response) => response.writeHead(204).end());
+    const folder = temporaryFolder();
+    const disk = new FailingDisk(folder);
+    const spool = await Spool.open(disk, spoolLimits(10_000));
+    const log = { info: () => undefined, warn: () => undefined };
+    const sender = new Sender({ spool, client: new MonitorClient(url), clock: realClock, random: () => 0.0001, log });
+    for (let n = 1; n <= 50; n++) await spool.put(n * 1000, gzipSync(JSON.stringify({ n })));
+    return { disk, spool, sender };
+  };
+
+  test.each(['ESTALE', 'ETIMEDOUT', 'EMFILE', 'EACCES', 'EIO'])(
+    '%s of every file: all wait, and go when it is over',
+    async (code) => {
+      const { disk, spool, sender } = await setUpDisk();
+      disk.failing = () => code;
+      sender.start();
+      await sleep(300);
+      expect(spool.counts).toMatchObject({ spooled: 50, quarantined: 0, dropped: 0 });
+      disk.failing = () => null;
+      sender.wake(await spool.put(51_000, gzipSync('{"n":51}')));
+      await until(() => spool.counts.spooled === 0);
+      expect(spool.counts.stored).toBe(51);
+      await sender.close(100);
+    },
+  );
+
+  test.each(['EACCES', 'EPERM', 'EIO'])('%s of one: it is set aside once another could be read', async (code) => {
+    const { disk, spool, sender } = await setUpDisk();
+    disk.failing = (name) => (name.includes('-000000007-') ? code : null);
+    sender.start();
+    await until(() => spool.counts.spooled === 0);
+    expect(spool.counts).toMatchObject({ stored: 49, quarantined: 1 });
+    await sender.close(100);
+  });
+
+  test('a folder with a name of ours holds up no start, nor what could not be removed before', async () => {
+    const folder = temporaryFolder();
+    mkdirSync(join(folder, 'x.tmp'));
+    const spool = await Spool.open(new FolderDisk(folder), spoolLimits(10_000));
+    await spool.put(1000, gzipSync('{}'));
+    const [entry] = spool.oldest(1);
+    const path = join(folder, nameOf(entry as NonNullable<typeof entry>));
+    rmSync(path);
+    mkdirSync(join(path, 'inside'), { recursive: true });
+    await spool.leave(spool.oldest(1), 'stored');
+    for (let start = 0; start < 3; start++)
+      expect((await Spool.open(new FolderDisk(folder), spoolLimits(10_000))).counts).toMatchObject({
+        taken: 1,
+        stored: 1,
+        spooled: 0,
+      });
+  });
+
+  test('nothing is left in the signal that ends all requests', async () => {
+    const client = new MonitorClient(await someServer((response) => response.writeHead(204).end()));
+    const { signal } = new AbortController();
+    for (let k = 0; k < 20; k++) await client.put('/', gzipSync('{"n":1}'), 0, signal);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    await client.close();
   });
 });
 

@@ -62,6 +62,11 @@ test('autocorrelation lies between -1 and 1, at every lag of any series', () => 
     ),
     { numRuns: 300 },
   );
+  // That of the period found, too.
+  for (const length of [200, 500]) {
+    const wave = Float64Array.from({ length }, (_, k) => Math.sin((2 * Math.PI * k) / (length / 3)) * (1 + k / length));
+    expect(Math.abs(analyse(wave).period?.correlation ?? 0)).toBeLessThanOrEqual(1);
+  }
   // One that fell below -1 when it was divided by the number of pairs.
   const saw = Float64Array.from({ length: 60 }, (_, k) => k % 20);
   expect(Math.min(...(autocorrelation(saw, 60) ?? []))).toBeGreaterThanOrEqual(-1);

@@ -37,6 +37,21 @@ test('one bad item fails alone', async () => {
   expect(await settled([1, 2, 3, 4].map((item) => commit.add(item)))).toEqual(['ok', 'ok', 'bad', 'ok']);
 });
 
+test('an outage in the middle of single tries ends them', async () => {
+  let writes = 0;
+  const commit = new GroupCommit<number>(
+    async (group) => {
+      writes++;
+      if (group.length > 1) throw new Error('bad');
+      if (group[0] === 2) throw new MonitorError('timeout', 'away');
+    },
+    () => 1,
+    limits,
+  );
+  expect(await settled([1, 2, 3, 4].map((item) => commit.add(item)))).toEqual(['ok', 'away', 'away', 'away']);
+  expect(writes).toBe(3);
+});
+
 test('an outage fails the group at once, without a try for each', async () => {
   let writes = 0;
   const commit = new GroupCommit<number>(
