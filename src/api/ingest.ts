@@ -56,10 +56,10 @@ export class Ingest {
     this.#refuseEarly(snapshots);
     const oldest = this.#expiry.oldestKept();
     const kept = snapshots.filter((snapshot) => snapshot.time >= oldest);
-    const refused = new Set(kept.length > 0 ? await this.#store.write(kept) : []);
-    const stored = kept.filter((snapshot) => !refused.has(snapshot));
-    const isStored = new Set(stored);
-    for (const snapshot of snapshots) if (!isStored.has(snapshot)) this.#hosts.expired(snapshot);
+    const refused = kept.length > 0 ? await this.#store.write(kept) : [];
+    const stored = refused.length === 0 ? kept : kept.filter((snapshot) => !refused.includes(snapshot));
+    if (stored.length < snapshots.length)
+      for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.expired(snapshot);
     // One that came alone is live.
     if (snapshots.length === 1) this.#hosts.stored(stored);
     const taken = { stored: stored.length, expired: snapshots.length - stored.length };

@@ -146,9 +146,10 @@ export class KnownHosts {
   }
 
   #knownSkew(host: string): Skew | undefined {
-    const heard = this.#heard.get(host)?.skew;
+    const heard = this.#heard.get(host);
+    if (heard !== undefined) return heard.skew;
     const [before] = skewsOf([this.#before.get(host)].filter((header) => header !== undefined));
-    return heard ?? (before && { ms: before.skewSeconds * 1000, since: before.since });
+    return before && { ms: before.skewSeconds * 1000, since: before.since };
   }
 
   /** Null: nobody knows, and nothing speaks against it. */
