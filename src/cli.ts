@@ -202,9 +202,12 @@ function addStoreCommands(program: Command): void {
   addCommand(
     store,
     ['store', 'expire'],
-    "say whether old snapshots are forgotten, or what that waits for; with --confirm, and an admin token: the server's clock is right",
+    'say whether old snapshots are forgotten, or what that waits for',
     printed(commands.expireStore),
-  ).option('--confirm', 'I have looked: the clock of the server is right, forget what is older than the retention');
+  ).option(
+    '--confirm',
+    "I have looked: the server's clock is right, so forget what is older than the retention (an admin's word, where there are tokens)",
+  );
 }
 
 async function serve(config: Config): Promise<void> {
