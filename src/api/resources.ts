@@ -85,7 +85,9 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
           const { rows, next }: Page = await readPage(store, start, {}, pageRows);
           for (const row of rows.filter(({ name }) => !reservedNames.has(name))) {
             const added = instancesOf(row, left);
-            byName.set(row.name, (byName.get(row.name) ?? []).concat(added));
+            const values = byName.get(row.name) ?? [];
+            byName.set(row.name, values);
+            for (const value of added) values.push(value);
             left = Math.max(1, left - added.length);
           }
           start = next;

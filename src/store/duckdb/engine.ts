@@ -492,10 +492,14 @@ function endThread(cause: unknown): void {
   });
 }
 
-/** '' where there is none. */
+/** '' where there is none, or none that this user may see. */
 function identityOf(path: string): string {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? '' : `${found.dev} ${found.ino}`;
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return '';
+  }
 }
 
 function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {
