@@ -8,6 +8,8 @@ const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants;
 /** Not there on Windows, where only an administrator may make links. */
 const noFollow = constants.O_NOFOLLOW ?? 0;
 const ownerOnly = 0o600;
+/** For a file of ours in a folder that others reach: through no link, and waiting for no pipe. */
+export const readFlags = constants.O_RDONLY | noFollow | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Makes a file that was not there; never writes through a link, nor over what somebody has put in its place.

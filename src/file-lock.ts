@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { copyFile, link, readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { writeNewFile } from './durable-file.ts';
+import { readFlags, writeNewFile } from './durable-file.ts';
 import { isRunning, ownIdentity, pidOf } from './process-identity.ts';
 
 /** A lock file that says which process holds it, in which boot: one of a process that is gone holds nobody up. */
@@ -15,7 +15,6 @@ export interface LockHolder {
   holder: number;
 }
 
-const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 /** Removing a stale lock takes others a moment. */
 const momentMs = 5;
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { readBootId } from './boot-id.ts';
 
 /**
  * What names a process for ever, fit for a lock file: its pid, when it was started, and in which boot. A pid
@@ -37,9 +38,11 @@ function answers(pid: number): boolean {
 
 /** Null where there is no such process, or no procfs. */
 function identityOf(pid: number): string | null {
+  const bootId = readBootId();
+  if (bootId === null) return null;
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)?.split(' ');
-    return `${pid} ${fields?.[19]} ${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()}`;
+    return `${pid} ${fields?.[19]} ${bootId}`;
   } catch {
     return null;
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { ToadScheduler } from 'toad-scheduler';
 import type { Alerter, AlerterOutput } from './alerter/alerter.ts';
+import { readBootId } from './boot-id.ts';
 import type { ClientOptions } from './client.ts';
 import { clientOptions, serverName, spoolName } from './client-access.ts';
 import { openClockDoubt } from './clock-doubt-file.ts';
@@ -37,11 +38,7 @@ export async function startServer(
   log: FastifyBaseLogger,
   version: string,
 ): Promise<RunningServer> {
-  const [{ buildApp }, { openStore }, { readBootId }] = await Promise.all([
-    import('./api/app.ts'),
-    import('./store/open.ts'),
-    import('./collector/boot-id.ts'),
-  ]);
+  const [{ buildApp }, { openStore }] = await Promise.all([import('./api/app.ts'), import('./store/open.ts')]);
   const {
     retention: retentionMs,
     threshold: thresholds,
@@ -152,10 +149,7 @@ export async function startCollector(
 
 async function openSource(clock: Clock) {
   if (process.platform === 'linux') {
-    const [{ ProcfsSource }, { readBootId }] = await Promise.all([
-      import('./collector/procfs-source.ts'),
-      import('./collector/boot-id.ts'),
-    ]);
+    const { ProcfsSource } = await import('./collector/procfs-source.ts');
     return { source: new ProcfsSource(clock), bootId: readBootId() };
   }
   const { PortableSource } = await import('./collector/portable-source.ts');

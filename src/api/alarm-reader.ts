@@ -92,9 +92,9 @@ export class AlarmReader {
 
   async #evaluateNow(): Promise<Alarms> {
     const newest = await this.#hosts.now();
-    const doubt = this.#serverClock.doubt();
+    const doubt = this.#serverClock.warning();
     const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), this.#remembered);
-    return doubt === null || doubt.kind === 'pause' ? alarms : withServerClock(alarms, doubt);
+    return doubt === null ? alarms : withServerClock(alarms, doubt);
   }
 
   /** Reads what is remembered, and replaces it with what this evaluation has found. */

@@ -64,7 +64,7 @@ export class Expiry {
     const { store, clock, serverClock, log } = this.#options;
     const waiting = this.waiting();
     if (waiting !== this.#saidReason && waiting !== null)
-      log[serverClock.doubt()?.kind === 'pause' ? 'info' : 'warn'](waiting);
+      log[serverClock.warning() === null ? 'info' : 'warn'](waiting);
     this.#saidReason = waiting;
     if (waiting === null) await store.expire(clock.now());
   }

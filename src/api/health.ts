@@ -13,18 +13,16 @@ const tryEveryMs = 1000;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
-  let last: { at: number; outcome: Promise<void> } | null = null;
-  let isUnderWay = false;
+  let last: { outcome: Promise<void>; endedAt: number } | null = null;
   /** All that ask while a try is under way, or within a second of its end, have that one. */
   const tryStore = () => {
-    if (last === null || (!isUnderWay && clock.monotonic() - last.at >= tryEveryMs)) {
-      isUnderWay = true;
-      const outcome = store.ping().finally(() => {
-        isUnderWay = false;
-        last = { at: clock.monotonic(), outcome };
-      });
-      outcome.catch(() => undefined);
-      last = { at: clock.monotonic(), outcome };
+    if (last === null || clock.monotonic() - last.endedAt >= tryEveryMs) {
+      const tried = { outcome: store.ping(), endedAt: Infinity };
+      const end = () => {
+        tried.endedAt = clock.monotonic();
+      };
+      tried.outcome.then(end, end);
+      last = tried;
     }
     return last.outcome;
   };
@@ -51,7 +49,7 @@ export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): F
             cause: error,
           });
         });
-        const warning = (serverClock.doubt()?.kind ?? 'pause') === 'pause' ? null : expiry.waiting();
+        const warning = serverClock.warning() === null ? null : expiry.waiting();
         return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
       },
     );

@@ -60,8 +60,9 @@ export class Ingest {
     const stored = refused.length === 0 ? kept : kept.filter((snapshot) => !refused.includes(snapshot));
     if (stored.length < snapshots.length)
       for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.expired(snapshot);
+    const [only] = stored;
     // One that came alone is live.
-    if (snapshots.length === 1) this.#hosts.stored(stored);
+    if (snapshots.length === 1 && only !== undefined) this.#hosts.stored(only);
     const taken = { stored: stored.length, expired: snapshots.length - stored.length };
     this.counts.expired += taken.expired;
     this.counts.stored += taken.stored;

@@ -75,9 +75,9 @@ export class KnownHosts {
     if (live !== undefined && sentAt !== null)
       this.#serverClock.hear(live.host, sentAt - now, live.bootId !== null && live.bootId === this.#bootId);
     const hasJumped = this.#serverClock.hasJumped();
+    for (const snapshot of snapshots) if (snapshot.time - now > maxAheadMs && !hasJumped) snapshot.isFromFuture = true;
     if (live !== undefined) this.#remember(live, sentAt, hasJumped);
     for (const snapshot of snapshots) {
-      if (snapshot.time - now > maxAheadMs && !hasJumped) snapshot.isFromFuture = true;
       const skew = snapshot === live ? this.#liveSkew(live, sentAt) : this.#pastSkew(snapshot);
       if (skew === null) continue;
       snapshot.metrics['collector.clockSkewSeconds'] = Math.round(skew.ms / 1000);
@@ -85,11 +85,10 @@ export class KnownHosts {
     }
   }
 
-  /** They are stored now: the live one among them is the newest of its host that can be told of. */
-  stored([only, another]: readonly Snapshot[]): void {
-    const heard = only && this.#heard.get(only.host);
-    if (another !== undefined || heard?.time !== only?.time || heard === undefined || heard.isUnusable) return;
-    const { processes: _, ...header } = only as Snapshot;
+  /** A live one is stored now: it is the newest of its host that can be told of. */
+  stored({ processes: _, ...header }: Snapshot): void {
+    const heard = this.#heard.get(header.host);
+    if (heard?.time !== header.time || heard.isUnusable) return;
     heard.newest = { header, takenAt: heard.takenAt };
   }
 
@@ -107,7 +106,8 @@ export class KnownHosts {
     // By a clock that went back the store has none of them yet.
     const isLost = this.#serverClock.hasJumped();
     for (const [host, { newest }] of this.#heard)
-      if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest))) headers.set(host, newest.header);
+      if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest.takenAt, newest.header)))
+        headers.set(host, newest.header);
     const newest = Math.max(...[...headers.values()].map(seenAt));
     return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
   }
@@ -122,7 +122,7 @@ export class KnownHosts {
       skewSeconds: Math.round(each.skew.ms / 1000),
       since: each.skew.since,
       isUnusable: each.isUnusable,
-      isSilent: this.#isSilent(each),
+      isSilent: this.#isSilent(each.takenAt, each),
     }));
     return [...heard.filter(({ host, isSilent }) => known.has(host) || !isSilent), ...skewsOf(unheard)].filter(isOff);
   }
@@ -132,7 +132,7 @@ export class KnownHosts {
     const now = this.#clock.now();
     const before = this.#heard.get(host);
     const takenAt = this.#clock.monotonic() - Math.max(0, (sentAt ?? now) - time);
-    const isUnusable = time - now > maxAheadMs && !hasJumped;
+    const isUnusable = snapshot.isFromFuture === true;
     if (before && !isUnusable && !before.isUnusable && time < before.time && takenAt < before.takenAt) return;
     const known = this.#knownSkew(host);
     const ms = noticed(sentAt === null ? Math.max(0, time - now) : sentAt - now);
@@ -172,13 +172,13 @@ export class KnownHosts {
     if (!newest) return { ...header, seenAt: this.#seenBefore(header, newestSeen) };
     // Of a host that sends nothing live a backlog may have brought later ones.
     const placed = placedAt(header);
-    if (this.#isSilent(newest) && placed > placedAt(newest.header) && placed <= now) return header;
+    if (this.#isSilent(newest.takenAt, newest.header) && placed > placedAt(newest.header) && placed <= now)
+      return header;
     return { ...newest.header, seenAt: now - (this.#clock.monotonic() - newest.takenAt) };
   }
 
-  #isSilent(heard: { takenAt: number } & ({ intervalMs: number } | { header: SnapshotHeader })): boolean {
-    const { intervalMs } = 'header' in heard ? heard.header : heard;
-    return this.#clock.monotonic() - heard.takenAt > staleIntervals * intervalMs;
+  #isSilent(takenAt: number, { intervalMs }: { intervalMs: number }): boolean {
+    return this.#clock.monotonic() - takenAt > staleIntervals * intervalMs;
   }
 
   /** What was there at the start was seen before it; who was there when the server ended needs a moment to notice that it is back. */

@@ -101,6 +101,12 @@ export class ServerClock {
     };
   }
 
+  /** A doubt that somebody has to hear of: in a pause nobody has contradicted yet. */
+  warning(): ClockDoubt | null {
+    const doubt = this.doubt();
+    return doubt?.kind === 'pause' ? null : doubt;
+  }
+
   /** Against a clock that has jumped nothing can be measured. */
   hasJumped(): boolean {
     return this.#kind() === 'jump';

@@ -1,7 +1,6 @@
-import { constants } from 'node:fs';
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { syncFolder, writeNewFile } from '../durable-file.ts';
+import { readFlags, syncFolder, writeNewFile } from '../durable-file.ts';
 
 /** Nothing in a spool is larger: what claims to be is not ours. */
 const maxFileBytes = 16 * 1024 * 1024;
@@ -29,8 +28,6 @@ export interface Disk {
   sync(): Promise<void>;
 }
 
-const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
-
 /** Files that only this user may read, in a folder that is made when it is not there. */
 export class FolderDisk implements Disk {
   readonly #folder: string;
@@ -44,7 +41,6 @@ export class FolderDisk implements Disk {
   }
 
   async read(name: string): Promise<Uint8Array> {
-    // Not blocking: a pipe in its place would keep the open waiting for ever.
     const handle = await open(join(this.#folder, name), readFlags);
     try {
       const about = await handle.stat();

@@ -22,6 +22,7 @@ import type {
 import { replaceFile } from '../../durable-file.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
+import { AboutIndex } from './about-index.ts';
 import { UsageAppender } from './append.ts';
 import { Dictionary } from './dictionary.ts';
 import { askForVerification, openDatabase } from './open-database.ts';
@@ -135,10 +136,7 @@ class DuckdbEngine implements Engine {
     name: new Dictionary(),
     about: new Dictionary(),
   };
-  /** The ids in `about` of snapshots that are no host's newest. */
-  #fromFuture = new Set<number>();
-  /** The ids in `about` by the address that stands in them. */
-  #byIp = new Map<string, number[]>();
+  #about = new AboutIndex();
   #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
 
   constructor(
@@ -168,9 +166,7 @@ class DuckdbEngine implements Engine {
       const rows = await this.#readers.query(`SELECT id, text FROM ${name}`);
       this.#dictionaries[name] = new Dictionary(rows.map((row) => [row.id as number, row.text as string]));
     }
-    this.#fromFuture = new Set();
-    this.#byIp = new Map();
-    for (const [id, text] of this.#dictionaries.about.entries()) this.#learnAbout(id, JSON.parse(text) as About);
+    this.#about = new AboutIndex(this.#dictionaries.about.entries());
     const recent = await this.#readers.query(`
       SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
         SELECT host, time FROM snapshot
@@ -185,7 +181,7 @@ class DuckdbEngine implements Engine {
   }
 
   async hosts(at: number) {
-    const rows = await this.#readers.query(hostsSql(at, [...this.#fromFuture]));
+    const rows = await this.#readers.query(hostsSql(at, this.#about.fromFuture));
     const headers = rows.map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about));
     const byHost = new Map(headers.map((header) => [header.host, header]));
     return [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
@@ -198,14 +194,6 @@ class DuckdbEngine implements Engine {
     });
     const bins = await Promise.all(binByTime(keys).map((bin) => this.#readers.query(rowsSql(bin, above))));
     return bins.flat().map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
-  }
-
-  #learnAbout(id: number, { ip, isFromFuture }: About): void {
-    if (isFromFuture) this.#fromFuture.add(id);
-    if (ip === null) return;
-    const ids = this.#byIp.get(ip) ?? [];
-    this.#byIp.set(ip, ids);
-    ids.push(id);
   }
 
   async mean(query: TimeWindow & UsageFilter & { top?: number }) {
@@ -352,7 +340,7 @@ class DuckdbEngine implements Engine {
 
   /** Nearly always a host has one address in the whole window, and then its id says all. */
   async #withIp(ip: string, window: TimeWindow, hosts: number[] | undefined): Promise<IdFilter | null> {
-    const about = this.#byIp.get(ip) ?? [];
+    const about = this.#about.withIp(ip);
     const rows = about.length === 0 ? [] : await this.#readers.query(hostsWithSql(window, about, hosts));
     if (rows.length === 0) return null;
     const idsOf = (whole: boolean) => rows.filter((row) => row.whole === whole).map((row) => row.host as number);
@@ -462,7 +450,7 @@ class DuckdbEngine implements Engine {
     const { about: dictionary } = this.#dictionaries;
     const [text, known] = [JSON.stringify(about), dictionary.size];
     const id = dictionary.idOf(text);
-    if (dictionary.size > known) this.#learnAbout(id, about);
+    if (dictionary.size > known) this.#about.learn(id, about);
     return id;
   }
 

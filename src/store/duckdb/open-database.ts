@@ -96,11 +96,11 @@ async function use<T>(
  * What the file has to be brought from; 0: nothing, it is new or of this version.
  * @throws MonitorError `unavailable` for one of a later version
  */
-async function oldVersion(connection: DuckDBConnection, database = 'current_database()'): Promise<number> {
+async function oldVersion(connection: DuckDBConnection, attached?: 'damaged'): Promise<number> {
   const rows = async (sql: string) => (await connection.runAndReadAll(sql)).getRows();
+  const [database, prefix] = attached === undefined ? ['current_database()', ''] : [`'${attached}'`, `${attached}.`];
   const found = await rows(`SELECT DISTINCT table_name FROM duckdb_tables() WHERE database_name = ${database}`);
   const names = found.map(([name]) => name);
-  const prefix = database === 'current_database()' ? '' : `${database.slice(1, -1)}.`;
   const said = names.includes('version') ? (await rows(`SELECT max(version) FROM ${prefix}version`))[0]?.[0] : null;
   const version = Number(said ?? (names.length > 0 ? 1 : schemaVersion));
   if (version > schemaVersion)
@@ -209,7 +209,7 @@ function salvage(path: string, damaged: string, settings: Record<string, string>
       if (!isDamage(error)) throw error;
       return 'nothing of it could be read: starting empty';
     }
-    await oldVersion(connection, "'damaged'").catch((error: unknown) => {
+    await oldVersion(connection, 'damaged').catch((error: unknown) => {
       if (!isDamage(error)) throw error;
     });
     let lost = 0;
