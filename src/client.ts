@@ -8,6 +8,7 @@ import type {
   ForecastsAnswer,
   HostsAnswer,
   SeriesAnswer,
+  TakenAnswer,
 } from './core/schema.ts';
 
 const timeoutMs = 30_000;
@@ -22,7 +23,7 @@ export interface PutOutcome {
   status: number | null;
   detail: string;
   /** Where some were too old to be stored: how many were stored, and how many not. */
-  taken?: { stored: number; expired: number } | null;
+  taken?: TakenAnswer | null;
   /** From Retry-After, given as seconds or as a date. */
   retryAfterMs: number | null;
 }
@@ -192,7 +193,7 @@ async function textOf(body: AsyncIterable<Buffer> & { destroy(): unknown }, limi
   return Buffer.concat(chunks).toString();
 }
 
-function takenOf(text: string): { stored: number; expired: number } | null {
+function takenOf(text: string): TakenAnswer | null {
   try {
     const { stored, expired } = JSON.parse(text) as Record<string, unknown>;
     return isCount(stored) && isCount(expired) ? { stored, expired } : null;

@@ -2,6 +2,7 @@ import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { mostAheadMs } from '../core/host-clock.ts';
+import type { TakenAnswer } from '../core/schema.ts';
 import type { Snapshot } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
 import type { TokenRecord } from '../core/token.ts';
@@ -20,12 +21,6 @@ export interface IngestCounts {
 export interface SentBy {
   token: TokenRecord | null;
   sentAt: number | null;
-}
-
-/** What became of snapshots that were taken: stored durably, or older than is kept. */
-export interface Taken {
-  stored: number;
-  expired: number;
 }
 
 const earlyRetrySeconds = 600;
@@ -50,7 +45,7 @@ export class Ingest {
    * @throws MonitorError `forbidden` when the sender may not write for one of the hosts, `too_early` for a snapshot
    * more than a day ahead: then nothing is stored
    */
-  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<Taken> {
+  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<TakenAnswer> {
     checkHosts(token, snapshots);
     this.#hosts.hear(snapshots, sentAt);
     this.#refuseEarly(snapshots);

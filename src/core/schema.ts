@@ -128,6 +128,7 @@ export const takenSchema = Type.Object(
   { stored: Type.Integer(), expired: Type.Integer({ description: 'Older than the retention: not stored.' }) },
   { title: 'Taken', description: 'All are settled, and these were too old to be stored.' },
 );
+export type TakenAnswer = Static<typeof takenSchema>;
 
 export const expirySchema = Type.Object(
   {
