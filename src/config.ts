@@ -93,6 +93,21 @@ export const settings = {
     commands: serving,
     read: ([text = '10m']) => parseHorizon(text),
   }),
+  queryTimeout: setting({
+    argument: '<duration>',
+    description: 'what is asked of the server is answered within this, or stopped and refused with 504',
+    defaultText: '10s',
+    commands: serving,
+    read: ([text = '10s']) => parsePace(text, 'query-timeout', '1s'),
+  }),
+  newNames: setting({
+    argument: '<count>',
+    description:
+      'process names nobody had before that a host may bring along in a day; the rest are counted in __other__',
+    defaultText: '5000',
+    commands: serving,
+    read: ([text = '5000']) => parseCount(text, 'new-names'),
+  }),
   server: setting({
     argument: '<url>',
     description: 'the amberwatch server',
@@ -428,6 +443,13 @@ function parsePace(text: string, what: string, shortest: string): number {
     throw new MonitorError('invalid', `${what} '${text}' must lie between ${shortest} and 1h`);
   }
   return pace;
+}
+
+function parseCount(text: string, what: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000)
+    throw new MonitorError('invalid', `${what} '${text}' must be a whole number from 1 to 1000000`);
+  return count;
 }
 
 /** A step, a tenth of it, is whole milliseconds; it should hold a snapshot or more. */

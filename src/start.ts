@@ -43,6 +43,8 @@ export async function startServer(
     retention: retentionMs,
     threshold: thresholds,
     horizon: horizonMs,
+    queryTimeout: queryTimeoutMs,
+    newNames: newNamesPerDay,
     influxToken: token,
     influxUser: username,
     influxPassword: password,
@@ -53,6 +55,8 @@ export async function startServer(
   const https = serverTls(config);
   const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
     retentionMs,
+    newNamesPerDay,
+    now: () => clock.now(),
     warn: (message) => log.warn(message),
     influx: {
       ...(token && { token }),
@@ -66,7 +70,19 @@ export async function startServer(
   try {
     const clockDoubt = openClockDoubt(config.data, (message) => log.warn(message));
     const bootId = readBootId();
-    const given = { store, clock, log, thresholds, retentionMs, horizonMs, version, access, clockDoubt, bootId };
+    const given = {
+      store,
+      clock,
+      log,
+      thresholds,
+      retentionMs,
+      horizonMs,
+      queryTimeoutMs,
+      version,
+      access,
+      clockDoubt,
+      bootId,
+    };
     const app = await buildApp({ ...given, ...(https && { https }) });
     const url = await listen(app, config.listen);
     if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);

@@ -14,6 +14,7 @@ import { simulation } from './simulation-scenario.ts';
 import { slowSockets } from './slow-sockets.ts';
 import { spoolDamage } from './spool-damage.ts';
 import { tokens } from './token-scenario.ts';
+import { worstReads } from './worst-reads.ts';
 
 /**
  * What runs one after the other, and in each step side by side: what measures time or memory has the machine
@@ -24,6 +25,7 @@ export const steps: Scenario[][][] = [
   [[longOutage]],
   [[backlog]],
   [[slowSockets]],
+  [[worstReads]],
   [[serverKills], [collectorKills, alerterKills], [hostileBodies, spoolDamage, simulation, droppedReplies]],
 ];
 

@@ -34,6 +34,10 @@ export class ServerProcess {
     });
   }
 
+  get pid(): number {
+    return this.#program?.child.pid ?? 0;
+  }
+
   /** @throws when it ends instead of becoming ready */
   async restart(): Promise<void> {
     const before = this.failedStarts.length;

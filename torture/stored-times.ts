@@ -7,8 +7,8 @@ export interface StoredTimes {
 }
 
 /** Opens a store that nobody else has open. */
-export function openQuietly(url: string): Promise<Store> {
-  return openStore(url, { retentionMs: 2 * 86_400_000, warn: () => undefined });
+export function openQuietly(url: string, retentionMs = 2 * 86_400_000): Promise<Store> {
+  return openStore(url, { retentionMs, warn: () => undefined });
 }
 
 /** The times at which a host has a row of this process, and how many of them are there more than once. */
@@ -25,8 +25,7 @@ export async function storedTimes(store: Store, host: string, process: string): 
 
 async function pagesOf(store: Store, from: number, to: number, host: string, process: string): Promise<number[][]> {
   const limit = 100_000;
-  const rows = await store.detailed({ from, to, hosts: [host], process, limit, skip: 0 });
-  const times = rows.map((row) => row.time);
-  if (rows.length < limit) return [times];
+  const times = [...(await store.detailed({ from, to, hosts: [host], process, limit, skip: 0 })).time];
+  if (times.length < limit) return [times];
   return [times, ...(await pagesOf(store, times.at(-1) as number, to, host, process))];
 }

@@ -13,16 +13,21 @@ import type { Clock } from '../core/clock.ts';
 import { type Forecast, subjectKey } from '../core/forecast.ts';
 import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
-import type { RunQuery, Store, UsageRow } from '../core/store.ts';
+import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
 
-/** Most runs began within this; only longer ones cost a search through the whole history. */
+/** Most runs began within this; for longer ones so many times as much is searched, and so on. */
 const lookBackMs = 3_600_000;
+const lookFurther = 8;
+/** An evaluation of the present, for all who wait for it: each waits no longer than they may. */
+const longestMs = 60_000;
 /** Processes named as the cause of a host's alarm. */
 const culpritCount = 3;
+/** Rows looked at for them: some are no processes. */
+const culpritRows = culpritCount + reservedNames.size;
 
 interface KnownRun {
   /** Of the snapshot it was found for. */
@@ -37,6 +42,23 @@ interface Remembered {
   staleRows: Map<string, UsageRow[]>;
   /** The last forecasts of silent hosts. */
   staleForecasts: Map<string, Forecast[]>;
+}
+
+/** A candidate's run, seen within a window. */
+interface Look {
+  since: number | null;
+  /** Since when its values have been over `clear`; null: they are not. */
+  stretch: number | null;
+  /** They were so when the window begins: the run may be older. */
+  reachesBack: boolean;
+}
+
+/** What an evaluation reads with, and from where it goes on. */
+interface Evaluation {
+  reads: Reads<[]>;
+  /** For what may take long. */
+  wide: Reads<[]>;
+  remembered: Remembered;
 }
 
 const nothing = (): Remembered => ({ runs: new Map(), staleRows: new Map(), staleForecasts: new Map() });
@@ -85,15 +107,20 @@ export class AlarmReader {
     return this.#current;
   }
 
-  async at(at: number): Promise<Alarms> {
-    const newest = await this.#store.hosts(at);
-    return this.#evaluate(at, newest, skewsOf(newest), nothing());
+  async at(at: number, reads: Reads<[]>): Promise<Alarms> {
+    const newest = await reads.hosts(at);
+    return this.#evaluate(at, newest, skewsOf(newest), { reads, wide: reads, remembered: nothing() });
   }
 
   async #evaluateNow(): Promise<Alarms> {
     const newest = await this.#hosts.now();
     const doubt = this.#serverClock.warning();
-    const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), this.#remembered);
+    const signal = AbortSignal.timeout(longestMs);
+    const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), {
+      reads: readsWithin(this.#store, { lane: 'present', signal }),
+      wide: readsWithin(this.#store, { lane: 'background', signal }),
+      remembered: this.#remembered,
+    });
     return doubt === null ? alarms : withServerClock(alarms, doubt);
   }
 
@@ -102,15 +129,16 @@ export class AlarmReader {
     at: number,
     newest: readonly SnapshotHeader[],
     skews: readonly ClockSkew[],
-    remembered: Remembered,
+    evaluation: Evaluation,
   ): Promise<Alarms> {
-    const hosts = await this.#thatKnowCpu(newest);
-    const rows = await this.#rowsAbove(hosts, at, remembered);
+    const { reads, remembered } = evaluation;
+    const hosts = await thatKnowCpu(newest, reads);
+    const rows = await this.#rowsAbove(hosts, at, evaluation);
     const found = candidates(this.#thresholds, hosts, rows);
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
-      for (const [key, run] of await this.#findRuns(group, remembered.runs)) runs.set(key, run);
+      for (const [key, run] of await this.#findRuns(group, evaluation)) runs.set(key, run);
     }
     remembered.runs = runs;
     const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
@@ -119,30 +147,18 @@ export class AlarmReader {
       newest,
       found,
       since,
-      await this.#forecasts(newest, at, remembered),
+      await this.#forecasts(newest, at, evaluation),
       skews,
       this.#thresholds,
     );
-    return { ...alarms, alarms: await this.#withCulprits(alarms.alarms, hosts) };
+    return { ...alarms, alarms: await withCulprits(alarms.alarms, hosts, reads) };
   }
 
-  /**
-   * The first snapshot of a collector knows no CPU. Taken for the newest it would end every CPU alarm of
-   * its host for an interval, so the one before it counts while that is fresh.
-   */
-  #thatKnowCpu(hosts: readonly SnapshotHeader[]): Promise<SnapshotHeader[]> {
-    return Promise.all(
-      hosts.map(async (header) => {
-        if (header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined)
-          return header;
-        const before = (await this.#store.hosts(placedAt(header) - 1)).find((other) => other.host === header.host);
-        const fresh = before !== undefined && header.time - before.time <= gapOf(header);
-        return fresh && before.metrics['system.cpu'] !== undefined ? before : header;
-      }),
-    );
-  }
-
-  async #rowsAbove(hosts: readonly SnapshotHeader[], at: number, remembered: Remembered): Promise<UsageRow[]> {
+  async #rowsAbove(
+    hosts: readonly SnapshotHeader[],
+    at: number,
+    { reads, remembered }: Evaluation,
+  ): Promise<UsageRow[]> {
     const above = prefilter(this.#thresholds, hosts);
     const known = new Map<string, UsageRow[]>();
     const unknown = hosts.filter((header) => {
@@ -150,7 +166,7 @@ export class AlarmReader {
       if (rows) known.set(snapshotKey(header), rows);
       return !rows;
     });
-    const rows = await this.#store.rowsOf(unknown, above);
+    const rows = await reads.rowsOf(unknown, { above });
     for (const header of unknown.filter((each) => isStale(each, at))) {
       known.set(
         snapshotKey(header),
@@ -163,10 +179,11 @@ export class AlarmReader {
   }
 
   /** The newest forecasts; of a silent host those of when it was last heard of, its last state. */
-  async #forecasts(hosts: readonly SnapshotHeader[], at: number, remembered: Remembered): Promise<Forecast[]> {
-    const fresh = await newestForecasts(this.#store, at, this.#stepMs);
+  async #forecasts(hosts: readonly SnapshotHeader[], at: number, evaluation: Evaluation): Promise<Forecast[]> {
+    const { reads, remembered } = evaluation;
+    const fresh = await newestForecasts(reads, at, this.#stepMs);
     const silent = hosts.filter((each) => isStale(each, at));
-    const last = await Promise.all(silent.map((header) => this.#lastForecasts(header, at, remembered)));
+    const last = await Promise.all(silent.map((header) => this.#lastForecasts(header, at, evaluation)));
     // The step in which a host fell silent ends after its last snapshot: until then nothing is final.
     const final = silent.flatMap((header, index) =>
       at > this.#endOf(header) ? [[snapshotKey(header), last[index] as Forecast[]] as const] : [],
@@ -175,86 +192,115 @@ export class AlarmReader {
     return [...new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast])).values()];
   }
 
-  async #lastForecasts(header: SnapshotHeader, at: number, remembered: Remembered): Promise<Forecast[]> {
+  async #lastForecasts(header: SnapshotHeader, at: number, { reads, remembered }: Evaluation): Promise<Forecast[]> {
     const known = remembered.staleForecasts.get(snapshotKey(header));
     const until = Math.min(at, this.#endOf(header));
-    return known ?? newestForecasts(this.#store, until, this.#stepMs, { host: header.host });
+    return known ?? newestForecasts(reads, until, this.#stepMs, { host: header.host });
   }
 
   #endOf(header: SnapshotHeader): number {
     return seenAt(header) + 2 * this.#stepMs;
   }
 
-  async #findRuns(group: readonly Candidate[], before: ReadonlyMap<string, KnownRun>): Promise<Map<string, KnownRun>> {
+  async #findRuns(
+    group: readonly Candidate[],
+    { reads, wide, remembered: { runs: before } }: Evaluation,
+  ): Promise<Map<string, KnownRun>> {
     const runs = new Map<string, KnownRun>();
-    const unknown = group.filter((candidate) => {
+    const isKnown = (candidate: Candidate) => before.get(runKey(candidate))?.time === candidate.header.time;
+    for (const candidate of group.filter(isKnown))
+      runs.set(runKey(candidate), before.get(runKey(candidate)) as KnownRun);
+    const settle = (candidate: Candidate, since: number | null) =>
+      runs.set(runKey(candidate), { time: candidate.header.time, since });
+    const unknown = group.filter((candidate) => !isKnown(candidate));
+    const first = Math.min(...unknown.map((candidate) => candidate.header.time));
+    const looks = await look(unknown, first - lookBackMs, reads);
+    let open = unknown.filter((candidate, index) => {
+      const { since, stretch, reachesBack } = looks[index] as Look;
       const known = before.get(runKey(candidate));
-      if (known?.time !== candidate.header.time) return true;
-      runs.set(runKey(candidate), known);
-      return false;
+      const goesOn =
+        reachesBack && known?.since != null && stretch !== null && known.since <= stretch && known.time >= stretch;
+      if (goesOn) settle(candidate, known.since);
+      else if (!reachesBack) settle(candidate, since);
+      return reachesBack && !goesOn;
     });
-    const from = Math.min(...unknown.map((candidate) => candidate.header.time)) - lookBackMs;
-    const since = await this.#search(unknown, from);
-    const stretches = await this.#stretches(unknown, from, since);
-    const open: Candidate[] = [];
-    for (const [index, candidate] of unknown.entries()) {
-      const stretch = stretches[index] ?? null;
-      const reachesBack = stretch !== null && stretch - from <= gapOf(candidate.header);
-      const known = before.get(runKey(candidate));
-      const goesOn = reachesBack && known?.since != null && known.since <= stretch && known.time >= stretch;
-      if (reachesBack && !goesOn) open.push(candidate);
-      else
-        runs.set(runKey(candidate), {
-          time: candidate.header.time,
-          since: goesOn ? known.since : (since[index] ?? null),
-        });
-    }
-    const wide = await this.#search(open, from + lookBackMs - this.#retentionMs);
-    for (const [index, candidate] of open.entries()) {
-      runs.set(runKey(candidate), { time: candidate.header.time, since: wide[index] ?? null });
+    for (let backMs = lookBackMs * lookFurther; open.length > 0; backMs *= lookFurther) {
+      const isAll = backMs >= this.#retentionMs;
+      const further = await look(open, first - Math.min(backMs, this.#retentionMs), wide);
+      open = open.filter((candidate, index) => {
+        const { since, reachesBack } = further[index] as Look;
+        if (isAll || !reachesBack) settle(candidate, since);
+        return !isAll && reachesBack;
+      });
     }
     return runs;
   }
+}
 
-  /** Since when the values have been over `clear`: a run can be older than its last value over `red`. */
-  async #stretches(group: readonly Candidate[], from: number, since: readonly (number | null)[]) {
-    const differs = group.filter((candidate) => candidate.clear < candidate.red);
-    const found = await this.#search(
-      differs.map((candidate) => ({ ...candidate, red: candidate.clear })),
-      from,
+/** An alarm of a whole host names the processes behind it. */
+async function withCulprits(
+  alarms: readonly Alarm[],
+  hosts: readonly SnapshotHeader[],
+  reads: Reads<[]>,
+): Promise<Alarm[]> {
+  const affected = new Set(alarms.filter((alarm) => alarm.subject.kind === 'system').map((alarm) => alarm.host));
+  if (affected.size === 0) return [...alarms];
+  const ofAffected = hosts.filter((header) => affected.has(header.host));
+  const rows = await reads.rowsOf(ofAffected, { top: culpritRows });
+  return alarms.map((alarm) => {
+    if (alarm.subject.kind !== 'system') return alarm;
+    const culprits = namesOfCulprits(
+      rows.filter((row) => row.host === alarm.host),
+      alarm.metric,
     );
-    return group.map((candidate, index) =>
-      candidate.clear < candidate.red ? found[differs.indexOf(candidate)] : since[index],
-    );
-  }
+    return culprits === '' ? alarm : { ...alarm, reason: `${alarm.reason}; most by ${culprits}` };
+  });
+}
 
-  async #search(group: readonly Candidate[], from: number): Promise<(number | null)[]> {
-    if (group.length === 0) return [];
-    const to = Math.max(...group.map((candidate) => candidate.header.time));
-    const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({
-      series,
-      red,
-      clear,
-      gapMs: gapOf(header),
-      until: header.time,
-    }));
-    return this.#store.runs(queries, { from, to });
-  }
+/**
+ * The first snapshot of a collector knows no CPU. Taken for the newest it would end every CPU alarm of
+ * its host for an interval, so the one before it counts while that is fresh.
+ */
+function thatKnowCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
+  return Promise.all(
+    hosts.map(async (header) => {
+      if (header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined)
+        return header;
+      const before = (await reads.hosts(placedAt(header) - 1)).find((other) => other.host === header.host);
+      const fresh = before !== undefined && header.time - before.time <= gapOf(header);
+      return fresh && before.metrics['system.cpu'] !== undefined ? before : header;
+    }),
+  );
+}
 
-  /** An alarm of a whole host names the processes behind it. */
-  async #withCulprits(alarms: readonly Alarm[], hosts: readonly SnapshotHeader[]): Promise<Alarm[]> {
-    const affected = new Set(alarms.filter((alarm) => alarm.subject.kind === 'system').map((alarm) => alarm.host));
-    if (affected.size === 0) return [...alarms];
-    const rows = await this.#store.rowsOf(hosts.filter((header) => affected.has(header.host)));
-    return alarms.map((alarm) => {
-      if (alarm.subject.kind !== 'system') return alarm;
-      const culprits = namesOfCulprits(
-        rows.filter((row) => row.host === alarm.host),
-        alarm.metric,
-      );
-      return culprits === '' ? alarm : { ...alarm, reason: `${alarm.reason}; most by ${culprits}` };
-    });
-  }
+/** The runs of these candidates as far as they can be seen from here on. */
+async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<Look[]> {
+  const since = await search(group, from, reads);
+  const differs = group.filter((candidate) => candidate.clear < candidate.red);
+  // A run can be older than its last value over `red`.
+  const found = await search(
+    differs.map((candidate) => ({ ...candidate, red: candidate.clear })),
+    from,
+    reads,
+  );
+  return group.map((candidate, index) => {
+    const own = since[index] ?? null;
+    const stretch = candidate.clear < candidate.red ? (found[differs.indexOf(candidate)] ?? null) : own;
+    return { since: own, stretch, reachesBack: stretch !== null && stretch - from <= gapOf(candidate.header) };
+  });
+}
+
+async function search(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<(number | null)[]> {
+  if (group.length === 0) return [];
+  const to = Math.max(...group.map((candidate) => candidate.header.time));
+  const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({
+    series,
+    red,
+    clear,
+    gapMs: gapOf(header),
+    until: header.time,
+  }));
+  return reads.runs(queries, { from, to });
 }
 
 function gapOf(header: SnapshotHeader): number {

@@ -2,37 +2,61 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Alarms } from '../core/alarm.ts';
 import { changes } from '../core/change.ts';
+import type { Clock } from '../core/clock.ts';
+import { MonitorError } from '../core/error.ts';
 import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
 import type { AlarmReader } from './alarm-reader.ts';
 
 const pollMs = 2_000;
 const heartbeatMs = 15_000;
 
-/** Bytes that a listener may leave unread. */
-const mostUnread = 1024 * 1024;
+/** Who does not take in what is sent for so long is cut off. */
+const longestUnreadMs = 10_000;
+/** Listeners with one token or, where there are none, from one address; and in all. */
+const mostOfOne = 50;
+const mostInAll = 500;
 
 interface Listener {
+  /** Its token or its address. */
+  who: string;
   /** What it has been told; null: nothing yet. */
   said: Alarms | null;
+  /** Since when something is unread; null: it has taken in all. By the monotonic clock. */
+  unreadSince: number | null;
   /** Whether it still may listen: its token may have been revoked. */
   mayListen: () => boolean;
 }
 
-/** Server-Sent Events: one evaluation serves all who listen, and none is made when nobody does. */
+/**
+ * Server-Sent Events: one evaluation and one text serve all who listen, and none is made when nobody does.
+ */
 export class AlarmStream {
   readonly #reader: AlarmReader;
   readonly #log: FastifyBaseLogger;
+  readonly #clock: Clock;
   readonly #listeners = new Map<ServerResponse, Listener>();
   #timers: NodeJS.Timeout[] = [];
   #polling = false;
 
-  constructor(reader: AlarmReader, log: FastifyBaseLogger) {
+  constructor(reader: AlarmReader, log: FastifyBaseLogger, clock: Clock) {
     this.#reader = reader;
     this.#log = log;
+    this.#clock = clock;
+  }
+
+  /** @throws MonitorError `rate_limited` when this one has too many streams, `unavailable` when all together have */
+  refuseTooMany(who: string): void {
+    const own = [...this.#listeners.values()].filter((listener) => listener.who === who).length;
+    if (own >= mostOfOne)
+      throw new MonitorError('rate_limited', `you listen ${own} times already; one stream has all alarms`);
+    if (this.#listeners.size >= mostInAll)
+      throw new MonitorError('unavailable', `${mostInAll} listen already; ask again later, or poll GET /v1/alarms`, {
+        retryAfterSeconds: 60,
+      });
   }
 
   /** Sends all alarms, then each change, until the other side leaves. */
-  async add(response: ServerResponse, mayListen: () => boolean): Promise<void> {
+  async add(response: ServerResponse, who: string, mayListen: () => boolean): Promise<void> {
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -41,7 +65,7 @@ export class AlarmStream {
     response.flushHeaders();
     response.on('close', () => this.#remove(response));
     response.on('error', () => this.#remove(response));
-    this.#listeners.set(response, { said: null, mayListen });
+    this.#listeners.set(response, { who, said: null, unreadSince: null, mayListen });
     if (this.#timers.length === 0) {
       this.#timers = [setInterval(() => this.#poll(), pollMs), setInterval(() => this.#beat(), heartbeatMs)];
     }
@@ -59,9 +83,16 @@ export class AlarmStream {
     this.#polling = true;
     try {
       const now = await this.#reader.now();
+      const texts = new Map<Alarms | null, string>();
       for (const [response, listener] of [...this.#listeners]) {
-        if (response.writableLength > mostUnread || !listener.mayListen()) response.destroy();
-        else this.#tell(response, listener, now);
+        if (this.#isTooSlow(response, listener) || !listener.mayListen()) {
+          response.destroy();
+          continue;
+        }
+        const text = texts.get(listener.said) ?? textSince(listener.said, now);
+        texts.set(listener.said, text);
+        listener.said = now;
+        if (text !== '') response.write(text);
       }
     } catch (error) {
       this.#log.warn({ err: error }, 'alarm stream: cannot evaluate');
@@ -70,12 +101,11 @@ export class AlarmStream {
     }
   }
 
-  #tell(response: ServerResponse, listener: Listener, now: Alarms): void {
-    const before = listener.said;
-    listener.said = now;
-    const send = (event: string, data: unknown) => response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
-    if (before === null) send('alarms', alarmsAnswer(now));
-    else for (const change of changes(before, now)) send('change', changeAnswer(change));
+  #isTooSlow(response: ServerResponse, listener: Listener): boolean {
+    const now = this.#clock.monotonic();
+    if (response.writableLength === 0) listener.unreadSince = null;
+    else listener.unreadSince ??= now;
+    return listener.unreadSince !== null && now - listener.unreadSince >= longestUnreadMs;
   }
 
   #beat(): void {
@@ -92,4 +122,13 @@ export class AlarmStream {
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers = [];
   }
+}
+
+/** All alarms for who has been told nothing yet, else what has changed since. */
+function textSince(said: Alarms | null, now: Alarms): string {
+  const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
+  if (said === null) return event('alarms', alarmsAnswer(now));
+  return changes(said, now)
+    .map((change) => event('change', changeAnswer(change)))
+    .join('');
 }

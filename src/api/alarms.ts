@@ -1,10 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { alarmsSchema } from '../core/schema.ts';
+import { readsWithin } from '../core/store.ts';
 import { isKnown } from '../core/token.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import { AlarmStream } from './alarm-stream.ts';
 import type { AppParts } from './app-parts.ts';
+import { untilAborted } from './read-bounds.ts';
 import { instantOf } from './window.ts';
 
 const alarmsQuery = Type.Object({
@@ -14,7 +16,7 @@ const alarmsQuery = Type.Object({
 });
 
 /** The alarms now or at any instant, and their changes as they happen. */
-export function alarmRoutes({ alarms, clock, log, tokens }: AppParts): FastifyPluginAsyncTypebox {
+export function alarmRoutes({ alarms, clock, log, tokens, store }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/v1/alarms',
@@ -26,13 +28,16 @@ export function alarmRoutes({ alarms, clock, log, tokens }: AppParts): FastifyPl
           response: { 200: alarmsSchema },
         },
       },
-      async ({ query }) => {
-        const found = query.at === undefined ? await alarms.now() : await alarms.at(instantOf(query.at, clock.now()));
-        return alarmsAnswer(found, query);
+      async ({ query, reading }) => {
+        const found =
+          query.at === undefined
+            ? untilAborted(alarms.now(), reading.signal)
+            : alarms.at(instantOf(query.at, clock.now()), readsWithin(store, reading));
+        return alarmsAnswer(await found, query);
       },
     );
 
-    const stream = new AlarmStream(alarms, log);
+    const stream = new AlarmStream(alarms, log, clock);
     app.addHook('preClose', async () => stream.close());
     app.get(
       '/v1/alarms/stream',
@@ -46,9 +51,11 @@ export function alarmRoutes({ alarms, clock, log, tokens }: AppParts): FastifyPl
           },
         },
       },
-      async ({ token }, reply) => {
+      async ({ token, ip }, reply) => {
+        const who = token?.id ?? ip;
+        stream.refuseTooMany(who);
         reply.hijack();
-        await stream.add(reply.raw, () => token === null || isKnown(tokens.book(), token.id, clock.now()));
+        await stream.add(reply.raw, who, () => token === null || isKnown(tokens.book(), token.id, clock.now()));
       },
     );
   };

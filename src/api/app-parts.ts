@@ -3,10 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import type { Store } from '../core/store.ts';
 import type { AlarmReader } from './alarm-reader.ts';
 import type { Expiry } from './expiry.ts';
+import type { ForecastScores } from './forecast-scores.ts';
 import type { Forecaster } from './forecaster.ts';
 import type { TokenSource } from './guard.ts';
 import type { Ingest } from './ingest.ts';
 import type { KnownHosts } from './known-hosts.ts';
+import type { LargeAnswers } from './large-answer.ts';
 import type { ServerClock } from './server-clock.ts';
 
 /** What every group of routes is given. */
@@ -21,4 +23,6 @@ export interface AppParts {
   serverClock: ServerClock;
   alarms: AlarmReader;
   forecaster: Forecaster;
+  scores: ForecastScores;
+  largeAnswers: LargeAnswers;
 }

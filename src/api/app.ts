@@ -14,6 +14,7 @@ import { AlarmReader } from './alarm-reader.ts';
 import { alarmRoutes } from './alarms.ts';
 import type { AppParts } from './app-parts.ts';
 import { Expiry, expiryRoutes } from './expiry.ts';
+import { ForecastScores } from './forecast-scores.ts';
 import { Forecaster } from './forecaster.ts';
 import { forecastRoutes } from './forecasts.ts';
 import { type AccessOptions, addGuard } from './guard.ts';
@@ -23,9 +24,11 @@ import { Ingest } from './ingest.ts';
 import { joinRoutes } from './join.ts';
 import { addJsonBody } from './json-body.ts';
 import { KnownHosts } from './known-hosts.ts';
+import { LargeAnswers } from './large-answer.ts';
 import { addLargeBodyTurns } from './large-body-turns.ts';
 import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
+import { addReadBounds } from './read-bounds.ts';
 import { resourceRoutes } from './resources.ts';
 import { seriesRoutes } from './series.ts';
 import { type KeptDoubt, ServerClock } from './server-clock.ts';
@@ -39,6 +42,8 @@ export interface AppOptions {
   retentionMs: number;
   /** How far ahead is forecast. */
   horizonMs: number;
+  /** What is read for one request takes at most so long; absent: `defaultQueryTimeoutMs`. */
+  queryTimeoutMs?: number;
   version: string;
   access: AccessOptions;
   /** Where a doubt about this machine's clock outlasts a restart. */
@@ -52,6 +57,7 @@ export interface AppOptions {
 /** Of the decoded body: about 60 snapshots of 300 processes in columns. */
 const bodyLimitBytes = 1024 * 1024;
 const requestTimeoutMs = 30_000;
+const defaultQueryTimeoutMs = 10_000;
 const maxConnections = 2000;
 /** The pages of /docs bring their own scripts and styles, and nothing from elsewhere. */
 const contentSecurityPolicy = {
@@ -93,6 +99,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   });
   await app.register(helmet, { contentSecurityPolicy });
   await addGuard(app, options.access, clock);
+  addReadBounds(app, options.queryTimeoutMs ?? defaultQueryTimeoutMs);
   addJsonBody(app, bodyLimitBytes, addLargeBodyTurns(app));
   await app.register(swagger, { openapi: describe(options.version) });
   await app.register(swaggerUi, { routePrefix: '/docs' });
@@ -109,6 +116,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   app.addHook('onListen', async () => forecaster.start());
   app.addHook('preClose', () => forecaster.close());
+  const scores = new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs: forecaster.stepMs });
+  app.addHook('onListen', async () => scores.start());
+  app.addHook('preClose', () => scores.close());
   // A store that is not there yet says nothing of before.
   const before = await store.hosts(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
@@ -128,6 +138,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     serverClock,
     alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
     forecaster,
+    scores,
+    largeAnswers: new LargeAnswers(),
   };
   for (const routes of [
     usageRoutes,

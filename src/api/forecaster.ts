@@ -5,9 +5,11 @@ import { messageOf } from '../core/error.ts';
 import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { reservedNames } from '../core/snapshot.ts';
-import type { Point, SeriesKey, Store, TimeWindow } from '../core/store.ts';
+import { type Point, type Reads, readsWithin, type SeriesKey, type Store, type TimeWindow } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
+import type { Analysis } from '../forecast/analysis.ts';
 import type { NewSeries, StepValue } from '../forecast/forecast-pool.ts';
+import { ReadLane } from '../read-lane.ts';
 import { ForecastThread } from './forecast-thread.ts';
 
 /** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
@@ -26,6 +28,8 @@ const takeInShare = 0.5;
 const mostMissed = 30;
 /** Series whose past is asked for in one query. */
 const seriesPerQuery = 20;
+/** Series that wait to be analysed; each takes some 40 ms. */
+const mostAnalyses = 32;
 /** A share of a step for the last snapshots of it to arrive. */
 const settleShare = 1 / 20;
 
@@ -59,6 +63,7 @@ export class Forecaster {
   readonly figures = { series: 0, steps: 0, busyMs: 0 };
   readonly #options: ForecasterOptions;
   readonly #thread = new ForecastThread();
+  readonly #analyses = new ReadLane(1, mostAnalyses);
   readonly #scheduler = new ToadScheduler();
   readonly #followed = new Map<string, Followed>();
   /** To be followed as soon as there is time. */
@@ -68,9 +73,14 @@ export class Forecaster {
   #ticking: Promise<void> = Promise.resolve();
   #pausedUntil = 0;
   #isClosed = false;
+  /** What a step needs, and what is read of the past. */
+  readonly #present: Reads<[]>;
+  readonly #past: Reads<[]>;
 
   constructor(options: ForecasterOptions) {
     this.#options = options;
+    this.#present = readsWithin(options.store, { lane: 'present' });
+    this.#past = readsWithin(options.store, { lane: 'background' });
     this.horizonMs = options.horizonMs;
     this.stepMs = options.horizonMs / horizonSteps;
   }
@@ -93,6 +103,12 @@ export class Forecaster {
     this.#scheduler.stop();
     await this.#thread.close();
     await this.#ticking.catch(() => undefined);
+  }
+
+  /** In the thread of the forecasts, where it keeps nobody waiting. */
+  async analyse(values: Float64Array, signal: AbortSignal): Promise<Analysis> {
+    const { analysis } = await this.#analyses.run(() => this.#thread.call({ analyse: values }), signal);
+    return analysis as Analysis;
   }
 
   /**
@@ -130,7 +146,7 @@ export class Forecaster {
   /** Unless that was done before a restart, or before the clock was set back. */
   async #keep(forecasts: readonly Forecast[], end: number): Promise<void> {
     const { store } = this.#options;
-    const kept = await store.forecasts({ from: end - 1, to: end });
+    const kept = await this.#present.forecasts({ from: end - 1, to: end });
     if (kept.length === 0) await store.keepForecasts(forecasts);
   }
 
@@ -140,12 +156,12 @@ export class Forecaster {
     await this.#thread.call({ remove: [...this.#followed.keys()] });
     this.#followed.clear();
     const from = newest - (pastSteps + 1) * this.stepMs;
-    this.#waiting = await this.#above({ from, to: newest - this.stepMs }, newest);
+    this.#waiting = await this.#above({ from, to: newest - this.stepMs }, newest, this.#past);
     this.#last = newest - this.stepMs;
   }
 
   async #doStep(end: number): Promise<Forecast[]> {
-    for (const [key, series] of await this.#above({ from: end - this.stepMs, to: end }, end))
+    for (const [key, series] of await this.#above({ from: end - this.stepMs, to: end }, end, this.#present))
       (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, series);
     await this.#forget(end);
     await this.#takeIn(end);
@@ -157,8 +173,8 @@ export class Forecaster {
   }
 
   /** All series over the filter from `from` to before `to`, by key. */
-  async #above({ from, to }: TimeWindow, end: number): Promise<Map<string, Followed>> {
-    const hosts = await this.#options.store.hosts(end);
+  async #above({ from, to }: TimeWindow, end: number, reads: Reads<[]>): Promise<Map<string, Followed>> {
+    const hosts = await this.#present.hosts(end);
     const window = { from: from - 1, to: to - 1 };
     const cores = new Map(hosts.map((header) => [header.host, header.cores]));
     const found = new Map<string, Followed>();
@@ -168,7 +184,7 @@ export class Forecaster {
       const column = isProcessThreshold(threshold) ? usageColumn(threshold) : metric;
       const least = red * filterShare * Math.min(...factors, Number.POSITIVE_INFINITY);
       if (!Number.isFinite(least)) continue;
-      for (const series of await this.#options.store.seriesAbove(column as SeriesKey['metric'], least, window)) {
+      for (const series of await reads.seriesAbove(column as SeriesKey['metric'], least, window)) {
         const process = series.kind === 'process' ? series.process : null;
         if (process !== null && reservedNames.has(process)) continue;
         const subject = { host: series.host, process, metric };
@@ -211,16 +227,15 @@ export class Forecaster {
   }
 
   async #withPast(group: readonly Followed[], end: number): Promise<NewSeries[]> {
-    const { store } = this.#options;
     const window = { from: end - (pastSteps + 1) * this.stepMs - 1, to: end - this.stepMs - 1 };
-    const means = await store.stepMeans(
+    const means = await this.#past.stepMeans(
       group.map(({ series }) => series),
       window,
       this.stepMs,
     );
     return Promise.all(
       group.map(async (followed, index) => {
-        const record = await store.forecasts({ from: window.from, to: end - this.stepMs, ...followed.subject });
+        const record = await this.#past.forecasts({ from: window.from, to: end - this.stepMs, ...followed.subject });
         return this.#newSeries(followed, means[index] ?? [], record, end);
       }),
     );
@@ -243,7 +258,7 @@ export class Forecaster {
     const values: StepValue[] = [];
     const window = { from: end - this.stepMs - 1, to: end - 1 };
     for (const group of groupBy(this.#followed.values(), ({ series }) => series.metric).values()) {
-      const means = await this.#options.store.stepMeans(
+      const means = await this.#present.stepMeans(
         group.map(({ series }) => series),
         window,
         this.stepMs,

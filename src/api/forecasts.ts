@@ -1,19 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
-import { groupBy } from '../core/group-by.ts';
+import type { Forecast, ForecastSubject } from '../core/forecast.ts';
 import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import type { ForecastQuery } from '../core/store.ts';
+import { readsWithin } from '../core/store.ts';
+import { addTallies, type Tally } from '../core/tally.ts';
 import { parseMetric } from '../core/threshold.ts';
-import { accuracyOf, addTallies, saidOf, type Tally, tallyOf } from '../forecast/score.ts';
+import { accuracyOf } from '../forecast/score.ts';
 import type { AppParts } from './app-parts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import { instantOf, iso, windowOf } from './window.ts';
 
 /** Predictions are many: of a longer time they are not summed up at once. */
 const longestWindowMs = 31 * 86_400_000;
-const sliceSteps = 360;
 
 const subjectQuery = Type.Object({
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
@@ -27,7 +26,7 @@ const accuracyQuery = Type.Object({
 });
 
 /** The newest forecast of each series, and how right the forecasts have been. */
-export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyPluginAsyncTypebox {
+export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): FastifyPluginAsyncTypebox {
   const { stepMs, horizonMs } = forecaster;
   const horizon = { horizonSeconds: horizonMs / 1000, stepSeconds: stepMs / 1000 };
   return async (app) => {
@@ -43,9 +42,9 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
           response: { 200: forecastsSchema },
         },
       },
-      async ({ query }): Promise<ForecastsAnswer> => {
+      async ({ query, reading }): Promise<ForecastsAnswer> => {
         const at = instantOf(query.at, clock.now());
-        const found = await newestForecasts(store, at, stepMs, subjectOf(query));
+        const found = await newestForecasts(readsWithin(store, reading), at, stepMs, subjectOf(query));
         const sorted = found.toSorted((a, b) => (b.probability ?? 1) - (a.probability ?? 1));
         return { at: iso(at), ...horizon, forecasts: sorted.map(forecastAnswer) };
       },
@@ -54,61 +53,43 @@ export function forecastRoutes({ store, clock, forecaster }: AppParts): FastifyP
     app.get(
       '/v1/forecasts/accuracy',
       {
+        config: { cheaper: 'a shorter window (window=) or one host (host=)' },
         schema: {
           tags: ['alarms'],
           summary: 'How right the forecasts were, by series and overall',
+          description:
+            'Over whole hours, from the one in which the window begins; `to` is up to where they have been summed up.',
           querystring: accuracyQuery,
           response: { 200: accuracySchema },
         },
       },
-      async ({ query }): Promise<AccuracyAnswer> => {
+      async ({ query, reading }): Promise<AccuracyAnswer> => {
         const now = clock.now();
         const asked = windowOf({ window: '24h', ...query }, now, longestWindowMs);
         // What lies in the future has not been right or wrong yet.
         const to = Math.min(asked.to, now);
         const window = { from: to - (asked.to - asked.from), to };
-        const subject = subjectOf(query);
-        const series: { last: Forecast; tally: Tally }[] = [];
-        for (const host of await hostsOf(query.host, to)) {
-          const kept = await readInSlices({ ...window, ...subject, host });
-          for (const made of groupBy(kept, subjectKey).values())
-            series.push({ last: made.at(-1) as Forecast, tally: tally(made, to) });
-        }
-        series.sort((a, b) => b.tally.alarms - a.tally.alarms);
+        const found = await scores.read(window, subjectOf(query), readsWithin(store, reading));
+        const series = found.series.toSorted((a, b) => b.tally.alarms - a.tally.alarms);
         return {
-          from: iso(window.from),
-          to: iso(window.to),
+          from: iso(found.from),
+          to: iso(found.to),
           ...horizon,
           overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
-          series: series.map(({ last, tally: own }) => {
-            const { host, process, metric, isMuted } = last;
-            return { host, process, metric, muted: isMuted, ...accuracyAnswer(own) };
-          }),
+          series: series.map(({ host, process, metric, isMuted, tally }) => ({
+            host,
+            process,
+            metric,
+            muted: isMuted,
+            ...accuracyAnswer(tally),
+          })),
         };
       },
     );
   };
-
-  async function hostsOf(asked: string | undefined, at: number): Promise<string[]> {
-    return asked === undefined ? (await store.hosts(at)).map(({ host }) => host) : [asked];
-  }
-
-  /** In pieces, so that a long answer of the store does not keep everything else waiting. */
-  async function readInSlices(query: ForecastQuery): Promise<Forecast[]> {
-    const kept: Forecast[] = [];
-    for (let { from } = query; from < query.to; from += sliceSteps * stepMs)
-      kept.push(...(await store.forecasts({ ...query, from, to: Math.min(query.to, from + sliceSteps * stepMs) })));
-    return kept;
-  }
-
-  function tally(made: readonly Forecast[], until: number): Tally {
-    // What was muted nobody saw.
-    const said = made.map((forecast) => ({ ...saidOf(forecast), isAmber: isAmber(forecast) }));
-    return tallyOf(said, stepMs, horizonMs, until);
-  }
 }
 
-function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject> & Omit<ForecastQuery, 'from' | 'to'> {
+function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject> {
   const { host, process, metric } = query;
   return {
     ...(host !== undefined && { host }),

@@ -5,6 +5,7 @@ import { MonitorError } from '../core/error.ts';
 import { type HostAnswer, hostSchema, hostsSchema } from '../core/schema.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { AppParts } from './app-parts.ts';
+import { untilAborted } from './read-bounds.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */
@@ -19,9 +20,10 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
           response: { 200: hostsSchema },
         },
       },
-      async () => {
+      async ({ reading }) => {
         const now = clock.now();
-        return { at: iso(now), hosts: (await hosts.now()).map((header) => hostAnswer(header, now)) };
+        const known = await untilAborted(hosts.now(), reading.signal);
+        return { at: iso(now), hosts: known.map((header) => hostAnswer(header, now)) };
       },
     );
 
@@ -35,9 +37,9 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
           response: { 200: hostSchema },
         },
       },
-      async ({ params }) => {
+      async ({ params, reading }) => {
         const now = clock.now();
-        const found = (await hosts.now()).find((header) => header.host === params.host);
+        const found = (await untilAborted(hosts.now(), reading.signal)).find((header) => header.host === params.host);
         if (!found)
           throw new MonitorError(
             'not_found',

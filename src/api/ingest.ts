@@ -49,6 +49,7 @@ export class Ingest {
     checkHosts(token, snapshots);
     this.#hosts.hear(snapshots, sentAt);
     this.#refuseEarly(snapshots);
+    this.#hosts.refuseTooManyAhead(snapshots);
     const oldest = this.#expiry.oldestKept();
     const kept = snapshots.filter((snapshot) => snapshot.time >= oldest);
     const refused = kept.length > 0 ? await this.#store.write(kept) : [];

@@ -1,5 +1,6 @@
 import { staleIntervals } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
+import { MonitorError } from '../core/error.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
@@ -9,6 +10,12 @@ import type { ServerClock } from './server-clock.ts';
 const noticeableMs = 2_000;
 /** After an outage the last collector tries again within so long. */
 const returnMs = 75_000;
+/** Snapshots from more than `maxAheadMs` ahead that a host may send in a day: one every ten seconds are fewer. */
+const mostAheadPerDay = 10_000;
+const dayMs = 86_400_000;
+const retryAheadSeconds = 600;
+/** Nobody waits for the store for longer; others wait as long as they may. */
+const longestReadMs = 60_000;
 /** Hosts remembered; beyond it those not heard of for longest are forgotten. */
 const maxHeard = 20_000;
 
@@ -54,6 +61,9 @@ export class KnownHosts {
   readonly #startedAt: number;
   readonly #before: ReadonlyMap<string, SnapshotHeader>;
   readonly #heard = new Map<string, Heard>();
+  /** Snapshots of today that were marked as from the future, by host. */
+  #ahead = { day: 0, counts: new Map<string, number>() };
+  #reading: Promise<SnapshotHeader[]> | null = null;
 
   constructor({ store, clock, serverClock, before, bootId }: KnownHostsOptions) {
     this.#store = store;
@@ -85,6 +95,27 @@ export class KnownHosts {
     }
   }
 
+  /**
+   * What is marked as from the future is kept, and so bounded.
+   * @throws MonitorError `too_early`
+   */
+  refuseTooManyAhead(snapshots: readonly Snapshot[]): void {
+    const day = Math.floor(this.#clock.now() / dayMs);
+    if (this.#ahead.day !== day) this.#ahead = { day, counts: new Map() };
+    const { counts } = this.#ahead;
+    for (const { host, isFromFuture } of snapshots) {
+      if (!isFromFuture) continue;
+      const count = (counts.get(host) ?? 0) + 1;
+      if (count > mostAheadPerDay)
+        throw new MonitorError(
+          'too_early',
+          `the clock of ${host} is ahead of this server's, and ${mostAheadPerDay} of its snapshots have been taken today all the same; keep this one, and send it again later`,
+          { retryAfterSeconds: retryAheadSeconds },
+        );
+      counts.set(host, count);
+    }
+  }
+
   /** A live one is stored now: it is the newest of its host that can be told of. */
   stored({ processes: _, ...header }: Snapshot): void {
     const heard = this.#heard.get(header.host);
@@ -102,7 +133,7 @@ export class KnownHosts {
   async now(): Promise<SnapshotHeader[]> {
     const now = this.#clock.now();
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
-    const headers = new Map((await this.#store.hosts(now + maxAheadMs)).map((header) => [header.host, header]));
+    const headers = new Map((await this.#stored(now + maxAheadMs)).map((header) => [header.host, header]));
     // By a clock that went back the store has none of them yet.
     const isLost = this.#serverClock.hasJumped();
     for (const [host, { newest }] of this.#heard)
@@ -110,6 +141,15 @@ export class KnownHosts {
         headers.set(host, newest.header);
     const newest = Math.max(...[...headers.values()].map(seenAt));
     return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
+  }
+
+  /** All that ask at the same time have one answer. */
+  #stored(at: number): Promise<SnapshotHeader[]> {
+    const bounds = { lane: 'present', signal: AbortSignal.timeout(longestReadMs) } as const;
+    this.#reading ??= this.#store.hosts(at, bounds).finally(() => {
+      this.#reading = null;
+    });
+    return this.#reading;
   }
 
   /** Whose clock is off now. */

@@ -1,12 +1,14 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
-import { groupBy } from '../core/group-by.ts';
-import type { UsageRow } from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
+import { untilAborted } from './read-bounds.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
 const topPerHost = 20;
+/** However many ask, it is made at most so often. */
+const madeEveryMs = 1000;
+const longestMs = 10_000;
 
 /** GET /metrics: the server itself and the latest usage, in Prometheus' text format. */
 export function metricRoutes(parts: AppParts): FastifyPluginAsync {
@@ -25,12 +27,25 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
           response: { 200: { description: 'Metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
         },
       },
-      async (_request, reply) => {
-        // The server's own figures are wanted most when its store is away.
-        await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
-        return reply.type(registry.contentType).send(await registry.metrics());
-      },
+      async ({ reading }, reply) => reply.type(registry.contentType).send(await untilAborted(text(), reading.signal)),
     );
+
+    const make = async () => {
+      // The server's own figures are wanted most when its store is away.
+      await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
+      return registry.metrics();
+    };
+    let last: { text: Promise<string>; endedAt: number } | null = null;
+    function text(): Promise<string> {
+      if (last !== null && parts.clock.monotonic() - last.endedAt < madeEveryMs) return last.text;
+      const made = { text: make(), endedAt: Number.POSITIVE_INFINITY };
+      const end = () => {
+        made.endedAt = parts.clock.monotonic();
+      };
+      made.text.then(end, end);
+      last = made;
+      return made.text;
+    }
   };
 }
 
@@ -92,7 +107,12 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     for (const each of [host, lastSeen, cpu, memory]) each.reset();
     const now = clock.now();
     const headers = await hosts.now();
-    const rows = topRows(await store.rowsOf(headers.filter((header) => !isStale(header, now))));
+    const fresh = headers.filter((header) => !isStale(header, now));
+    const rows = await store.rowsOf(
+      fresh,
+      { top: topPerHost },
+      { lane: 'present', signal: AbortSignal.timeout(longestMs) },
+    );
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);
       for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);
@@ -103,15 +123,4 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
       if (row.memory !== null) memory.set(labels, row.memory);
     }
   };
-}
-
-function topRows(rows: readonly UsageRow[]): Set<UsageRow> {
-  const top = new Set<UsageRow>();
-  for (const group of groupBy(rows, (row) => row.host).values()) {
-    for (const metric of ['cpu', 'memory'] as const) {
-      const sorted = group.toSorted((a, b) => (b[metric] ?? -1) - (a[metric] ?? -1));
-      for (const row of sorted.slice(0, topPerHost)) top.add(row);
-    }
-  }
-  return top;
 }

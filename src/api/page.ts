@@ -1,5 +1,5 @@
 import { MonitorError } from '../core/error.ts';
-import type { DetailedQuery, Store, TimeWindow, UsageFilter, UsageRow } from '../core/store.ts';
+import type { DetailedQuery, Reads, TimeWindow, UsageFilter, UsageTable } from '../core/store.ts';
 
 /** Where a page of raw rows begins. */
 export interface PageStart extends TimeWindow {
@@ -13,22 +13,24 @@ const latestTime = 8.64e15;
 const maxSkip = 1_000_000;
 
 export interface Page {
-  rows: UsageRow[];
+  table: UsageTable;
+  /** Rows of the table that are of this page. */
+  rows: number;
   next: PageStart | null;
 }
 
-export async function readPage(store: Store, start: PageStart, filter: UsageFilter, limit: number): Promise<Page> {
+export async function readPage(store: Reads<[]>, start: PageStart, filter: UsageFilter, limit: number): Promise<Page> {
   const query: DetailedQuery = { ...start, ...filter, limit: limit + 1 };
-  const rows = await store.detailed(query);
+  const table = await store.detailed(query);
   // One row more than the limit tells whether there is a next page.
-  const page = rows.slice(0, limit);
-  return { rows: page, next: rows.length > limit ? nextStart(start, page) : null };
+  const rows = Math.min(limit, table.time.length);
+  return { table, rows, next: table.time.length > limit ? nextStart(start, table.time.subarray(0, rows)) : null };
 }
 
-function nextStart(start: PageStart, page: readonly UsageRow[]): PageStart {
-  const last = (page.at(-1) as UsageRow).time;
-  const delivered = page.filter((row) => row.time === last).length;
-  const sameInstant = page[0]?.time === last && last - 1 === start.from;
+function nextStart(start: PageStart, times: Float64Array): PageStart {
+  const last = times.at(-1) as number;
+  const delivered = times.length - times.indexOf(last);
+  const sameInstant = times[0] === last && last - 1 === start.from;
   return { from: last - 1, to: start.to, skip: delivered + (sameInstant ? start.skip : 0) };
 }
 

@@ -1,14 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { canonicalIp } from '../core/ip.ts';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
-import type { UsageFilter, UsageRow } from '../core/store.ts';
+import { type Reads, readsWithin, rowAt, type UsageFilter, type UsageRow } from '../core/store.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
+import { arrayText, objectText } from './large-answer.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
+import { untilAborted } from './read-bounds.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
 
 /** What the older server always looked back. */
@@ -19,7 +21,7 @@ const mostValues = 200_000;
 const prefix = '/ressources-usage';
 
 /** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
-export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): FastifyPluginAsyncTypebox {
+export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: AppParts): FastifyPluginAsyncTypebox {
   const lastWindow = () => {
     const to = clock.now();
     return { from: to - windowMs, to };
@@ -49,8 +51,9 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
     const twice = (reply: FastifyReply, value: unknown) =>
       reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(JSON.stringify(value));
 
-    const means = async (filter: UsageFilter) => {
-      const rows = (await store.mean({ ...lastWindow(), ...filter })).filter(({ name }) => !reservedNames.has(name));
+    const means = async (filter: UsageFilter, { reading }: FastifyRequest) => {
+      const all = await readsWithin(store, reading).mean({ ...lastWindow(), ...filter });
+      const rows = all.filter(({ name }) => !reservedNames.has(name));
       return Object.fromEntries(
         rows.map(({ name, memory, cpu, count }) => [name, [perInstance(memory, count), perInstance(cpu, count)]]),
       );
@@ -58,7 +61,7 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
     app.get(
       `${prefix}/get-all`,
       { schema: { tags, summary: 'As a JSON string: {name: [memory, cpu]}, mean per instance of 5 minutes' } },
-      async (_request, reply) => twice(reply, await means({})),
+      async (request, reply) => twice(reply, await means({}, request)),
     );
     app.get(
       `${prefix}/get-all/:ip`,
@@ -69,37 +72,50 @@ export function resourceRoutes({ store, clock, ingest, alarms }: AppParts): Fast
           params: Type.Object({ ip: Type.String() }),
         },
       },
-      async ({ params }, reply) => {
-        const ip = canonicalIp(params.ip);
-        return twice(reply, ip === null ? {} : await means({ ip }));
+      async (request, reply) => {
+        const ip = canonicalIp(request.params.ip);
+        return twice(reply, ip === null ? {} : await means({ ip }, request));
       },
     );
 
     app.get(
       `${prefix}/get-all-detailed`,
       { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
-      async () => {
-        const byName = new Map<string, number[]>();
-        let left = mostValues;
-        for (let start: PageStart | null = { ...lastWindow(), skip: 0 }; start !== null; ) {
-          const { rows, next }: Page = await readPage(store, start, {}, pageRows);
-          for (const row of rows.filter(({ name }) => !reservedNames.has(name))) {
-            const added = instancesOf(row, left);
-            const values = byName.get(row.name) ?? [];
-            byName.set(row.name, values);
-            for (const value of added) values.push(value);
-            left = Math.max(1, left - added.length);
-          }
-          start = next;
-        }
-        return Object.fromEntries(byName);
+      async ({ reading }, reply) => {
+        const byName = await valuesByName(readsWithin(store, reading), lastWindow());
+        const text = [...byName].map(([name, values]) => [name, arrayText(numbersText(values))] as const);
+        return largeAnswers.send(reply, objectText(text));
       },
     );
 
-    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async () =>
-      alarmsAnswer(await alarms.now()),
+    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async ({ reading }) =>
+      alarmsAnswer(await untilAborted(alarms.now(), reading.signal)),
     );
   };
+}
+
+/** The memory of each instance of each name, oldest first, read page by page. */
+async function valuesByName(reads: Reads<[]>, window: { from: number; to: number }): Promise<Map<string, number[]>> {
+  const byName = new Map<string, number[]>();
+  let left = mostValues;
+  for (let start: PageStart | null = { ...window, skip: 0 }; start !== null; ) {
+    const { table, rows, next }: Page = await readPage(reads, start, {}, pageRows);
+    for (let index = 0; index < rows; index++) {
+      const row = rowAt(table, index);
+      if (reservedNames.has(row.name)) continue;
+      const added = instancesOf(row, left);
+      const values = byName.get(row.name) ?? [];
+      byName.set(row.name, values);
+      for (const value of added) values.push(value);
+      left = Math.max(1, left - added.length);
+    }
+    start = next;
+  }
+  return byName;
+}
+
+function* numbersText(values: readonly number[]): Generator<string> {
+  for (const value of values) yield String(value);
 }
 
 /** These clients compare with 80: what is not known is 0, as it was to the older server. */

@@ -4,8 +4,7 @@ import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../core/schema.ts';
 import { type HostMetric, hostMetrics, type UsageMetric, usageMetrics } from '../core/snapshot.ts';
-import type { Point, SeriesKey, TimeWindow } from '../core/store.ts';
-import { analyse } from '../forecast/analysis.ts';
+import { type Point, type Reading, readsWithin, type SeriesKey, type TimeWindow } from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso, windowOf } from './window.ts';
 
@@ -14,6 +13,7 @@ const mostSteps = 10_500;
 /** The test for stationarity takes longer than is fair for more. */
 const mostAnalysed = 3000;
 
+const cheaper = 'a shorter window (window=)';
 const longestStepMs = 31 * 86_400_000;
 
 const seriesQuery = Type.Object({
@@ -30,11 +30,12 @@ const seriesQuery = Type.Object({
 type SeriesQuery = Static<typeof seriesQuery>;
 
 /** One metric of one subject over regular time, and what it is like. */
-export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncTypebox {
+export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get(
       '/v1/series',
       {
+        config: { cheaper },
         schema: {
           tags: ['usage'],
           summary: 'One metric of one process or host as regular means',
@@ -42,8 +43,8 @@ export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncType
           response: { 200: seriesSchema },
         },
       },
-      async ({ query }): Promise<SeriesAnswer> => {
-        const { points, ...about } = await read(query, mostSteps);
+      async ({ query, reading }): Promise<SeriesAnswer> => {
+        const { points, ...about } = await read(query, mostSteps, reading);
         return { ...about, points: points.map(({ time, value }) => ({ time: iso(time), value })) };
       },
     );
@@ -51,6 +52,7 @@ export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncType
     app.get(
       '/v1/series/analysis',
       {
+        config: { cheaper },
         schema: {
           tags: ['usage'],
           summary: 'Autocorrelation, stationarity, period and decomposition of a series',
@@ -58,18 +60,27 @@ export function seriesRoutes({ store, clock }: AppParts): FastifyPluginAsyncType
           response: { 200: analysisSchema },
         },
       },
-      async ({ query }): Promise<AnalysisAnswer> => {
-        const { points, ...about } = await read(query, mostAnalysed);
-        return { ...about, ...analysisAnswer(points, about.stepSeconds * 1000) };
+      async ({ query, reading }): Promise<AnalysisAnswer> => {
+        const { points, ...about } = await read(query, mostAnalysed, reading);
+        const stepMs = about.stepSeconds * 1000;
+        const { values, missing } = regular(points, stepMs);
+        const { period, ...found } = await forecaster.analyse(values, reading.signal);
+        return {
+          ...about,
+          points: values.length,
+          missing,
+          ...found,
+          period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
+        };
       },
     );
   };
 
-  async function read(query: SeriesQuery, most: number) {
+  async function read(query: SeriesQuery, most: number, reading: Reading) {
     const window = windowOf({ window: '2d', ...query }, clock.now());
     const stepMs = parseDuration(query.step ?? '1m', 'step');
     checkSteps(window, stepMs, most);
-    const [points = []] = await store.stepMeans([keyOf(query)], window, stepMs);
+    const [points = []] = await readsWithin(store, reading).stepMeans([keyOf(query)], window, stepMs);
     const { host, process = null, metric } = query;
     return { from: iso(window.from), to: iso(window.to), host, process, metric, stepSeconds: stepMs / 1000, points };
   }
@@ -95,17 +106,6 @@ function keyOf({ host, process, metric }: SeriesQuery): SeriesKey {
   return process === undefined
     ? { kind: 'system', host, metric: metric as HostMetric }
     : { kind: 'process', host, process, metric: metric as UsageMetric };
-}
-
-function analysisAnswer(points: readonly Point[], stepMs: number) {
-  const { values, missing } = regular(points, stepMs);
-  const { period, ...found } = analyse(values);
-  return {
-    points: values.length,
-    missing,
-    ...found,
-    period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
-  };
 }
 
 /** One value per step; a step without one has the value before it. */

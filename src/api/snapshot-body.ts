@@ -1,15 +1,10 @@
 import { MonitorError } from '../core/error.ts';
 import { canonicalIp } from '../core/ip.ts';
-import {
-  maxPercent,
-  type ProcessColumnsBody,
-  type ProcessUsageBody,
-  type ResourcesBody,
-  type SnapshotBody,
-} from '../core/schema.ts';
+import type { ProcessColumnsBody, ProcessUsageBody, ResourcesBody, SnapshotBody } from '../core/schema.ts';
 import {
   emptyColumns,
   hostMetrics,
+  maxPercent,
   type ProcessColumns,
   type ProcessUsage,
   pushUsage,

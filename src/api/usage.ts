@@ -1,28 +1,31 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
-import { groupBy } from '../core/group-by.ts';
 import { canonicalIp } from '../core/ip.ts';
-import {
-  type DetailedAnswer,
-  detailedSchema,
-  type MeanAnswer,
-  meanSchema,
-  takenSchema,
-  usageBodySchema,
-} from '../core/schema.ts';
+import { detailedSchema, meanSchema, takenSchema, usageBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import type { MeanRow, TimeWindow } from '../core/store.ts';
+import { type MeanRow, mostNames, readsWithin, rowAt, type TimeWindow, type UsageTable } from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
+import { arrayText, objectText } from './large-answer.ts';
 import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
 import { toSnapshot } from './snapshot-body.ts';
 import { filterOf, iso, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
 
 const defaultLimit = 10_000;
+/** Names in the means, unless more are asked for: what is looked at is the top of them. */
+const defaultTop = 500;
+const cheaper = 'a shorter window (window=), one host (host=) or one process (process=)';
+const cheaperPage = 'fewer rows (limit=), a shorter window (window=) or one host (host=)';
 
 const meanQuery = Type.Object({
   ...windowQuery.properties,
   top: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: 10_000, description: 'Only the so many highest by mean CPU.' }),
+    Type.Integer({
+      minimum: 0,
+      maximum: mostNames,
+      default: defaultTop,
+      description: 'Only the so many highest by mean CPU; 0: all.',
+    }),
   ),
 });
 const detailedQuery = Type.Object({
@@ -34,7 +37,7 @@ const detailedQuery = Type.Object({
 });
 
 /** PUT a snapshot or a backlog; GET means and the raw history. */
-export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAsyncTypebox {
+export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.put(
       '/v1/usage',
@@ -59,16 +62,19 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
       },
     );
 
-    const mean = async (query: Static<typeof meanQuery>) => {
+    const mean = async (query: Static<typeof meanQuery>, { reading }: FastifyRequest, reply: FastifyReply) => {
       const window = windowOf(query, clock.now());
       const filter = filterOf(query);
-      const rows = await store.mean({ ...window, ...filter, ...(query.top && { top: query.top }) });
-      if (rows.length === 0) await refuseUnknownAddress(filter, store, window);
-      return meanAnswer(window, rows);
+      const reads = readsWithin(store, reading);
+      const top = query.top ?? defaultTop;
+      const rows = await reads.mean({ ...window, ...filter, ...(top > 0 && { top }) });
+      if (rows.length === 0) await refuseUnknownAddress(filter, reads, window);
+      return largeAnswers.send(reply, meanText(window, rows));
     };
     app.get(
       '/v1/usage/mean',
       {
+        config: { cheaper },
         schema: {
           tags: ['usage'],
           summary: 'Mean CPU and memory per process name',
@@ -76,12 +82,13 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           response: { 200: meanSchema },
         },
       },
-      ({ query }) => mean(query),
+      (request, reply) => mean(request.query, request, reply),
     );
 
     app.get(
       '/v1/usage/mean/:ip',
       {
+        config: { cheaper },
         schema: {
           tags: ['usage'],
           summary: 'The same for the host with this address',
@@ -90,12 +97,13 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           response: { 200: meanSchema },
         },
       },
-      ({ params, query }) => mean({ ...query, ip: params.ip }),
+      (request, reply) => mean({ ...request.query, ip: request.params.ip }, request, reply),
     );
 
     app.get(
       '/v1/usage/detailed',
       {
+        config: { cheaper: cheaperPage },
         schema: {
           tags: ['usage'],
           summary: 'The raw history, oldest first',
@@ -103,13 +111,14 @@ export function usageRoutes({ store, clock, ingest }: AppParts): FastifyPluginAs
           response: { 200: detailedSchema },
         },
       },
-      async ({ query }) => {
+      async ({ query, reading }, reply) => {
         const start =
           query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
         const filter = filterOf(query);
-        const page = await readPage(store, start, filter, query.limit ?? defaultLimit);
-        if (page.rows.length === 0) await refuseUnknownAddress(filter, store, start);
-        return detailedAnswer(start, page);
+        const reads = readsWithin(store, reading);
+        const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
+        if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
+        return largeAnswers.send(reply, detailedText(start, page));
       },
     );
   };
@@ -121,24 +130,49 @@ function sentAtOf(date: string | undefined): number | null {
   return Number.isNaN(time) ? null : time;
 }
 
-function meanAnswer(window: TimeWindow, rows: readonly MeanRow[]): MeanAnswer {
+/** As `meanSchema` says. */
+function meanText(window: TimeWindow, rows: readonly MeanRow[]): Iterable<string> {
   const round = (value: number | null) => (value === null ? null : roundPercent(value));
-  const processes = rows.map(({ name, ...row }) => [
-    name,
-    { ...row, cpu: round(row.cpu), memory: round(row.memory), count: roundPercent(row.count) },
-  ]);
-  return { from: iso(window.from), to: iso(window.to), processes: Object.fromEntries(processes) };
+  const text = ({ name: _, cpu, memory, count, ...row }: MeanRow) =>
+    JSON.stringify({ cpu: round(cpu), memory: round(memory), ...row, count: roundPercent(count) });
+  return objectText([...windowText(window), ['processes', objectText(mapped(rows, (row) => [row.name, [text(row)]]))]]);
 }
 
-function detailedAnswer(start: TimeWindow, { rows, next }: Page): DetailedAnswer {
-  const processes = [...groupBy(rows, (row) => row.name)].map(([name, group]) => {
-    const points = group.map(({ name: _, time, ...row }) => ({ ...row, time: iso(time) }));
-    return [name, points] as const;
-  });
-  return {
-    from: iso(start.from),
-    to: iso(start.to),
-    processes: Object.fromEntries(processes),
-    next: next && formatCursor(next),
+/** As `detailedSchema` says. */
+function detailedText(start: TimeWindow, { table, rows, next }: Page): Iterable<string> {
+  const text = (index: number) => {
+    const { name: _, time, ...row } = rowAt(table, index);
+    return JSON.stringify({ ...row, time: iso(time) });
   };
+  const byName = mapped(
+    rowsByName(table, rows),
+    ([name, indexes]) => [table.names[name] as string, arrayText(mapped(indexes, text))] as const,
+  );
+  return objectText([
+    ...windowText(start),
+    ['processes', objectText(byName)],
+    ['next', [JSON.stringify(next && formatCursor(next))]],
+  ]);
+}
+
+/** The places of the first so many rows of a table by name, in their order; names as they come. */
+export function rowsByName({ name }: UsageTable, rows: number): Map<number, number[]> {
+  const byName = new Map<number, number[]>();
+  for (let index = 0; index < rows; index++) {
+    const group = byName.get(name[index] as number);
+    if (group) group.push(index);
+    else byName.set(name[index] as number, [index]);
+  }
+  return byName;
+}
+
+function windowText({ from, to }: TimeWindow): [string, string[]][] {
+  return [
+    ['from', [JSON.stringify(iso(from))]],
+    ['to', [JSON.stringify(iso(to))]],
+  ];
+}
+
+function* mapped<T, R>(items: Iterable<T>, change: (item: T) => R): Generator<R> {
+  for (const item of items) yield change(item);
 }

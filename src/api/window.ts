@@ -2,7 +2,7 @@ import Type, { type Static } from 'typebox';
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { canonicalIp } from '../core/ip.ts';
-import type { Store, TimeWindow, UsageFilter } from '../core/store.ts';
+import type { Reads, TimeWindow, UsageFilter } from '../core/store.ts';
 
 const longestWindowMs = 366 * 86_400_000;
 
@@ -63,9 +63,9 @@ function addressOf(text: string): string {
  * After an answer without rows: of an address that a host has now there is nothing to tell, of another nothing is known.
  * @throws MonitorError `not_found` for an address that neither the window nor any host knows
  */
-export async function refuseUnknownAddress({ ip }: UsageFilter, store: Store, window: TimeWindow): Promise<void> {
+export async function refuseUnknownAddress({ ip }: UsageFilter, store: Reads<[]>, window: TimeWindow): Promise<void> {
   if (ip === undefined || (await store.hosts(window.to)).some((header) => header.ip === ip)) return;
-  if ((await store.detailed({ ...window, ip, limit: 1, skip: 0 })).length > 0) return;
+  if ((await store.detailed({ ...window, ip, limit: 1, skip: 0 })).time.length > 0) return;
   throw new MonitorError(
     'not_found',
     `no host has reported with the address ${ip}; GET /v1/hosts lists the addresses hosts have now`,

@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { levels } from './alarm.ts';
 import { errorStatus } from './error.ts';
+import { maxPercent } from './snapshot.ts';
 
 /**
  * The wire: what PUT accepts and GET answers. These schemas validate, type the code and make the
@@ -11,8 +12,6 @@ import { errorStatus } from './error.ts';
 const maxNameLength = 260;
 /** More process names than this in one snapshot are refused. */
 const maxProcesses = 5000;
-/** A percentage no machine reaches: what is above is a bug in the sender. */
-export const maxPercent = 1_000_000;
 const maxBytes = Number.MAX_SAFE_INTEGER;
 
 const nullable = (minimum: number, maximum: number, description: string, type = 'number') =>

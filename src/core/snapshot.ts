@@ -24,16 +24,21 @@ export const hostMetrics = [
   'collector.clockSkewSeconds',
   'collector.expired',
   'collector.clockSkewSinceMs',
+  'collector.foldedNames',
+  'collector.foldedSinceMs',
 ] as const;
 export type HostMetric = (typeof hostMetrics)[number];
 
 /**
  * Measured by the server as a snapshot comes, whatever the collector says: by how much the host's clock is ahead, and
- * since when (epoch milliseconds) by more than is right.
+ * since when (epoch milliseconds) by more than is right; how many of its names are counted in `__other__`, and since
+ * when names are.
  */
 export const serverMetrics: ReadonlySet<HostMetric> = new Set([
   'collector.clockSkewSeconds',
   'collector.clockSkewSinceMs',
+  'collector.foldedNames',
+  'collector.foldedSinceMs',
 ]);
 
 /** Per-process metrics a store keeps. `cpu`, `memory` are the group's sum, `...Max` its largest instance. */
@@ -75,7 +80,7 @@ export interface SnapshotHeader {
   /** What the denominators are taken from. */
   limitedBy: 'host' | 'cgroup';
   metrics: Partial<Record<HostMetric, number>>;
-  /** Marked: from so far ahead that it says nothing of now. Kept, and never a host's newest. */
+  /** Marked: from so far ahead that it says nothing of now. Kept from when it came, and never a host's newest. */
   isFromFuture?: true;
   /** When it was taken by the server's clock, where the server has measured that. Not stored. */
   seenAt?: number;
@@ -94,6 +99,9 @@ export const unattributedName = '__unattributed__';
 export const otherName = '__other__';
 /** Rows that are no process: they take part in sums and never in alarms. */
 export const reservedNames: ReadonlySet<string> = new Set([kernelName, unattributedName, otherName]);
+
+/** A percentage no machine reaches: what is above is a bug in the sender. */
+export const maxPercent = 1_000_000;
 
 /** Percentages are kept to a thousandth, so that every store can return exactly what it was given. */
 export function roundPercent(value: number): number {

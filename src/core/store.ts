@@ -1,5 +1,15 @@
+import { MonitorError } from './error.ts';
 import type { Forecast, ForecastSubject } from './forecast.ts';
-import type { HostMetric, ProcessUsage, Snapshot, SnapshotHeader, UsageMetric } from './snapshot.ts';
+import { groupBy } from './group-by.ts';
+import {
+  type HostMetric,
+  type ProcessUsage,
+  type Snapshot,
+  type SnapshotHeader,
+  type UsageMetric,
+  usageMetrics,
+} from './snapshot.ts';
+import type { HourTally } from './tally.ts';
 
 /** Points with `from < time <= to`, epoch milliseconds. */
 export interface TimeWindow {
@@ -45,6 +55,39 @@ export interface DetailedQuery extends TimeWindow, UsageFilter {
   skip: number;
 }
 
+/**
+ * Raw rows as equally long columns: 50,000 of them are 4 MB, and change hands between threads without being copied.
+ * `host` and `name` are places in `hosts` and `names`; NaN is not known.
+ */
+export interface UsageTable {
+  hosts: readonly string[];
+  names: readonly string[];
+  host: Uint32Array;
+  name: Uint32Array;
+  time: Float64Array;
+  cpu: Float64Array;
+  cpuMax: Float64Array;
+  memory: Float64Array;
+  memoryMax: Float64Array;
+  rssBytes: Float64Array;
+  count: Float64Array;
+  pid: Float64Array;
+}
+
+/** What a read may cost. */
+export interface Reading {
+  /** Once it is aborted nobody works on the read any more, and it rejects with the reason. */
+  signal?: AbortSignal;
+  /**
+   * `present`: what alarms are made of, which waits for no question of anybody; `background`: what nobody waits for,
+   * which waits for them. Absent: a question, which waits for others that cost as much.
+   */
+  lane?: 'present' | 'background';
+}
+
+/** More names than this are not in one answer. */
+export const mostNames = 100_000;
+
 /** One snapshot by its name. */
 export interface SnapshotKey {
   host: string;
@@ -53,6 +96,12 @@ export interface SnapshotKey {
 
 /** Rows in which at least one metric is over its level. */
 export type Above = Partial<Record<UsageMetric, number>>;
+
+/** Which rows of a snapshot: those that are `above`, or the `top` of each host by CPU and as many by memory; absent: all. */
+export interface RowsWanted {
+  above?: Above;
+  top?: number;
+}
 
 /** A metric of a process of a host, or of the host itself. */
 export type SeriesKey =
@@ -73,47 +122,64 @@ export interface RunQuery {
 /** Forecasts made in a window, of all series or of those named. */
 export interface ForecastQuery extends TimeWindow, Partial<ForecastSubject> {}
 
+/** What can be asked of a store; how long and in which lane is the last argument of each, or was given before. */
+export interface Reads<Bounds extends [Reading?] = [Reading?]> {
+  /**
+   * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
+   * marked as from the future.
+   */
+  hosts(at: number, ...bounds: Bounds): Promise<SnapshotHeader[]>;
+  /** The process rows of exactly these snapshots, or those of them that are wanted. Unordered. */
+  rowsOf(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, ...bounds: Bounds): Promise<UsageRow[]>;
+  /**
+   * Highest mean CPU first.
+   * @throws MonitorError `invalid` for more than `mostNames`, unless `top` says how many
+   */
+  mean(query: MeanQuery, ...bounds: Bounds): Promise<MeanRow[]>;
+  /** Raw rows by time, host and name, at most `limit`. */
+  detailed(query: DetailedQuery, ...bounds: Bounds): Promise<UsageTable>;
+  /** For each query, when its present run began, or null when there is none. Values nobody knows are passed over. */
+  runs(queries: readonly RunQuery[], window: TimeWindow, ...bounds: Bounds): Promise<(number | null)[]>;
+  /**
+   * The means of each series over regular steps, oldest first; steps without a value are left out. `time` is
+   * the start of a step, a multiple of `stepMs`, and belongs to it. All in one go: ask for few or for little.
+   */
+  stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, ...bounds: Bounds): Promise<Point[][]>;
+  /** The series of this metric with a value over `level` in the window, in no order. */
+  seriesAbove(
+    metric: UsageMetric | HostMetric,
+    level: number,
+    window: TimeWindow,
+    ...bounds: Bounds
+  ): Promise<SeriesKey[]>;
+  /** By time; those of one instant in no order. */
+  forecasts(query: ForecastQuery, ...bounds: Bounds): Promise<Forecast[]>;
+  /** The sums of the hours in the window, by series; an hour is in it when its end is. */
+  tallies(query: ForecastQuery, ...bounds: Bounds): Promise<HourTally[]>;
+}
+
 /**
  * Where snapshots are kept. Every engine passes the same contract suite (test/store/store-contract.ts).
  *
  * Each method may throw MonitorError: `unavailable` when the engine cannot be reached or its queue is
- * full, `timeout` when it did not answer in time, `internal` otherwise.
+ * full, `timeout` when it did not answer in time, `internal` otherwise. No write waits for a read.
  */
-export interface Store {
+export interface Store extends Reads {
   /** For logs and /health/ready: never holds a secret. */
   readonly url: string;
   /** Forgets by its own clock and retention; `expire` does nothing then. */
   readonly expiresItself: boolean;
   /**
    * Resolves once all snapshots are durable; then a query sees them. A snapshot is stored whole or not
-   * at all. A repeated (host, time) is stored once, also across a restart.
+   * at all. A repeated (host, time) is stored once, also across a restart. New names of a host beyond
+   * `newNamesPerDay` are counted in `__other__`, and the snapshot's metrics say how many.
    * @returns those that the engine refused for being older than what it keeps itself: they are not stored
    */
   write(snapshots: readonly Snapshot[]): Promise<Snapshot[]>;
-  /**
-   * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
-   * marked as from the future.
-   */
-  hosts(at: number): Promise<SnapshotHeader[]>;
-  /** The process rows of exactly these snapshots, limited to those `above` when given. Unordered. */
-  rowsOf(snapshots: readonly SnapshotKey[], above?: Above): Promise<UsageRow[]>;
-  /** Highest mean CPU first. */
-  mean(query: MeanQuery): Promise<MeanRow[]>;
-  /** Raw rows by time, host and name, at most `limit`. */
-  detailed(query: DetailedQuery): Promise<UsageRow[]>;
-  /** For each query, when its present run began, or null when there is none. Values nobody knows are passed over. */
-  runs(queries: readonly RunQuery[], window: TimeWindow): Promise<(number | null)[]>;
-  /**
-   * The means of each series over regular steps, oldest first; steps without a value are left out. `time` is
-   * the start of a step, a multiple of `stepMs`, and belongs to it. All in one go: ask for few or for little.
-   */
-  stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number): Promise<Point[][]>;
-  /** The series of this metric with a value over `level` in the window, in no order. */
-  seriesAbove(metric: UsageMetric | HostMetric, level: number, window: TimeWindow): Promise<SeriesKey[]>;
   /** Keeps forecasts as long as snapshots. */
   keepForecasts(forecasts: readonly Forecast[]): Promise<void>;
-  /** By time; those of one instant in no order. */
-  forecasts(query: ForecastQuery): Promise<Forecast[]>;
+  /** Keeps how right the forecasts of one hour were, by series; all or none. */
+  keepTallies(tallies: readonly HourTally[]): Promise<void>;
   /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
   expire(now: number): Promise<void>;
   /** Rejects when the engine would not take a write now. */
@@ -121,11 +187,109 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** The reads of a store, each within these bounds. */
+export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
+  return {
+    hosts: (at) => store.hosts(at, reading),
+    rowsOf: (snapshots, wanted) => store.rowsOf(snapshots, wanted, reading),
+    mean: (query) => store.mean(query, reading),
+    detailed: (query) => store.detailed(query, reading),
+    runs: (queries, window) => store.runs(queries, window, reading),
+    stepMeans: (series, window, stepMs) => store.stepMeans(series, window, stepMs, reading),
+    seriesAbove: (metric, level, window) => store.seriesAbove(metric, level, window, reading),
+    forecasts: (query) => store.forecasts(query, reading),
+    tallies: (query) => store.tallies(query, reading),
+  };
+}
+
 /** What every engine is opened with. */
 export interface StoreOptions {
   retentionMs: number;
+  /** Process names that nobody has had before, of one host and day; absent: `newNamesDefault`. */
+  newNamesPerDay?: number;
+  /** Wall time; absent: the machine's. */
+  now?: () => number;
   /** For what the engine has to say while it works. */
   warn: (message: string) => void;
+}
+
+/** Twenty times what a busy host has in all. */
+export const newNamesDefault = 5000;
+
+/** @throws MonitorError `invalid` for more names than an answer may have */
+export function refuseTooMany(names: number): void {
+  if (names > mostNames)
+    throw new MonitorError(
+      'invalid',
+      `the answer would have more than ${mostNames} process names; ask for the first so many (top=500), one host (host=) or a shorter window (window=)`,
+    );
+}
+
+/** Rows as a table. */
+export function toTable(rows: readonly UsageRow[]): UsageTable {
+  const [hosts, names] = [new Places(), new Places()];
+  const column = (metric: 'time' | 'cpu' | 'cpuMax' | 'memory' | 'memoryMax' | 'rssBytes' | 'count' | 'pid') =>
+    Float64Array.from(rows, (row) => row[metric] ?? Number.NaN);
+  return {
+    host: Uint32Array.from(rows, (row) => hosts.of(row.host)),
+    name: Uint32Array.from(rows, (row) => names.of(row.name)),
+    hosts: hosts.texts,
+    names: names.texts,
+    time: column('time'),
+    cpu: column('cpu'),
+    cpuMax: column('cpuMax'),
+    memory: column('memory'),
+    memoryMax: column('memoryMax'),
+    rssBytes: column('rssBytes'),
+    count: column('count'),
+    pid: column('pid'),
+  };
+}
+
+class Places {
+  readonly texts: string[] = [];
+  readonly #places = new Map<string, number>();
+
+  of(text: string): number {
+    const place = this.#places.get(text) ?? this.texts.push(text) - 1;
+    this.#places.set(text, place);
+    return place;
+  }
+}
+
+/** One row of a table. */
+export function rowAt(table: UsageTable, index: number): UsageRow {
+  const known = (column: Float64Array) => {
+    const value = column[index] as number;
+    return Number.isNaN(value) ? null : value;
+  };
+  return {
+    host: table.hosts[table.host[index] as number] as string,
+    time: table.time[index] as number,
+    name: table.names[table.name[index] as number] as string,
+    count: table.count[index] as number,
+    cpu: known(table.cpu),
+    cpuMax: known(table.cpuMax),
+    memory: known(table.memory),
+    memoryMax: known(table.memoryMax),
+    rssBytes: known(table.rssBytes),
+    pid: known(table.pid),
+  };
+}
+
+/** Those of these rows that are wanted. */
+export function wantedOf(rows: readonly UsageRow[], { above, top }: RowsWanted): UsageRow[] {
+  const over = above ? rows.filter((row) => isAbove(row, above)) : [...rows];
+  if (top === undefined) return over;
+  const found = new Set<UsageRow>();
+  for (const group of groupBy(over, ({ host, time }) => JSON.stringify([host, time])).values())
+    for (const metric of ['cpu', 'memory'] as const)
+      for (const row of group.toSorted((a, b) => (b[metric] ?? -1) - (a[metric] ?? -1)).slice(0, top)) found.add(row);
+  return [...found];
+}
+
+function isAbove(row: UsageRow, above: Above): boolean {
+  return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
 }
 
 /** The order of raw rows: names by code point, as databases order text. */

@@ -1,4 +1,6 @@
 import type { Forecast } from '../core/forecast.ts';
+import type { TimeWindow } from '../core/store.ts';
+import { emptyTally, type Tally } from '../core/tally.ts';
 
 /** What was said of one series at one step, and what it was. */
 export interface Said {
@@ -32,32 +34,6 @@ export function saidOf(forecast: Omit<Forecast, 'isMuted' | 'host' | 'process' |
   };
 }
 
-/** Counts that add up over series. */
-export interface Tally {
-  /** Predictions whose horizon has passed, and how many of them were followed by a breach. */
-  predictions: number;
-  followed: number;
-  /** Sum of (probability - outcome)^2. */
-  squaredError: number;
-  /** Breaches after at least a horizon of quiet that a prediction could have warned of, and of these, those it did. */
-  breaches: number;
-  warned: number;
-  /** Breaches with no prediction in the horizon before: the series was new. They count in nothing else. */
-  unforeseeable: number;
-  /** AMBER alarms, those that pointed at no breach, and the breaches that the others pointed at: see `precisionRule`. */
-  alarms: number;
-  falseAlarms: number;
-  pointedAt: number;
-  /** Times of a breach that were said of an AMBER and then came true, the sum of their errors, and how many intervals held. */
-  etas: number;
-  etaErrorMs: number;
-  intervalsHeld: number;
-  /** From the first AMBER in the horizon before a breach to the breach, of those warned of. */
-  leadsMs: number[];
-  /** Time covered by predictions. */
-  coveredMs: number;
-}
-
 export interface Accuracy {
   /** Null: there is nothing to divide by. */
   precision: number | null;
@@ -76,47 +52,30 @@ export interface Accuracy {
 
 const dayMs = 86_400_000;
 
+/** Before what is counted of a series, so much has to be told of it: no stretch of AMBER that matters is longer. */
+export const contextMs = 3 * 3_600_000;
+
 /**
  * How right the predictions of one series were, by time. Only those made a horizon before `until` or earlier
  * are judged: of later ones nobody knows yet.
+ * @param counted only what lies in it is counted: windows that join up add up to the whole
  */
-export function tallyOf(said: readonly Said[], stepMs: number, horizonMs: number, until: number): Tally {
+export function tallyOf(
+  said: readonly Said[],
+  stepMs: number,
+  horizonMs: number,
+  until: number,
+  counted: TimeWindow = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY },
+): Tally {
   const tally = emptyTally();
   const breachAt = nextBreaches(said);
-  const terms = { breachAt, stepMs, horizonMs, until };
+  const counts = ({ time }: Said) => time > counted.from && time <= counted.to;
+  const terms = { breachAt, stepMs, horizonMs, until, counts };
   judgePredictions(tally, said, terms);
   judgeBreaches(tally, said, terms);
   judgeAlarms(tally, said, terms);
   judgeTimes(tally, said, terms);
   return tally;
-}
-
-export function emptyTally(): Tally {
-  return {
-    predictions: 0,
-    followed: 0,
-    squaredError: 0,
-    breaches: 0,
-    warned: 0,
-    unforeseeable: 0,
-    alarms: 0,
-    falseAlarms: 0,
-    pointedAt: 0,
-    etas: 0,
-    etaErrorMs: 0,
-    intervalsHeld: 0,
-    leadsMs: [],
-    coveredMs: 0,
-  };
-}
-
-export function addTallies(tallies: readonly Tally[]): Tally {
-  const sum = emptyTally();
-  for (const { leadsMs, ...counts } of tallies) {
-    for (const [key, count] of Object.entries(counts)) sum[key as keyof typeof counts] += count;
-    sum.leadsMs.push(...leadsMs);
-  }
-  return sum;
 }
 
 export function accuracyOf(tally: Tally): Accuracy {
@@ -151,6 +110,7 @@ interface Terms {
   stepMs: number;
   horizonMs: number;
   until: number;
+  counts: (step: Said) => boolean;
 }
 
 /** The time of the first breach after each step. */
@@ -168,9 +128,11 @@ function isBreach({ value, threshold }: Said): boolean {
   return value > threshold;
 }
 
-function judgePredictions(tally: Tally, said: readonly Said[], { breachAt, stepMs, horizonMs, until }: Terms): void {
-  for (const [k, { time, probability }] of said.entries()) {
-    if (probability === null || !isJudged(said, k, horizonMs, until)) continue;
+function judgePredictions(tally: Tally, said: readonly Said[], terms: Terms): void {
+  const { breachAt, stepMs, horizonMs, until, counts } = terms;
+  for (const [k, step] of said.entries()) {
+    const { time, probability } = step;
+    if (probability === null || !counts(step) || !isJudged(said, k, horizonMs, until)) continue;
     const outcome = (breachAt[k] as number) <= time + horizonMs ? 1 : 0;
     tally.predictions++;
     tally.followed += outcome;
@@ -179,7 +141,7 @@ function judgePredictions(tally: Tally, said: readonly Said[], { breachAt, stepM
   }
 }
 
-function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until }: Terms): void {
+function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until, counts }: Terms): void {
   let lastBreach = Number.NEGATIVE_INFINITY;
   let start = 0;
   for (const [k, step] of said.entries()) {
@@ -187,7 +149,7 @@ function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until }
     while ((said[start] as Said).time < step.time - horizonMs) start++;
     const isNew = step.time - lastBreach > horizonMs;
     lastBreach = step.time;
-    if (!isNew) continue;
+    if (!isNew || !counts(step)) continue;
     const before = said.slice(start, k).map((earlier, index) => ({ ...earlier, k: start + index }));
     const predictions = before.filter(({ probability }) => probability !== null);
     if (predictions.length === 0) tally.unforeseeable++;
@@ -202,21 +164,25 @@ function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until }
   }
 }
 
-function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until }: Terms): void {
+function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until, counts }: Terms): void {
   let start: number | null = null;
+  // A breach that two alarms point at counts where the first of them does.
   const pointedAt = new Set<number>();
   for (const [k, step] of said.entries()) {
     // A value that is missing ends no stretch; one that is there and no AMBER does.
     if (!isOpenAmber(step) || !isJudged(said, k, horizonMs, until)) start = null;
     else if (start === null || step.time - start >= horizonMs) {
       start = step.time;
-      tally.alarms++;
       const breach = breachAt[k] as number;
-      if (breach > step.time + horizonMs) tally.falseAlarms++;
-      else pointedAt.add(breach);
+      const isFalse = breach > step.time + horizonMs;
+      if (counts(step)) {
+        tally.alarms++;
+        if (isFalse) tally.falseAlarms++;
+        else if (!pointedAt.has(breach)) tally.pointedAt++;
+      }
+      if (!isFalse) pointedAt.add(breach);
     }
   }
-  tally.pointedAt += pointedAt.size;
 }
 
 function isOpenAmber(step: Said): boolean {
@@ -230,10 +196,10 @@ function isJudged(said: readonly Said[], k: number, horizonMs: number, until: nu
   return end <= until && next !== undefined && next.time <= end;
 }
 
-function judgeTimes(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until }: Terms): void {
+function judgeTimes(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until, counts }: Terms): void {
   for (const [k, step] of said.entries()) {
     const after = (breachAt[k] as number) - step.time;
-    if (!isOpenAmber(step) || step.etaMs === null || step.intervalMs === null) continue;
+    if (!counts(step) || !isOpenAmber(step) || step.etaMs === null || step.intervalMs === null) continue;
     if (after > horizonMs || step.time + horizonMs > until) continue;
     const [low, high] = step.intervalMs;
     tally.etas++;

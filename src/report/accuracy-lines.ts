@@ -1,7 +1,8 @@
 import { formatDuration } from '../core/duration.ts';
 import type { AccuracyAnswer } from '../core/schema.ts';
+import type { Tally } from '../core/tally.ts';
 import { terminalText } from '../core/terminal-text.ts';
-import { accuracyOf, type Tally } from '../forecast/score.ts';
+import { accuracyOf } from '../forecast/score.ts';
 
 type Figures = AccuracyAnswer['overall'];
 

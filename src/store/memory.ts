@@ -1,8 +1,9 @@
-import type { Forecast } from '../core/forecast.ts';
+import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
 import {
   type HostMetric,
+  reservedNames,
   type Snapshot,
   type SnapshotHeader,
   type UsageMetric,
@@ -10,22 +11,28 @@ import {
   usageMetrics,
 } from '../core/snapshot.ts';
 import {
-  type Above,
   byTimeHostName,
   type DetailedQuery,
   type MeanQuery,
   type MeanRow,
   meansByStep,
+  newNamesDefault,
   type Point,
+  type RowsWanted,
+  refuseTooMany,
   runStart,
   type SeriesKey,
   type SnapshotKey,
   type Store,
   type StoreOptions,
   type TimeWindow,
+  toTable,
   type UsageFilter,
   type UsageRow,
+  wantedOf,
 } from '../core/store.ts';
+import { addTallies, type HourTally } from '../core/tally.ts';
+import { foldingWarning, foldNames, NameBudget } from './name-budget.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
 export function openMemoryStore(options: StoreOptions): Store {
@@ -47,6 +54,22 @@ export function openMemoryStore(options: StoreOptions): Store {
   }
 
   let kept: Forecast[] = [];
+  let tallies: HourTally[] = [];
+  const { newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
+  const budget = new NameBudget<string>(newNamesPerDay);
+  const known = new Set<string>(reservedNames);
+
+  /** Names that nobody has had before, as far as their host may bring them along today. */
+  function admitNames(snapshot: Snapshot): void {
+    const { host, processes } = snapshot;
+    const unknown = processes.name.filter((name) => !known.has(name));
+    const [left, at] = [budget.left(host, now()), now()];
+    for (const name of unknown.slice(0, left)) known.add(name);
+    budget.spend(host, Math.min(left, unknown.length), at);
+    if (unknown.length <= left) return;
+    if (!budget.isFolding(host, at)) warn(foldingWarning(host, newNamesPerDay));
+    foldNames(snapshot, new Set(unknown.slice(left)), budget.fold(host, at));
+  }
 
   function pointsOf(series: SeriesKey, window: TimeWindow): Point[] {
     const points: Point[] = [];
@@ -62,9 +85,11 @@ export function openMemoryStore(options: StoreOptions): Store {
     expiresItself: false,
     async write(snapshots) {
       for (const snapshot of snapshots) {
-        const known = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
-        byHost.set(snapshot.host, known);
-        if (!known.has(snapshot.time)) known.set(snapshot.time, structuredClone(snapshot));
+        const stored = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
+        byHost.set(snapshot.host, stored);
+        if (stored.has(snapshot.time)) continue;
+        admitNames(snapshot);
+        stored.set(snapshot.time, structuredClone(snapshot));
       }
       return [];
     },
@@ -80,17 +105,20 @@ export function openMemoryStore(options: StoreOptions): Store {
       }
       return newest.sort((a, b) => (a.host < b.host ? -1 : 1));
     },
-    async rowsOf(keys: readonly SnapshotKey[], above?: Above) {
+    async rowsOf(keys: readonly SnapshotKey[], wanted: RowsWanted = {}) {
       const snapshots = keys.map((key) => byHost.get(key.host)?.get(key.time)).filter((found) => found !== undefined);
-      const found = snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]);
-      return above ? found.filter((row) => isAbove(row, above)) : found;
+      return wantedOf(
+        snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]),
+        wanted,
+      );
     },
     async mean(query: MeanQuery) {
       const means = [...groupBy(rows(query, query), (row) => row.name)].map(([name, group]) => meanOf(name, group));
+      if (query.top === undefined) refuseTooMany(means.length);
       return means.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
     },
     async detailed(query: DetailedQuery) {
-      return [...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit);
+      return toTable([...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
     },
     async runs(queries, window) {
       return queries.map((query) => runStart(pointsOf(query.series, window), query));
@@ -106,21 +134,28 @@ export function openMemoryStore(options: StoreOptions): Store {
     async keepForecasts(forecasts) {
       kept.push(...structuredClone(forecasts));
     },
-    async forecasts({ from, to, host, process, metric }) {
+    async forecasts({ from, to, ...subject }) {
       const found = kept.filter(
-        (forecast) =>
-          forecast.time > from &&
-          forecast.time <= to &&
-          (host === undefined || forecast.host === host) &&
-          (process === undefined || forecast.process === process) &&
-          (metric === undefined || forecast.metric === metric),
+        (forecast) => forecast.time > from && forecast.time <= to && isAbout(forecast, subject),
       );
       return found.sort((a, b) => a.time - b.time);
     },
-    async expire(now) {
-      kept = kept.filter((forecast) => forecast.time >= now - options.retentionMs);
+    async keepTallies(hours) {
+      tallies.push(...structuredClone(hours));
+    },
+    async tallies({ from, to, ...subject }) {
+      const found = tallies.filter((hour) => hour.time > from && hour.time <= to && isAbout(hour, subject));
+      return [...groupBy(found, subjectKey).values()].map((hours) => {
+        const last = hours.toSorted((a, b) => a.time - b.time).at(-1) as HourTally;
+        return { ...last, tally: addTallies(hours.map(({ tally }) => tally)) };
+      });
+    },
+    async expire(at) {
+      const oldest = at - options.retentionMs;
+      kept = kept.filter((forecast) => forecast.time >= oldest);
+      tallies = tallies.filter((hour) => hour.time >= oldest);
       for (const [host, snapshots] of byHost) {
-        for (const time of snapshots.keys()) if (time < now - options.retentionMs) snapshots.delete(time);
+        for (const time of snapshots.keys()) if (time < oldest) snapshots.delete(time);
         if (snapshots.size === 0) byHost.delete(host);
       }
     },
@@ -155,8 +190,9 @@ function isUsageMetric(metric: string): metric is UsageMetric {
   return (usageMetrics as readonly string[]).includes(metric);
 }
 
-function isAbove(row: UsageRow, above: Above): boolean {
-  return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
+function isAbout(item: ForecastSubject, { host, process, metric }: Partial<ForecastSubject>): boolean {
+  const isSame = <T>(wanted: T | undefined, value: T) => wanted === undefined || wanted === value;
+  return isSame(host, item.host) && isSame(process, item.process) && isSame(metric, item.metric);
 }
 
 function meanOf(name: string, rows: readonly UsageRow[]): MeanRow {

@@ -1,3 +1,4 @@
+import { readsWithin } from '../../src/core/store.ts';
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
@@ -35,7 +36,7 @@ async function setUp(values: (number | null)[], threshold = 'cpu=80') {
     const [alarm] = alarms.alarms;
     return alarm ? (alarm.since - noon) / minute : null;
   };
-  const at = async (minutes: number) => sinceOf(await reader.at(noon + minutes * minute));
+  const at = async (minutes: number) => sinceOf(await reader.at(noon + minutes * minute, readsWithin(store, {})));
   const now = async (minutes: number) => {
     time.now = noon + minutes * minute;
     return sinceOf(await reader.now());

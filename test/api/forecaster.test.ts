@@ -5,7 +5,7 @@ import { Forecaster } from '../../src/api/forecaster.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
-import type { Store } from '../../src/core/store.ts';
+import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { leak, safeSawtooth } from '../forecast/synthetic-series.ts';
@@ -68,7 +68,7 @@ const of = (forecasts: Forecast[], name: string) => forecasts.filter(({ process 
 
 describe('the forecaster', () => {
   test('follows what may breach, and AMBER becomes RED as the same alarm', async () => {
-    const { start, put, tick, kept, reader, time } = await setUp();
+    const { store, start, put, tick, kept, reader, time } = await setUp();
     for (let k = 0; k < 300; k++) await put(k, processesAt(k));
     const forecaster = start();
     for (let k = 300; k < breach + 3; k++) {
@@ -82,7 +82,7 @@ describe('the forecaster', () => {
     const first = of(forecasts, 'leaky').find(({ amberSince }) => amberSince !== null) as Forecast;
     expect(first.time).toBeLessThan(noon + (breach - 2) * minute);
 
-    const amber = await reader.at(first.time + 1000);
+    const amber = await reader.at(first.time + 1000, readsWithin(store, {}));
     expect(amber).toMatchObject({
       level: 'AMBER',
       alarms: [{ subject: { name: 'leaky' }, prediction: { notify: expect.any(Boolean) } }],

@@ -4,6 +4,7 @@ import { MonitorClient } from '../../src/client.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { body, iso, makeApp, retentionMs } from './make-app.ts';
+import { tableRows } from '../table-rows.ts';
 
 const minute = 60_000;
 const day = 86_400_000;
@@ -198,7 +199,7 @@ async function startedAhead(aheadMs: number) {
           ? body({ host, time: iso(times[0] as number) })
           : times.map((time) => body({ host, time: iso(time) })),
     });
-  const kept = async () => (await store.detailed({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
+  const kept = async () => tableRows(await store.detailed({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
   return { ...made, store, report, kept };
 }
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AmberState } from '../../src/forecast/alarm-policy.ts';
-import { accuracyOf, addTallies, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
+import { addTallies } from '../../src/core/tally.ts';
+import { accuracyOf, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
 
 const minute = 60_000;
 const horizonMs = 5 * minute;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Store, UsageFilter } from '../../src/core/store.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
+import { tableRows } from '../table-rows.ts';
 
 export interface StoreUnderTest {
   /** Opens the store again on the same data, as after a restart. */
@@ -56,7 +57,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       ];
       const snapshot = makeSnapshot({ host, time: t, processes });
       await store.write([snapshot]);
-      const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 });
+      const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
       const byName = rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
       expect(byName).toEqual(processes.map((usage) => ({ host, time: t, ...makeUsage(usage) })));
       const [header] = (await store.hosts(t)).filter((found) => found.host === host);
@@ -103,7 +104,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       ];
       const host = `${newHost()} ,="\\'\n`;
       await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
-      const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 });
+      const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
       expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
       for (const name of names) {
         const mean = await store.mean({ ...minute(t), hosts: [host], process: name });
@@ -117,7 +118,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 20 }), async (names) => {
           const host = newHost();
           await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
-          const rows = await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 });
+          const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
           expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
         }),
         { numRuns: 25 },
@@ -130,7 +131,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await store.write([at(0), at(0), at(10)]);
       await store.write([at(0)]);
       await Promise.all([store.write([at(20)]), store.write([at(20)]), store.write([at(5)])]);
-      const rows = await store.detailed({ from: t - 1, to: t + 60_000, hosts: [host], limit: 100, skip: 0 });
+      const rows = tableRows(await store.detailed({ from: t - 1, to: t + 60_000, hosts: [host], limit: 100, skip: 0 }));
       expect(rows.map((row) => (row.time - t) / 1000)).toEqual([0, 5, 10, 20]);
     });
 
@@ -147,7 +148,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const host = newHost();
       await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 1 }] })]);
       await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 2 }] })]);
-      const [row] = await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 });
+      const [row] = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
       expect(row?.cpu).toBe(tested.conflict === 'first-wins' ? 1 : 2);
     });
 
@@ -193,7 +194,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const host = newHost();
       await store.write([makeSnapshot({ host, time: t }), makeSnapshot({ host, time: t + 10_000 })]);
       const times = async (from: number, to: number) =>
-        (await store.detailed({ from, to, hosts: [host], limit: 10, skip: 0 })).map((row) => row.time - t);
+        tableRows(await store.detailed({ from, to, hosts: [host], limit: 10, skip: 0 })).map((row) => row.time - t);
       expect(await times(t, t + 10_000)).toEqual([10_000]);
       expect(await times(t - 1, t + 9_999)).toEqual([0]);
       expect(await times(t, t)).toEqual([]);
@@ -221,20 +222,20 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         [two, one].flatMap((host) => [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes }))),
       );
       const query = { from: t - 1, to: t + 10_000, hosts: [one, two] };
-      const all = await store.detailed({ ...query, limit: 100, skip: 0 });
+      const all = tableRows(await store.detailed({ ...query, limit: 100, skip: 0 }));
       const key = (row: { time: number; host: string; name: string }) => `${row.time} ${row.host} ${row.name}`;
       expect(all.map(key)).toEqual(
         [t, t + 10_000].flatMap((at) =>
           [one, two].flatMap((host) => ['a', 'b', 'c'].map((name) => `${at} ${host} ${name}`)),
         ),
       );
-      const pages = await Promise.all([0, 5, 10].map((skip) => store.detailed({ ...query, limit: 5, skip })));
+      const pages = await Promise.all([0, 5, 10].map(async (skip) => tableRows(await store.detailed({ ...query, limit: 5, skip }))));
       expect(pages.flat().map(key)).toEqual(all.map(key));
     });
 
     test('unknown hosts and names have no rows', async () => {
       const query = { from: 0, to: t + hour, limit: 10, skip: 0 };
-      expect(await store.detailed({ ...query, hosts: ['nobody'] })).toEqual([]);
+      expect(tableRows(await store.detailed({ ...query, hosts: ['nobody'] }))).toEqual([]);
       expect(await store.mean({ ...query, process: 'nothing' })).toEqual([]);
       expect(await store.mean({ ...query, hosts: [] })).toEqual([]);
       expect(await store.rowsOf([{ host: 'nobody', time: t }])).toEqual([]);
@@ -276,10 +277,12 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         keys.flatMap(({ host, time }) => processes.map(() => `${host} ${time - t}`)).sort(),
       );
       const names = async (above: object) =>
-        (await store.rowsOf(keys.slice(0, 1), above)).map((row) => row.name).sort();
+        (await store.rowsOf(keys.slice(0, 1), { above })).map((row) => row.name).sort();
       expect(await names({ cpuMax: 80 })).toEqual(['hot']);
       expect(await names({ cpuMax: 80, memoryMax: 80 })).toEqual(['big', 'hot']);
       expect(await names({})).toEqual([]);
+      const top = (await store.rowsOf(keys.slice(0, 2), { top: 1 })).map((row) => `${row.host} ${row.name}`);
+      expect(top.sort()).toEqual([one, two].flatMap((host) => [`${host} big`, `${host} hot`]).sort());
     });
 
     test('when the run over a level began', async () => {
@@ -383,9 +386,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await meanOf({ ip: old, hosts: [stayed] })).toBeUndefined();
       const names = (await store.mean({ ...window, ip: old })).map(({ name }) => name).sort();
       expect(names).toEqual([`of-${old}`, 'p']);
-      const rows = await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 0 });
+      const rows = tableRows(await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 0 }));
       expect(rows.map((row) => row.time - t)).toEqual([0, 10_000, 20_000]);
-      const rest = await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 3 });
+      const rest = tableRows(await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 3 }));
       expect(rest.map((row) => [row.host, row.time - t])).toEqual([[moved, 60_000]]);
     });
 
@@ -579,7 +582,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await Promise.all(writes);
       await store.close();
       store = await tested.open();
-      const rows = await store.detailed({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 });
+      const rows = tableRows(await store.detailed({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 }));
       expect(rows.map((row) => row.name)).toEqual(writes.map((_, i) => `${host} only ${i}`));
     });
 
@@ -594,7 +597,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await store.keepForecasts([makeForecast({ host, time: old }), makeForecast({ host, time: t })]);
       await store.expire(tested.now);
       expect((await store.forecasts({ from: 0, to: tested.now, host })).map(({ time }) => time)).toEqual([t]);
-      const rows = await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 });
+      const rows = tableRows(await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 }));
       expect(rows.map((row) => row.time)).toEqual([t]);
     });
   });

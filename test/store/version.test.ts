@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { tables } from '../../src/store/duckdb/schema.ts';
+import { tables, tablesBefore } from '../../src/store/duckdb/schema.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -48,9 +48,9 @@ describe("the file's version", () => {
   test('a new file has one', async () => {
     const path = join(temporaryFolder(), 'new.db');
     await (await openStore(`duckdb:${path}`, options)).close();
-    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[3]]);
     await (await openStore(`duckdb:${path}`, options)).close();
-    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[3]]);
   });
 
   test('one of 0.1.0 is brought here, nothing is lost, and no copy is left', async () => {
@@ -66,7 +66,38 @@ describe("the file's version", () => {
     expect(await store.hosts(at)).toHaveLength(3);
     await store.close();
     expect(readdirSync(join(path, '..')).filter((name) => name.includes('version'))).toEqual([]);
-    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[3]]);
+  });
+
+  test('of version 2 what a host says of itself, and what was marked as from the future, goes on as it was', async () => {
+    const path = join(temporaryFolder(), 'amberwatch.db');
+    const about = { ip: '10.0.0.5', intervalMs: 5000, bootId: "b'1", cores: 8, memoryBytes: null, limitedBy: 'cgroup' };
+    const metrics = JSON.stringify([10, ...Array(18).fill(null)]);
+    await run(
+      path,
+      ...tablesBefore,
+      'CREATE TABLE version (version INTEGER, tried BIGINT)',
+      'INSERT INTO version VALUES (2, 0)',
+      `INSERT INTO host VALUES (0, 'web')`,
+      `INSERT INTO name VALUES (0, 'nginx')`,
+      `INSERT INTO about VALUES (0, '${JSON.stringify(about).replaceAll("'", "''")}'),
+        (1, '${JSON.stringify({ ...about, ip: null, isFromFuture: true }).replaceAll("'", "''")}')`,
+      `INSERT INTO snapshot VALUES (0, ${noon}, 0, '${metrics}', ${noon}), (0, ${noon + 600_000}, 1, '${metrics}', ${noon + 600_000})`,
+      `INSERT INTO usage VALUES (${noon}, 0, 0, 5000, 5000, 1000, 1000, NULL, 1, NULL), (${noon + 600_000}, 0, 0, 9000, 9000, 1000, 1000, NULL, 1, NULL)`,
+    );
+    const store = await openStore(`duckdb:${path}`, { ...options, now: () => noon + 1000 });
+    expect(await store.hosts(noon + 3_600_000)).toEqual([
+      { host: 'web', time: noon, ...about, metrics: { 'system.cpu': 10 } },
+    ]);
+    const window = { from: 0, to: noon + 3_600_000 };
+    expect(await store.mean({ ...window, ip: '10.0.0.5' })).toMatchObject([{ cpu: 5, snapshots: 1 }]);
+    await store.write([makeSnapshot({ host: 'web', time: noon + 10_000, processes: [{ name: 'nginx' }, { name: 'new' }] })]);
+    expect((await store.mean(window)).map(({ name, snapshots }) => [name, snapshots]).sort()).toEqual([
+      ['new', 1],
+      ['nginx', 3],
+    ]);
+    await store.close();
+    expect(await run(path, "SELECT count(*)::INTEGER FROM duckdb_tables() WHERE table_name = 'about'")).toEqual([[0]]);
   });
 
   test('where that fails, the file is as it was, and a copy is beside it', async () => {
@@ -75,7 +106,7 @@ describe("the file's version", () => {
     await run(path, `INSERT INTO snapshot VALUES (0, 1, 0, 'nonsense')`);
     const sizeBefore = statSync(path).size;
     await expect(openStore(`duckdb:${path}`, options)).rejects.toThrow(
-      /^cannot open the store .*: it could not be brought from version 1 to 2 and is as it was \(a copy: .*\.version-1\): /,
+      /^cannot open the store .*: it could not be brought from version 1 to 3 and is as it was \(a copy: .*\.version-1\): /,
     );
     expect(existsSync(`${path}.version-1`)).toBe(true);
     expect(Math.abs(statSync(`${path}.version-1`).size - sizeBefore)).toBeLessThan(1024 ** 2);
@@ -90,7 +121,7 @@ describe("the file's version", () => {
     await (await openStore(`duckdb:${path}`, options)).close();
     await run(path, 'UPDATE version SET version = 7');
     await expect(openStore(`duckdb:${path}`, options)).rejects.toThrow(
-      /^cannot open the store .*: a newer amberwatch has written it \(version 7, this one knows up to 2\); start that one, or choose another --data folder$/,
+      /^cannot open the store .*: a newer amberwatch has written it \(version 7, this one knows up to 3\); start that one, or choose another --data folder$/,
     );
     expect(await run(path, 'SELECT version FROM version')).toEqual([[7]]);
   });
@@ -105,7 +136,7 @@ test('a start that is killed while it makes the tables, now or by 0.1.0, can be 
     await store.write([makeSnapshot()]);
     expect(await store.hosts(noon)).toHaveLength(1);
     await store.close();
-    expect(await run(path, 'SELECT version FROM version')).toEqual([[2]]);
+    expect(await run(path, 'SELECT version FROM version')).toEqual([[3]]);
   }
 });
 

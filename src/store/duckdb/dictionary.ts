@@ -1,4 +1,4 @@
-/** Texts as small integers, both ways. */
+/** Texts as small integers, both ways, all in memory. */
 export class Dictionary {
   readonly #ids = new Map<string, number>();
   readonly #texts = new Map<number, string>();
@@ -7,10 +7,6 @@ export class Dictionary {
 
   constructor(entries: Iterable<readonly [id: number, text: string]> = []) {
     for (const [id, text] of entries) this.#set(id, text);
-  }
-
-  get size(): number {
-    return this.#ids.size;
   }
 
   find(text: string): number | undefined {
@@ -25,14 +21,9 @@ export class Dictionary {
     const known = this.#ids.get(text);
     if (known !== undefined) return known;
     const id = this.#next;
-    this.add(id, text);
-    return id;
-  }
-
-  /** A text with the id somebody else has given it. */
-  add(id: number, text: string): void {
     this.#set(id, text);
     this.#fresh.push([id, text]);
+    return id;
   }
 
   /** What has not been kept yet: it has to be stored with the rows that use it. */
@@ -45,8 +36,14 @@ export class Dictionary {
     this.#fresh.splice(0, count);
   }
 
-  entries(): [id: number, text: string][] {
-    return [...this.#texts];
+  ids(): number[] {
+    return [...this.#texts.keys()];
+  }
+
+  /** Whose rows are gone. The id is not given to another. */
+  remove(id: number): void {
+    this.#ids.delete(this.text(id));
+    this.#texts.delete(id);
   }
 
   #set(id: number, text: string): void {

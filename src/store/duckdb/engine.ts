@@ -2,58 +2,30 @@ import { statSync } from 'node:fs';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import type { DuckDBAppender, DuckDBConnection, DuckDBInstance, DuckDBPreparedStatement } from '@duckdb/node-api';
+import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import { groupBy } from '../../core/group-by.ts';
-import { placedAt } from '../../core/host-clock.ts';
-import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
-import type {
-  Above,
-  ForecastQuery,
-  Point,
-  RunQuery,
-  SeriesKey,
-  SnapshotKey,
-  StoreOptions,
-  TimeWindow,
-  UsageFilter,
-} from '../../core/store.ts';
+import { type HourTally, tallyCounts } from '../../core/tally.ts';
 import { replaceFile } from '../../durable-file.ts';
-import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { AboutIndex } from './about-index.ts';
-import { UsageAppender } from './append.ts';
+import { dayOf, NameBudget } from '../name-budget.ts';
 import { Dictionary } from './dictionary.ts';
+import { NameTexts } from './name-texts.ts';
 import { askForVerification, openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
-import type { Engine } from './protocol.ts';
-import {
-  type About,
-  detailedSql,
-  forecastsSql,
-  hostsSql,
-  hostsWithSql,
-  type IdFilter,
-  meanSql,
-  pageEndSql,
-  type RunIds,
-  type RunMetric,
-  rowsSql,
-  runsSql,
-  seriesAboveSql,
-  stepMeansSql,
-  toForecast,
-  toHeader,
-  toMean,
-  toUsage,
-} from './queries.ts';
+import type { Engine, ThreadData, Written } from './protocol.ts';
 import { Readers } from './readers.ts';
+import { DuckdbReads } from './reads.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
-import { type DictionaryName, dictionaryNames } from './schema.ts';
+import { RowCounts } from './row-counts.ts';
+import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts';
 
-/** DuckDB would take four fifths of the machine's memory, which is there for what is being watched. */
-const memoryLimit = '1GB';
+/**
+ * DuckDB would take four fifths of the machine's memory, which is there for what is being watched. What has been read
+ * stays in it until something else is: after a while without a question it is given back.
+ */
+const memoryLimit = { working: '256MB', idle: '48MB' };
+const idleAfterMs = 15_000;
 /** A checkpoint compresses and rewrites; at DuckDB's own 16 MB it comes too often to be worth it. */
 const checkpointAt = '64MB';
 /** Bytes in one transaction, some 60,000 rows, and bytes waiting, at most. */
@@ -62,43 +34,31 @@ const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 const headerBytes = 1000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
-/** Unused process names are looked for once the dictionary is larger than this. */
-const largeDictionary = 20_000;
+/** Unused process names are looked for once there are more than this. */
+const manyNames = 20_000;
+/** Names deleted at a time: whoever writes waits for it. */
+const forgottenAtOnce = 50_000;
 
 /**
  * The store itself, in the thread that calls this, and what had to be mended in its file. Only one process
  * can have the file open.
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
-export async function openEngine(
-  path: string,
-  options: Pick<StoreOptions, 'retentionMs'> & { stamp: string },
-): Promise<{ engine: Engine; damage: string[] }> {
+export async function openEngine(options: ThreadData): Promise<{ engine: Engine; damage: string[] }> {
+  const { path } = options;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const settings = {
-      memory_limit: memoryLimit,
+      memory_limit: memoryLimit.working,
       wal_autocheckpoint: checkpointAt,
       // One core is left to the requests.
       threads: String(Math.max(1, availableParallelism() - 1)),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
-    const connection = await instance.connect();
-    // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
-    await connection.run('PRAGMA disable_optimizer');
-    const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
-    const store = new DuckdbEngine(
-      path,
-      options.retentionMs,
-      instance,
-      connection,
-      transaction,
-      await Readers.connect(instance, () => askForVerification(path)),
-    );
-    await store.load();
+    const engine = await DuckdbEngine.load(instance, options);
     // Whoever may look into the folder may not look into these.
     for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
-    return { engine: store, damage };
+    return { engine, damage };
   } catch (error) {
     throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, {
       cause: error,
@@ -114,177 +74,198 @@ function openFailure(message: string): string {
   return message.split('\n', 1)[0] ?? message;
 }
 
-/** Prepared: parsing them anew for every group cost a tenth of it. */
-type Transaction = Record<'begin' | 'commit', DuckDBPreparedStatement>;
+interface Parts {
+  instance: DuckDBInstance;
+  /** Appends only. */
+  connection: DuckDBConnection;
+  /** What a write looks up, and deletions. Whoever uses it has the turn in the chain of commits. */
+  maintenance: DuckDBConnection;
+  readers: Readers;
+  hosts: Dictionary;
+  names: NameTexts;
+  recent: RecentTimes;
+  counts: RowCounts;
+  writer: SnapshotWriter;
+}
 
-class DuckdbEngine implements Engine {
+class DuckdbEngine extends DuckdbReads implements Engine {
   readonly #path: string;
   /** Device and inode of the file that is open. */
   readonly #file: string;
   readonly #retentionMs: number;
-  readonly #instance: DuckDBInstance;
-  /** Writes only. */
-  readonly #connection: DuckDBConnection;
-  readonly #transaction: Transaction;
-  readonly #readers: Readers;
-  readonly #commit: GroupCommit<PackedSnapshot>;
-  readonly #usage = new UsageAppender();
-  readonly #recent = new RecentTimes();
-  /** A text that came with a snapshot that could not be stored stays fresh, and is stored with the next. */
-  #dictionaries: Record<DictionaryName, Dictionary> = {
-    host: new Dictionary(),
-    name: new Dictionary(),
-    about: new Dictionary(),
-  };
-  #about = new AboutIndex();
-  #appenders: Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender> | null = null;
+  readonly #parts: Parts;
+  readonly #commit: GroupCommit<Pending>;
+  readonly #idleTimer: NodeJS.Timeout;
+  /** Has the names that no row has any more, in a table of its own. */
+  #unused: DuckDBConnection | null = null;
 
-  constructor(
-    path: string,
-    retentionMs: number,
-    instance: DuckDBInstance,
-    connection: DuckDBConnection,
-    transaction: Transaction,
-    readers: Readers,
-  ) {
+  private constructor(parts: Parts, { path, retentionMs }: ThreadData) {
+    super(parts);
+    this.#parts = parts;
     this.#path = path;
     this.#file = identityOf(path);
     this.#retentionMs = retentionMs;
-    this.#instance = instance;
-    this.#connection = connection;
-    this.#transaction = transaction;
-    this.#readers = readers;
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
-      (snapshot) => snapshot.data.byteLength + headerBytes,
+      ({ packed }) => packed.data.byteLength + headerBytes,
       limits,
     );
+    this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
   }
 
-  async load(): Promise<void> {
-    for (const name of dictionaryNames) {
-      const rows = await this.#readers.query(`SELECT id, text FROM ${name}`);
-      this.#dictionaries[name] = new Dictionary(rows.map((row) => [row.id as number, row.text as string]));
-    }
-    this.#about = new AboutIndex(this.#dictionaries.about.entries());
-    const recent = await this.#readers.query(`
+  /** Reads what a write needs to know. Of process names that is the next id alone. */
+  static async load(instance: DuckDBInstance, options: ThreadData): Promise<DuckdbEngine> {
+    const connection = await instance.connect();
+    // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
+    await connection.run('PRAGMA disable_optimizer');
+    const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
+    const maintenance = await instance.connect();
+    const readers = await Readers.connect(instance, () => askForVerification(options.path));
+    const [recent, counts, budget] = [
+      new RecentTimes(),
+      new RowCounts(),
+      new NameBudget<number>(options.newNamesPerDay),
+    ];
+    const query = (sql: string) => readers.query(sql, { lane: 'present' });
+    const hosts = new Dictionary(
+      (await query('SELECT id, text FROM host')).map((row) => [row.id as number, row.text as string]),
+    );
+    const times = await query(`
       SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
         SELECT host, time FROM snapshot
         QUALIFY row_number() OVER (PARTITION BY host ORDER BY time DESC) <= ${rememberedTimes}) GROUP BY host`);
-    for (const row of recent) this.#recent.load(row.host as number, JSON.parse(row.times as string));
-  }
-
-  async write(snapshots: readonly PackedSnapshot[]): Promise<void> {
-    for (const [id, name] of snapshots.flatMap((snapshot) => snapshot.freshNames))
-      this.#dictionaries.name.add(id, name);
-    await this.#commit.addAll(snapshots);
-  }
-
-  async hosts(at: number) {
-    const rows = await this.#readers.query(hostsSql(at, this.#about.fromFuture));
-    const headers = rows.map((row) => toHeader(row, this.#dictionaries.host, this.#dictionaries.about));
-    const byHost = new Map(headers.map((header) => [header.host, header]));
-    return [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
-  }
-
-  async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {
-    const keys = snapshots.flatMap(({ host, time }) => {
-      const id = this.#dictionaries.host.find(host);
-      return id === undefined ? [] : [{ host: id, time }];
+    for (const row of times) recent.load(row.host as number, JSON.parse(row.times as string));
+    const hours = await query(`
+      SELECT min(time)::DOUBLE AS time, count(*)::DOUBLE AS snapshots,
+        (SELECT count(*) FROM usage) / (SELECT count(*) FROM snapshot)::DOUBLE AS rows FROM snapshot GROUP BY time // 3600000`);
+    for (const { time, snapshots, rows } of hours as Record<string, number>[])
+      counts.add(time as number, (snapshots as number) * (rows as number), snapshots);
+    const today = dayOf(options.now);
+    for (const row of await query(
+      `SELECT host, count(*)::DOUBLE AS names FROM name WHERE day = ${today} AND host IS NOT NULL GROUP BY host`,
+    ))
+      budget.spend(row.host as number, row.names as number, options.now);
+    const [next] = await query('SELECT coalesce(max(id), -1) + 1 AS id FROM name');
+    const nextName = Number(next?.id ?? 0);
+    const writer = new SnapshotWriter({
+      connection,
+      transaction,
+      lookups: maintenance,
+      hosts,
+      budget,
+      recent,
+      counts,
+      nextName,
     });
-    const bins = await Promise.all(binByTime(keys).map((bin) => this.#readers.query(rowsSql(bin, above))));
-    return bins.flat().map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
+    const names = new NameTexts(readers);
+    const parts = { instance, connection, maintenance, readers, hosts, names, recent, counts, writer };
+    return new DuckdbEngine(parts, options);
   }
 
-  async mean(query: TimeWindow & UsageFilter & { top?: number }) {
-    const filter = await this.#ids(query);
-    if (!filter) return [];
-    const rows = await this.#readers.query(meanSql(query, filter, query.top));
-    return rows.map((row) => toMean(row, this.#dictionaries.name));
-  }
-
-  async detailed(query: TimeWindow & UsageFilter & { limit: number; skip: number }) {
-    const filter = await this.#ids(query);
-    if (!filter) return [];
-    const [end] = await this.#readers.query(pageEndSql(query, filter, query.skip + query.limit));
-    const page = end ? { from: query.from, to: end.time as number } : query;
-    const rows = await this.#readers.query(detailedSql(page, filter, query.limit, query.skip));
-    return rows.map((row) => toUsage(row, this.#dictionaries.host, this.#dictionaries.name));
-  }
-
-  async runs(queries: readonly RunQuery[], window: TimeWindow) {
-    const known = queries.flatMap(({ series, ...levels }, index): (RunIds & { metric: RunMetric })[] => {
-      const ids = this.#seriesIds(series);
-      return ids ? [{ ...levels, index, ...ids, metric: series.metric }] : [];
-    });
-    const since: (number | null)[] = queries.map(() => null);
-    for (const [metric, group] of groupBy(known, (query) => query.metric)) {
-      const rows = await this.#readers.query(runsSql(metric, group, window));
-      for (const row of rows) since[row.i as number] = row.since as number;
-    }
-    return since;
-  }
-
-  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number) {
-    const points: Point[][] = series.map(() => []);
-    const known = series.flatMap((key, index) => {
-      const ids = this.#seriesIds(key);
-      return ids ? [{ ...ids, index, metric: key.metric as RunMetric }] : [];
-    });
-    for (const [metric, group] of groupBy(known, (ids) => ids.metric)) {
-      for (const row of await this.#readers.query(stepMeansSql(metric, group, window, stepMs))) {
-        if (row.value !== null) points[row.i as number]?.push({ time: row.step as number, value: row.value as number });
-      }
-    }
-    return points;
-  }
-
-  async seriesAbove(metric: RunMetric, level: number, window: TimeWindow): Promise<SeriesKey[]> {
-    const rows = await this.#readers.query(seriesAboveSql(metric, level, window));
-    return rows.map((row) => {
-      const host = this.#dictionaries.host.text(row.host as number);
-      if (row.name === null) return { kind: 'system', host, metric: metric as HostMetric };
-      const process = this.#dictionaries.name.text(row.name as number);
-      return { kind: 'process', host, process, metric: metric as UsageMetric };
-    });
+  async write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written> {
+    const waiting = snapshots.map((packed): Pending => ({ packed, now, learned: [], overBudget: null }));
+    await this.#commit.addAll(waiting);
+    return {
+      learned: waiting.flatMap(({ learned }) => learned),
+      overBudget: waiting.flatMap(({ overBudget }, index) => (overBudget ? [{ index, ...overBudget }] : [])),
+    };
   }
 
   keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
-    return this.#commit.exclusive(async () => {
-      const appender = await this.#connection.createAppender('forecast');
-      for (const forecast of forecasts) {
-        const host = this.#dictionaries.host.find(forecast.host);
-        const name = forecast.process === null ? null : this.#dictionaries.name.find(forecast.process);
-        // What has expired meanwhile needs no forecast any more.
-        if (host !== undefined && name !== undefined) appendForecast(appender, forecast, host, name);
+    return this.#appendAll('forecast', forecasts, appendForecast);
+  }
+
+  keepTallies(tallies: readonly HourTally[]): Promise<void> {
+    return this.#appendAll('tally', tallies, appendTally);
+  }
+
+  /** All or none of what is about subjects that are still stored: what has expired meanwhile is of no use. */
+  async #appendAll<T extends { host: string; process: string | null }>(
+    table: string,
+    items: readonly T[],
+    append: (appender: DuckDBAppender, item: T, host: number, name: number | null) => void,
+  ): Promise<void> {
+    const { hosts, names, connection } = this.#parts;
+    const processes = items.flatMap(({ process }) => (process === null ? [] : [process]));
+    const ids = await names.findAll(processes, { lane: 'present' });
+    await this.#commit.exclusive(async () => {
+      const appender = await connection.createAppender(table);
+      for (const item of items) {
+        const host = hosts.find(item.host);
+        const name = item.process === null ? null : ids.get(item.process);
+        if (host !== undefined && name !== undefined) append(appender, item, host, name);
       }
       appender.closeSync();
     });
   }
 
-  async forecasts({ host, process, metric, ...window }: ForecastQuery) {
-    const hostId = host === undefined ? undefined : this.#dictionaries.host.find(host);
-    const name = process == null ? process : this.#dictionaries.name.find(process);
-    if ((host !== undefined && hostId === undefined) || (process != null && name === undefined)) return [];
-    const ids = { ...(hostId !== undefined && { host: hostId }), ...(name !== undefined && { name }) };
-    const rows = await this.#readers.query(forecastsSql(window, { ...ids, ...(metric && { metric }) }));
-    return rows.map((row) => toForecast(row, this.#dictionaries.host, this.#dictionaries.name));
-  }
-
-  names(): Promise<[id: number, text: string][]> {
-    return Promise.resolve(this.#dictionaries.name.entries());
-  }
-
   expire(now: number): Promise<void> {
+    const oldest = Math.floor(now - this.#retentionMs);
+    const run = (sql: string) => this.#parts.maintenance.run(sql);
     return this.#commit.exclusive(async () => {
-      const oldest = Math.floor(now - this.#retentionMs);
-      for (const table of ['usage', 'snapshot', 'forecast'])
-        await this.#readers.query(`DELETE FROM ${table} WHERE time < ${oldest}`);
-      await this.#forgetUnused('host', 'snapshot');
-      await this.#forgetUnused('about', 'snapshot');
-      if (this.#dictionaries.name.size > largeDictionary) await this.#forgetUnused('name', 'usage');
-      await this.load();
+      // What was marked as from the future is kept from when it came.
+      const late = `SELECT host, time FROM snapshot WHERE received < ${oldest}`;
+      await run(`DELETE FROM usage WHERE time < ${oldest} OR (time >= ${oldest} AND (host, time) IN (${late}))`);
+      await run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
+      for (const table of ['forecast', 'tally']) await run(`DELETE FROM ${table} WHERE time < ${oldest}`);
+      this.#parts.counts.forget(oldest);
+      await this.#forgetHosts();
     });
+  }
+
+  async #forgetHosts(): Promise<void> {
+    const { hosts, recent, maintenance } = this.#parts;
+    const rows = (await maintenance.runAndReadAll('SELECT DISTINCT host FROM snapshot')).getRows();
+    const used = new Set(rows.map(([id]) => id));
+    const unused = hosts.ids().filter((id) => !used.has(id));
+    if (unused.length === 0) return;
+    await maintenance.run(`DELETE FROM host WHERE id IN (${unused.join(', ')})`);
+    for (const id of unused) {
+      hosts.remove(id);
+      recent.forget(id);
+    }
+  }
+
+  async findUnusedNames(): Promise<number> {
+    const { readers, writer, instance } = this.#parts;
+    const [row] = await readers.query('SELECT count(*)::DOUBLE AS names FROM name', { lane: 'background' });
+    if ((row?.names as number) <= manyNames || this.#unused !== null) return 0;
+    writer.watchNames();
+    const connection = await instance.connect();
+    this.#unused = connection;
+    const found = await readers.background(async () => {
+      await connection.run(
+        'CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (SELECT DISTINCT name FROM usage)',
+      );
+      return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
+    });
+    if (found === 0) this.#endForgetting();
+    return found;
+  }
+
+  /** A few at a time, and none that has been used again. */
+  async forgetNames(): Promise<void> {
+    const { writer, names } = this.#parts;
+    for (let left = true; left && this.#unused !== null; ) {
+      left = await this.#commit.exclusive(async () => {
+        const rows = (await this.#unused?.runAndReadAll(`SELECT id FROM unused LIMIT ${forgottenAtOnce}`))?.getRows();
+        const ids = (rows ?? []).map(([id]) => id as number);
+        if (ids.length === 0) return false;
+        const used = writer.usedNames();
+        const gone = ids.filter((id) => !used.has(id));
+        if (gone.length > 0) await this.#unused?.run(`DELETE FROM name WHERE id IN (${gone.join(', ')})`);
+        await this.#unused?.run(`DELETE FROM unused WHERE id IN (${ids.join(', ')})`);
+        names.clear();
+        return true;
+      });
+    }
+    this.#endForgetting();
+  }
+
+  #endForgetting(): void {
+    this.#unused?.closeSync();
+    this.#unused = null;
+    this.#parts.writer.unwatchNames();
   }
 
   /** A row is committed, and as much written beside the file as a snapshot takes: a little fits onto a full disk. */
@@ -295,11 +276,35 @@ class DuckdbEngine implements Engine {
         await replaceFile(`${this.#path}.tried`, new Uint8Array(triedBytes)).finally(() =>
           rm(`${this.#path}.tried`, { force: true }),
         );
-        await this.#connection.run('UPDATE version SET tried = tried + 1');
+        await this.#parts.connection.run('UPDATE version SET tried = tried + 1');
       } catch (error) {
         throw new MonitorError('unavailable', `it takes no write: ${messageOf(error)}`, { cause: error });
       }
     });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#idleTimer);
+    await this.#commit.exclusive(async () => {
+      const { writer, connection, maintenance, readers, instance } = this.#parts;
+      writer.dropAppenders();
+      await connection.run('CHECKPOINT').catch(() => undefined);
+      readers.close();
+      this.#unused?.closeSync();
+      for (const each of [connection, maintenance]) each.closeSync();
+      instance.closeSync();
+    });
+  }
+
+  async #write(group: readonly Pending[]): Promise<void> {
+    this.#checkFile();
+    try {
+      await this.#parts.writer.write(group);
+    } catch (error) {
+      if (/FATAL|invalidated/i.test(messageOf(error))) endThread(error);
+      throw storeFailure(error);
+    }
+    this.#checkFile();
   }
 
   /** @throws MonitorError `unavailable`: what would be written now into a file that nobody can find would be lost */
@@ -311,162 +316,13 @@ class DuckdbEngine implements Engine {
     );
   }
 
-  async close(): Promise<void> {
-    await this.#commit.exclusive(async () => {
-      this.#dropAppenders();
-      await this.#connection.run('CHECKPOINT').catch(() => undefined);
-      this.#connection.closeSync();
-      this.#readers.close();
-      this.#instance.closeSync();
+  /** Lowering the limit makes DuckDB let go of what it has read. */
+  #giveMemoryBack(): Promise<void> {
+    if (!this.#parts.readers.isIdle(idleAfterMs)) return Promise.resolve();
+    return this.#commit.exclusive(async () => {
+      for (const limit of [memoryLimit.idle, memoryLimit.working])
+        await this.#parts.maintenance.run(`SET memory_limit = '${limit}'`).catch(() => undefined);
     });
-  }
-
-  /** Null when its host or process was never stored. */
-  #seriesIds(series: SeriesKey): { host: number; name: number | null } | null {
-    const host = this.#dictionaries.host.find(series.host);
-    const name = series.kind === 'process' ? this.#dictionaries.name.find(series.process) : null;
-    return host === undefined || name === undefined ? null : { host, name };
-  }
-
-  /** Names and the address as ids; null when what is asked for was never stored. */
-  async #ids(filter: UsageFilter & TimeWindow): Promise<IdFilter | null> {
-    const hosts = filter.hosts?.map((host) => this.#dictionaries.host.find(host)).filter((id) => id !== undefined);
-    const name = filter.process === undefined ? undefined : this.#dictionaries.name.find(filter.process);
-    if (hosts?.length === 0 || (filter.process !== undefined && name === undefined)) return null;
-    const ofHosts =
-      filter.ip === undefined ? { ...(hosts && { hosts }) } : await this.#withIp(filter.ip, filter, hosts);
-    return ofHosts && { ...ofHosts, ...(name !== undefined && { name }) };
-  }
-
-  /** Nearly always a host has one address in the whole window, and then its id says all. */
-  async #withIp(ip: string, window: TimeWindow, hosts: number[] | undefined): Promise<IdFilter | null> {
-    const about = this.#about.withIp(ip);
-    const rows = about.length === 0 ? [] : await this.#readers.query(hostsWithSql(window, about, hosts));
-    if (rows.length === 0) return null;
-    const idsOf = (whole: boolean) => rows.filter((row) => row.whole === whole).map((row) => row.host as number);
-    const partly = idsOf(false);
-    return { hosts: idsOf(true), ...(partly.length > 0 && { partly: { hosts: partly, about } }) };
-  }
-
-  #forgetUnused(dictionary: DictionaryName, table: string): Promise<unknown> {
-    return this.#readers.query(
-      `DELETE FROM ${dictionary} WHERE id NOT IN (SELECT DISTINCT ${dictionary} FROM ${table})`,
-    );
-  }
-
-  async #write(group: readonly PackedSnapshot[]): Promise<void> {
-    this.#checkFile();
-    const fresh = await this.#withoutStored(group);
-    if (fresh.size === 0) return;
-    let texts: Record<DictionaryName, number>;
-    try {
-      await this.#transaction.begin.run();
-      texts = await this.#append(fresh);
-      await this.#transaction.commit.run();
-    } catch (error) {
-      await this.#rollBack(fresh);
-      if (/FATAL|invalidated/i.test(messageOf(error))) endThread(error);
-      // Of a full disk or a failed commit no snapshot is the cause: none is to be tried again alone.
-      const code = /IO Error|FATAL|invalidated|No space|memory/i.test(messageOf(error)) ? 'unavailable' : 'internal';
-      throw new MonitorError(code, `DuckDB could not store a snapshot: ${messageOf(error)}`, { cause: error });
-    }
-    for (const name of dictionaryNames) this.#dictionaries[name].keep(texts[name]);
-    for (const [{ header }, host] of fresh) this.#recent.add(host, header.time);
-    this.#checkFile();
-  }
-
-  /** The snapshots that are not stored yet, each (host, time) once, with the host's id. */
-  async #withoutStored(group: readonly PackedSnapshot[]): Promise<Map<PackedSnapshot, number>> {
-    const fresh = new Map<PackedSnapshot, number>();
-    const doubtful: number[] = [];
-    const seen = new Set<string>();
-    for (const snapshot of group) {
-      const { time } = snapshot.header;
-      const host = this.#dictionaries.host.idOf(snapshot.header.host);
-      const known = this.#recent.lookUp(host, time);
-      if (seen.has(`${host} ${time}`) || known === 'stored') continue;
-      seen.add(`${host} ${time}`);
-      fresh.set(snapshot, host);
-      if (known === 'ask') doubtful.push(time);
-    }
-    const stored = doubtful.length > 0 ? await this.#stored(doubtful) : new Set();
-    return new Map([...fresh].filter(([{ header }, host]) => !stored.has(`${host} ${header.time}`)));
-  }
-
-  async #stored(times: readonly number[]): Promise<Set<string>> {
-    const list = [...new Set(times)].join(', ');
-    const rows = await this.#readers.query(`SELECT host, time::DOUBLE AS time FROM snapshot WHERE time IN (${list})`);
-    return new Set(rows.map((row) => `${row.host} ${row.time}`));
-  }
-
-  /** Resolves with how many texts of each dictionary went along: more may come before the commit. */
-  async #append(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<Record<DictionaryName, number>> {
-    const appenders = await this.#openAppenders();
-    for (const [snapshot, host] of snapshots) {
-      this.#appendHeader(appenders.snapshot, snapshot.header, host);
-      this.#usage.add(appenders.usage, snapshot, host);
-    }
-    this.#usage.flush(appenders.usage);
-    const texts = { host: 0, name: 0, about: 0 };
-    for (const name of dictionaryNames) {
-      for (const [id, text] of this.#dictionaries[name].fresh()) {
-        appenders[name].appendInteger(id);
-        appenders[name].appendVarchar(text);
-        appenders[name].endRow();
-        texts[name]++;
-      }
-      if (texts[name] > 0) appenders[name].flushSync();
-    }
-    appenders.snapshot.flushSync();
-    appenders.usage.flushSync();
-    return texts;
-  }
-
-  async #openAppenders(): Promise<Record<DictionaryName | 'snapshot' | 'usage', DuckDBAppender>> {
-    if (this.#appenders) return this.#appenders;
-    const open = (table: string) => this.#connection.createAppender(table);
-    const [host, name, about, snapshot, usage] = [
-      await open('host'),
-      await open('name'),
-      await open('about'),
-      await open('snapshot'),
-      await open('usage'),
-    ];
-    this.#appenders = { host, name, about, snapshot, usage };
-    return this.#appenders;
-  }
-
-  #appendHeader(appender: DuckDBAppender, header: SnapshotHeader, host: number): void {
-    const { host: _, time, metrics, ...about } = header;
-    appender.appendInteger(host);
-    appender.appendBigInt(BigInt(time));
-    appender.appendInteger(this.#aboutId(about));
-    appender.appendVarchar(JSON.stringify(hostMetrics.map((metric) => metrics[metric] ?? null)));
-    appender.appendBigInt(BigInt(placedAt(header)));
-    appender.endRow();
-  }
-
-  #aboutId(about: About): number {
-    const { about: dictionary } = this.#dictionaries;
-    const [text, known] = [JSON.stringify(about), dictionary.size];
-    const id = dictionary.idOf(text);
-    if (dictionary.size > known) this.#about.learn(id, about);
-    return id;
-  }
-
-  async #rollBack(snapshots: ReadonlyMap<PackedSnapshot, number>): Promise<void> {
-    this.#usage.clear();
-    this.#dropAppenders();
-    await this.#connection.run('ROLLBACK').catch(() => undefined);
-    for (const [{ header }, host] of snapshots) this.#recent.distrust(host, header.time);
-  }
-
-  #dropAppenders(): void {
-    for (const appender of Object.values(this.#appenders ?? {})) {
-      appender.clear();
-      appender.closeSync();
-    }
-    this.#appenders = null;
   }
 }
 
@@ -490,20 +346,46 @@ function identityOf(path: string): string {
   }
 }
 
-function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {
-  const number = (value: number | null) => (value === null ? appender.appendNull() : appender.appendDouble(value));
-  const time = (value: number | null) =>
-    value === null ? appender.appendNull() : appender.appendBigInt(BigInt(value));
-  time(forecast.time);
+function appendNumber(appender: DuckDBAppender, value: number | null): void {
+  if (value === null) appender.appendNull();
+  else appender.appendDouble(value);
+}
+
+function appendTime(appender: DuckDBAppender, value: number | null): void {
+  if (value === null) appender.appendNull();
+  else appender.appendBigInt(BigInt(value));
+}
+
+function appendSubject(
+  appender: DuckDBAppender,
+  { time, metric }: { time: number; metric: string },
+  host: number,
+  name: number | null,
+): void {
+  appendTime(appender, time);
   appender.appendInteger(host);
   if (name === null) appender.appendNull();
   else appender.appendInteger(name);
-  appender.appendVarchar(forecast.metric);
-  for (const value of [forecast.value, forecast.threshold, forecast.probability]) number(value);
-  time(forecast.amberSince);
-  time(forecast.notifySince);
+  appender.appendVarchar(metric);
+}
+
+function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {
+  appendSubject(appender, forecast, host, name);
+  for (const value of [forecast.value, forecast.threshold, forecast.probability]) appendNumber(appender, value);
+  appendTime(appender, forecast.amberSince);
+  appendTime(appender, forecast.notifySince);
   appender.appendBoolean(forecast.isMuted);
-  for (const value of [forecast.etaSeconds, ...(forecast.intervalSeconds ?? [null, null])]) number(value);
+  for (const value of [forecast.etaSeconds, ...(forecast.intervalSeconds ?? [null, null])])
+    appendNumber(appender, value);
   appender.appendVarchar(forecast.reason);
+  appender.endRow();
+}
+
+function appendTally(appender: DuckDBAppender, hour: HourTally, host: number, name: number | null): void {
+  appendSubject(appender, hour, host, name);
+  appender.appendBoolean(hour.isMuted);
+  for (const count of tallyCounts) appendNumber(appender, hour.tally[count]);
+  if (hour.tally.leadsMs.length === 0) appender.appendNull();
+  else appender.appendVarchar(hour.tally.leadsMs.join(' '));
   appender.endRow();
 }

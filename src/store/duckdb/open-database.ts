@@ -1,7 +1,16 @@
 import { chmod, copyFile, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { migrations, placeUnplaced, schemaVersion, tableNames, tables, versionTable } from './schema.ts';
+import {
+  migrations,
+  placeUnplaced,
+  schemaVersion,
+  tableNames,
+  tableNamesBefore,
+  tables,
+  tablesBefore,
+  versionTable,
+} from './schema.ts';
 
 /** Larger files are read whole at the start only after a query has met damage: it takes a second for each GB. */
 const verifiedBytes = 1024 ** 3;
@@ -59,7 +68,8 @@ async function openWhole(path: string, settings: Record<string, string>): Promis
   try {
     old = await oldVersion(connection);
     await makeTables(connection, old === 0);
-    if (await mustVerify(path)) for (const table of tableNames) await readAll(connection, table);
+    const present = old === 0 ? tableNames : tableNamesBefore;
+    if (await mustVerify(path)) for (const table of present) await readAll(connection, table);
     await rm(verifyMarker(path), { force: true });
     connection.closeSync();
     if (old === 0) {
@@ -156,10 +166,10 @@ async function copyDurably(from: string, to: string): Promise<void> {
 }
 
 /** All or none: a kill in the middle must not leave a file that looks like one of another version. */
-async function makeTables(connection: DuckDBConnection, isNew: boolean): Promise<void> {
+async function makeTables(connection: DuckDBConnection, isOfNow: boolean): Promise<void> {
   await connection.run('BEGIN');
-  for (const statement of tables) await connection.run(statement);
-  if (isNew) {
+  for (const statement of isOfNow ? tables : tablesBefore) await connection.run(statement);
+  if (isOfNow) {
     await connection.run(versionTable);
     await connection.run(`INSERT INTO version SELECT ${schemaVersion}, 0 WHERE NOT EXISTS (SELECT * FROM version)`);
   }
@@ -202,33 +212,44 @@ async function mend(path: string, message: string, suffix: string, settings: Rec
  */
 function salvage(path: string, damaged: string, settings: Record<string, string>): Promise<string> {
   return use(path, settings, async (connection) => {
-    await makeTables(connection, true);
     try {
       await connection.run(`ATTACH '${damaged.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
     } catch (error) {
       if (!isDamage(error)) throw error;
+      await makeTables(connection, true);
       return 'nothing of it could be read: starting empty';
     }
     await oldVersion(connection, 'damaged').catch((error: unknown) => {
       if (!isDamage(error)) throw error;
     });
+    const isOld = (await columnsOf(connection, 'about')) !== null;
+    await makeTables(connection, !isOld);
     let lost = 0;
-    for (const table of tableNames) lost += await copyReadable(connection, table);
+    for (const table of isOld ? tableNamesBefore : tableNames) lost += await copyReadable(connection, table);
     await connection.run(placeUnplaced());
-    await nameTheNameless(connection);
+    await nameTheNameless(connection, isOld);
     await connection.run('DETACH damaged');
+    if (isOld) await migrateFrom(connection, versionBefore);
     await connection.run('CHECKPOINT');
     return `${lost} rows of it could not be read, all others are kept`;
   });
 }
 
-/** @returns how many rows could not be read */
-async function copyReadable(connection: DuckDBConnection, table: string): Promise<number> {
-  // An older file has fewer columns.
+/** What `tablesBefore` are. */
+const versionBefore = 2;
+
+/** Of a table of the damaged file; null: it has none. */
+async function columnsOf(connection: DuckDBConnection, table: string): Promise<string | null> {
   const found = await connection.runAndReadAll(
     `SELECT string_agg(column_name, ', ') FROM duckdb_columns() WHERE database_name = 'damaged' AND table_name = '${table}'`,
   );
-  const columns = found.getRows()[0]?.[0] as string | null;
+  return found.getRows()[0]?.[0] as string | null;
+}
+
+/** @returns how many rows could not be read */
+async function copyReadable(connection: DuckDBConnection, table: string): Promise<number> {
+  // An older file has fewer columns.
+  const columns = await columnsOf(connection, table);
   if (columns === null) return 0;
   const copy = (where = '') =>
     connection.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM damaged.${table} ${where}`);
@@ -251,9 +272,8 @@ async function copyReadable(connection: DuckDBConnection, table: string): Promis
 }
 
 /** Rows whose name or header was lost still count. */
-async function nameTheNameless(connection: DuckDBConnection): Promise<void> {
-  const about = JSON.stringify({
-    ip: null,
+async function nameTheNameless(connection: DuckDBConnection, isOld: boolean): Promise<void> {
+  const header = JSON.stringify({
     intervalMs: 10_000,
     bootId: null,
     cores: null,
@@ -264,10 +284,10 @@ async function nameTheNameless(connection: DuckDBConnection): Promise<void> {
     ['host', 'usage', `'lost-' || host`],
     ['host', 'snapshot', `'lost-' || host`],
     ['name', 'usage', `'lost-' || name`],
-    ['about', 'snapshot', `'${about}'`],
+    ...(isOld ? ([['about', 'snapshot', `'${header}'`]] as const) : []),
   ] as const) {
     await connection.run(
-      `INSERT INTO ${dictionary} SELECT DISTINCT ${dictionary}, ${text} FROM ${table} WHERE ${dictionary} NOT IN (SELECT id FROM ${dictionary})`,
+      `INSERT INTO ${dictionary} (id, text) SELECT DISTINCT ${dictionary}, ${text} FROM ${table} WHERE ${dictionary} NOT IN (SELECT id FROM ${dictionary})`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import type { ProcessColumns, Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
-import type { Dictionary } from './dictionary.ts';
+import type { RecentMap } from '../recent-map.ts';
 import { percentScale } from './schema.ts';
 
 /**
@@ -11,27 +11,25 @@ export interface PackedSnapshot {
   rows: number;
   /**
    * `rssBytes` in two halves, then one section of `rows` numbers for each of `packedColumns`. A null is
-   * `packedNull`, in `rssBytes` in both halves.
+   * `packedNull`, in `rssBytes` in both halves. A name whose id is not known is -1 less its place in `unknown`.
    */
   data: ArrayBuffer;
-  /** Names that have never been sent before, with their ids. */
-  freshNames: readonly [id: number, name: string][];
+  unknown: readonly string[];
 }
 
 export const packedColumns = ['name', 'cpu', 'cpuMax', 'memory', 'memoryMax', 'count', 'pid'] as const;
 export type PackedColumn = (typeof packedColumns)[number];
 
-/** No id, count or percentage is negative, and as a pid it is none that a system gives. */
+/** No count or percentage is negative, and as a pid it is none that a system gives. */
 export const packedNull = -1;
 
-export function pack({ processes, ...header }: Snapshot, names: Dictionary): PackedSnapshot {
+/** @param ids of the names that are in use */
+export function pack({ processes, ...header }: Snapshot, ids: RecentMap<string, number>): PackedSnapshot {
   const rows = processes.name.length;
   const data = new ArrayBuffer(rows * (packedColumns.length + 2) * Int32Array.BYTES_PER_ELEMENT);
   packRss(rssSection(data, rows), processes.rssBytes);
-  for (const column of packedColumns) packColumn(section(data, rows, column), processes, column, names);
-  const freshNames = names.fresh();
-  names.keep(freshNames.length);
-  return { header, rows, data, freshNames };
+  for (const column of packedColumns) if (column !== 'name') packColumn(section(data, rows, column), processes, column);
+  return { header, rows, data, unknown: packNames(section(data, rows, 'name'), processes.name, ids) };
 }
 
 /** One column of a packed snapshot, as a view of its memory. */
@@ -44,11 +42,28 @@ export function rssSection(data: ArrayBuffer, rows: number): Int32Array {
   return new Int32Array(data, 0, rows * 2);
 }
 
-function packColumn(target: Int32Array, processes: ProcessColumns, column: PackedColumn, names: Dictionary): void {
-  if (column === 'name') {
-    for (let i = 0; i < target.length; i++) target[i] = names.idOf(processes.name[i] as string);
-    return;
+/** Puts in the ids of names that were not known as it was packed. */
+export function nameUnknown({ data, rows, unknown }: PackedSnapshot, idOf: (name: string) => number): void {
+  if (unknown.length === 0) return;
+  const ids = unknown.map(idOf);
+  const column = section(data, rows, 'name');
+  for (let i = 0; i < rows; i++) {
+    const id = column[i] as number;
+    if (id < 0) column[i] = ids[-1 - id] as number;
   }
+}
+
+/** @returns the names without an id */
+function packNames(target: Int32Array, names: readonly string[], ids: RecentMap<string, number>): string[] {
+  const unknown: string[] = [];
+  for (let i = 0; i < target.length; i++) {
+    const name = names[i] as string;
+    target[i] = ids.get(name) ?? -unknown.push(name);
+  }
+  return unknown;
+}
+
+function packColumn(target: Int32Array, processes: ProcessColumns, column: Exclude<PackedColumn, 'name'>): void {
   const values = processes[column];
   const scale = column === 'count' || column === 'pid' ? 1 : percentScale;
   for (let i = 0; i < target.length; i++) {

@@ -1,28 +1,72 @@
 import type { ErrorCode } from '../../core/error.ts';
-import type { Store } from '../../core/store.ts';
+import type { Reading, Reads, Store } from '../../core/store.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 
 /** What the store's thread is started with. */
 export interface ThreadData {
   path: string;
   retentionMs: number;
+  newNamesPerDay: number;
+  /** Wall time at the start. */
+  now: number;
   /** For the name of what is set aside. */
   stamp: string;
 }
 
+/** One of the snapshots of a write that was not stored: these new names of it are too many. */
+export interface OverBudget {
+  index: number;
+  names: string[];
+  /** Since when names of its host are folded today. */
+  since: number;
+  /** Nobody has been told yet. */
+  isFirst: boolean;
+}
+
+export interface Written {
+  /** Names that were not known as the snapshots were packed. */
+  learned: [name: string, id: number][];
+  overBudget: OverBudget[];
+}
+
 /** The store as its thread has it: snapshots come packed, and names have ids. */
-export interface Engine extends Omit<Store, 'url' | 'expiresItself' | 'write'> {
-  write(snapshots: readonly PackedSnapshot[]): Promise<void>;
-  /** All process names with their ids. */
-  names(): Promise<[id: number, text: string][]>;
+export interface Engine extends Reads, Pick<Store, 'keepForecasts' | 'keepTallies' | 'expire' | 'ping' | 'close'> {
+  /** @param now wall time as they came */
+  write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written>;
+  /**
+   * Finds the names that no row has any more, if there are so many names that it is worth it. From now on it is
+   * watched which of them are used again. @returns how many
+   */
+  findUnusedNames(): Promise<number>;
+  /** Deletes what was found. Whoever remembers ids of names has to have forgotten them before. */
+  forgetNames(): Promise<void>;
 }
 
 export type Method = keyof Engine;
+
+/** How many arguments each read has before its bounds. */
+export const readArguments = {
+  hosts: 1,
+  rowsOf: 2,
+  mean: 1,
+  detailed: 1,
+  runs: 2,
+  stepMeans: 3,
+  seriesAbove: 3,
+  forecasts: 1,
+  tallies: 1,
+} as const satisfies Record<keyof Reads, number>;
 
 export interface Call {
   id: number;
   method: Method;
   args: unknown[];
+  /** Of a read, which may be cancelled. */
+  lane?: Reading['lane'] | 'own';
+}
+
+export interface Cancel {
+  cancel: number;
 }
 
 /** An error cannot keep its class on the way between threads. */
@@ -32,7 +76,10 @@ export interface PlainError {
   retryAfterSeconds: number | undefined;
 }
 
-/** The first answer of all, to no call, says whether the store could be opened, and what was mended: texts. */
-export type Answer = { id: number } & ({ value: unknown } | { error: PlainError });
+/**
+ * The first answer of all, to no call, says whether the store could be opened, and what was mended: texts. A long
+ * list comes in pieces, the last of which is the `value`.
+ */
+export type Answer = { id: number } & ({ value: unknown } | { piece: unknown[] } | { error: PlainError });
 
 export const openedId = 0;

@@ -1,14 +1,15 @@
 import type { Forecast } from '../../core/forecast.ts';
 import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
-import type { Above, MeanRow, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
+import type { MeanRow, RowsWanted, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
+import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
 import { metricSql, percentScale } from './schema.ts';
 
 /**
- * SQL of the DuckDB store, and its rows as the store's types. Only numbers are ever put into the text:
- * names are looked up in the dictionaries first.
+ * SQL of the DuckDB store, and its rows as the store's types. Only numbers are ever put into the text, names are
+ * looked up in the dictionaries first, and addresses and metrics are quoted.
  */
 
 const usageColumn: Record<UsageMetric, string> = {
@@ -23,6 +24,15 @@ function num(value: number): string {
   return String(Math.max(-9e15, Math.min(9e15, value)));
 }
 
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Whether it is one of processes; all others are of hosts. */
+export function usageMetric(metric: string): boolean {
+  return metric in usageColumn;
+}
+
 function level(percent: number): string {
   // 64.1 * 1000 is a little less than 64100.
   return num(Math.round(percent * percentScale));
@@ -30,8 +40,8 @@ function level(percent: number): string {
 
 export interface IdFilter {
   hosts?: readonly number[];
-  /** Besides all of `hosts`, these hosts' snapshots with one of these ids in `about`. */
-  partly?: { hosts: readonly number[]; about: readonly number[] };
+  /** Besides all of `hosts`, these hosts' snapshots that carried this address. */
+  partly?: { hosts: readonly number[]; ip: string };
   name?: number;
 }
 
@@ -45,27 +55,23 @@ function ofHosts({ hosts, partly }: IdFilter, during: string): string {
   const whole = hosts ? `host IN (${hosts.join(', ')})` : '';
   if (partly === undefined) return whole && ` AND ${whole}`;
   const some = `host IN (${partly.hosts.join(', ')}) AND (host, time) IN
-    (SELECT (host, time) FROM snapshot WHERE about IN (${partly.about.join(', ')}) AND ${during})`;
+    (SELECT (host, time) FROM snapshot WHERE ip = ${quoted(partly.ip)} AND ${during})`;
   return ` AND (${hosts?.length ? `${whole} OR ` : ''}(${some}))`;
 }
 
-/** The hosts with a snapshot in the window that has one of these ids in `about`, and whether all of theirs have. */
-export function hostsWithSql(
-  window: TimeWindow,
-  about: readonly number[],
-  hosts: readonly number[] | undefined,
-): string {
-  const ids = about.join(', ');
-  return `SELECT host, bool_and(about IN (${ids})) AS whole FROM snapshot WHERE ${where(window, hosts ? { hosts } : {})}
-    GROUP BY host HAVING bool_or(about IN (${ids}))`;
+/** The hosts with a snapshot in the window that carried the address, and whether all of theirs did. */
+export function hostsWithSql(window: TimeWindow, ip: string, hosts: readonly number[] | undefined): string {
+  const has = `ip IS NOT DISTINCT FROM ${quoted(ip)}`;
+  return `SELECT host, bool_and(${has}) AS whole FROM snapshot WHERE ${where(window, hosts ? { hosts } : {})}
+    GROUP BY host HAVING bool_or(${has})`;
 }
 
-export function meanSql(window: TimeWindow, filter: IdFilter, top: number | undefined): string {
+export function meanSql(window: TimeWindow, filter: IdFilter, top: number): string {
   const means =
     filter.hosts?.length === 1 && !filter.partly
       ? meansOfOneHost(where(window, filter))
       : meansOverHosts(where(window, filter));
-  return `${means} GROUP BY name ORDER BY cpu DESC NULLS LAST, name ${top === undefined ? '' : `LIMIT ${num(top)}`}`;
+  return `${means} GROUP BY name ORDER BY cpu DESC NULLS LAST, name LIMIT ${num(top)}`;
 }
 
 /** One host needs no second level: a quarter less of a short query. */
@@ -92,9 +98,9 @@ function meansOverHosts(condition: string): string {
       FROM usage WHERE ${condition} GROUP BY name, host)`;
 }
 
-export function toMean(row: Row, names: Dictionary): MeanRow {
+export function toMean(row: Row, nameOf: NameOf): MeanRow {
   return {
-    name: names.text(row.name as number),
+    name: nameOf(row.name as number),
     cpu: finite(row.cpu),
     memory: finite(row.memory),
     cpuMax: finite(row.cpu_max),
@@ -108,38 +114,42 @@ export function toMean(row: Row, names: Dictionary): MeanRow {
 const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, cpu, cpu_max, memory, memory_max,
   rss_bytes::DOUBLE AS rss_bytes, count, pid FROM usage`;
 
-/** The instant at which a page ends: only up to it have rows to be joined and sorted by name. */
-export function pageEndSql(window: TimeWindow, filter: IdFilter, rows: number): string {
-  return `SELECT time::DOUBLE AS time FROM usage WHERE ${where(window, filter)} ORDER BY time LIMIT 1 OFFSET ${num(rows - 1)}`;
+export function countSql(window: TimeWindow, filter: IdFilter): string {
+  return `SELECT count(*)::DOUBLE AS rows FROM usage WHERE ${where(window, filter)}`;
 }
 
+/** In the order that TableBuilder knows. */
 export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number, skip: number): string {
   return `
-    SELECT page.*, host.text AS host_name, name.text AS process_name
-    FROM (${usageSelect} WHERE ${where(window, filter)}) page
+    SELECT page.* FROM (${usageSelect} WHERE ${where(window, filter)}) page
     JOIN host ON host.id = page.host JOIN name ON name.id = page.name
-    ORDER BY time, host_name, process_name LIMIT ${num(limit)} OFFSET ${num(skip)}`;
+    ORDER BY page.time, host.text, name.text LIMIT ${num(limit)} OFFSET ${num(skip)}`;
 }
 
 /** Snapshots whose times lie close together; the row groups of all others are never touched. */
-export function rowsSql(keys: readonly { host: number; time: number }[], above: Above | undefined): string {
+export function rowsSql(keys: readonly { host: number; time: number }[], { above, top }: RowsWanted): string {
   const times = keys.map((key) => key.time);
-  const wanted = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
+  const list = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
   const over = Object.entries(above ?? {}).map(
     ([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`,
   );
+  const rank = (column: string) =>
+    `row_number() OVER (PARTITION BY usage.host, usage.time ORDER BY ${column} DESC NULLS LAST) <= ${num(top ?? 0)}`;
   return `
-    ${usageSelect} JOIN (VALUES ${wanted}) wanted(host, time)
+    ${usageSelect} JOIN (VALUES ${list}) wanted(host, time)
       ON usage.host = wanted.host AND usage.time = wanted.time
     WHERE usage.time >= ${num(Math.min(...times))} AND usage.time <= ${num(Math.max(...times))}
-      ${above ? `AND (${over.join(' OR ') || 'false'})` : ''}`;
+      ${above ? `AND (${over.join(' OR ') || 'false'})` : ''}
+    ${top === undefined ? '' : `QUALIFY ${rank('cpu')} OR ${rank('memory')}`}`;
 }
 
-export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRow {
+type NameOf = (id: number) => string;
+
+export function toUsage(row: Row, hosts: Dictionary, nameOf: NameOf): UsageRow {
   return {
     host: hosts.text(row.host as number),
     time: row.time as number,
-    name: names.text(row.name as number),
+    name: nameOf(row.name as number),
     count: row.count as number,
     cpu: percent(row.cpu),
     cpuMax: percent(row.cpu_max),
@@ -150,26 +160,32 @@ export function toUsage(row: Row, hosts: Dictionary, names: Dictionary): UsageRo
   };
 }
 
-/** More than one of a host where a clock was set back so that two have one place. `fromFuture`: the ids in `about` of snapshots that are no host's newest. */
-export function hostsSql(at: number, fromFuture: readonly number[]): string {
-  const notFromFuture = fromFuture.length === 0 ? '' : `AND about NOT IN (${fromFuture.join(', ')})`;
+/** More than one of a host where a clock was set back so that two have one place. */
+export function hostsSql(at: number): string {
   return `
-    SELECT snapshot.host, snapshot.time::DOUBLE AS time, about, metrics FROM snapshot
+    SELECT snapshot.host, snapshot.time::DOUBLE AS time, ip, header, metrics FROM snapshot
     JOIN (SELECT host, max(placed) AS placed FROM snapshot
-      WHERE placed <= ${num(at)} ${notFromFuture} GROUP BY host) newest
-      ON snapshot.host = newest.host AND snapshot.placed = newest.placed`;
+      WHERE placed <= ${num(at)} AND received IS NULL GROUP BY host) newest
+      ON snapshot.host = newest.host AND snapshot.placed = newest.placed
+    WHERE received IS NULL`;
 }
 
-/** What of a header is kept in the dictionary `about`. */
-export type About = Omit<SnapshotHeader, 'host' | 'time' | 'metrics' | 'seenAt'>;
+/** What of a header is kept as one text. */
+export type KeptHeader = Pick<SnapshotHeader, 'intervalMs' | 'bootId' | 'cores' | 'memoryBytes' | 'limitedBy'>;
 
-export function toHeader(row: Row, hosts: Dictionary, about: Dictionary): SnapshotHeader {
+export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
   const values = JSON.parse(row.metrics as string) as (number | null)[];
   const metrics = hostMetrics.map((metric, index) => [metric, values[index] ?? null] as const);
+  const { intervalMs, bootId, cores, memoryBytes, limitedBy } = JSON.parse(row.header as string) as KeptHeader;
   return {
     host: hosts.text(row.host as number),
     time: row.time as number,
-    ...(JSON.parse(about.text(row.about as number)) as About),
+    ip: row.ip as string | null,
+    intervalMs,
+    bootId,
+    cores,
+    memoryBytes,
+    limitedBy,
     metrics: Object.fromEntries(metrics.filter(([, value]) => value !== null)),
   };
 }
@@ -185,7 +201,7 @@ export interface RunIds extends Omit<RunQuery, 'series'> {
 
 /** core/store.ts' runStart as SQL: the first value over red after the last end of a run. */
 export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
-  const process = metric in usageColumn;
+  const process = usageMetric(metric);
   const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
   const levelOf = process ? level : num;
   const wanted = queries.map(
@@ -221,7 +237,7 @@ export function stepMeansSql(
   window: TimeWindow,
   stepMs: number,
 ): string {
-  const isUsage = metric in usageColumn;
+  const isUsage = usageMetric(metric);
   const value = isUsage
     ? `avg(${usageColumn[metric as UsageMetric]}) / ${percentScale}`
     : `avg(${metricSql(metric as HostMetric)})`;
@@ -237,7 +253,7 @@ export function stepMeansSql(
 }
 
 export function seriesAboveSql(metric: RunMetric, limit: number, window: TimeWindow): string {
-  const isUsage = metric in usageColumn;
+  const isUsage = usageMetric(metric);
   const over = isUsage
     ? `${usageColumn[metric as UsageMetric]} > ${level(limit)}`
     : `${metricSql(metric as HostMetric)} > ${num(limit)}`;
@@ -252,25 +268,48 @@ export interface ForecastIds {
   metric?: ThresholdMetric;
 }
 
-export function forecastsSql(window: TimeWindow, { host, name, metric }: ForecastIds): string {
+function ofSubject(window: TimeWindow, { host, name, metric }: ForecastIds): string {
   const conditions = [
     `time > ${num(window.from)} AND time <= ${num(window.to)}`,
     host === undefined ? '' : `host = ${host}`,
     name === undefined ? '' : name === null ? 'name IS NULL' : `name = ${name}`,
-    metric === undefined ? '' : `metric = '${metric.replaceAll("'", "''")}'`,
+    metric === undefined ? '' : `metric = ${quoted(metric)}`,
   ];
-  return `SELECT time::DOUBLE AS time, host, name, metric, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
-      amber_since::DOUBLE AS amber_since, notify_since::DOUBLE AS notify_since
-    FROM forecast WHERE ${conditions.filter(Boolean).join(' AND ')} ORDER BY time`;
+  return conditions.filter(Boolean).join(' AND ');
 }
 
-export function toForecast(row: Row, hosts: Dictionary, names: Dictionary): Forecast {
+export function talliesSql(window: TimeWindow, ids: ForecastIds): string {
+  return `SELECT max(time)::DOUBLE AS time, host, name, metric, arg_max(muted, time) AS muted,
+      ${tallyCounts.map((count) => `sum("${count}") AS "${count}"`).join(', ')}, string_agg(leads, ' ') AS leads
+    FROM tally WHERE ${ofSubject(window, ids)} GROUP BY host, name, metric`;
+}
+
+export function toTally(row: Row, hosts: Dictionary, nameOf: NameOf): HourTally {
+  const tally = emptyTally();
+  for (const count of tallyCounts) tally[count] = row[count] as number;
+  if (row.leads !== null) tally.leadsMs = (row.leads as string).split(' ').map(Number);
+  return { ...subjectOf(row, hosts, nameOf), time: row.time as number, isMuted: Boolean(row.muted), tally };
+}
+
+function subjectOf(row: Row, hosts: Dictionary, nameOf: NameOf) {
+  return {
+    host: hosts.text(row.host as number),
+    process: row.name === null ? null : nameOf(row.name as number),
+    metric: row.metric as ThresholdMetric,
+  };
+}
+
+export function forecastsSql(window: TimeWindow, ids: ForecastIds): string {
+  return `SELECT time::DOUBLE AS time, host, name, metric, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
+      amber_since::DOUBLE AS amber_since, notify_since::DOUBLE AS notify_since
+    FROM forecast WHERE ${ofSubject(window, ids)} ORDER BY time`;
+}
+
+export function toForecast(row: Row, hosts: Dictionary, nameOf: NameOf): Forecast {
   const [low, high] = [finite(row.eta_low), finite(row.eta_high)];
   return {
     time: row.time as number,
-    host: hosts.text(row.host as number),
-    process: row.name === null ? null : names.text(row.name as number),
-    metric: row.metric as ThresholdMetric,
+    ...subjectOf(row, hosts, nameOf),
     value: row.value as number,
     threshold: row.threshold as number,
     probability: finite(row.probability),

@@ -1,51 +1,166 @@
-import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import type { Reading } from '../../core/store.ts';
+import { ReadLane } from '../../read-lane.ts';
 import { isDamage } from './open-database.ts';
 
 /** One row as the driver returns it; times and counts are cast to DOUBLE in SQL, so no bigint comes. */
 export type Row = Record<string, number | string | boolean | null>;
 
+/** What stands for `$1`. */
+export interface Bound {
+  value: DuckDBValue;
+  type: DuckDBType;
+}
+
+/** What a read has to be asked for with; `rows`: about how many it has to look at. */
+export interface Cost extends Reading {
+  rows?: number;
+}
+
+/** A read of more rows than this is heavy: a tenth of a second, about, for the mean of them. */
+const heavyRows = 1_000_000;
+const mostWaiting = { light: 200, heavy: 32 };
+/** An interruption that comes before the query has begun is lost: it is repeated. */
+const interruptEveryMs = 50;
+
 /**
- * A few connections for queries, each used by one at a time. Few, because every running query holds one
- * of libuv's four threads and a commit must always find one free.
+ * Connections for queries, each used by one at a time: one for what alarms are made of, one for small questions and
+ * one for large ones and for what nobody waits for. Not more, because every running query holds one of libuv's four
+ * threads and a commit must always find one free.
  */
 export class Readers {
-  readonly #idle: DuckDBConnection[];
+  readonly #connections: Record<'present' | 'light' | 'heavy', DuckDBConnection>;
+  readonly #lanes = {
+    present: new ReadLane(1, Number.POSITIVE_INFINITY),
+    light: new ReadLane(1, mostWaiting.light),
+    heavy: new ReadLane(1, mostWaiting.heavy),
+  };
   readonly #onDamage: () => Promise<void>;
-  readonly #waiting: ((connection: DuckDBConnection) => void)[] = [];
+  #reading = 0;
+  /** When the last read ended, by `performance.now`; null: none has been since that was asked. */
+  #endedAt: number | null = null;
 
-  private constructor(connections: DuckDBConnection[], onDamage: () => Promise<void>) {
-    this.#idle = connections;
+  private constructor(
+    connections: Record<'present' | 'light' | 'heavy', DuckDBConnection>,
+    onDamage: () => Promise<void>,
+  ) {
+    this.#connections = connections;
     this.#onDamage = onDamage;
   }
 
   /** `onDamage` runs before a query that met damage in the file throws. */
-  static async connect(instance: DuckDBInstance, onDamage: () => Promise<void>, count = 2): Promise<Readers> {
-    return new Readers(await Promise.all(Array.from({ length: count }, () => instance.connect())), onDamage);
+  static async connect(instance: DuckDBInstance, onDamage: () => Promise<void>): Promise<Readers> {
+    const connect = () => instance.connect();
+    return new Readers({ present: await connect(), light: await connect(), heavy: await connect() }, onDamage);
   }
 
-  async query(sql: string): Promise<Row[]> {
-    const connection = this.#idle.pop() ?? (await new Promise<DuckDBConnection>((take) => this.#waiting.push(take)));
-    try {
-      return (await connection.runAndReadAll(sql)).getRowObjects() as Row[];
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      await this.#onDamage();
-      throw new MonitorError(
-        'unavailable',
-        `the store's file is damaged: ${messageOf(error)}; the next start mends it`,
-        {
-          cause: error,
-        },
-      );
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next(connection);
-      else this.#idle.push(connection);
+  /** @throws MonitorError `unavailable` when too many wait; the signal's reason once it is aborted */
+  async query(sql: string, cost: Cost, bound?: Bound): Promise<Row[]> {
+    const rows: Row[] = [];
+    await this.chunks(sql, cost, (columns, names) => addRows(rows, columns, names), bound);
+    return rows;
+  }
+
+  /** Gives the answer by pieces of some 2,000 rows, as columns: between two of them the thread does other work. */
+  chunks(
+    sql: string,
+    { lane, signal, rows = 0 }: Cost,
+    take: (columns: DuckDBValue[][], names: readonly string[]) => void,
+    bound?: Bound,
+  ): Promise<void> {
+    const name = lane === 'present' ? 'present' : lane === 'background' || rows > heavyRows ? 'heavy' : 'light';
+    const connection = this.#connections[name];
+    const work = async () => {
+      this.#reading++;
+      try {
+        await this.#run(connection, sql, take, signal, bound);
+      } finally {
+        this.#reading--;
+        this.#endedAt = performance.now();
+      }
+    };
+    return this.#lanes[name].run(work, signal, lane === 'background');
+  }
+
+  /** Does what takes long and nobody waits for when no large question is being answered. */
+  background<T>(work: () => Promise<T>): Promise<T> {
+    return this.#lanes.heavy.run(work, undefined, true);
+  }
+
+  /** Whether something was read, and nothing for so long. */
+  isIdle(forMs: number): boolean {
+    const isIdle = this.#reading === 0 && this.#endedAt !== null && performance.now() - this.#endedAt >= forMs;
+    if (isIdle) this.#endedAt = null;
+    return isIdle;
+  }
+
+  /** Stops what is under way. */
+  close(): void {
+    for (const connection of Object.values(this.#connections)) {
+      connection.interrupt();
+      connection.closeSync();
     }
   }
 
-  close(): void {
-    for (const connection of this.#idle) connection.closeSync();
+  async #run(
+    connection: DuckDBConnection,
+    sql: string,
+    take: (columns: DuckDBValue[][], names: readonly string[]) => void,
+    signal: AbortSignal | undefined,
+    bound: Bound | undefined,
+  ): Promise<void> {
+    signal?.throwIfAborted();
+    const leave = interruptOnAbort(connection, signal);
+    try {
+      const result = await (bound ? connection.run(sql, [bound.value], [bound.type]) : connection.run(sql));
+      const names = result.columnNames();
+      for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+        signal?.throwIfAborted();
+        take(chunk.getColumns(), names);
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw await this.#translate(error);
+    } finally {
+      leave();
+    }
   }
+
+  async #translate(error: unknown): Promise<unknown> {
+    if (/out of memory/i.test(messageOf(error)))
+      return new MonitorError('invalid', `the answer takes more memory than is there for it; ask for less`, {
+        cause: error,
+      });
+    if (!isDamage(error)) return error;
+    await this.#onDamage();
+    return new MonitorError(
+      'unavailable',
+      `the store's file is damaged: ${messageOf(error)}; the next start mends it`,
+      { cause: error },
+    );
+  }
+}
+
+function addRows(rows: Row[], columns: DuckDBValue[][], names: readonly string[]): void {
+  const count = columns[0]?.length ?? 0;
+  for (let i = 0; i < count; i++) {
+    const row: Row = {};
+    for (let k = 0; k < names.length; k++) row[names[k] as string] = (columns[k] as Row[string][])[i] ?? null;
+    rows.push(row);
+  }
+}
+
+/** @returns what is to be called once the query has ended */
+function interruptOnAbort(connection: DuckDBConnection, signal: AbortSignal | undefined): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const interrupt = () => {
+    connection.interrupt();
+    timer = setInterval(() => connection.interrupt(), interruptEveryMs);
+  };
+  signal?.addEventListener('abort', interrupt, { once: true });
+  return () => {
+    signal?.removeEventListener('abort', interrupt);
+    clearInterval(timer);
+  };
 }

@@ -50,4 +50,9 @@ export class RecentTimes {
     const floor = Math.max(failed, known?.floor ?? -Infinity, known?.times.at(-1) ?? -Infinity);
     this.#hosts.set(host, { times: [], floor });
   }
+
+  /** Nothing is stored of this host any more. */
+  forget(host: number): void {
+    this.#hosts.delete(host);
+  }
 }

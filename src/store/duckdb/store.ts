@@ -1,10 +1,23 @@
 import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../../core/error.ts';
-import type { Store, StoreOptions } from '../../core/store.ts';
+import { newNamesDefault, type Reading, type Reads, type Store, type StoreOptions } from '../../core/store.ts';
 import { startWorker } from '../../worker.ts';
-import { Dictionary } from './dictionary.ts';
+import { foldingWarning, foldNames } from '../name-budget.ts';
+import { RecentMap } from '../recent-map.ts';
 import { pack } from './packed-snapshot.ts';
-import { type Answer, type Engine, type Method, openedId, type PlainError, type ThreadData } from './protocol.ts';
+import {
+  type Answer,
+  type Engine,
+  type Method,
+  openedId,
+  type PlainError,
+  readArguments,
+  type ThreadData,
+  type Written,
+} from './protocol.ts';
+
+/** Names whose ids are remembered here, at least: those of 300 hosts that have none in common. */
+const mostNames = 100_000;
 
 /**
  * The embedded default: one DuckDB file, no set-up. It lives in a thread of its own: appending blocks the
@@ -13,50 +26,56 @@ import { type Answer, type Engine, type Method, openedId, type PlainError, type 
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
 export async function openDuckdbStore(path: string, options: StoreOptions): Promise<Store> {
-  const thread = new StoreThread({ path, retentionMs: options.retentionMs, stamp: timeStamp() });
-  for (const damage of (await thread.opened) as string[]) options.warn(damage);
+  const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
+  const thread = new StoreThread({ path, retentionMs, newNamesPerDay, now: now(), stamp: timeStamp(now()) });
+  for (const damage of (await thread.opened) as string[]) warn(damage);
   const engine = thread.engine();
-  let names = new Dictionary(await engine.names());
-  /** Writes wait while names are sorted out; the sorting waits for the writes before it. */
+  const ids = new RecentMap<string, number>(mostNames);
+  /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   let gate: Promise<unknown> = Promise.resolve();
-  const underWay = new Set<Promise<void>>();
+  const underWay = new Set<Promise<unknown>>();
 
   return {
     ...engine,
     url: `duckdb:${path}`,
     expiresItself: false,
     async write(snapshots) {
-      await gate;
-      const packed = snapshots.map((snapshot) => pack(snapshot, names));
-      const written = thread.call(
-        'write',
-        [packed],
-        packed.map((each) => each.data),
-      ) as Promise<void>;
-      underWay.add(written);
-      await written.finally(() => underWay.delete(written));
+      for (let rest = [...snapshots]; rest.length > 0; ) {
+        await gate;
+        const packed = rest.map((snapshot) => pack(snapshot, ids));
+        const data = packed.map((each) => each.data);
+        const written = thread.call('write', [packed, now()], data) as Promise<Written>;
+        underWay.add(written);
+        const { learned, overBudget } = await written.finally(() => underWay.delete(written));
+        for (const [name, id] of learned) ids.set(name, id);
+        rest = overBudget.map(({ index, names, since, isFirst }) => {
+          const snapshot = rest[index] as (typeof rest)[number];
+          if (isFirst) warn(foldingWarning(snapshot.host, newNamesPerDay));
+          foldNames(snapshot, new Set(names), since);
+          return snapshot;
+        });
+      }
       return [];
     },
-    expire(now) {
-      const expired = gate.then(async () => {
-        await Promise.allSettled(underWay);
-        await engine.expire(now);
-        names = new Dictionary(await engine.names());
-      });
-      gate = expired.catch(() => undefined);
-      return expired;
+    async expire(at) {
+      await engine.expire(at);
+      if ((await engine.findUnusedNames()) === 0) return;
+      gate = Promise.allSettled(underWay).then(() => ids.clear());
+      await gate;
+      await engine.forgetNames();
     },
   };
 }
 
 /** `20261121T063415`, of when the store is opened. */
-function timeStamp(): string {
-  return new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
+function timeStamp(time: number): string {
+  return new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
 }
 
 interface Pending {
   resolve: (value: unknown) => void;
-  reject: (error: MonitorError) => void;
+  reject: (error: unknown) => void;
+  pieces: unknown[];
 }
 
 class StoreThread {
@@ -78,22 +97,25 @@ class StoreThread {
   engine(): Engine {
     const methods: Method[] = [
       'write',
-      'hosts',
-      'rowsOf',
-      'mean',
-      'detailed',
-      'runs',
-      'stepMeans',
-      'seriesAbove',
       'keepForecasts',
-      'forecasts',
-      'names',
+      'keepTallies',
+      'findUnusedNames',
+      'forgetNames',
       'expire',
       'ping',
       'close',
     ];
     const calls = methods.map((method) => [method, (...args: unknown[]) => this.call(method, args)]);
-    return Object.fromEntries(calls) as unknown as Engine;
+    const reads = Object.entries(readArguments).map(([method, count]) => [
+      method,
+      (...args: unknown[]) =>
+        this.#read(
+          method as keyof Reads,
+          Array.from({ length: count }, (_, index) => args[index]),
+          args[count] as Reading | undefined,
+        ),
+    ]);
+    return Object.fromEntries([...calls, ...reads]) as unknown as Engine;
   }
 
   /** `transfer`: memory in `args` that changes hands. */
@@ -105,15 +127,39 @@ class StoreThread {
     return answered;
   }
 
+  /** Once it is aborted the thread is told to stop, and whoever waits here waits no longer. */
+  #read(method: keyof Reads, args: unknown[], { signal, lane }: Reading = {}): Promise<unknown> {
+    if (this.#ended) return Promise.reject(new MonitorError('unavailable', 'the store is closed'));
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = ++this.#lastId;
+    const answered = this.#expect(id);
+    this.#worker.postMessage({ id, method, args, lane: lane ?? 'own' });
+    if (signal === undefined) return answered;
+    const cancel = () => {
+      this.#worker.postMessage({ cancel: id });
+      // Whether it ran or waited, the thread knows: one that was not begun is refused, and not too slow.
+    };
+    signal.addEventListener('abort', cancel, { once: true });
+    return answered
+      .catch((error: unknown) => {
+        throw isCancelled(error) ? signal.reason : error;
+      })
+      .finally(() => signal.removeEventListener('abort', cancel));
+  }
+
   #expect(id: number): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject, pieces: [] }));
   }
 
   #settle(answer: Answer): void {
     const pending = this.#pending.get(answer.id);
+    if ('piece' in answer) {
+      for (const row of answer.piece) pending?.pieces.push(row);
+      return;
+    }
     this.#pending.delete(answer.id);
     if ('error' in answer) pending?.reject(toError(answer.error));
-    else pending?.resolve(answer.value);
+    else pending?.resolve(pending.pieces.length > 0 ? pending.pieces.concat(answer.value) : answer.value);
   }
 
   /** Without its thread the server can do nothing: better it ends with a sentence and is started again. */
@@ -129,6 +175,10 @@ class StoreThread {
     for (const pending of this.#pending.values()) pending.reject(new MonitorError('unavailable', message));
     this.#pending.clear();
   }
+}
+
+function isCancelled(error: unknown): boolean {
+  return error instanceof MonitorError && error.code === 'timeout';
 }
 
 function toError({ code, message, retryAfterSeconds }: PlainError): MonitorError {

@@ -1,14 +1,26 @@
+import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { openEngine } from './engine.ts';
-import { type Answer, type Call, type Engine, openedId, type PlainError, type ThreadData } from './protocol.ts';
+import {
+  type Answer,
+  type Call,
+  type Cancel,
+  type Engine,
+  openedId,
+  type PlainError,
+  type ThreadData,
+} from './protocol.ts';
 
 /** The thread that owns the database. See store.ts for why there is one. */
 
-const { path, retentionMs, stamp } = workerData as ThreadData;
+/** Rows in one message: more of them at once would keep both threads from all else for too long. */
+const pieceRows = 2000;
 
-function answer(message: Answer): void {
-  parentPort?.postMessage(message);
+const reading = new Map<number, AbortController>();
+
+function answer(message: Answer, transfer: ArrayBuffer[] = []): void {
+  parentPort?.postMessage(message, transfer);
 }
 
 function plain(error: unknown): PlainError {
@@ -17,18 +29,49 @@ function plain(error: unknown): PlainError {
     : { code: 'internal', message: messageOf(error), retryAfterSeconds: undefined };
 }
 
-async function serve(store: Engine, { id, method, args }: Call): Promise<void> {
+async function answerWith(id: number, value: unknown): Promise<void> {
+  let rest = value;
+  while (Array.isArray(rest) && rest.length > pieceRows) {
+    answer({ id, piece: rest.slice(0, pieceRows) });
+    rest = rest.slice(pieceRows);
+    await setImmediate();
+  }
+  answer({ id, value: rest }, buffersOf(rest));
+}
+
+/** Of a table: they change hands. */
+function buffersOf(value: unknown): ArrayBuffer[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  return Object.values(value).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
+}
+
+async function serve(store: Engine, { id, method, args, lane }: Call): Promise<void> {
+  const bounds: unknown[] = [];
+  if (lane !== undefined) {
+    const controller = new AbortController();
+    reading.set(id, controller);
+    bounds.push({ signal: controller.signal, ...(lane !== 'own' && { lane }) });
+  }
   try {
-    answer({ id, value: await (store[method] as (...args: unknown[]) => Promise<unknown>)(...args) });
+    await answerWith(id, await (store[method] as (...all: unknown[]) => Promise<unknown>)(...args, ...bounds));
   } catch (error) {
     answer({ id, error: plain(error) });
   }
+  reading.delete(id);
   if (method === 'close') parentPort?.close();
 }
 
+/** Why it was is known to whoever has cancelled it. */
+function cancel(id: number): void {
+  reading.get(id)?.abort(new MonitorError('timeout', 'it was cancelled'));
+}
+
 try {
-  const { engine, damage } = await openEngine(path, { retentionMs, stamp });
-  parentPort?.on('message', (call: Call) => void serve(engine, call));
+  const { engine, damage } = await openEngine(workerData as ThreadData);
+  parentPort?.on('message', (message: Call | Cancel) => {
+    if ('cancel' in message) cancel(message.cancel);
+    else void serve(engine, message);
+  });
   answer({ id: openedId, value: damage });
 } catch (error) {
   answer({ id: openedId, error: plain(error) });

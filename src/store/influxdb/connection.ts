@@ -3,6 +3,8 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import type { InfluxCredentials } from '../open-options.ts';
 
 const timeoutMs = 30_000;
+/** Of an answer: 50,000 raw rows are some 8 MB. */
+const mostBytes = 128 * 1024 ** 2;
 
 /** The library prints every failure to the console; ours are thrown. */
 setLogger({ error: () => undefined, warn: () => undefined });
@@ -120,12 +122,11 @@ export class InfluxConnection {
   }
 
   /** One or more InfluxQL statements; the rows of each. */
-  async query(statements: readonly string[]): Promise<Row[][]> {
+  async query(statements: readonly string[], signal?: AbortSignal): Promise<Row[][]> {
     const form = new URLSearchParams({ db: this.#database, epoch: 'ms', q: statements.join('; ') });
     const headers = { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' };
-    const answer = (await this.request('/query', form.toString(), { method: 'POST', headers })) as {
-      results: Statement[];
-    };
+    const options = { method: 'POST', headers, ...(signal && { signal }) };
+    const answer = (await this.request('/query', form.toString(), options)) as { results: Statement[] };
     const [error] = answer.results.flatMap((statement) => statement.error ?? []);
     if (error !== undefined)
       throw new MonitorError(
@@ -135,18 +136,62 @@ export class InfluxConnection {
     return answer.results.map(rowsOf);
   }
 
-  /** @throws MonitorError whose cause is the HttpError where InfluxDB answered */
+  /**
+   * Once the signal is aborted the request is closed, which stops the query.
+   * @throws MonitorError whose cause is the HttpError where InfluxDB answered; the signal's reason
+   */
   async request(
     path: string,
     body: unknown,
-    options: { method: string; headers?: Record<string, string> },
+    options: { method: string; headers?: Record<string, string>; signal?: AbortSignal },
     started?: (headers: Record<string, unknown>) => void,
   ): Promise<unknown> {
+    options.signal?.throwIfAborted();
+    const text = typeof body === 'string' ? body : JSON.stringify(body ?? '');
     try {
-      return await this.#client.transport.request(path, body, options, started);
+      return await this.#send(path, text, options, started);
     } catch (error) {
-      throw this.#translate(error);
+      options.signal?.throwIfAborted();
+      throw error instanceof MonitorError ? error : this.#translate(error);
     }
+  }
+
+  #send(
+    path: string,
+    body: string,
+    options: { method: string },
+    started?: (headers: Record<string, unknown>) => void,
+  ): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const chunks: Uint8Array[] = [];
+      let [bytes, isJson, stop] = [0, false, () => {}];
+      this.#client.transport.send(path, body, options, {
+        responseStarted(headers) {
+          isJson = String(headers['content-type']).includes('json');
+          started?.(headers);
+        },
+        next(chunk) {
+          chunks.push(chunk);
+          bytes += chunk.length;
+          if (bytes <= mostBytes) return;
+          chunks.length = 0;
+          reject(new MonitorError('invalid', 'the answer of InfluxDB is larger than 128 MiB; ask for less'));
+          stop();
+        },
+        useCancellable(cancellable) {
+          stop = () => cancellable.cancel();
+        },
+        error: reject,
+        complete() {
+          try {
+            const text = Buffer.concat(chunks).toString();
+            resolve(isJson && text !== '' ? JSON.parse(text) : text === '' ? undefined : text);
+          } catch (error) {
+            reject(error);
+          }
+        },
+      });
+    });
   }
 
   #translate(error: unknown): MonitorError {

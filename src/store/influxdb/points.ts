@@ -3,6 +3,7 @@ import type { Forecast } from '../../core/forecast.ts';
 import { placedAt } from '../../core/host-clock.ts';
 import { hostMetrics, type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import type { UsageRow } from '../../core/store.ts';
+import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Row } from './connection.ts';
 import { decodeName, encodeName } from './name-codec.ts';
@@ -65,6 +66,36 @@ export function triedPoint(): Point {
   return new Point('tried').intField('count', 1).timestamp('');
 }
 
+/** Measurement `new_names`: how many process names a host has brought along today, so far. */
+export function newNamesPoint(host: string, names: number, time: number): Point {
+  return new Point('new_names').tag('host', encodeName(host)).timestamp(time).intField('count', names);
+}
+
+/** Measurement `accuracy`: of an hour of forecasts, tags as in `forecast`. `leads` are milliseconds, with blanks between. */
+export function toTallyPoint({ time, host, process, metric, isMuted, tally }: HourTally): Point {
+  const point = new Point('accuracy').tag('host', encodeName(host)).tag('metric', metric).timestamp(time);
+  if (process !== null) point.tag('process', encodeName(process));
+  for (const count of tallyCounts) point.floatField(count, tally[count]);
+  return point.booleanField('muted', isMuted).stringField('leads', tally.leadsMs.join(' '));
+}
+
+/** The sums of a series, the lead times of each of its hours, and whether it was muted in the last. */
+export function toTally(sums: Row, leads: readonly Row[], last: Row | undefined): HourTally {
+  const tally = emptyTally();
+  for (const count of tallyCounts) tally[count] = numberOf(sums[count]) ?? 0;
+  const texts = leads.map((row) => String(row.leads ?? '')).filter((text) => text !== '');
+  tally.leadsMs = texts.flatMap((text) => text.split(' ').map(Number));
+  return { ...subjectOf(sums), time: Number(last?.time ?? sums.time), isMuted: last?.muted === true, tally };
+}
+
+function subjectOf(row: Row) {
+  return {
+    host: decodeName(String(row.host)),
+    process: row.process == null || row.process === '' ? null : decodeName(String(row.process)),
+    metric: row.metric as ThresholdMetric,
+  };
+}
+
 /** Measurement `forecast`: tags host, process (absent: the host itself) and metric. */
 export function toForecastPoint(forecast: Forecast): Point {
   const { host, process, metric, time, intervalSeconds, reason } = forecast;
@@ -89,9 +120,7 @@ export function toForecast(row: Row): Forecast {
   const [low, high] = [numberOf(row.eta_low), numberOf(row.eta_high)];
   return {
     time: Number(row.time),
-    host: decodeName(String(row.host)),
-    process: row.process == null || row.process === '' ? null : decodeName(String(row.process)),
-    metric: row.metric as ThresholdMetric,
+    ...subjectOf(row),
     value: Number(row.value),
     threshold: Number(row.threshold),
     probability: numberOf(row.probability),

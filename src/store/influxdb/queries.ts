@@ -1,5 +1,6 @@
 import { type HostMetric, type UsageMetric, usageMetrics } from '../../core/snapshot.ts';
 import type { Above, ForecastQuery, SeriesKey, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
+import { tallyCounts } from '../../core/tally.ts';
 import { literal } from './name-codec.ts';
 import { metricField, usageFields } from './points.ts';
 
@@ -117,7 +118,32 @@ export function peaksStatement(metric: UsageMetric | HostMetric, window: TimeWin
   return `SELECT MAX("${field}") AS value FROM "${measurement}" WHERE ${during(window)} GROUP BY ${tags}`;
 }
 
-export function forecastsStatement({ host, process, metric, ...window }: ForecastQuery): string {
+/** Three statements: the sums of each series, the lead times of all hours that have any, and the last hour of each. */
+export function talliesStatements(query: ForecastQuery): string[] {
+  const sums = tallyCounts.map((count) => `SUM("${count}") AS "${count}"`).join(', ');
+  const about = ofSubject(query);
+  const bySeries = 'GROUP BY "host", "process", "metric"';
+  return [
+    `SELECT ${sums} FROM "accuracy" WHERE ${about} ${bySeries}`,
+    `SELECT "leads" FROM "accuracy" WHERE ${about} AND "leads" != '' ${bySeries}`,
+    `SELECT LAST("muted") AS muted FROM "accuracy" WHERE ${about} ${bySeries}`,
+  ];
+}
+
+/** All process names that a host has. */
+export function namesStatement(host: string): string {
+  return `SHOW TAG VALUES FROM "process" WITH KEY = "process" WHERE ${anyOf('host', [host])}`;
+}
+
+export function newNamesStatement(host: string, window: TimeWindow): string {
+  return `SELECT MAX("count") AS names FROM "new_names" WHERE ${during(window)} AND ${anyOf('host', [host])}`;
+}
+
+export function forecastsStatement(query: ForecastQuery): string {
+  return `SELECT * FROM "forecast" WHERE ${ofSubject(query)} ORDER BY time ASC`;
+}
+
+function ofSubject({ host, process, metric, ...window }: ForecastQuery): string {
   const conditions = [
     during(window),
     host === undefined ? '' : anyOf('host', [host]),
@@ -125,7 +151,7 @@ export function forecastsStatement({ host, process, metric, ...window }: Forecas
     process === undefined ? '' : process === null ? `"process" = ''` : anyOf('process', [process]),
     metric === undefined ? '' : anyOf('metric', [metric]),
   ];
-  return `SELECT * FROM "forecast" WHERE ${conditions.filter(Boolean).join(' AND ')} ORDER BY time ASC`;
+  return conditions.filter(Boolean).join(' AND ');
 }
 
 function columnOf(metric: UsageMetric | HostMetric): { field: string; measurement: string; tags: string } {

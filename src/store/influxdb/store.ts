@@ -2,29 +2,52 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
-import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
-import type {
-  Above,
-  DetailedQuery,
-  ForecastQuery,
-  MeanQuery,
-  MeanRow,
-  Point,
-  RunQuery,
-  SeriesKey,
-  SnapshotKey,
-  Store,
-  TimeWindow,
-  UsageFilter,
+import { reservedNames, type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
+import {
+  byTimeHostName,
+  type DetailedQuery,
+  type ForecastQuery,
+  type MeanQuery,
+  type MeanRow,
+  newNamesDefault,
+  type Point,
+  type Reading,
+  type RowsWanted,
+  type RunQuery,
+  refuseTooMany,
+  runStart,
+  type SeriesKey,
+  type SnapshotKey,
+  type Store,
+  type TimeWindow,
+  toTable,
+  type UsageFilter,
+  type UsageRow,
+  type UsageTable,
+  wantedOf,
 } from '../../core/store.ts';
-import { byTimeHostName, runStart, type UsageRow } from '../../core/store.ts';
+import type { HourTally } from '../../core/tally.ts';
+import { ReadLane } from '../../read-lane.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
+import { foldingWarning, foldNames, NameBudget } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
+import { RecentMap } from '../recent-map.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, PastRetention, parseAddress, type Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
-import { numberOf, toForecast, toForecastPoint, toHeader, toPoints, toUsage, triedPoint } from './points.ts';
+import {
+  newNamesPoint,
+  numberOf,
+  toForecast,
+  toForecastPoint,
+  toHeader,
+  toPoints,
+  toTally,
+  toTallyPoint,
+  toUsage,
+  triedPoint,
+} from './points.ts';
 import {
   addressStatements,
   detailedStatement,
@@ -33,12 +56,15 @@ import {
   hostsStatement,
   lastPlacedStatement,
   meanStatements,
+  namesStatement,
+  newNamesStatement,
   type PointFilter,
   peaksStatement,
   pointsStatement,
   rightStatement,
   rowsStatement,
   stepMeansStatement,
+  talliesStatements,
   triedStatement,
 } from './queries.ts';
 
@@ -48,6 +74,11 @@ const pointBytes = 250;
 const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
 /** While InfluxDB is away it is looked for at most so often. */
 const prepareEveryMs = 2_000;
+/** A read of a longer window is heavy. */
+const heavyMs = 6 * 3_600_000;
+/** Hosts whose names are remembered. */
+const mostHosts = 1000;
+const dayMs = 86_400_000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
@@ -65,7 +96,7 @@ export async function openInfluxdbStore(
   const address = parseAddress(url);
   const connection = new InfluxConnection(address, credentials);
   const prepare = () => bootstrap(connection, address.database, { ...options, ...credentials });
-  const store = new InfluxdbStore(url, options.retentionMs, connection, prepare);
+  const store = new InfluxdbStore(url, options, connection, prepare);
   await store.prepare().catch((error: unknown) => {
     if (!isAway(error)) throw error;
     options.warn(`${messageOf(error)}; the server starts without it, answers 503, and takes over when it is there`);
@@ -84,11 +115,23 @@ class InfluxdbStore implements Store {
   #prepared: Promise<void> | null = null;
   /** Those that InfluxDB has refused for their age. */
   readonly #refused = new WeakSet<Snapshot>();
+  readonly #lanes = { light: new ReadLane(8, 200), heavy: new ReadLane(2, 32) };
+  readonly #now: () => number;
+  readonly #warn: (message: string) => void;
+  readonly #budget: NameBudget<string>;
+  /** All process names of hosts that have written lately. */
+  readonly #names = new RecentMap<string, Promise<Set<string>>>(mostHosts);
+  /** New names of today that no point tells of yet. */
+  readonly #newNames = new Map<string, number>();
 
-  constructor(url: string, retentionMs: number, connection: InfluxConnection, prepare: () => Promise<void>) {
+  constructor(url: string, options: OpenOptions, connection: InfluxConnection, prepare: () => Promise<void>) {
+    const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
     this.#prepareOnce = prepare;
     this.url = url;
     this.#retentionMs = retentionMs;
+    this.#now = now;
+    this.#warn = warn;
+    this.#budget = new NameBudget(newNamesPerDay);
     this.#connection = connection;
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
@@ -109,15 +152,64 @@ class InfluxdbStore implements Store {
   }
 
   async write(snapshots: readonly Snapshot[]): Promise<Snapshot[]> {
+    await this.prepare();
+    for (const snapshot of snapshots) await this.#admitNames(snapshot);
     await this.#commit.addAll(snapshots);
     return snapshots.filter((snapshot) => this.#refused.has(snapshot));
+  }
+
+  /** Names that its host has never had, as far as it may bring them along today; each is a series for ever. */
+  async #admitNames(snapshot: Snapshot): Promise<void> {
+    const { host, processes } = snapshot;
+    const known = await this.#namesOf(host);
+    const now = this.#now();
+    const unknown = processes.name.filter((name) => !known.has(name) && !reservedNames.has(name));
+    if (unknown.length === 0) return;
+    const left = this.#budget.left(host, now);
+    for (const name of unknown.slice(0, left)) known.add(name);
+    this.#budget.spend(host, Math.min(left, unknown.length), now);
+    this.#newNames.set(host, this.#budget.perDay - this.#budget.left(host, now));
+    if (unknown.length <= left) return;
+    if (!this.#budget.isFolding(host, now)) this.#warn(foldingWarning(host, this.#budget.perDay));
+    foldNames(snapshot, new Set(unknown.slice(left)), this.#budget.fold(host, now));
+  }
+
+  #namesOf(host: string): Promise<Set<string>> {
+    const known = this.#names.get(host);
+    if (known !== undefined) return known;
+    const read = this.#readNames(host);
+    this.#names.set(host, read);
+    read.catch(() => this.#names.clear());
+    return read;
+  }
+
+  async #readNames(host: string): Promise<Set<string>> {
+    const now = this.#now();
+    const today = { from: Math.floor(now / dayMs) * dayMs - 1, to: now };
+    const [names = [], counts = []] = await this.#connection.query([
+      namesStatement(host),
+      newNamesStatement(host, today),
+    ]);
+    const spent = numberOf(counts[0]?.names) ?? 0;
+    // What has been spent is known of a host that was forgotten for others.
+    this.#budget.spend(host, Math.max(0, spent - (this.#budget.perDay - this.#budget.left(host, now))), now);
+    return new Set(names.map((row) => decodeName(String(row.value))));
+  }
+
+  #newNamesPoints(group: readonly Snapshot[]) {
+    const hosts = new Set(group.map(({ host }) => host));
+    return [...hosts].flatMap((host) => {
+      const names = this.#newNames.get(host);
+      this.#newNames.delete(host);
+      return names === undefined ? [] : [newNamesPoint(host, names, this.#now())];
+    });
   }
 
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.prepare();
     try {
-      await this.#connection.write(group.flatMap(toPoints));
+      await this.#connection.write([...group.flatMap(toPoints), ...this.#newNamesPoints(group)]);
     } catch (error) {
       const refused = error instanceof PastRetention ? refusedOf(group, error.points) : null;
       if (refused === null) throw error;
@@ -125,13 +217,13 @@ class InfluxdbStore implements Store {
     }
   }
 
-  async hosts(at: number) {
+  async hosts(at: number, reading: Reading = {}) {
     const from = at - this.#retentionMs;
-    const byTime = (await this.#query(hostsStatement({ from, to: at }))).map(toHeader);
+    const byTime = (await this.#query(hostsStatement({ from, to: at }), reading)).map(toHeader);
     const newest = new Map(byTime.filter((header) => placedAt(header) <= at).map((header) => [header.host, header]));
     const candidates = [
-      ...(await this.#rightOnes(byTime, { from, to: at })),
-      ...(await this.#placedElsewhere({ from, to: at + maxAheadMs }, at, newest)),
+      ...(await this.#rightOnes(byTime, { from, to: at }, reading)),
+      ...(await this.#placedElsewhere({ from, to: at + maxAheadMs }, at, newest, reading)),
     ];
     for (const header of candidates)
       if (placedAt(header) > placedOf(newest.get(header.host))) newest.set(header.host, header);
@@ -139,9 +231,9 @@ class InfluxdbStore implements Store {
   }
 
   /** Of hosts whose newest was taken by a clock that is off, the newest of when it was right. */
-  async #rightOnes(byTime: readonly SnapshotHeader[], window: TimeWindow): Promise<SnapshotHeader[]> {
+  async #rightOnes(byTime: readonly SnapshotHeader[], window: TimeWindow, reading: Reading): Promise<SnapshotHeader[]> {
     const hosts = byTime.filter((header) => placedAt(header) !== header.time).map(({ host }) => host);
-    return hosts.length === 0 ? [] : (await this.#query(rightStatement(window, hosts))).map(toHeader);
+    return hosts.length === 0 ? [] : (await this.#query(rightStatement(window, hosts), reading)).map(toHeader);
   }
 
   /** Of hosts whose clocks are off, the last at or before `at` by the server's time where that is not in `newest`. */
@@ -149,61 +241,75 @@ class InfluxdbStore implements Store {
     window: TimeWindow,
     at: number,
     newest: ReadonlyMap<string, SnapshotHeader>,
+    reading: Reading,
   ): Promise<SnapshotHeader[]> {
-    const rows = await this.#query(lastPlacedStatement(window, at));
+    const rows = await this.#query(lastPlacedStatement(window, at), reading);
     const keys = rows
       .map((row) => ({ host: decodeName(String(row.host)), time: Number(row.time), placed: Number(row.placed) }))
       .filter(({ host, placed }) => placed > placedOf(newest.get(host)));
     if (keys.length === 0) return [];
-    const found = await this.#connection.query(keys.map(headerStatement));
+    const found = await this.#connection.query(keys.map(headerStatement), reading.signal);
     return found.flat().map(toHeader);
   }
 
-  async rowsOf(snapshots: readonly SnapshotKey[], above?: Above) {
-    if (above && Object.keys(above).length === 0) return [];
-    const wanted = new Set(snapshots.map(keyOf));
-    const bins = await Promise.all(binByTime(snapshots).map((bin) => this.#query(rowsStatement(bin, above))));
-    return bins
-      .flat()
-      .map(toUsage)
-      .filter((row) => wanted.has(keyOf(row)));
+  async rowsOf(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
+    if (wanted.above && Object.keys(wanted.above).length === 0) return [];
+    const keys = new Set(snapshots.map(keyOf));
+    const bins = await Promise.all(
+      binByTime(snapshots).map((bin) => this.#query(rowsStatement(bin, wanted.above), reading)),
+    );
+    const rows = bins.flat().map(toUsage);
+    return wantedOf(
+      rows.filter((row) => keys.has(keyOf(row))),
+      wanted,
+    );
   }
 
-  async mean(query: MeanQuery) {
-    const filter = await this.#filterOf(query);
+  async mean(query: MeanQuery, reading: Reading = {}) {
+    const filter = await this.#filterOf(query, reading);
     if (filter === null) return [];
-    const [means = [], hosts = []] = await this.#connection.query(meanStatements(query, filter));
+    const [means = [], hosts = []] = await this.#queryAll(meanStatements(query, filter), reading, query);
+    if (query.top === undefined) refuseTooMany(means.length);
     const hostCounts = new Map(hosts.map((row) => [row.process, Number(row.hosts)]));
     const rows = means.map((row) => toMean(row, hostCounts.get(row.process as string) ?? 0));
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
-  async detailed(query: DetailedQuery) {
-    const filter = await this.#filterOf(query);
-    if (filter === null) return [];
+  async detailed(query: DetailedQuery, reading: Reading = {}): Promise<UsageTable> {
+    const filter = await this.#filterOf(query, reading);
+    if (filter === null) return toTable([]);
     const end = query.skip + query.limit;
-    const rows = (await this.#query(detailedStatement(query, filter, end))).map(toUsage);
-    return (await this.#completeLastInstant(rows, filter, end)).sort(byTimeHostName).slice(query.skip, end);
+    const [raw = []] = await this.#queryAll([detailedStatement(query, filter, end)], reading, query);
+    const rows = await this.#completeLastInstant(raw.map(toUsage), filter, end, reading);
+    return toTable(rows.sort(byTimeHostName).slice(query.skip, end));
   }
 
   /** InfluxDB gives the rows of one instant in any order: for pages that join up, the one cut off is read whole. */
-  async #completeLastInstant(rows: UsageRow[], filter: PointFilter, end: number): Promise<UsageRow[]> {
+  async #completeLastInstant(
+    rows: UsageRow[],
+    filter: PointFilter,
+    end: number,
+    reading: Reading,
+  ): Promise<UsageRow[]> {
     const last = rows.at(-1)?.time;
     if (last === undefined || rows.length < end) return rows;
-    const whole = await this.#query(detailedStatement({ from: last - 1, to: last }, filter, Infinity));
+    const whole = await this.#query(detailedStatement({ from: last - 1, to: last }, filter, Infinity), reading);
     return [...rows.filter((row) => row.time < last), ...whole.map(toUsage)];
   }
 
-  async runs(queries: readonly RunQuery[], window: TimeWindow) {
+  async runs(queries: readonly RunQuery[], window: TimeWindow, reading: Reading = {}) {
     const points = await this.#points(
       queries.map((query) => query.series),
       (series) => pointsStatement(series, window),
+      window,
+      reading,
     );
     return queries.map((query) => runStart(points.get(seriesId(query.series)) ?? [], query));
   }
 
-  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number) {
-    const points = await this.#points(series, (group) => stepMeansStatement(group, window, stepMs));
+  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {
+    const statement = (group: readonly SeriesKey[]) => stepMeansStatement(group, window, stepMs);
+    const points = await this.#points(series, statement, window, reading);
     return series.map((key) => points.get(seriesId(key)) ?? []);
   }
 
@@ -211,11 +317,14 @@ class InfluxdbStore implements Store {
   async #points(
     series: readonly SeriesKey[],
     statement: (group: readonly SeriesKey[]) => string,
+    window: TimeWindow,
+    reading: Reading,
   ): Promise<Map<string, Point[]>> {
     const points = new Map<string, Point[]>();
     for (const group of groupsOfOneMetric(series)) {
       const { kind, metric } = group[0] as SeriesKey;
-      for (const row of await this.#query(statement(group))) {
+      const [rows = []] = await this.#queryAll([statement(group)], reading, window);
+      for (const row of rows) {
         const value = numberOf(row.value);
         const id = seriesId(keyOfRow(row, kind, metric));
         const found = points.get(id) ?? [];
@@ -226,9 +335,9 @@ class InfluxdbStore implements Store {
     return points;
   }
 
-  async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow) {
+  async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow, reading: Reading = {}) {
     const kind = (usageMetrics as readonly string[]).includes(metric) ? 'process' : 'system';
-    const rows = await this.#query(peaksStatement(metric, window));
+    const [rows = []] = await this.#queryAll([peaksStatement(metric, window)], reading, window);
     return rows.filter((row) => Number(row.value) > level).map((row) => keyOfRow(row, kind, metric));
   }
 
@@ -237,8 +346,21 @@ class InfluxdbStore implements Store {
     if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint)).catch(ignorePastRetention);
   }
 
-  async forecasts(query: ForecastQuery) {
-    return (await this.#query(forecastsStatement(query))).map(toForecast);
+  async forecasts(query: ForecastQuery, reading: Reading = {}) {
+    const [rows = []] = await this.#queryAll([forecastsStatement(query)], reading, query);
+    return rows.map(toForecast);
+  }
+
+  async keepTallies(tallies: readonly HourTally[]): Promise<void> {
+    await this.prepare();
+    if (tallies.length > 0) await this.#connection.write(tallies.map(toTallyPoint)).catch(ignorePastRetention);
+  }
+
+  async tallies(query: ForecastQuery, reading: Reading = {}): Promise<HourTally[]> {
+    const [sums = [], leads = [], last = []] = await this.#queryAll(talliesStatements(query), reading, query);
+    const leadsOf = groupBy(leads, subjectId);
+    const lastOf = new Map(last.map((row) => [subjectId(row), row]));
+    return sums.map((row) => toTally(row, leadsOf.get(subjectId(row)) ?? [], lastOf.get(subjectId(row))));
   }
 
   /** InfluxDB does so by itself. */
@@ -248,7 +370,7 @@ class InfluxdbStore implements Store {
   async ping(): Promise<void> {
     await this.prepare();
     await this.#connection.write([triedPoint()]);
-    if ((await this.#query(triedStatement)).length === 0)
+    if ((await this.#connection.query([triedStatement])).flat().length === 0)
       throw new MonitorError('unavailable', 'InfluxDB does not give back what was just written');
   }
 
@@ -260,12 +382,15 @@ class InfluxdbStore implements Store {
    * Which points a query is about; null: none. Nearly always a host has one address in the whole window, and then
    * its name says all, also of points of before they carried the address.
    */
-  async #filterOf({ ip, hosts, process, ...window }: UsageFilter & TimeWindow): Promise<PointFilter | null> {
+  async #filterOf(
+    { ip, hosts, process, ...window }: UsageFilter & TimeWindow,
+    reading: Reading,
+  ): Promise<PointFilter | null> {
     const rest = process === undefined ? {} : { process };
     if (hosts?.length === 0) return null;
     await this.prepare();
     if (ip === undefined) return { ...rest, ...(hosts && { hosts }) };
-    const [having = [], all = []] = await this.#connection.query(addressStatements(window, ip, hosts));
+    const [having = [], all = []] = await this.#queryAll(addressStatements(window, ip, hosts), reading, window);
     const [carried, total] = [snapshotCounts(having), snapshotCounts(all)];
     const partly = new Set(
       [...carried].filter(([name, count]) => count < (total.get(name) ?? 0)).map(([name]) => name),
@@ -280,11 +405,30 @@ class InfluxdbStore implements Store {
     };
   }
 
-  async #query(statement: string): Promise<Row[]> {
-    await this.prepare();
-    const [rows = []] = await this.#connection.query([statement]);
+  async #query(statement: string, reading: Reading): Promise<Row[]> {
+    const [rows = []] = await this.#queryAll([statement], reading);
     return rows;
   }
+
+  /** @param window which the statements look at; absent: a short one */
+  async #queryAll(
+    statements: readonly string[],
+    { signal, lane }: Reading,
+    window: TimeWindow = { from: 0, to: 0 },
+  ): Promise<Row[][]> {
+    const ask = async () => {
+      await this.prepare();
+      return this.#connection.query(statements, signal);
+    };
+    if (lane === 'present') return ask();
+    const isHeavy = lane === 'background' || window.to - window.from > heavyMs;
+    return this.#lanes[isHeavy ? 'heavy' : 'light'].run(ask, signal, lane === 'background');
+  }
+}
+
+/** Of the rows that are about one series. */
+function subjectId({ host, process, metric }: Row): string {
+  return JSON.stringify([host, process ?? '', metric]);
 }
 
 /** The oldest that make up so many points: a retention cuts by time. Null: they do not. */

@@ -1,0 +1,177 @@
+import type { FastifyBaseLogger } from 'fastify';
+import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/error.ts';
+import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
+import { groupBy } from '../core/group-by.ts';
+import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
+import { addTallies, type HourTally } from '../core/tally.ts';
+import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
+
+const hourMs = 3_600_000;
+const lookEveryMs = 20_000;
+/** Nobody can ask for older ones. */
+const longestMs = 32 * 24 * hourMs;
+/** Of what is not summed up yet, so much is judged when somebody asks. */
+const mostJudgedMs = 3 * hourMs;
+
+export interface ForecastScoresOptions {
+  store: Store;
+  clock: Clock;
+  log: FastifyBaseLogger;
+  retentionMs: number;
+  stepMs: number;
+  horizonMs: number;
+}
+
+export interface Scores extends TimeWindow {
+  series: HourTally[];
+}
+
+/**
+ * How right the forecasts have been, summed up for each hour once its last horizon has passed: a month of forecasts
+ * is millions, and a month of sums is read at once. Only the hour under way is judged when somebody asks.
+ */
+export class ForecastScores {
+  readonly #options: ForecastScoresOptions;
+  readonly #scheduler = new ToadScheduler();
+  /** Up to here everything is summed up; null: not known yet. */
+  #until: number | null = null;
+  #finding: Promise<number> | null = null;
+  #summing: Promise<void> = Promise.resolve();
+  #isClosed = false;
+  /** The hour under way as it was judged last, of all series. */
+  #newest: { step: number; from: number; series: Promise<HourTally[]> } | null = null;
+
+  constructor(options: ForecastScoresOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { log } = this.#options;
+    const task = new AsyncTask(
+      'sum up forecasts',
+      () => this.sumUp(),
+      (error) => log.warn({ err: error }, `cannot sum up how right the forecasts were: ${messageOf(error)}`),
+    );
+    const job = new SimpleIntervalJob({ milliseconds: lookEveryMs, runImmediately: true }, task, {
+      preventOverrun: true,
+    });
+    this.#scheduler.addSimpleIntervalJob(job);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#scheduler.stop();
+    await this.#summing.catch(() => undefined);
+  }
+
+  /** Sums up hours that are over, oldest first, as many as there is time for. */
+  async sumUp(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#summing = this.#sumUp();
+    await this.#summing;
+  }
+
+  /**
+   * By series, over whole hours from the one in which `from` lies, and up to `to`, or up to where they are summed up
+   * as yet.
+   */
+  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reads: Reads<[]>): Promise<Scores> {
+    const from = Math.floor(window.from / hourMs) * hourMs;
+    const until = await this.#summedUntil();
+    const summed = Math.max(from, Math.min(until, Math.floor(window.to / hourMs) * hourMs));
+    const sums = await reads.tallies({ from, to: summed, ...subject });
+    // Of what is not summed up an hour or two can be judged at once, and not a month.
+    const rest = { from: summed, to: Math.min(window.to, summed + mostJudgedMs) };
+    const judged = rest.to > rest.from ? await this.#judge(rest, subject, reads) : [];
+    const bySeries = groupBy([...sums, ...judged], subjectKey);
+    const series = [...bySeries.values()].map((parts) => ({
+      ...(parts.at(-1) as HourTally),
+      tally: addTallies(parts.map(({ tally }) => tally)),
+    }));
+    return { from, to: Math.max(rest.to, summed), series };
+  }
+
+  /** The hour under way changes once a step: all that ask for all series have one answer. */
+  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reads: Reads<[]>): Promise<HourTally[]> {
+    const { clock, stepMs } = this.#options;
+    if (Object.keys(subject).length > 0) return this.#tallies(window, window.to, reads, subject);
+    const step = Math.floor(window.to / stepMs);
+    const isNow = Math.abs(clock.now() - window.to) < stepMs;
+    if (!isNow) return this.#tallies(window, window.to, reads);
+    if (this.#newest?.step !== step || this.#newest.from !== window.from) {
+      const series = this.#tallies(window, window.to, reads);
+      this.#newest = { step, from: window.from, series };
+      series.catch(() => {
+        this.#newest = null;
+      });
+    }
+    return this.#newest.series;
+  }
+
+  async #sumUp(): Promise<void> {
+    const { store, clock, horizonMs, stepMs } = this.#options;
+    const reads = readsWithin(store, { lane: 'background' });
+    let until = await this.#summedUntil();
+    const last = Math.floor((clock.now() - horizonMs - 2 * stepMs) / hourMs) * hourMs;
+    while (until < last && !this.#isClosed) {
+      const hour = { from: until, to: until + hourMs };
+      const tallies = await this.#tallies(hour, hour.to + horizonMs, reads);
+      await store.keepTallies(tallies.map((each) => ({ ...each, time: hour.to })));
+      until = hour.to;
+      this.#until = until;
+    }
+  }
+
+  async #summedUntil(): Promise<number> {
+    this.#finding ??= this.#findSummed().finally(() => {
+      this.#finding = null;
+    });
+    this.#until ??= await this.#finding;
+    return this.#until;
+  }
+
+  /** The end of the last hour that is in the store, or the beginning of the first that could be. */
+  async #findSummed(): Promise<number> {
+    if (this.#until !== null) return this.#until;
+    const { store, clock, retentionMs } = this.#options;
+    const now = clock.now();
+    const oldest = Math.floor((now - Math.min(retentionMs, longestMs)) / hourMs) * hourMs;
+    const found = await store.tallies({ from: oldest, to: now }, { lane: 'background' });
+    if (found.length > 0) return Math.max(...found.map(({ time }) => time));
+    for (let start = oldest; start < now; start += hourMs) {
+      const made = await store.forecasts({ from: start, to: start + hourMs }, { lane: 'background' });
+      if (made.length > 0) return start;
+    }
+    return Math.floor(now / hourMs) * hourMs;
+  }
+
+  /** Of what lies in the window, by host: there are many forecasts in it. */
+  async #tallies(
+    window: TimeWindow,
+    until: number,
+    reads: Reads<[]>,
+    subject: Partial<ForecastSubject> = {},
+  ): Promise<HourTally[]> {
+    const { horizonMs } = this.#options;
+    const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
+    const hosts = subject.host === undefined ? (await reads.hosts(around.to)).map(({ host }) => host) : [subject.host];
+    const tallies: HourTally[] = [];
+    for (const host of hosts) {
+      const made = await reads.forecasts({ ...around, ...subject, host });
+      for (const series of groupBy(made, subjectKey).values()) tallies.push(...this.#tally(series, window, until));
+    }
+    return tallies;
+  }
+
+  #tally(made: readonly Forecast[], window: TimeWindow, until: number): HourTally[] {
+    const { stepMs, horizonMs } = this.#options;
+    const last = made.findLast(({ time }) => time > window.from && time <= window.to);
+    if (last === undefined) return [];
+    const { host, process, metric, isMuted, time } = last;
+    // What was muted nobody saw.
+    const said = made.map((forecast) => ({ ...saidOf(forecast), isAmber: isAmber(forecast) }));
+    return [{ host, process, metric, isMuted, time, tally: tallyOf(said, stepMs, horizonMs, until, window) }];
+  }
+}

@@ -1,0 +1,58 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { formatDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import type { Reading } from '../core/store.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What makes a question to this route cheaper, for who has asked too much. */
+    cheaper?: string;
+  }
+  interface FastifyRequest {
+    /** The bounds of what is read for it. */
+    reading: Reading & { signal: AbortSignal };
+  }
+}
+
+const never = new AbortController().signal;
+
+/** Nothing is read for longer than this, nor for somebody who has left. */
+export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
+  app.decorateRequest('reading');
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.method !== 'GET') {
+      request.reading = { signal: never };
+      return;
+    }
+    const controller = new AbortController();
+    request.reading = { signal: controller.signal };
+    const timer = setTimeout(() => controller.abort(tookTooLong(request, timeoutMs)), timeoutMs);
+    reply.raw.once('close', () => {
+      clearTimeout(timer);
+      if (!reply.raw.writableFinished) controller.abort(hasLeft());
+    });
+  });
+}
+
+/** What others work on too: whoever waits for it does so no longer than they may. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}
+
+function tookTooLong(request: FastifyRequest, timeoutMs: number): MonitorError {
+  const path = request.url.split('?', 1)[0];
+  const cheaper = request.routeOptions.config?.cheaper ?? 'less at once, or later';
+  return new MonitorError(
+    'timeout',
+    `${request.method} ${path} was not done within ${formatDuration(timeoutMs)} and was stopped; ask for ${cheaper}, or let the server take longer with --query-timeout`,
+  );
+}
+
+function hasLeft(): MonitorError {
+  return new MonitorError('unavailable', 'whoever asked has left');
+}

@@ -1,0 +1,74 @@
+import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import type { Reading } from '../../core/store.ts';
+import { RecentMap } from '../recent-map.ts';
+import type { Bound, Readers } from './readers.ts';
+
+/** Names remembered, in each direction. */
+const mostRemembered = 50_000;
+
+/** Ids of these names; `i` counts from 1. */
+export const idsSql = `SELECT wanted.i::INTEGER AS i, name.id AS id FROM name
+  JOIN (SELECT unnest($1) AS text, generate_subscripts($1, 1) AS i) wanted ON name.text = wanted.text`;
+
+export function namesValue(names: readonly string[]): Bound {
+  return { value: listValue([...names]), type: LIST(VARCHAR) };
+}
+
+/** Process names by id and ids by name: those in use are remembered, all others are in the database. */
+export class NameTexts {
+  readonly #readers: Readers;
+  readonly #texts = new RecentMap<number, string>(mostRemembered);
+  readonly #ids = new RecentMap<string, number>(mostRemembered);
+
+  constructor(readers: Readers) {
+    this.#readers = readers;
+  }
+
+  /** What gives the names of these ids; '' for one that is forgotten. */
+  async of(ids: Iterable<number>, reading: Reading): Promise<(id: number) => string> {
+    const texts = new Map<number, string>();
+    const missing: number[] = [];
+    for (const id of ids) {
+      const text = this.#texts.get(id);
+      if (text === undefined) missing.push(id);
+      else texts.set(id, text);
+    }
+    if (missing.length > 0) {
+      const sql = `SELECT id, text FROM name WHERE id IN (${missing.join(', ')})`;
+      for (const row of await this.#readers.query(sql, reading)) {
+        texts.set(row.id as number, row.text as string);
+        this.#texts.set(row.id as number, row.text as string);
+      }
+    }
+    return (id) => texts.get(id) ?? '';
+  }
+
+  async find(name: string, reading: Reading): Promise<number | undefined> {
+    return (await this.findAll([name], reading)).get(name);
+  }
+
+  /** The ids of those that are stored. */
+  async findAll(names: readonly string[], reading: Reading): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    const missing = new Set<string>();
+    for (const name of names) {
+      const id = this.#ids.get(name);
+      if (id === undefined) missing.add(name);
+      else found.set(name, id);
+    }
+    if (missing.size === 0) return found;
+    const wanted = [...missing];
+    for (const row of await this.#readers.query(idsSql, reading, namesValue(wanted))) {
+      const name = wanted[(row.i as number) - 1] as string;
+      found.set(name, row.id as number);
+      this.#ids.set(name, row.id as number);
+    }
+    return found;
+  }
+
+  /** Some of them have been deleted. */
+  clear(): void {
+    this.#texts.clear();
+    this.#ids.clear();
+  }
+}

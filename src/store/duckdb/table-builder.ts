@@ -1,0 +1,75 @@
+import type { DuckDBValue } from '@duckdb/node-api';
+import type { UsageTable } from '../../core/store.ts';
+import { percentScale } from './schema.ts';
+
+/** In the order of `detailedSql`, and what a stored number is divided by. */
+const columns = [
+  ['time', 1],
+  ['host', 1],
+  ['name', 1],
+  ['cpu', percentScale],
+  ['cpuMax', percentScale],
+  ['memory', percentScale],
+  ['memoryMax', percentScale],
+  ['rssBytes', 1],
+  ['count', 1],
+  ['pid', 1],
+] as const;
+
+/** A table of raw rows out of the pieces in which the database gives it. */
+export class TableBuilder {
+  #pieces: Float64Array[][] = [];
+  #rows = 0;
+
+  add(piece: readonly DuckDBValue[][]): void {
+    this.#pieces.push(columns.map(([, divisor], k) => toNumbers(piece[k] ?? [], divisor)));
+    this.#rows += piece[0]?.length ?? 0;
+  }
+
+  /** The ids of all names. */
+  names(): Set<number> {
+    return new Set(this.#column('name'));
+  }
+
+  build(hostOf: (id: number) => string, nameOf: (id: number) => string): UsageTable {
+    const [hosts, names] = [indexed(this.#column('host'), hostOf), indexed(this.#column('name'), nameOf)];
+    return {
+      hosts: hosts.texts,
+      names: names.texts,
+      host: hosts.places,
+      name: names.places,
+      time: this.#column('time'),
+      cpu: this.#column('cpu'),
+      cpuMax: this.#column('cpuMax'),
+      memory: this.#column('memory'),
+      memoryMax: this.#column('memoryMax'),
+      rssBytes: this.#column('rssBytes'),
+      count: this.#column('count'),
+      pid: this.#column('pid'),
+    };
+  }
+
+  #column(name: (typeof columns)[number][0]): Float64Array {
+    const index = columns.findIndex(([column]) => column === name);
+    const whole = new Float64Array(this.#rows);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      whole.set(piece[index] as Float64Array, at);
+      at += (piece[index] as Float64Array).length;
+    }
+    return whole;
+  }
+}
+
+function toNumbers(values: readonly DuckDBValue[], divisor: number): Float64Array {
+  return Float64Array.from(values, (value) => (value === null ? Number.NaN : (value as number) / divisor));
+}
+
+function indexed(ids: Float64Array, textOf: (id: number) => string): { texts: string[]; places: Uint32Array } {
+  const placeOf = new Map<number, number>();
+  for (const id of ids) if (!placeOf.has(id)) placeOf.set(id, placeOf.size);
+  return {
+    texts: [...placeOf.keys()].map(textOf),
+    places: Uint32Array.from(ids, (id) => placeOf.get(id) as number),
+  };
+}

@@ -1,0 +1,122 @@
+import {
+  emptyColumns,
+  maxPercent,
+  otherName,
+  type ProcessColumns,
+  pushUsage,
+  reservedNames,
+  roundPercent,
+  type Snapshot,
+  usageAt,
+} from '../core/snapshot.ts';
+
+const dayMs = 86_400_000;
+const mostInstances = 2 ** 31 - 1;
+
+/** Of UTC. */
+export function dayOf(time: number): number {
+  return Math.floor(time / dayMs);
+}
+
+interface Spent {
+  day: number;
+  names: number;
+  /** When the first name was too many. */
+  foldedSince: number | null;
+}
+
+/**
+ * How many process names that nobody has had before each host may still bring along today: names are kept for as
+ * long as their rows, by every engine, and one that makes up a new one for every process would fill it.
+ */
+export class NameBudget<Host> {
+  readonly perDay: number;
+  readonly #spent = new Map<Host, Spent>();
+
+  constructor(perDay: number) {
+    this.perDay = perDay;
+  }
+
+  left(host: Host, now: number): number {
+    return Math.max(0, this.perDay - this.#of(host, now).names);
+  }
+
+  /** Less than 0: what was not stored after all. */
+  spend(host: Host, names: number, now: number): void {
+    this.#of(host, now).names += names;
+  }
+
+  /** Since when names of this host are folded today. */
+  fold(host: Host, now: number): number {
+    const spent = this.#of(host, now);
+    spent.foldedSince ??= now;
+    return spent.foldedSince;
+  }
+
+  /** Whether names of this host have been folded today. */
+  isFolding(host: Host, now: number): boolean {
+    return this.#of(host, now).foldedSince !== null;
+  }
+
+  #of(host: Host, now: number): Spent {
+    const day = dayOf(now);
+    const known = this.#spent.get(host);
+    if (known?.day === day) return known;
+    const spent = { day, names: 0, foldedSince: null };
+    this.#spent.set(host, spent);
+    return spent;
+  }
+}
+
+/** What is said of a host once a day. */
+export function foldingWarning(host: string, perDay: number): string {
+  return `${host} has sent more than ${perDay} new process names today: further ones are counted in ${otherName} until midnight UTC; see what makes up names there, or allow more with --new-names`;
+}
+
+/** Puts these names of a snapshot into `__other__`, and marks it. */
+export function foldNames(snapshot: Snapshot, names: ReadonlySet<string>, since: number): void {
+  const { processes, metrics } = snapshot;
+  const isFolded = (name: string) => names.has(name) && !reservedNames.has(name);
+  const kept = emptyColumns();
+  const folded: number[] = [];
+  for (const [index, name] of processes.name.entries()) {
+    if (isFolded(name) || name === otherName) folded.push(index);
+    else pushUsage(kept, usageAt(processes, index));
+  }
+  const count = folded.filter((index) => processes.name[index] !== otherName).length;
+  pushUsage(kept, sumOf(processes, folded));
+  snapshot.processes = kept;
+  metrics['collector.foldedNames'] = (metrics['collector.foldedNames'] ?? 0) + count;
+  metrics['collector.foldedSinceMs'] = since;
+}
+
+/** Of these rows; a sum that no column holds is as much as one does. */
+function sumOf(processes: ProcessColumns, indexes: readonly number[]) {
+  const known = (column: keyof ProcessColumns) =>
+    indexes.map((index) => processes[column][index] ?? null).filter((value): value is number => value !== null);
+  const total = (column: keyof ProcessColumns, most: number) => {
+    const values = known(column);
+    return values.length === 0
+      ? null
+      : Math.min(
+          most,
+          values.reduce((sum, value) => sum + value, 0),
+        );
+  };
+  const percent = (column: keyof ProcessColumns) => {
+    const sum = total(column, maxPercent);
+    return sum === null ? null : roundPercent(sum);
+  };
+  const peak = (column: keyof ProcessColumns) =>
+    known(column).reduce<number | null>((most, value) => Math.max(most ?? value, value), null);
+  return {
+    name: otherName,
+    count: total('count', mostInstances) ?? 1,
+    cpu: percent('cpu'),
+    cpuMax: peak('cpuMax'),
+    memory: percent('memory'),
+    memoryMax: peak('memoryMax'),
+    rssBytes: total('rssBytes', Number.MAX_SAFE_INTEGER),
+    pid: null,
+  };
+}

@@ -1,0 +1,244 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
+import { MonitorClient } from '../src/client.ts';
+import { makeForecast } from '../test/make-forecast.ts';
+import { makeSnapshot } from '../test/make-snapshot.ts';
+import { bodyOf, gzipBody } from './made-snapshots.ts';
+import { seededRandom } from './random.ts';
+import { percentile, type Scenario, scaled, temporaryFolder, type Verdict } from './scenario.ts';
+import { ServerProcess } from './server-process.ts';
+import { openQuietly } from './stored-times.ts';
+
+const hosts = 50;
+const processes = 300;
+const minuteMs = 60_000;
+const dayMs = 86_400_000;
+const atOnce = 20;
+const forecastDays = 31;
+const forecastSeries = 200;
+const idleMs = 60_000;
+const liveTraffic = fileURLToPath(new URL('live-traffic.ts', import.meta.url));
+
+/** What may be asked that costs most, each with what is asked before it. */
+const worst = (now: number): Record<string, string> => ({
+  'detailed, 50,000 rows of a year': '/v1/usage/detailed?window=366d&limit=50000',
+  'detailed, a name nobody has had for long': '/v1/usage/detailed?window=366d&limit=50000&process=rare',
+  'mean of a year, all names': '/v1/usage/mean?window=366d&top=0',
+  'mean of two days, one address': '/v1/usage/mean/10.0.0.7?window=2d',
+  'series of a year': '/v1/series?window=366d&step=1h&host=host-11&process=process-7&metric=cpuMax',
+  'analysis of 3,000 steps': '/v1/series/analysis?window=50h&step=1m&host=host-11&process=process-7&metric=cpuMax',
+  'accuracy of 31 days': '/v1/forecasts/accuracy?window=31d',
+  'accuracy of 31 days, one host': '/v1/forecasts/accuracy?window=31d&host=host-11',
+  'alarms of an hour ago': `/v1/alarms?at=${new Date(now - 3_600_000).toISOString()}`,
+  'alarms now': '/v1/alarms',
+  hosts: '/v1/hosts',
+  metrics: '/metrics',
+  forecasts: '/v1/forecasts',
+  'get-all': '/ressources-usage/get-all',
+  'get-all-detailed': '/ressources-usage/get-all-detailed',
+});
+
+/** Every request that costs a lot, twenty at once, beside 50 hosts that report every second. */
+export const worstReads: Scenario = {
+  name: 'worst-reads',
+  async run(scale) {
+    const folder = temporaryFolder();
+    const url = process.env.AMBERWATCH_WORST_STORE ?? `duckdb:${join(folder, 'a.db')}`;
+    const rows = process.env.AMBERWATCH_WORST_STORE ? 20_100_000 : await fill(url, scale);
+    const server = await ServerProcess.start(url, folder, '--retention', '400d');
+    const pid = server.pid;
+    await sleep(scaled(idleMs, scale));
+    const base = residentMiB(pid);
+    const memory = { most: base };
+    const watch = setInterval(() => {
+      memory.most = Math.max(memory.most, residentMiB(pid));
+    }, 100);
+    const putMs: number[] = [];
+    let slowest = 0;
+    for (const [name, path] of Object.entries(worst(Date.now()))) {
+      const wave = await beside(server.url, () => reads(server.url + path));
+      report(name, wave, memory.most - base);
+      putMs.push(...wave.putMs);
+      slowest = Math.max(slowest, ...wave.answers.map(({ tookMs }) => tookMs));
+    }
+    const mixed = await beside(server.url, async () => {
+      const backlog = sleep(200).then(() => putBacklog(server.url));
+      return [...(await reads(`${server.url}/v1/usage/mean?window=2d`)), await backlog];
+    });
+    report('means of two days, and a backlog of old times', mixed, memory.most - base);
+    const streams = await beside(server.url, () => unreadStreams(server.url, scaled(1000, scale)));
+    report('event streams that nobody reads', streams, memory.most - base);
+    putMs.push(...mixed.putMs, ...streams.putMs);
+    await sleep(scaled(idleMs, scale));
+    clearInterval(watch);
+    const after = residentMiB(pid);
+    await server.stop('SIGTERM');
+    return verdicts(rows, putMs, slowest, { base, most: memory.most, after });
+  },
+};
+
+function verdicts(
+  rows: number,
+  putMs: readonly number[],
+  slowest: number,
+  { base, most, after }: { base: number; most: number; after: number },
+): Verdict[] {
+  const [p99, max] = [percentile(putMs, 0.99), Math.max(...putMs)];
+  return [
+    {
+      promise: `${atOnce} of each of the dearest requests at once: whoever writes does not wait for whoever reads`,
+      figure: `${rows} rows; ${putMs.length} PUTs meanwhile, p99 ${p99.toFixed(0)} ms, the slowest ${max.toFixed(0)} ms`,
+      holds: p99 <= 500 && max <= 2000,
+    },
+    {
+      promise: 'every one of them is answered or refused within 15 s',
+      figure: `the slowest after ${(slowest / 1000).toFixed(1)} s`,
+      holds: slowest <= 15_000,
+    },
+    {
+      promise: 'they cost at most 400 MiB of memory, and give it back',
+      figure: `RSS ${base} MiB before, at most ${most}, ${after} a minute after`,
+      holds: most - base <= 400 && after - base <= 100,
+    },
+  ];
+}
+
+interface Answer {
+  status: number;
+  tookMs: number;
+  bytes: number;
+}
+interface Wave {
+  answers: Answer[];
+  putMs: number[];
+}
+
+function report(name: string, { answers, putMs }: Wave, grownMiB: number): void {
+  const statuses = new Map<number, number>();
+  for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  const took = answers.map(({ tookMs }) => tookMs);
+  const said = [...statuses].map(([status, count]) => `${count} x ${status}`).join(', ');
+  process.stdout.write(
+    `        ${name}: ${said}, median ${percentile(took, 0.5).toFixed(0)} ms, slowest ${Math.max(...took).toFixed(0)} ms, ${Math.round(Math.max(...answers.map(({ bytes }) => bytes)) / 1024)} KiB; ${putMs.length} PUTs p99 ${percentile(putMs, 0.99).toFixed(0)} ms, max ${Math.max(...putMs).toFixed(0)} ms; RSS +${grownMiB} MiB\n`,
+  );
+}
+
+/** Minutes of 50 hosts up to now, and a month of forecasts. */
+async function fill(url: string, scale: number): Promise<number> {
+  const store = await openQuietly(url, 400 * dayMs);
+  const random = seededRandom(9);
+  const now = Math.floor(Date.now() / minuteMs) * minuteMs;
+  const snapshots = scaled(1340, scale);
+  for (let ago = snapshots; ago > 0; ago--) {
+    await store.write(
+      Array.from({ length: hosts }, (_, h) =>
+        makeSnapshot({
+          host: `host-${h}`,
+          ip: `10.0.0.${h}`,
+          intervalMs: minuteMs,
+          time: now - ago * minuteMs,
+          processes: Array.from({ length: processes }, (_, i) => ({
+            name: i === 0 && ago === snapshots ? 'rare' : `process-${i}`,
+            cpu: random() < 0.7 ? 0 : Math.round(random() * 400) / 10,
+            memory: Math.round(random() * 1000) / 100,
+            rssBytes: Math.floor(random() * 1e9),
+            pid: 1000 + i,
+          })),
+        }),
+      ),
+    );
+  }
+  const steps = scaled(forecastDays * 1440, scale);
+  for (let ago = steps; ago > 0; ago--) {
+    await store.keepForecasts(
+      Array.from({ length: forecastSeries }, (_, i) => {
+        const isOver = (ago + i * 37) % 600 < 5;
+        const probability = isOver ? null : random() ** 3;
+        return makeForecast({
+          time: now - ago * minuteMs,
+          host: `host-${i % hosts}`,
+          process: `process-${1 + Math.floor(i / hosts)}`,
+          value: isOver ? 90 : 50,
+          probability,
+          amberSince: (probability ?? 0) > 0.8 ? now - ago * minuteMs : null,
+        });
+      }),
+    );
+  }
+  await store.close();
+  return snapshots * hosts * processes;
+}
+
+/** Does something while all hosts report every second, from a process of its own. */
+async function beside(url: string, work: () => Promise<Answer[]>): Promise<Wave> {
+  const args = ['--import', 'tsx', liveTraffic, url, String(hosts), String(processes), '1000'];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  await sleep(3000);
+  const answers = await work();
+  let printed = '';
+  child.stdout.on('data', (text) => {
+    printed += text;
+  });
+  child.stdin.write('end\n');
+  await once(child, 'close');
+  return { answers, putMs: (JSON.parse(printed) as number[]).map((ms) => (ms < 0 ? Infinity : ms)) };
+}
+
+async function reads(url: string): Promise<Answer[]> {
+  const agent = new Agent({ connections: atOnce, headersTimeout: 200_000, bodyTimeout: 200_000 });
+  const answers = await Promise.all(Array.from({ length: atOnce }, () => read(url, agent)));
+  await agent.close();
+  return answers;
+}
+
+async function read(url: string, dispatcher: Agent): Promise<Answer> {
+  const begin = performance.now();
+  let [status, bytes] = [0, 0];
+  try {
+    const { statusCode, body } = await request(url, { dispatcher });
+    for await (const chunk of body) bytes += chunk.length;
+    status = statusCode;
+  } catch {
+    // 0: no answer, or not all of it.
+  }
+  return { status, tookMs: performance.now() - begin, bytes };
+}
+
+/** Of hours ago: what is stored of then has to be looked up. */
+async function putBacklog(url: string): Promise<Answer> {
+  const client = new MonitorClient(url);
+  const from = Date.now() - 10 * 3_600_000;
+  const body = Array.from({ length: 20 }, (_, i) => bodyOf('host-3', from + i * 10_000, processes));
+  const begin = performance.now();
+  const { status } = await client.put('/v1/usage', gzipBody(body), Date.now());
+  await client.close();
+  return { status: status ?? 0, tookMs: performance.now() - begin, bytes: 0 };
+}
+
+/** Listeners that take nothing in for 20 s. */
+async function unreadStreams(url: string, count: number): Promise<Answer[]> {
+  const { hostname, port } = new URL(url);
+  const sockets = Array.from({ length: count }, () => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    socket.write(`GET /v1/alarms/stream HTTP/1.1\r\nhost: ${hostname}:${port}\r\n\r\n`);
+    socket.pause();
+    return socket;
+  });
+  const begin = performance.now();
+  await sleep(2000);
+  const answers = [...(await reads(`${url}/v1/alarms`)), ...(await reads(`${url}/v1/hosts`))];
+  await sleep(Math.max(0, 20_000 - (performance.now() - begin)));
+  for (const socket of sockets as Socket[]) socket.destroy();
+  return answers;
+}
+
+function residentMiB(pid: number): number {
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
+}
