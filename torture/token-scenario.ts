@@ -3,13 +3,13 @@ import { MonitorClient } from '../src/client.ts';
 import { emptyBook, issueToken, revokeToken, rotateToken } from '../src/core/token.ts';
 import { TokenFile } from '../src/token-file.ts';
 import { openAccess } from '../test/open-access.ts';
+import { tableRows } from '../test/table-rows.ts';
 import { buildServer } from './in-process-server.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { seededRandom } from './random.ts';
 import { engineNames, type Scenario, scaled, startEngine, temporaryFolder, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly } from './stored-times.ts';
-import { tableRows } from '../test/table-rows.ts';
 
 export const tokens: Scenario = {
   name: 'tokens',

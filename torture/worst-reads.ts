@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { MonitorClient } from '../src/client.ts';
+import { getJson } from '../test/e2e/program.ts';
 import { makeForecast } from '../test/make-forecast.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { seededRandom } from './random.ts';
-import { percentile, type Scenario, scaled, temporaryFolder, type Verdict } from './scenario.ts';
+import { percentile, type Scenario, scaled, temporaryFolder, until, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly } from './stored-times.ts';
 
@@ -53,6 +54,7 @@ export const worstReads: Scenario = {
     const rows = process.env.AMBERWATCH_WORST_STORE ? 20_100_000 : await fill(url, scale);
     const server = await ServerProcess.start(url, folder, '--retention', '400d');
     const pid = server.pid;
+    await untilSummedUp(server.url);
     await sleep(scaled(idleMs, scale));
     const base = residentMiB(pid);
     const memory = { most: base };
@@ -237,6 +239,15 @@ async function unreadStreams(url: string, count: number): Promise<Answer[]> {
   await sleep(Math.max(0, 20_000 - (performance.now() - begin)));
   for (const socket of sockets as Socket[]) socket.destroy();
   return answers;
+}
+
+/** The hours of forecasts from before the start. */
+async function untilSummedUp(url: string): Promise<void> {
+  const isDone = async () => {
+    const { to } = await getJson<{ to: string }>(`${url}/v1/forecasts/accuracy?window=31d`);
+    return Date.now() - Date.parse(to) < 7_200_000;
+  };
+  await until(isDone, 900_000, 'the sums of all hours');
 }
 
 function residentMiB(pid: number): number {

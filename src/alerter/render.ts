@@ -3,6 +3,7 @@ import { serverClockMetric } from '../core/alarm.ts';
 import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
+import type { HostMetric } from '../core/snapshot.ts';
 import { terminalJson, terminalText } from '../core/terminal-text.ts';
 import type { Announcement } from './announcement.ts';
 
@@ -13,6 +14,7 @@ const paint: Record<Announcement['level'], (colors: Colors, text: string) => str
   OK: (colors, text) => colors.green(text),
 };
 const levelWidth = 5;
+const foldedNames: HostMetric = 'collector.foldedNames';
 
 /** One line for a person: time, level as a word, host, subject, and what there is to know. */
 export function renderLine(announcement: Announcement, colors: Colors): string {
@@ -47,6 +49,7 @@ function story(announcement: Announcement): string {
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
     if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
+    if (metric === foldedNames) return `its process names are kept one by one again; ${wasBefore}`;
     if (before === 'AMBER' && value !== null)
       return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
@@ -54,7 +57,7 @@ function story(announcement: Announcement): string {
   }
   const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
   const [, culprits] = reason.split('; most by ');
-  if (isClock(metric)) return `${terminalText(reason, 300)}${silence(announcement)}`;
+  if (isClock(metric) || metric === foldedNames) return `${terminalText(reason, 300)}${silence(announcement)}`;
   if (level === 'AMBER')
     return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
 import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt, seenAt } from './host-clock.ts';
-import { reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
+import { otherName, reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
 import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
 
@@ -133,7 +133,10 @@ export function evaluate(
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
     .map((forecast) => amberAlarm(forecast, headers, at, byMetric.get(forecast.metric)))
     .filter((alarm) => !known.has(alarm.id));
-  const alarms = [...red, ...amber, ...skews.map(clockAlarm)].sort(worstFirst);
+  const folding = hosts.filter(({ metrics }) => (metrics['collector.foldedNames'] ?? 0) > 0);
+  const alarms = [...red, ...amber, ...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))].sort(
+    worstFirst,
+  );
   const stale = hosts
     .filter((header) => isStale(header, at))
     .map((header) => ({ host: header.host, lastSeen: seenAt(header) }))
@@ -274,6 +277,30 @@ function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: Cloc
     threshold: maxSkewSeconds,
     since,
     reason: isUnusable ? `${off}: its snapshots are not evaluated` : off,
+    prediction: null,
+    leadSeconds: null,
+  };
+}
+
+/** So many new names that the rest of them are counted together. */
+function foldAlarm(header: SnapshotHeader, at: number): Alarm {
+  const { host, ip, metrics } = header;
+  const metric = 'collector.foldedNames';
+  const names = metrics[metric] ?? 0;
+  return {
+    id: alarmId({ host, process: null, metric }),
+    level: 'AMBER',
+    state: isStale(header, at) ? 'stale' : 'firing',
+    host,
+    ip,
+    subject: { kind: 'system' },
+    metric,
+    of: 'largest',
+    basis: 'core',
+    value: names,
+    threshold: 1,
+    since: metrics['collector.foldedSinceMs'] ?? placedAt(header),
+    reason: `${host} makes up too many process names: ${names} of its newest snapshot are counted in ${otherName} until midnight UTC`,
     prediction: null,
     leadSeconds: null,
   };

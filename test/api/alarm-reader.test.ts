@@ -1,7 +1,7 @@
-import { readsWithin } from '../../src/core/store.ts';
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
+import { readsWithin } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';

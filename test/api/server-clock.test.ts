@@ -3,8 +3,8 @@ import { type ClockDoubt, ServerClock } from '../../src/api/server-clock.ts';
 import { MonitorClient } from '../../src/client.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
-import { body, iso, makeApp, retentionMs } from './make-app.ts';
 import { tableRows } from '../table-rows.ts';
+import { body, iso, makeApp, retentionMs } from './make-app.ts';
 
 const minute = 60_000;
 const day = 86_400_000;
@@ -199,7 +199,8 @@ async function startedAhead(aheadMs: number) {
           ? body({ host, time: iso(times[0] as number) })
           : times.map((time) => body({ host, time: iso(time) })),
     });
-  const kept = async () => tableRows(await store.detailed({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
+  const kept = async () =>
+    tableRows(await store.detailed({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
   return { ...made, store, report, kept };
 }
 

@@ -181,7 +181,7 @@ describe('means', () => {
     expect(await problem('/v1/usage/mean?at=yesterday')).toMatch(
       /^400 invalid querystring\/at must match format "date-time"/,
     );
-    expect(await problem('/v1/usage/mean?top=0')).toMatch(/^400 invalid querystring\/top must be >= 1/);
+    expect(await problem('/v1/usage/mean?top=-1')).toMatch(/^400 invalid querystring\/top must be >= 0/);
     expect(await problem('/v1/hosts/nobody')).toMatch(/^404 not_found no host 'nobody' has reported/);
     expect(await problem('/v1/usage/detailed?cursor=abc')).toMatch(
       /^400 invalid cursor 'abc' is not one this server gave/,

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Tally } from '../../src/core/tally.ts';
 import { policies } from '../../src/forecast/alarm-policy.ts';
 import { backtest } from '../../src/forecast/backtest.ts';
-import type { Tally } from '../../src/core/tally.ts';
 import { accuracyOf, type Said, tallyOf } from '../../src/forecast/score.ts';
 import { SeriesForecaster } from '../../src/forecast/series-forecaster.ts';
 import * as synthetic from './synthetic-series.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AmberState } from '../../src/forecast/alarm-policy.ts';
 import { addTallies } from '../../src/core/tally.ts';
+import { AmberState } from '../../src/forecast/alarm-policy.ts';
 import { accuracyOf, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
 
 const minute = 60_000;

@@ -229,7 +229,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           [one, two].flatMap((host) => ['a', 'b', 'c'].map((name) => `${at} ${host} ${name}`)),
         ),
       );
-      const pages = await Promise.all([0, 5, 10].map(async (skip) => tableRows(await store.detailed({ ...query, limit: 5, skip }))));
+      const pages = await Promise.all(
+        [0, 5, 10].map(async (skip) => tableRows(await store.detailed({ ...query, limit: 5, skip }))),
+      );
       expect(pages.flat().map(key)).toEqual(all.map(key));
     });
 

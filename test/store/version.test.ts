@@ -91,7 +91,9 @@ describe("the file's version", () => {
     ]);
     const window = { from: 0, to: noon + 3_600_000 };
     expect(await store.mean({ ...window, ip: '10.0.0.5' })).toMatchObject([{ cpu: 5, snapshots: 1 }]);
-    await store.write([makeSnapshot({ host: 'web', time: noon + 10_000, processes: [{ name: 'nginx' }, { name: 'new' }] })]);
+    await store.write([
+      makeSnapshot({ host: 'web', time: noon + 10_000, processes: [{ name: 'nginx' }, { name: 'new' }] }),
+    ]);
     expect((await store.mean(window)).map(({ name, snapshots }) => [name, snapshots]).sort()).toEqual([
       ['new', 1],
       ['nginx', 3],

@@ -24,7 +24,7 @@ import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts
  * DuckDB would take four fifths of the machine's memory, which is there for what is being watched. What has been read
  * stays in it until something else is: after a while without a question it is given back.
  */
-const memoryLimit = { working: '256MB', idle: '48MB' };
+const memoryLimit = { working: '160MB', idle: '48MB' };
 const idleAfterMs = 15_000;
 /** A checkpoint compresses and rewrites; at DuckDB's own 16 MB it comes too often to be worth it. */
 const checkpointAt = '64MB';
