@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { TimeWindow } from '../../src/core/store.ts';
 import { addTallies } from '../../src/core/tally.ts';
 import { AmberState } from '../../src/forecast/alarm-policy.ts';
 import { accuracyOf, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
@@ -11,7 +12,7 @@ const horizonMs = 5 * minute;
  * One letter a minute: `.` quiet, `a` AMBER, `!` over the line, `-` under it but without a prediction, a space
  * nothing at all.
  */
-function judge(text: string, until = text.length * minute) {
+function judge(text: string, until = text.length * minute, counted?: TimeWindow) {
   const said = [...text].flatMap((letter, k): Said[] => {
     if (letter === ' ') return [];
     const probability = letter === '!' || letter === '-' ? null : letter === 'a' ? 0.8 : 0.1;
@@ -20,10 +21,26 @@ function judge(text: string, until = text.length * minute) {
       { time: k * minute, value, threshold: 80, probability, isAmber: letter === 'a', etaMs: null, intervalMs: null },
     ];
   });
-  return tallyOf(said, minute, horizonMs, until);
+  return tallyOf(said, minute, horizonMs, until, counted);
 }
 
 describe('the score', () => {
+  test('of the parts adds up to that of the whole', () => {
+    const letter = fc.constantFrom('.', '.', '.', 'a', 'a', '!', '-', ' ');
+    fc.assert(
+      fc.property(fc.array(letter, { minLength: 30, maxLength: 90 }), fc.integer({ min: 1, max: 80 }), (letters, cut) => {
+        const text = letters.join('');
+        const end = text.length * minute;
+        const part = (from: number, to: number) => judge(text, Math.min(end, to + horizonMs), { from, to });
+        const whole = judge(text);
+        const middle = Math.min(cut * minute, end);
+        const sum = addTallies([part(Number.NEGATIVE_INFINITY, middle), part(middle, end)]);
+        expect({ ...sum, squaredError: 0 }).toEqual({ ...whole, squaredError: 0 });
+        expect(sum.squaredError).toBeCloseTo(whole.squaredError, 9);
+      }),
+    );
+  });
+
   test('a breach warned of, and how long before', () => {
     const tally = judge('......aaa!!.......');
     expect(tally).toMatchObject({ breaches: 1, warned: 1, pointedAt: 1, falseAlarms: 0, leadsMs: [3 * minute] });

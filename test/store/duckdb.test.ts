@@ -1,6 +1,11 @@
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, test } from 'vitest';
+import { MonitorError } from '../../src/core/error.ts';
+import { Readers } from '../../src/store/duckdb/readers.ts';
 import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot } from '../make-snapshot.ts';
+import { tableRows } from '../table-rows.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { storeContract } from './store-contract.ts';
 
@@ -8,7 +13,7 @@ const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
 const folder = temporaryFolder();
 
 storeContract('duckdb', async () => ({
-  open: () => openStore(`duckdb:${join(folder, 'contract', 'amberwatch.db')}`, options),
+  open: (more) => openStore(`duckdb:${join(folder, 'contract', 'amberwatch.db')}`, { ...options, ...more }),
   now: Date.now(),
   durable: true,
   expires: true,
@@ -19,4 +24,71 @@ test('a file that cannot be opened is one clear sentence', async () => {
   await expect(openStore('duckdb:/etc/hostname/a.db', options)).rejects.toMatchObject({ code: 'unavailable' });
   await expect(openStore('duckdb:', options)).rejects.toThrow(/has no path; use duckdb:/);
   await expect(openStore('mysql://x', options)).rejects.toThrow(/names no store; use memory:, duckdb:/);
+});
+
+/** Takes minutes. */
+const endless = 'SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE hash(a.range, b.range) % 7 = 1';
+
+test('a query that is cancelled stops at once, a large one is in nobody else\'s way, and too many are refused', async () => {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const readers = await Readers.connect(instance, async () => undefined);
+  const late = new AbortController();
+  const large = { rows: 1e9, signal: late.signal };
+  const waiting = Array.from({ length: 33 }, () => readers.query(endless, large).catch((error: MonitorError) => error));
+  await expect(readers.query('SELECT 1', { rows: 1e9 })).rejects.toMatchObject({
+    code: 'unavailable',
+    retryAfterSeconds: 5,
+  });
+  expect(await readers.query('SELECT 1 AS one', { rows: 10 })).toEqual([{ one: 1 }]);
+  expect(await readers.query('SELECT 2 AS two', { lane: 'present' })).toEqual([{ two: 2 }]);
+  const background = readers.query('SELECT 3 AS three', { lane: 'background' });
+  const begin = performance.now();
+  late.abort(new MonitorError('timeout', 'too long'));
+  const ends = await Promise.all(waiting);
+  expect(performance.now() - begin).toBeLessThan(1000);
+  // One ran; those whose turn had not come were not too slow.
+  expect(ends.map((error) => (error as MonitorError).code)).toEqual(['timeout', ...Array(32).fill('unavailable')]);
+  expect(await background).toEqual([{ three: 3 }]);
+  readers.close();
+  instance.closeSync();
+});
+
+test('names that no row has any more are forgotten, and come back with those that have them again', async () => {
+  const path = join(temporaryFolder(), 'names.db');
+  const now = Date.now();
+  const old = now - 3 * 86_400_000;
+  const names = (from: number, count: number) => Array.from({ length: count }, (_, i) => ({ name: `name-${from + i}` }));
+  const store = await openStore(`duckdb:${path}`, options);
+  for (let k = 0; k < 5; k++)
+    await store.write([makeSnapshot({ host: `host-${k}`, time: old, processes: names(k * 5000, 5000) })]);
+  await store.write([makeSnapshot({ host: 'host-0', time: now - 1000, processes: names(0, 10) })]);
+  const expired = store.expire(now);
+  // While they are being looked for, some of them are used again.
+  await store.write([makeSnapshot({ host: 'host-1', time: now - 500, processes: names(5000, 10) })]);
+  await expired;
+  await store.write([makeSnapshot({ host: 'host-2', time: now, processes: names(10_000, 10) })]);
+  const rows = tableRows(await store.detailed({ from: old, to: now, limit: 100, skip: 0 }));
+  expect(rows.map(({ name }) => name).sort()).toEqual(
+    [0, 5000, 10_000].flatMap((from) => names(from, 10).map(({ name }) => name)).sort(),
+  );
+  await store.close();
+  const instance = await DuckDBInstance.create(path);
+  const connection = await instance.connect();
+  const count = (await connection.runAndReadAll('SELECT count(*)::INTEGER FROM name')).getRows();
+  expect(count).toEqual([[30]]);
+  connection.closeSync();
+  instance.closeSync();
+});
+
+test('what was marked as from the future is kept as long as the rest, counted from when it came', async () => {
+  const path = join(temporaryFolder(), 'future.db');
+  const time = { now: Date.now() - 3 * 86_400_000 };
+  const store = await openStore(`duckdb:${path}`, { ...options, now: () => time.now });
+  const ahead = { time: time.now + 86_000_000, isFromFuture: true } as const;
+  await store.write([makeSnapshot({ host: 'ahead', ...ahead }), makeSnapshot({ host: 'right', time: ahead.time })]);
+  expect((await store.hosts(ahead.time)).map(({ host }) => host)).toEqual(['right']);
+  await store.expire(time.now + 2.5 * 86_400_000);
+  const rows = tableRows(await store.detailed({ from: 0, to: 8e15, limit: 10, skip: 0 }));
+  expect(rows.map(({ host }) => host)).toEqual(['right']);
+  await store.close();
 });

@@ -15,7 +15,7 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
   afterAll(() => influxd?.close());
 
   storeContract('influxdb 1.x', async () => ({
-    open: () => openStore(storeUrl(influxd, 'contract'), options),
+    open: (more) => openStore(storeUrl(influxd, 'contract'), { ...options, ...more }),
     now: Date.now(),
     durable: true,
     conflict: 'last-wins',

@@ -5,5 +5,8 @@ const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
 
 storeContract('memory', async () => {
   const store = await openStore('memory:', options);
-  return { open: async () => store, now: Date.now(), durable: false, expires: true, conflict: 'first-wins' };
+  return {
+    open: async (more) => (more === undefined ? store : openStore('memory:', { ...options, ...more })),
+    now: Date.now(), durable: false, expires: true, conflict: 'first-wins',
+  };
 });

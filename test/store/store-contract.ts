@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Store, UsageFilter } from '../../src/core/store.ts';
+import type { Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
 import { tableRows } from '../table-rows.ts';
 
 export interface StoreUnderTest {
   /** Opens the store again on the same data, as after a restart. */
-  open(): Promise<Store>;
+  open(more?: Partial<StoreOptions>): Promise<Store>;
   /** Resolves when what was expired cannot be seen any more. Absent: the engine expires by itself. */
   expires?: boolean;
   /** Data survive close and open. */
@@ -38,6 +39,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       t = Math.floor((tested.now - hour) / 10_000) * 10_000;
     });
     afterAll(() => store?.close());
+    const reopen = async (more: Partial<StoreOptions> = {}) => {
+      await store.close();
+      store = await tested.open(more);
+    };
 
     test('gives back what it was given, nulls included', async () => {
       const host = newHost();
@@ -560,6 +565,52 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await store.forecasts({ ...window, host: 'nobody' })).toEqual([]);
     });
 
+    test('sums up how right forecasts were, by series', async () => {
+      const host = newHost();
+      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })]);
+      const hourOf = (process: string | null, hours: number, given: Partial<Tally>, isMuted = false): HourTally => {
+        const metric = process === null ? 'system.cpu' : 'cpu';
+        return { host, process, metric, time: t + hours * 60_000, isMuted, tally: { ...emptyTally(), ...given } };
+      };
+      await store.keepTallies([
+        hourOf('nginx', 0, { predictions: 60, squaredError: 0.25, leadsMs: [60_000, 120_000] }),
+        hourOf("o'd", 0, { predictions: 1 }),
+      ]);
+      await store.keepTallies([
+        hourOf('nginx', 1, { predictions: 59, squaredError: 0.5, leadsMs: [180_000] }, true),
+        hourOf(null, 1, { alarms: 2 }),
+      ]);
+      await store.keepTallies([]);
+      const window = { from: t - 1, to: t + 60_000 };
+      const nginx = await store.tallies({ ...window, host, process: 'nginx' });
+      expect(nginx).toHaveLength(1);
+      expect(nginx[0]).toMatchObject({ host, process: 'nginx', metric: 'cpu', time: t + 60_000, isMuted: true });
+      const [sum] = nginx;
+      expect({ ...sum?.tally, leadsMs: sum?.tally.leadsMs.toSorted((a, b) => a - b) }).toEqual({
+        ...emptyTally(),
+        predictions: 119,
+        squaredError: 0.75,
+        leadsMs: [60_000, 120_000, 180_000],
+      });
+      const all = await store.tallies({ ...window, host });
+      expect(all.map(({ process }) => process).sort()).toEqual(['nginx', "o'd", null].sort());
+      expect(await store.tallies({ ...window, host, process: null })).toMatchObject([{ tally: { alarms: 2 } }]);
+      expect(await store.tallies({ from: t, to: t + 60_000, host, process: 'nginx' })).toMatchObject([
+        { tally: { predictions: 59 } },
+      ]);
+      expect(await store.tallies({ ...window, host, process: 'nobody' })).toEqual([]);
+    });
+
+    test('a read that is cancelled ends with the reason, and others go on', async (context) => {
+      if (!tested.durable) context.skip('kept in memory only');
+      const cancelled = new AbortController();
+      const reading = store.mean({ from: 0, to: t }, { signal: cancelled.signal });
+      cancelled.abort(new Error('enough'));
+      await expect(reading).rejects.toThrow('enough');
+      await expect(store.hosts(t, { signal: cancelled.signal })).rejects.toThrow('enough');
+      await expect(store.mean({ from: 0, to: t })).resolves.toBeDefined();
+    });
+
     test('is ready', () => expect(store.ping()).resolves.toBeUndefined());
 
     test('after a restart all is there and a repeat is still recognised', async (context) => {
@@ -586,6 +637,40 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       store = await tested.open();
       const rows = tableRows(await store.detailed({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 }));
       expect(rows.map((row) => row.name)).toEqual(writes.map((_, i) => `${host} only ${i}`));
+    });
+
+    test('new names of a host beyond so many a day are counted together, also after a restart', async () => {
+      const [host, other] = [newHost(), newHost()];
+      const said: string[] = [];
+      const time = { now: tested.now };
+      const limited = { newNamesPerDay: 10, warn: (text: string) => said.push(text), now: () => time.now };
+      const named = (...names: string[]) => names.map((name) => ({ name: `${host} ${name}`, memory: 1, rssBytes: 5 }));
+      const known = named('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
+      const rowsAt = async (at: number) =>
+        (await store.rowsOf([{ host, time: at }])).map(({ name, count }) => `${name.replace(`${host} `, '')} ${count}`);
+      await reopen(limited);
+      await store.write([makeSnapshot({ host, time: t, processes: known })]);
+      const more = [...known, ...named('i', 'j', 'k', 'l', 'm'), { name: '__other__', memory: 1, rssBytes: 5 }];
+      const folded = makeSnapshot({ host, time: t + 1000, processes: more });
+      await store.write([folded]);
+      expect((await rowsAt(t + 1000)).sort()).toEqual(
+        [...'abcdefghij'].map((name) => `${name} 1`).concat('__other__ 4').sort(),
+      );
+      const [sum] = (await store.rowsOf([{ host, time: t + 1000 }])).filter(({ name }) => name === '__other__');
+      expect(sum).toMatchObject({ memory: 4, memoryMax: 1, rssBytes: 20, pid: null });
+      expect(folded.metrics).toMatchObject({ 'collector.foldedNames': 3, 'collector.foldedSinceMs': tested.now });
+      expect((await store.hosts(t + 1000)).find((header) => header.host === host)?.metrics).toEqual(folded.metrics);
+      await store.write([makeSnapshot({ host: other, time: t, processes: [{ name: `${other} own` }] })]);
+      expect((await store.rowsOf([{ host: other, time: t }])).map(({ name }) => name)).toEqual([`${other} own`]);
+      if (tested.durable) await reopen(limited);
+      await store.write([makeSnapshot({ host, time: t + 2000, processes: [...known.slice(0, 1), ...named('n')] })]);
+      expect((await rowsAt(t + 2000)).sort()).toEqual(['__other__ 1', 'a 1']);
+      expect(said.every((text) => text.includes(`${host} has sent more than 10 new process names today`))).toBe(true);
+      expect(said).toHaveLength(tested.durable ? 2 : 1);
+      time.now += 24 * hour;
+      await store.write([makeSnapshot({ host, time: t + 3000, processes: named('n') })]);
+      expect(await rowsAt(t + 3000)).toEqual(['n 1']);
+      await reopen();
     });
 
     test('forgets what is older than the retention, names included', async (context) => {
