@@ -154,9 +154,10 @@ export class ForecastScores {
     reads: Reads<[]>,
     subject: Partial<ForecastSubject> = {},
   ): Promise<HourTally[]> {
-    const { horizonMs } = this.#options;
+    const { clock, horizonMs } = this.#options;
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
-    const hosts = subject.host === undefined ? (await reads.hosts(around.to)).map(({ host }) => host) : [subject.host];
+    const hosts =
+      subject.host === undefined ? (await reads.hosts(clock.now())).map(({ host }) => host) : [subject.host];
     const tallies: HourTally[] = [];
     for (const host of hosts) {
       const made = await reads.forecasts({ ...around, ...subject, host });

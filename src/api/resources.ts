@@ -15,7 +15,7 @@ import { resourcesToSnapshot } from './snapshot-body.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
-const pageRows = 10_000;
+const pageRows = 50_000;
 /** In one answer; beyond it a sweep of a name is one value. Anybody may write a count of a million. */
 const mostValues = 200_000;
 const prefix = '/ressources-usage';

@@ -4,7 +4,7 @@ import Type, { type Static } from 'typebox';
 import { canonicalIp } from '../core/ip.ts';
 import { detailedSchema, meanSchema, takenSchema, usageBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import { type MeanRow, mostNames, readsWithin, rowAt, type TimeWindow, type UsageTable } from '../core/store.ts';
+import { type MeanRow, mostNames, readsWithin, type TimeWindow, type UsageTable } from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, objectText } from './large-answer.ts';
 import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
@@ -140,10 +140,7 @@ function meanText(window: TimeWindow, rows: readonly MeanRow[]): Iterable<string
 
 /** As `detailedSchema` says. */
 function detailedText(start: TimeWindow, { table, rows, next }: Page): Iterable<string> {
-  const text = (index: number) => {
-    const { name: _, time, ...row } = rowAt(table, index);
-    return JSON.stringify({ ...row, time: iso(time) });
-  };
+  const text = rowText(table);
   const byName = mapped(
     rowsByName(table, rows),
     ([name, indexes]) => [table.names[name] as string, arrayText(mapped(indexes, text))] as const,
@@ -155,8 +152,22 @@ function detailedText(start: TimeWindow, { table, rows, next }: Page): Iterable<
   ]);
 }
 
+/** What gives a row as JSON: put together by hand, since that takes a third of the time. */
+function rowText(table: UsageTable): (index: number) => string {
+  const hosts = table.hosts.map((host) => JSON.stringify(host));
+  const { host, time, cpu, memory, cpuMax, memoryMax, count, pid, rssBytes } = table;
+  const number = (column: Float64Array, index: number) => (Number.isNaN(column[index]) ? 'null' : column[index]);
+  let last = { time: Number.NaN, text: '' };
+  return (index) => {
+    const at = time[index] as number;
+    if (at !== last.time) last = { time: at, text: iso(at) };
+    const levels = `"cpu":${number(cpu, index)},"memory":${number(memory, index)},"cpuMax":${number(cpuMax, index)},"memoryMax":${number(memoryMax, index)}`;
+    return `{"host":${hosts[host[index] as number]},"time":"${last.text}",${levels},"count":${count[index]},"pid":${number(pid, index)},"rssBytes":${number(rssBytes, index)}}`;
+  };
+}
+
 /** The places of the first so many rows of a table by name, in their order; names as they come. */
-export function rowsByName({ name }: UsageTable, rows: number): Map<number, number[]> {
+function rowsByName({ name }: UsageTable, rows: number): Map<number, number[]> {
   const byName = new Map<number, number[]>();
   for (let index = 0; index < rows; index++) {
     const group = byName.get(name[index] as number);

@@ -13,7 +13,7 @@ export const retentionMs = 2 * 86_400_000;
 
 /** The whole server over a store in memory, at noon until told otherwise. */
 export async function makeApp(
-  options: { store?: Store; thresholds?: string[]; access?: AccessOptions; now?: number } = {},
+  options: { store?: Store; thresholds?: string[]; access?: AccessOptions; now?: number; queryTimeoutMs?: number } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
   /** `now` may jump by `jumpedMs` while the monotonic clock does not. */
@@ -25,6 +25,7 @@ export async function makeApp(
     thresholds: withDefaults((options.thresholds ?? []).map(parseThreshold)),
     retentionMs,
     horizonMs: 600_000,
+    ...(options.queryTimeoutMs !== undefined && { queryTimeoutMs: options.queryTimeoutMs }),
     version: 'test',
     access: options.access ?? openAccess(),
   });

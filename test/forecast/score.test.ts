@@ -28,16 +28,20 @@ describe('the score', () => {
   test('of the parts adds up to that of the whole', () => {
     const letter = fc.constantFrom('.', '.', '.', 'a', 'a', '!', '-', ' ');
     fc.assert(
-      fc.property(fc.array(letter, { minLength: 30, maxLength: 90 }), fc.integer({ min: 1, max: 80 }), (letters, cut) => {
-        const text = letters.join('');
-        const end = text.length * minute;
-        const part = (from: number, to: number) => judge(text, Math.min(end, to + horizonMs), { from, to });
-        const whole = judge(text);
-        const middle = Math.min(cut * minute, end);
-        const sum = addTallies([part(Number.NEGATIVE_INFINITY, middle), part(middle, end)]);
-        expect({ ...sum, squaredError: 0 }).toEqual({ ...whole, squaredError: 0 });
-        expect(sum.squaredError).toBeCloseTo(whole.squaredError, 9);
-      }),
+      fc.property(
+        fc.array(letter, { minLength: 30, maxLength: 90 }),
+        fc.integer({ min: 1, max: 80 }),
+        (letters, cut) => {
+          const text = letters.join('');
+          const end = text.length * minute;
+          const part = (from: number, to: number) => judge(text, Math.min(end, to + horizonMs), { from, to });
+          const whole = judge(text);
+          const middle = Math.min(cut * minute, end);
+          const sum = addTallies([part(Number.NEGATIVE_INFINITY, middle), part(middle, end)]);
+          expect({ ...sum, squaredError: 0 }).toEqual({ ...whole, squaredError: 0 });
+          expect(sum.squaredError).toBeCloseTo(whole.squaredError, 9);
+        },
+      ),
     );
   });
 

@@ -7,6 +7,9 @@ storeContract('memory', async () => {
   const store = await openStore('memory:', options);
   return {
     open: async (more) => (more === undefined ? store : openStore('memory:', { ...options, ...more })),
-    now: Date.now(), durable: false, expires: true, conflict: 'first-wins',
+    now: Date.now(),
+    durable: false,
+    expires: true,
+    conflict: 'first-wins',
   };
 });

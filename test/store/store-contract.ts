@@ -654,7 +654,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const folded = makeSnapshot({ host, time: t + 1000, processes: more });
       await store.write([folded]);
       expect((await rowsAt(t + 1000)).sort()).toEqual(
-        [...'abcdefghij'].map((name) => `${name} 1`).concat('__other__ 4').sort(),
+        [...'abcdefghij']
+          .map((name) => `${name} 1`)
+          .concat('__other__ 4')
+          .sort(),
       );
       const [sum] = (await store.rowsOf([{ host, time: t + 1000 }])).filter(({ name }) => name === '__other__');
       expect(sum).toMatchObject({ memory: 4, memoryMax: 1, rssBytes: 20, pid: null });

@@ -20,39 +20,43 @@ export interface Cost extends Reading {
 
 /** A read of more rows than this is heavy: a tenth of a second, about, for the mean of them. */
 const heavyRows = 1_000_000;
+type LaneName = 'present' | 'light' | 'heavy';
+const places = { present: 1, light: 1, heavy: 2 };
 const mostWaiting = { light: 200, heavy: 32 };
 /** An interruption that comes before the query has begun is lost: it is repeated. */
 const interruptEveryMs = 50;
 
 /**
- * Connections for queries, each used by one at a time: one for what alarms are made of, one for small questions and
- * one for large ones and for what nobody waits for. Not more, because every running query holds one of libuv's four
- * threads and a commit must always find one free.
+ * Connections for queries, each used by one at a time: one for what alarms are made of, one for small questions, two
+ * for large ones and for what nobody waits for. Not more, because every running query holds one of libuv's four
+ * threads: a commit finds one free, or waits for a small question.
  */
 export class Readers {
-  readonly #connections: Record<'present' | 'light' | 'heavy', DuckDBConnection>;
+  readonly #connections: Record<LaneName, DuckDBConnection[]>;
   readonly #lanes = {
-    present: new ReadLane(1, Number.POSITIVE_INFINITY),
-    light: new ReadLane(1, mostWaiting.light),
-    heavy: new ReadLane(1, mostWaiting.heavy),
+    present: new ReadLane(places.present, Number.POSITIVE_INFINITY),
+    light: new ReadLane(places.light, mostWaiting.light),
+    heavy: new ReadLane(places.heavy, mostWaiting.heavy),
   };
   readonly #onDamage: () => Promise<void>;
   #reading = 0;
   /** When the last read ended, by `performance.now`; null: none has been since that was asked. */
   #endedAt: number | null = null;
 
-  private constructor(
-    connections: Record<'present' | 'light' | 'heavy', DuckDBConnection>,
-    onDamage: () => Promise<void>,
-  ) {
+  private constructor(connections: Record<LaneName, DuckDBConnection[]>, onDamage: () => Promise<void>) {
     this.#connections = connections;
     this.#onDamage = onDamage;
   }
 
   /** `onDamage` runs before a query that met damage in the file throws. */
   static async connect(instance: DuckDBInstance, onDamage: () => Promise<void>): Promise<Readers> {
-    const connect = () => instance.connect();
-    return new Readers({ present: await connect(), light: await connect(), heavy: await connect() }, onDamage);
+    const connect = (lane: LaneName) => Promise.all(Array.from({ length: places[lane] }, () => instance.connect()));
+    const connections = {
+      present: await connect('present'),
+      light: await connect('light'),
+      heavy: await connect('heavy'),
+    };
+    return new Readers(connections, onDamage);
   }
 
   /** @throws MonitorError `unavailable` when too many wait; the signal's reason once it is aborted */
@@ -70,11 +74,10 @@ export class Readers {
     bound?: Bound,
   ): Promise<void> {
     const name = lane === 'present' ? 'present' : lane === 'background' || rows > heavyRows ? 'heavy' : 'light';
-    const connection = this.#connections[name];
-    const work = async () => {
+    const work = async (place: number) => {
       this.#reading++;
       try {
-        await this.#run(connection, sql, take, signal, bound);
+        await this.#run(this.#connections[name][place] as DuckDBConnection, sql, take, signal, bound);
       } finally {
         this.#reading--;
         this.#endedAt = performance.now();
@@ -97,7 +100,7 @@ export class Readers {
 
   /** Stops what is under way. */
   close(): void {
-    for (const connection of Object.values(this.#connections)) {
+    for (const connection of Object.values(this.#connections).flat()) {
       connection.interrupt();
       connection.closeSync();
     }
