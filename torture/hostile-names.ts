@@ -1,13 +1,15 @@
 import picocolors from 'picocolors';
 import { pino } from 'pino';
 import { renderJson, renderLine } from '../src/alerter/render.ts';
+import { otherName } from '../src/core/snapshot.ts';
 import { escapeJson } from '../src/core/terminal-text.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { seededRandom } from './random.ts';
 import { engineNames, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';
 import { openQuietly } from './stored-times.ts';
 
-const perSnapshot = 5000;
+/** Of each host: more new names of one than that a day are counted together. */
+const perSnapshot = 4000;
 /** What a terminal may be sent beside its own colours: nothing that moves, hides or reorders. */
 const forbidden =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to be found
@@ -19,7 +21,10 @@ export const hostileNames: Scenario = {
   async run(scale) {
     const names = makeNames(scaled(100_000, scale), seededRandom(5));
     const verdicts = [printed(names), logged(names)];
-    for (const name of engineNames) verdicts.push(await roundTrip(name, names));
+    for (const name of engineNames) {
+      verdicts.push(await roundTrip(name, names));
+      verdicts.push(await oneHost(name, names));
+    }
     return verdicts;
   },
 };
@@ -121,6 +126,28 @@ async function roundTrip(name: (typeof engineNames)[number], names: readonly str
     promise: `${name}: every name comes back as it was sent`,
     figure: `${names.length} names: ${changed} lost or changed`,
     holds: changed === 0,
+  };
+}
+
+/** All of the names from one host. */
+async function oneHost(name: (typeof engineNames)[number], names: readonly string[]): Promise<Verdict> {
+  const engine = await startEngine(name);
+  const store = await openQuietly(engine.url);
+  const from = Date.now() - 3_600_000;
+  const kept = new Set<string>();
+  for (let start = 0, i = 1; start < names.length; start += perSnapshot, i++) {
+    const group = names.slice(start, start + perSnapshot);
+    const time = from + i * 1000;
+    await store.write([makeSnapshot({ host: 'one', time, processes: group.map((each) => ({ name: each })) })]);
+    for (const row of await store.rowsOf([{ host: 'one', time }])) kept.add(row.name);
+  }
+  const hasOther = kept.delete(otherName);
+  await store.close();
+  await engine.close();
+  return {
+    promise: `${name}: a host that makes up names has 5,000 of them kept in a day, and the rest together`,
+    figure: `${names.length} names: ${kept.size} kept${hasOther ? `, the others in ${otherName}` : ''}`,
+    holds: kept.size === Math.min(5000, names.length) && hasOther === names.length > 5000,
   };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Live snapshots of many hosts, from a process of its own: what else the test does must not be measured.
- * Arguments: the server, hosts, processes, and how often each host reports (10,000 ms), spread evenly. A line on stdin ends it;
- * it prints the milliseconds each PUT took, -1 for one that failed, as JSON.
+ * Arguments: the server, hosts, processes, and how often each host reports (10,000 ms), spread evenly. After a line on
+ * stdin it prints the milliseconds each PUT took since the last, -1 for one that failed, as JSON; after `end` it ends.
  */
 import { MonitorClient } from '../src/client.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
@@ -23,8 +23,9 @@ async function put(host: string): Promise<void> {
 }
 
 const timer = setInterval(() => void under.push(put(`live-${next++ % hosts}`)), everyMs / hosts);
-process.stdin.once('data', async () => {
-  clearInterval(timer);
-  await Promise.all(under);
-  process.stdout.write(`${JSON.stringify(tookMs)}\n`, () => process.exit());
+process.stdin.on('data', async (line) => {
+  const isEnd = String(line).startsWith('end');
+  if (isEnd) clearInterval(timer);
+  await Promise.all(under.splice(0));
+  process.stdout.write(`${JSON.stringify(tookMs.splice(0))}\n`, () => isEnd && process.exit());
 });

@@ -6,6 +6,7 @@ import { fullDisk } from './full-disk.ts';
 import { herd } from './herd.ts';
 import { hostileBodies } from './hostile-bodies.ts';
 import { hostileNames } from './hostile-names.ts';
+import { manyNames } from './many-names.ts';
 import { longOutage, realOutage } from './outage.ts';
 import type { Scenario } from './scenario.ts';
 import { serverKills } from './server-kills.ts';
@@ -26,6 +27,7 @@ export const steps: Scenario[][][] = [
   [[backlog]],
   [[slowSockets]],
   [[worstReads]],
+  [[manyNames]],
   [[serverKills], [collectorKills, alerterKills], [hostileBodies, spoolDamage, simulation, droppedReplies]],
 ];
 

@@ -46,7 +46,7 @@ async function killLoop(name: Engine['name'], kills: number): Promise<Verdict> {
   return {
     promise: `${name}: what the server has acknowledged survives kill -9, once`,
     figure: `${kills} kills, ${load.acknowledged} acknowledged: ${lost} lost, ${repeated} twice; starts that failed: ${server.failedStarts.length}${server.failedStarts.length > 0 ? ` (${server.failedStarts[0]})` : ''}`,
-    holds: lost === 0 && repeated === 0 && load.acknowledged > kills,
+    holds: lost === 0 && repeated === 0 && load.acknowledged > kills && server.failedStarts.length === 0,
   };
 }
 

@@ -29,7 +29,7 @@ export class ServerProcess {
     this.#program = program;
     void program.exit.then((code) => {
       if (this.#program !== program || program.child.signalCode !== null || code === 0) return;
-      this.failedStarts.push(program.stderr.trim().slice(-300));
+      this.failedStarts.push(`exit ${code}: ${program.stderr.trim().slice(-300) || 'nothing said'}`);
       setTimeout(() => this.#program === program && this.launch(), 200);
     });
   }

@@ -11,8 +11,11 @@ const hosts = 20;
 export const slowSockets: Scenario = {
   name: 'slow-sockets',
   async run(scale) {
+    const attackOn = (name: Engine['name']) => attack(name, scaled(500, scale), scale);
+    // Whole, each has the machine for itself; in small, they only wait.
+    if (scale < 1) return (await Promise.all(engineNames.map(attackOn))).flat();
     const verdicts: Verdict[] = [];
-    for (const name of engineNames) verdicts.push(...(await attack(name, scaled(500, scale), scale)));
+    for (const name of engineNames) verdicts.push(...(await attackOn(name)));
     return verdicts;
   },
 };

@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
@@ -10,6 +11,7 @@ import { MonitorClient } from '../src/client.ts';
 import { getJson } from '../test/e2e/program.ts';
 import { makeForecast } from '../test/make-forecast.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
+import { floodFuture } from './future-flood.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { seededRandom } from './random.ts';
 import { percentile, type Scenario, scaled, temporaryFolder, until, type Verdict } from './scenario.ts';
@@ -24,6 +26,8 @@ const atOnce = 20;
 const forecastDays = 31;
 const forecastSeries = 200;
 const idleMs = 60_000;
+/** Before each of them is asked, the others are over. */
+const settleMs = 2000;
 const liveTraffic = fileURLToPath(new URL('live-traffic.ts', import.meta.url));
 
 /** What may be asked that costs most, each with what is asked before it. */
@@ -61,27 +65,34 @@ export const worstReads: Scenario = {
     const watch = setInterval(() => {
       memory.most = Math.max(memory.most, residentMiB(pid));
     }, 100);
+    const live = new Live(server.url, settleMs * Math.max(0.1, scale));
     const putMs: number[] = [];
     let slowest = 0;
     for (const [name, path] of Object.entries(worst(Date.now()))) {
-      const wave = await beside(server.url, () => reads(server.url + path));
+      const wave = await live.beside(() => reads(server.url + path));
       report(name, wave, memory.most - base);
       putMs.push(...wave.putMs);
       slowest = Math.max(slowest, ...wave.answers.map(({ tookMs }) => tookMs));
     }
-    const mixed = await beside(server.url, async () => {
+    const mixed = await live.beside(async () => {
       const backlog = sleep(200).then(() => putBacklog(server.url));
       return [...(await reads(`${server.url}/v1/usage/mean?window=2d`)), await backlog];
     });
     report('means of two days, and a backlog of old times', mixed, memory.most - base);
-    const streams = await beside(server.url, () => unreadStreams(server.url, scaled(1000, scale)));
+    const streams = await live.beside(() =>
+      unreadStreams(server.url, scaled(1000, scale), 20_000 * Math.max(0.1, scale)),
+    );
     report('event streams that nobody reads', streams, memory.most - base);
     putMs.push(...mixed.putMs, ...streams.putMs);
+    await live.end();
     await sleep(scaled(idleMs, scale));
     clearInterval(watch);
     const after = residentMiB(pid);
     await server.stop('SIGTERM');
-    return verdicts(rows, putMs, slowest, { base, most: memory.most, after });
+    return [
+      ...verdicts(rows, putMs, slowest, { base, most: memory.most, after }),
+      await floodFuture(url, folder, scale),
+    ];
   },
 };
 
@@ -177,19 +188,37 @@ async function fill(url: string, scale: number): Promise<number> {
   return snapshots * hosts * processes;
 }
 
-/** Does something while all hosts report every second, from a process of its own. */
-async function beside(url: string, work: () => Promise<Answer[]>): Promise<Wave> {
-  const args = ['--import', 'tsx', liveTraffic, url, String(hosts), String(processes), '1000'];
-  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  await sleep(3000);
-  const answers = await work();
-  let printed = '';
-  child.stdout.on('data', (text) => {
-    printed += text;
-  });
-  child.stdin.write('end\n');
-  await once(child, 'close');
-  return { answers, putMs: (JSON.parse(printed) as number[]).map((ms) => (ms < 0 ? Infinity : ms)) };
+/** All hosts report every second, from a process of its own. */
+class Live {
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #lines: AsyncIterator<string>;
+  readonly #settleMs: number;
+
+  constructor(url: string, settleMs: number) {
+    const args = ['--import', 'tsx', liveTraffic, url, String(hosts), String(processes), '1000'];
+    this.#child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+    this.#settleMs = settleMs;
+  }
+
+  /** Does something meanwhile; what was before it is not counted. */
+  async beside(work: () => Promise<Answer[]>): Promise<Wave> {
+    await sleep(this.#settleMs);
+    await this.#lap('lap');
+    await sleep(this.#settleMs);
+    const answers = await work();
+    return { answers, putMs: await this.#lap('lap') };
+  }
+
+  async end(): Promise<void> {
+    await this.#lap('end');
+  }
+
+  async #lap(line: string): Promise<number[]> {
+    this.#child.stdin.write(`${line}\n`);
+    const { value } = await this.#lines.next();
+    return (JSON.parse(value) as number[]).map((ms) => (ms < 0 ? Number.POSITIVE_INFINITY : ms));
+  }
 }
 
 async function reads(url: string): Promise<Answer[]> {
@@ -223,8 +252,8 @@ async function putBacklog(url: string): Promise<Answer> {
   return { status: status ?? 0, tookMs: performance.now() - begin, bytes: 0 };
 }
 
-/** Listeners that take nothing in for 20 s. */
-async function unreadStreams(url: string, count: number): Promise<Answer[]> {
+/** Listeners that take nothing in. */
+async function unreadStreams(url: string, count: number, lastingMs: number): Promise<Answer[]> {
   const { hostname, port } = new URL(url);
   const sockets = Array.from({ length: count }, () => {
     const socket = connect(Number(port), hostname);
@@ -234,9 +263,9 @@ async function unreadStreams(url: string, count: number): Promise<Answer[]> {
     return socket;
   });
   const begin = performance.now();
-  await sleep(2000);
+  await sleep(lastingMs / 10);
   const answers = [...(await reads(`${url}/v1/alarms`)), ...(await reads(`${url}/v1/hosts`))];
-  await sleep(Math.max(0, 20_000 - (performance.now() - begin)));
+  await sleep(Math.max(0, lastingMs - (performance.now() - begin)));
   for (const socket of sockets as Socket[]) socket.destroy();
   return answers;
 }

@@ -12,6 +12,8 @@ const hourMs = 3_600_000;
 const lookEveryMs = 20_000;
 /** Nobody can ask for older ones. */
 const longestMs = 32 * 24 * hourMs;
+/** Of a past that nobody has summed up, so much is read at once. */
+const mostAtOnceMs = 24 * hourMs;
 /** Of what is not summed up yet, so much is judged when somebody asks. */
 const mostJudgedMs = 3 * hourMs;
 
@@ -116,10 +118,9 @@ export class ForecastScores {
     let until = await this.#summedUntil();
     const last = Math.floor((clock.now() - horizonMs - 2 * stepMs) / hourMs) * hourMs;
     while (until < last && !this.#isClosed) {
-      const hour = { from: until, to: until + hourMs };
-      const tallies = await this.#tallies(hour, hour.to + horizonMs, reads);
-      await store.keepTallies(tallies.map((each) => ({ ...each, time: hour.to })));
-      until = hour.to;
+      const to = Math.min(last, until + mostAtOnceMs);
+      await store.keepTallies(await this.#hours({ from: until, to }, reads));
+      until = to;
       this.#until = until;
     }
   }
@@ -147,23 +148,46 @@ export class ForecastScores {
     return Math.floor(now / hourMs) * hourMs;
   }
 
-  /** Of what lies in the window, by host: there are many forecasts in it. */
+  /** The sums of all whole hours of a window. */
+  async #hours(window: TimeWindow, reads: Reads<[]>): Promise<HourTally[]> {
+    const { horizonMs } = this.#options;
+    const tallies: HourTally[] = [];
+    for await (const made of this.#series(window, window.to + horizonMs, reads)) {
+      for (let from = window.from; from < window.to; from += hourMs) {
+        const hour = { from, to: from + hourMs };
+        const until = hour.to + horizonMs;
+        const around = made.filter(({ time }) => time > from - contextMs - horizonMs && time <= until);
+        tallies.push(...this.#tally(around, hour, until).map((each) => ({ ...each, time: hour.to })));
+      }
+    }
+    return tallies;
+  }
+
   async #tallies(
     window: TimeWindow,
     until: number,
     reads: Reads<[]>,
     subject: Partial<ForecastSubject> = {},
   ): Promise<HourTally[]> {
+    const tallies: HourTally[] = [];
+    for await (const made of this.#series(window, until, reads, subject))
+      tallies.push(...this.#tally(made, window, until));
+    return tallies;
+  }
+
+  /** What was said of each series in the window and around it, by host: there are many forecasts in it. */
+  async *#series(
+    window: TimeWindow,
+    until: number,
+    reads: Reads<[]>,
+    subject: Partial<ForecastSubject> = {},
+  ): AsyncGenerator<Forecast[]> {
     const { clock, horizonMs } = this.#options;
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
     const hosts =
       subject.host === undefined ? (await reads.hosts(clock.now())).map(({ host }) => host) : [subject.host];
-    const tallies: HourTally[] = [];
-    for (const host of hosts) {
-      const made = await reads.forecasts({ ...around, ...subject, host });
-      for (const series of groupBy(made, subjectKey).values()) tallies.push(...this.#tally(series, window, until));
-    }
-    return tallies;
+    for (const host of hosts)
+      yield* groupBy(await reads.forecasts({ ...around, ...subject, host }), subjectKey).values();
   }
 
   #tally(made: readonly Forecast[], window: TimeWindow, until: number): HourTally[] {

@@ -20,7 +20,7 @@ const never = new AbortController().signal;
 export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
   app.decorateRequest('reading');
   app.addHook('onRequest', async (request, reply) => {
-    if (request.method !== 'GET') {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
       request.reading = { signal: never };
       return;
     }

@@ -16,6 +16,8 @@ import { resourcesToSnapshot } from './snapshot-body.ts';
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
 const pageRows = 50_000;
+/** Of the detailed answer, for all who wait for it. */
+const longestMs = 30_000;
 /** In one answer; beyond it a sweep of a name is one value. Anybody may write a count of a million. */
 const mostValues = 200_000;
 const prefix = '/ressources-usage';
@@ -27,6 +29,16 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
     return { from: to - windowMs, to };
   };
   const tags = ['older clients'];
+
+  /** It has no parameters: all that ask at the same time have one answer. */
+  let shared: Promise<Map<string, number[]>> | null = null;
+  const values = () => {
+    const bounds = { signal: AbortSignal.timeout(longestMs) };
+    shared ??= valuesByName(readsWithin(store, bounds), lastWindow()).finally(() => {
+      shared = null;
+    });
+    return shared;
+  };
 
   return async (app) => {
     app.put(
@@ -82,7 +94,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
       `${prefix}/get-all-detailed`,
       { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
       async ({ reading }, reply) => {
-        const byName = await valuesByName(readsWithin(store, reading), lastWindow());
+        const byName = await untilAborted(values(), reading.signal);
         const text = [...byName].map(([name, values]) => [name, arrayText(numbersText(values))] as const);
         return largeAnswers.send(reply, objectText(text));
       },

@@ -47,7 +47,11 @@ test("a query that is cancelled stops at once, a large one is in nobody else's w
   const ends = await Promise.all(waiting);
   expect(performance.now() - begin).toBeLessThan(1000);
   // Two ran; those whose turn had not come were not too slow.
-  expect(ends.map((error) => (error as MonitorError).code)).toEqual(['timeout', 'timeout', ...Array(32).fill('unavailable')]);
+  expect(ends.map((error) => (error as MonitorError).code)).toEqual([
+    'timeout',
+    'timeout',
+    ...Array(32).fill('unavailable'),
+  ]);
   expect(await background).toEqual([{ three: 3 }]);
   readers.close();
   instance.closeSync();

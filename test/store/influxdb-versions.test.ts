@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { openStore } from '../../src/store/open.ts';
@@ -318,4 +321,35 @@ test('1.x: an existing database without a retention keeps for ever, and that is 
   expect(warnings).toEqual([
     'the InfluxDB database monitoring was there before and keeps data for ever, not for 2d; change it with ALTER RETENTION POLICY if that is not meant',
   ]);
+});
+
+test('a read that is cancelled closes its request, so that InfluxDB stops working on it', async () => {
+  let closed = 0;
+  const server = createServer((request, response) => {
+    if (request.url?.startsWith('/ping')) {
+      response.writeHead(204, { 'x-influxdb-version': '1.8.10' }).end();
+      return;
+    }
+    let text = '';
+    request.on('data', (chunk) => {
+      text += chunk;
+    });
+    request.on('end', () => {
+      if (text.includes('MEAN')) response.on('close', () => closed++);
+      else response.writeHead(200, { 'content-type': 'application/json' }).end('{"results":[{},{}]}');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(async () => void server.close());
+  const { port } = server.address() as AddressInfo;
+  const store = await openStore(`influxdb://127.0.0.1:${port}/m`, {
+    retentionMs: twoDays * 1000,
+    warn: () => undefined,
+  });
+  const cancelled = new AbortController();
+  const reading = store.mean({ from: 0, to: noon }, { signal: cancelled.signal });
+  reading.catch(() => undefined);
+  setTimeout(() => cancelled.abort(new Error('too long')), 100);
+  await expect(reading).rejects.toThrow('too long');
+  await expect.poll(() => closed).toBe(1);
 });

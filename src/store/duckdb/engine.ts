@@ -26,6 +26,8 @@ import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts
  */
 const memoryLimit = { working: '160MB', idle: '48MB' };
 const idleAfterMs = 15_000;
+/** What a question spills beside the file; DuckDB would fill the disk. */
+const mostSpilled = '1GB';
 /** A checkpoint compresses and rewrites; at DuckDB's own 16 MB it comes too often to be worth it. */
 const checkpointAt = '64MB';
 /** Bytes in one transaction, some 60,000 rows, and bytes waiting, at most. */
@@ -48,9 +50,12 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
   const { path } = options;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    // Left by a kill in the middle of a question.
+    await rm(`${path}.tmp`, { recursive: true, force: true });
     const settings = {
       memory_limit: memoryLimit.working,
       wal_autocheckpoint: checkpointAt,
+      max_temp_directory_size: mostSpilled,
       // One core is left to the requests.
       threads: String(Math.max(1, availableParallelism() - 1)),
     };
@@ -203,9 +208,13 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     const oldest = Math.floor(now - this.#retentionMs);
     const run = (sql: string) => this.#parts.maintenance.run(sql);
     return this.#commit.exclusive(async () => {
+      await run(`DELETE FROM usage WHERE time < ${oldest}`);
       // What was marked as from the future is kept from when it came.
-      const late = `SELECT host, time FROM snapshot WHERE received < ${oldest}`;
-      await run(`DELETE FROM usage WHERE time < ${oldest} OR (time >= ${oldest} AND (host, time) IN (${late}))`);
+      const late = `FROM snapshot WHERE received < ${oldest}`;
+      const [[count = 0] = []] = (
+        await this.#parts.maintenance.runAndReadAll(`SELECT count(*)::INTEGER ${late}`)
+      ).getRows();
+      if ((count as number) > 0) await run(`DELETE FROM usage WHERE (host, time) IN (SELECT (host, time) ${late})`);
       await run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
       for (const table of ['forecast', 'tally']) await run(`DELETE FROM ${table} WHERE time < ${oldest}`);
       this.#parts.counts.forget(oldest);

@@ -131,8 +131,8 @@ export class Readers {
   }
 
   async #translate(error: unknown): Promise<unknown> {
-    if (/out of memory/i.test(messageOf(error)))
-      return new MonitorError('invalid', `the answer takes more memory than is there for it; ask for less`, {
+    if (/out of memory|max_temp_directory_size/i.test(messageOf(error)))
+      return new MonitorError('invalid', 'this takes more memory than a question may have; ask for less', {
         cause: error,
       });
     if (!isDamage(error)) return error;
