@@ -4,9 +4,10 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
+import { type Reading, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
+import { untilAborted } from './read-bounds.ts';
 
 const hourMs = 3_600_000;
 const lookEveryMs = 20_000;
@@ -16,6 +17,8 @@ const longestMs = 32 * 24 * hourMs;
 const mostAtOnceMs = 24 * hourMs;
 /** Of what is not summed up yet, so much is judged when somebody asks. */
 const mostJudgedMs = 3 * hourMs;
+/** The hour under way, for all who wait for it. */
+const longestJudgingMs = 30_000;
 
 export interface ForecastScoresOptions {
   store: Store;
@@ -25,6 +28,8 @@ export interface ForecastScoresOptions {
   stepMs: number;
   horizonMs: number;
 }
+
+type ReadingOfOne = Reading & { signal: AbortSignal };
 
 export interface Scores extends TimeWindow {
   series: HourTally[];
@@ -79,14 +84,15 @@ export class ForecastScores {
    * By series, over whole hours from the one in which `from` lies, and up to `to`, or up to where they are summed up
    * as yet.
    */
-  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reads: Reads<[]>): Promise<Scores> {
+  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reading: ReadingOfOne): Promise<Scores> {
+    const reads = readsWithin(this.#options.store, reading);
     const from = Math.floor(window.from / hourMs) * hourMs;
     const until = await this.#summedUntil();
     const summed = Math.max(from, Math.min(until, Math.floor(window.to / hourMs) * hourMs));
     const sums = await reads.tallies({ from, to: summed, ...subject });
     // Of what is not summed up an hour or two can be judged at once, and not a month.
-    const rest = { from: summed, to: Math.min(window.to, summed + mostJudgedMs) };
-    const judged = rest.to > rest.from ? await this.#judge(rest, subject, reads) : [];
+    const rest = { from: summed, to: Math.min(window.to, summed + this.#options.horizonMs + mostJudgedMs) };
+    const judged = rest.to > rest.from ? await this.#judge(rest, subject, reading) : [];
     const bySeries = groupBy([...sums, ...judged], subjectKey);
     const series = [...bySeries.values()].map((parts) => ({
       ...(parts.at(-1) as HourTally),
@@ -96,20 +102,21 @@ export class ForecastScores {
   }
 
   /** The hour under way changes once a step: all that ask for all series have one answer. */
-  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reads: Reads<[]>): Promise<HourTally[]> {
-    const { clock, stepMs } = this.#options;
-    if (Object.keys(subject).length > 0) return this.#tallies(window, window.to, reads, subject);
-    const step = Math.floor(window.to / stepMs);
+  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reading: ReadingOfOne): Promise<HourTally[]> {
+    const { clock, store, stepMs } = this.#options;
     const isNow = Math.abs(clock.now() - window.to) < stepMs;
-    if (!isNow) return this.#tallies(window, window.to, reads);
+    if (!isNow || Object.keys(subject).length > 0)
+      return this.#tallies(window, window.to, readsWithin(store, reading), subject);
+    const step = Math.floor(window.to / stepMs);
     if (this.#newest?.step !== step || this.#newest.from !== window.from) {
-      const series = this.#tallies(window, window.to, reads);
+      const bounds = { signal: AbortSignal.timeout(longestJudgingMs) };
+      const series = this.#tallies(window, window.to, readsWithin(store, bounds));
       this.#newest = { step, from: window.from, series };
       series.catch(() => {
         this.#newest = null;
       });
     }
-    return this.#newest.series;
+    return untilAborted(this.#newest.series, reading.signal);
   }
 
   async #sumUp(): Promise<void> {
@@ -119,13 +126,16 @@ export class ForecastScores {
     const last = Math.floor((clock.now() - horizonMs - 2 * stepMs) / hourMs) * hourMs;
     while (until < last && !this.#isClosed) {
       const to = Math.min(last, until + mostAtOnceMs);
-      await store.keepTallies(await this.#hours({ from: until, to }, reads));
+      const hours = { from: until, to };
+      await store.keepTallies(hours, await this.#hours(hours, reads));
       until = to;
       this.#until = until;
     }
   }
 
   async #summedUntil(): Promise<number> {
+    // The clock was ahead and is not any more: what was summed up by it is no sum of these hours.
+    if (this.#until !== null && this.#until > this.#options.clock.now()) this.#until = null;
     this.#finding ??= this.#findSummed().finally(() => {
       this.#finding = null;
     });

@@ -69,7 +69,7 @@ export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): 
         // What lies in the future has not been right or wrong yet.
         const to = Math.min(asked.to, now);
         const window = { from: to - (asked.to - asked.from), to };
-        const found = await scores.read(window, subjectOf(query), readsWithin(store, reading));
+        const found = await scores.read(window, subjectOf(query), reading);
         const series = found.series.toSorted((a, b) => b.tally.alarms - a.tally.alarms);
         return {
           from: iso(found.from),

@@ -19,6 +19,12 @@ export class LargeAnswers {
    * @throws MonitorError `unavailable` when too many are being sent
    */
   send(reply: FastifyReply, parts: Iterable<string>): FastifyReply {
+    const pieces = inPieces(parts);
+    const first = pieces.next().value ?? '';
+    const second = pieces.next();
+    void reply.type('application/json; charset=utf-8');
+    // Most answers are small.
+    if (second.done) return reply.send(first);
     if (this.#underWay >= mostAtOnce)
       throw new MonitorError('unavailable', 'many large answers are being sent; ask again later', {
         retryAfterSeconds: 5,
@@ -29,7 +35,7 @@ export class LargeAnswers {
       this.#underWay--;
       clearInterval(watch);
     });
-    return reply.type('application/json; charset=utf-8').send(Readable.from(inPieces(parts), { objectMode: false }));
+    return reply.send(Readable.from(oneByOne([first, second.value], pieces), { objectMode: false }));
   }
 }
 
@@ -41,16 +47,23 @@ function cutWhenStuck(response: ServerResponse): NodeJS.Timeout {
   }, longestPauseMs).unref();
 }
 
-async function* inPieces(parts: Iterable<string>): AsyncGenerator<string> {
+function* inPieces(parts: Iterable<string>): Generator<string, undefined> {
   let piece = '';
   for (const part of parts) {
     piece += part;
     if (piece.length < pieceCharacters) continue;
     yield piece;
     piece = '';
+  }
+  if (piece !== '') yield piece;
+}
+
+async function* oneByOne(first: readonly string[], rest: Iterable<string>): AsyncGenerator<string> {
+  yield* first;
+  for (const piece of rest) {
+    yield piece;
     await setImmediate();
   }
-  yield piece;
 }
 
 /** The text of an object whose values are made one by one, in pieces. */

@@ -178,8 +178,8 @@ export interface Store extends Reads {
   write(snapshots: readonly Snapshot[]): Promise<Snapshot[]>;
   /** Keeps forecasts as long as snapshots. */
   keepForecasts(forecasts: readonly Forecast[]): Promise<void>;
-  /** Keeps how right the forecasts of one hour were, by series; all or none. */
-  keepTallies(tallies: readonly HourTally[]): Promise<void>;
+  /** Keeps how right the forecasts of these hours were, by series, instead of what was kept of them; all or none. */
+  keepTallies(hours: TimeWindow, tallies: readonly HourTally[]): Promise<void>;
   /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
   expire(now: number): Promise<void>;
   /** Rejects when the engine would not take a write now. */

@@ -140,8 +140,8 @@ export function openMemoryStore(options: StoreOptions): Store {
       );
       return found.sort((a, b) => a.time - b.time);
     },
-    async keepTallies(hours) {
-      tallies.push(...structuredClone(hours));
+    async keepTallies({ from, to }, kept) {
+      tallies = tallies.filter(({ time }) => time <= from || time > to).concat(structuredClone([...kept]));
     },
     async tallies({ from, to, ...subject }) {
       const found = tallies.filter((hour) => hour.time > from && hour.time <= to && isAbout(hour, subject));

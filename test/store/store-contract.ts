@@ -572,15 +572,17 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         const metric = process === null ? 'system.cpu' : 'cpu';
         return { host, process, metric, time: t + hours * 60_000, isMuted, tally: { ...emptyTally(), ...given } };
       };
-      await store.keepTallies([
+      const ofHour = (hours: number) => ({ from: t + hours * 60_000 - 1, to: t + hours * 60_000 });
+      await store.keepTallies(ofHour(0), [hourOf('nginx', 0, { predictions: 7, alarms: 7 })]);
+      await store.keepTallies(ofHour(0), [
         hourOf('nginx', 0, { predictions: 60, squaredError: 0.25, leadsMs: [60_000, 120_000] }),
         hourOf("o'd", 0, { predictions: 1 }),
       ]);
-      await store.keepTallies([
+      await store.keepTallies(ofHour(1), [
         hourOf('nginx', 1, { predictions: 59, squaredError: 0.5, leadsMs: [180_000] }, true),
         hourOf(null, 1, { alarms: 2 }),
       ]);
-      await store.keepTallies([]);
+      await store.keepTallies(ofHour(9), []);
       const window = { from: t - 1, to: t + 60_000 };
       const nginx = await store.tallies({ ...window, host, process: 'nginx' });
       expect(nginx).toHaveLength(1);

@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
+import type { TimeWindow } from '../../core/store.ts';
 import { type HourTally, tallyCounts } from '../../core/tally.ts';
 import { replaceFile } from '../../durable-file.ts';
 import { GroupCommit } from '../group-commit.ts';
@@ -38,6 +39,12 @@ const headerBytes = 1000;
 const triedBytes = 64 * 1024;
 /** Unused process names are looked for once there are more than this. */
 const manyNames = 20_000;
+/** An id that a forecast has would name another process once it is given again. */
+const unusedNamesSql = ['usage', 'forecast', 'tally'].reduce(
+  (sql, table, index) =>
+    `${sql} ${index === 0 ? 'WHERE' : 'AND'} id NOT IN (SELECT DISTINCT name FROM ${table} WHERE name IS NOT NULL)`,
+  'SELECT id FROM name',
+);
 /** Names deleted at a time: whoever writes waits for it. */
 const forgottenAtOnce = 50_000;
 
@@ -180,8 +187,8 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     return this.#appendAll('forecast', forecasts, appendForecast);
   }
 
-  keepTallies(tallies: readonly HourTally[]): Promise<void> {
-    return this.#appendAll('tally', tallies, appendTally);
+  keepTallies({ from, to }: TimeWindow, tallies: readonly HourTally[]): Promise<void> {
+    return this.#appendAll('tally', tallies, appendTally, `DELETE FROM tally WHERE time > ${from} AND time <= ${to}`);
   }
 
   /** All or none of what is about subjects that are still stored: what has expired meanwhile is of no use. */
@@ -189,18 +196,29 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     table: string,
     items: readonly T[],
     append: (appender: DuckDBAppender, item: T, host: number, name: number | null) => void,
+    first?: string,
   ): Promise<void> {
     const { hosts, names, connection } = this.#parts;
     const processes = items.flatMap(({ process }) => (process === null ? [] : [process]));
     const ids = await names.findAll(processes, { lane: 'present' });
-    await this.#commit.exclusive(async () => {
-      const appender = await connection.createAppender(table);
+    const appendTo = (appender: DuckDBAppender) => {
       for (const item of items) {
         const host = hosts.find(item.host);
         const name = item.process === null ? null : ids.get(item.process);
         if (host !== undefined && name !== undefined) append(appender, item, host, name);
       }
       appender.closeSync();
+    };
+    await this.#commit.exclusive(async () => {
+      await connection.run('BEGIN');
+      try {
+        if (first !== undefined) await connection.run(first);
+        appendTo(await connection.createAppender(table));
+        await connection.run('COMMIT');
+      } catch (error) {
+        await connection.run('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
     });
   }
 
@@ -242,11 +260,13 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     writer.watchNames();
     const connection = await instance.connect();
     this.#unused = connection;
-    const found = await readers.background(async () => {
-      await connection.run(
-        'CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (SELECT DISTINCT name FROM usage)',
-      );
+    const find = async () => {
+      await connection.run(`CREATE TEMP TABLE unused AS ${unusedNamesSql}`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
+    };
+    const found = await readers.background(find).catch((error: unknown) => {
+      this.#endForgetting();
+      throw error;
     });
     if (found === 0) this.#endForgetting();
     return found;
@@ -254,21 +274,25 @@ class DuckdbEngine extends DuckdbReads implements Engine {
 
   /** A few at a time, and none that has been used again. */
   async forgetNames(): Promise<void> {
-    const { writer, names } = this.#parts;
-    for (let left = true; left && this.#unused !== null; ) {
-      left = await this.#commit.exclusive(async () => {
-        const rows = (await this.#unused?.runAndReadAll(`SELECT id FROM unused LIMIT ${forgottenAtOnce}`))?.getRows();
-        const ids = (rows ?? []).map(([id]) => id as number);
-        if (ids.length === 0) return false;
-        const used = writer.usedNames();
-        const gone = ids.filter((id) => !used.has(id));
-        if (gone.length > 0) await this.#unused?.run(`DELETE FROM name WHERE id IN (${gone.join(', ')})`);
-        await this.#unused?.run(`DELETE FROM unused WHERE id IN (${ids.join(', ')})`);
-        names.clear();
-        return true;
-      });
+    try {
+      for (let left = true; left; ) left = await this.#commit.exclusive(() => this.#forgetSome());
+    } finally {
+      this.#endForgetting();
     }
-    this.#endForgetting();
+  }
+
+  /** @returns whether there may be more */
+  async #forgetSome(): Promise<boolean> {
+    const { writer, names } = this.#parts;
+    const rows = (await this.#unused?.runAndReadAll(`SELECT id FROM unused LIMIT ${forgottenAtOnce}`))?.getRows();
+    const ids = (rows ?? []).map(([id]) => id as number);
+    if (ids.length === 0) return false;
+    const used = writer.usedNames();
+    const gone = ids.filter((id) => !used.has(id));
+    if (gone.length > 0) await this.#unused?.run(`DELETE FROM name WHERE id IN (${gone.join(', ')})`);
+    await this.#unused?.run(`DELETE FROM unused WHERE id IN (${ids.join(', ')})`);
+    names.clear();
+    return true;
   }
 
   #endForgetting(): void {

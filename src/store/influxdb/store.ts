@@ -351,7 +351,8 @@ class InfluxdbStore implements Store {
     return rows.map(toForecast);
   }
 
-  async keepTallies(tallies: readonly HourTally[]): Promise<void> {
+  /** Points of the same series and hour are overwritten. */
+  async keepTallies(_hours: TimeWindow, tallies: readonly HourTally[]): Promise<void> {
     await this.prepare();
     if (tallies.length > 0) await this.#connection.write(tallies.map(toTallyPoint)).catch(ignorePastRetention);
   }
