@@ -102,12 +102,13 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         '#comment',
         '\u0000nul',
         '\u202ebidi',
+        '\ufeffbom',
         '__proto__',
         '-',
         'x'.repeat(260),
         '日本語',
       ];
-      const host = `${newHost()} ,="\\'\n`;
+      const host = `\ufeff${newHost()} ,="\\'\n`;
       await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
       const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
       expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { tables, tablesBefore } from '../../src/store/duckdb/schema.ts';
+import { tablesBefore } from '../../src/store/duckdb/schema.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
@@ -130,10 +130,10 @@ describe("the file's version", () => {
 });
 
 test('a start that is killed while it makes the tables, now or by 0.1.0, can be made again', async () => {
-  for (let count = 0; count <= tables.length; count++) {
+  for (let count = 0; count <= tablesBefore.length; count++) {
     const path = join(temporaryFolder(), 'half.db');
     // As 0.1.0 made them, one by one; what this version makes comes in one transaction.
-    await run(path, 'SELECT 1', ...tables.slice(0, count).map((sql) => sql.replace(', placed BIGINT', '')));
+    await run(path, 'SELECT 1', ...tablesBefore.slice(0, count).map((sql) => sql.replace(', placed BIGINT', '')));
     const store = await openStore(`duckdb:${path}`, options);
     await store.write([makeSnapshot()]);
     expect(await store.hosts(noon)).toHaveLength(1);

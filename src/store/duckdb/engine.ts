@@ -11,7 +11,7 @@ import { replaceFile } from '../../durable-file.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { dayOf, NameBudget } from '../name-budget.ts';
 import { Dictionary } from './dictionary.ts';
-import { NameTexts } from './name-texts.ts';
+import { decoded, NameTexts } from './name-texts.ts';
 import { askForVerification, openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written } from './protocol.ts';
@@ -140,7 +140,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     ];
     const query = (sql: string) => readers.query(sql, { lane: 'present' });
     const hosts = new Dictionary(
-      (await query('SELECT id, text FROM host')).map((row) => [row.id as number, row.text as string]),
+      (await query('SELECT id, encode(text) AS text FROM host')).map(({ id, text }) => [id as number, decoded(text)]),
     );
     const times = await query(`
       SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (

@@ -1,4 +1,4 @@
-import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { type DuckDBBlobValue, LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Reading } from '../../core/store.ts';
 import { RecentMap } from '../recent-map.ts';
 import type { Bound, Readers } from './readers.ts';
@@ -9,6 +9,11 @@ const mostRemembered = 50_000;
 /** Ids of these names; `i` counts from 1. */
 export const idsSql = `SELECT wanted.i::INTEGER AS i, name.id AS id FROM name
   JOIN (SELECT unnest($1) AS text, generate_subscripts($1, 1) AS i) wanted ON name.text = wanted.text`;
+
+/** Of `encode(text)`: the driver takes the byte order mark off a text that begins with one. */
+export function decoded(value: unknown): string {
+  return Buffer.from((value as DuckDBBlobValue).bytes).toString();
+}
 
 export function namesValue(names: readonly string[]): Bound {
   return { value: listValue([...names]), type: LIST(VARCHAR) };
@@ -34,10 +39,10 @@ export class NameTexts {
       else texts.set(id, text);
     }
     if (missing.length > 0) {
-      const sql = `SELECT id, text FROM name WHERE id IN (${missing.join(', ')})`;
-      for (const row of await this.#readers.query(sql, reading)) {
-        texts.set(row.id as number, row.text as string);
-        this.#texts.set(row.id as number, row.text as string);
+      const sql = `SELECT id, encode(text) AS text FROM name WHERE id IN (${missing.join(', ')})`;
+      for (const { id, text } of await this.#readers.query(sql, reading)) {
+        texts.set(id as number, decoded(text));
+        this.#texts.set(id as number, decoded(text));
       }
     }
     return (id) => texts.get(id) ?? '';
