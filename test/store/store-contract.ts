@@ -160,19 +160,21 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('a mean is over the snapshots and hosts that have a value', async () => {
       const [one, two] = [newHost(), newHost()];
+      // Other tests make up names, and their rows count in all.
+      const name = `mean of ${one}`;
       await store.write([
-        makeSnapshot({ host: one, time: t - 20_000, processes: [{ name: 'm', cpu: null, memory: 10, count: 2 }] }),
-        makeSnapshot({ host: one, time: t - 10_000, processes: [{ name: 'm', cpu: 30, memory: 20, count: 4 }] }),
+        makeSnapshot({ host: one, time: t - 20_000, processes: [{ name, cpu: null, memory: 10, count: 2 }] }),
+        makeSnapshot({ host: one, time: t - 10_000, processes: [{ name, cpu: 30, memory: 20, count: 4 }] }),
         makeSnapshot({
           host: two,
           time: t,
-          processes: [{ name: 'm', cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }],
+          processes: [{ name, cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }],
         }),
       ]);
       const hosts = [one, two];
-      const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: 'm' });
+      const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: name });
       expect(row).toEqual({
-        name: 'm',
+        name,
         cpu: 45,
         memory: 20,
         cpuMax: 55,
@@ -181,9 +183,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         hosts: 2,
         snapshots: 3,
       });
-      const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: 'm' });
+      const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: name });
       expect(early).toEqual({
-        name: 'm',
+        name,
         cpu: null,
         memory: 10,
         cpuMax: null,
@@ -192,7 +194,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         hosts: 1,
         snapshots: 1,
       });
-      const [whole] = (await store.mean({ from: t - 60_000, to: t })).filter((found) => found.name === 'm');
+      const [whole] = (await store.mean({ from: t - 60_000, to: t })).filter((found) => found.name === name);
       expect(whole).toEqual(row);
     });
 
