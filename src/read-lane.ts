@@ -60,6 +60,18 @@ export class ReadLane {
   }
 }
 
+/** What others work on too, or what cannot be stopped: whoever waits for it does so no longer than they may. */
+export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    const leave = () => signal.removeEventListener('abort', abort);
+    work.then(resolve, reject).finally(leave);
+  });
+}
+
 function tooMany(): MonitorError {
   return new MonitorError(
     'unavailable',

@@ -183,7 +183,9 @@ export class AlarmReader {
     const { reads, remembered } = evaluation;
     const fresh = await newestForecasts(reads, at, this.#stepMs);
     const silent = hosts.filter((each) => isStale(each, at));
-    const last = await Promise.all(silent.map((header) => this.#lastForecasts(header, at, evaluation)));
+    const last: Forecast[][] = [];
+    // One after the other: all at once they would fill the lane.
+    for (const header of silent) last.push(await this.#lastForecasts(header, at, evaluation));
     // The step in which a host fell silent ends after its last snapshot: until then nothing is final.
     const final = silent.flatMap((header, index) =>
       at > this.#endOf(header) ? [[snapshotKey(header), last[index] as Forecast[]] as const] : [],
@@ -261,16 +263,19 @@ async function withCulprits(
  * The first snapshot of a collector knows no CPU. Taken for the newest it would end every CPU alarm of
  * its host for an interval, so the one before it counts while that is fresh.
  */
-function thatKnowCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
-  return Promise.all(
-    hosts.map(async (header) => {
-      if (header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined)
-        return header;
-      const before = (await reads.hosts(placedAt(header) - 1)).find((other) => other.host === header.host);
-      const fresh = before !== undefined && header.time - before.time <= gapOf(header);
-      return fresh && before.metrics['system.cpu'] !== undefined ? before : header;
-    }),
-  );
+async function thatKnowCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
+  const found: SnapshotHeader[] = [];
+  for (const header of hosts) {
+    const knows = header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined;
+    found.push(knows ? header : await beforeOf(header, reads));
+  }
+  return found;
+}
+
+async function beforeOf(header: SnapshotHeader, reads: Reads<[]>): Promise<SnapshotHeader> {
+  const before = (await reads.hosts(placedAt(header) - 1)).find(({ host }) => host === header.host);
+  const isFresh = before !== undefined && header.time - before.time <= gapOf(header);
+  return isFresh && before.metrics['system.cpu'] !== undefined ? before : header;
 }
 
 /** The runs of these candidates as far as they can be seen from here on. */

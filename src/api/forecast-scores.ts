@@ -7,7 +7,7 @@ import { groupBy } from '../core/group-by.ts';
 import { type Reading, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
-import { untilAborted } from './read-bounds.ts';
+import { untilAborted } from '../read-lane.ts';
 
 const hourMs = 3_600_000;
 const lookEveryMs = 20_000;

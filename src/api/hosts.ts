@@ -4,8 +4,8 @@ import { isStale } from '../core/alarm.ts';
 import { MonitorError } from '../core/error.ts';
 import { type HostAnswer, hostSchema, hostsSchema } from '../core/schema.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
+import { untilAborted } from '../read-lane.ts';
 import type { AppParts } from './app-parts.ts';
-import { untilAborted } from './read-bounds.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */

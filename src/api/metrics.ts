@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
+import { untilAborted } from '../read-lane.ts';
 import type { AppParts } from './app-parts.ts';
-import { untilAborted } from './read-bounds.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
 const topPerHost = 20;

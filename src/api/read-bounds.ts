@@ -34,16 +34,6 @@ export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
   });
 }
 
-/** What others work on too: whoever waits for it does so no longer than they may. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
-
 function tookTooLong(request: FastifyRequest, timeoutMs: number): MonitorError {
   const path = request.url.split('?', 1)[0];
   const cheaper = request.routeOptions.config?.cheaper ?? 'less at once, or later';

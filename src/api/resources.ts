@@ -5,12 +5,12 @@ import { canonicalIp } from '../core/ip.ts';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
 import { type Reads, readsWithin, rowAt, type UsageFilter, type UsageRow } from '../core/store.ts';
+import { untilAborted } from '../read-lane.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, objectText } from './large-answer.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
-import { untilAborted } from './read-bounds.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
 
 /** What the older server always looked back. */

@@ -134,9 +134,8 @@ export function evaluate(
     .map((forecast) => amberAlarm(forecast, headers, at, byMetric.get(forecast.metric)))
     .filter((alarm) => !known.has(alarm.id));
   const folding = hosts.filter(({ metrics }) => (metrics['collector.foldedNames'] ?? 0) > 0);
-  const alarms = [...red, ...amber, ...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))].sort(
-    worstFirst,
-  );
+  const told = [...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))];
+  const alarms = [...red, ...amber, ...told.filter((alarm) => !known.has(alarm.id))].sort(worstFirst);
   const stale = hosts
     .filter((header) => isStale(header, at))
     .map((header) => ({ host: header.host, lastSeen: seenAt(header) }))

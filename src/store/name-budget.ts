@@ -19,7 +19,6 @@ export function dayOf(time: number): number {
 }
 
 interface Spent {
-  day: number;
   names: number;
   /** When the first name was too many. */
   foldedSince: number | null;
@@ -32,6 +31,7 @@ interface Spent {
 export class NameBudget<Host> {
   readonly perDay: number;
   readonly #spent = new Map<Host, Spent>();
+  #day = Number.NaN;
 
   constructor(perDay: number) {
     this.perDay = perDay;
@@ -60,9 +60,11 @@ export class NameBudget<Host> {
 
   #of(host: Host, now: number): Spent {
     const day = dayOf(now);
+    if (day !== this.#day) this.#spent.clear();
+    this.#day = day;
     const known = this.#spent.get(host);
-    if (known?.day === day) return known;
-    const spent = { day, names: 0, foldedSince: null };
+    if (known !== undefined) return known;
+    const spent = { names: 0, foldedSince: null };
     this.#spent.set(host, spent);
     return spent;
   }

@@ -85,6 +85,58 @@ test('names that no row has any more are forgotten, and come back with those tha
   instance.closeSync();
 });
 
+test('what is written again alone, after its group has failed, has its names', async () => {
+  const path = join(temporaryFolder(), 'alone.db');
+  const now = Date.now();
+  let store = await openStore(`duckdb:${path}`, options);
+  const good = (host: string) => makeSnapshot({ host, time: now, processes: [{ name: 'a' }, { name: `of ${host}` }] });
+  // No client can send such a time; DuckDB takes none that is not whole.
+  const written = await Promise.allSettled([
+    store.write([good('one')]),
+    store.write([makeSnapshot({ host: 'bad', time: now + 0.5 })]),
+    store.write([good('two'), makeSnapshot({ host: 'bad', time: now + 1.5 }), good('three')]),
+  ]);
+  expect(written.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
+  await store.close();
+  store = await openStore(`duckdb:${path}`, options);
+  for (const host of ['one', 'two', 'three']) {
+    const rows = tableRows(await store.detailed({ from: now - 1, to: now, hosts: [host], limit: 10, skip: 0 }));
+    expect(rows.map(({ name }) => name)).toEqual(['a', `of ${host}`]);
+  }
+  await store.close();
+});
+
+test('a host whose first snapshot could not be stored has one name, and keeps it', async () => {
+  const path = join(temporaryFolder(), 'host.db');
+  const now = Date.now();
+  const url = `duckdb:${path}`;
+  let store = await openStore(url, options);
+  const snapshot = makeSnapshot({ host: 'late', time: now });
+  await expect(store.write([{ ...snapshot, time: now + 0.5 }])).rejects.toThrow();
+  await store.expire(now);
+  await store.write([snapshot]);
+  await store.close();
+  store = await openStore(url, options);
+  await store.expire(now);
+  await store.write([snapshot]);
+  expect(await store.mean({ from: now - 1, to: now, hosts: ['late'] })).toMatchObject([{ snapshots: 1 }]);
+  await store.close();
+});
+
+test('of two copies of a snapshot with too many names none is acknowledged that is not stored', async () => {
+  const store = await openStore(`duckdb:${join(temporaryFolder(), 'copies.db')}`, { ...options, newNamesPerDay: 1 });
+  const now = Date.now();
+  const copy = () => makeSnapshot({ host: 'h', time: now, processes: [{ name: 'a' }, { name: 'b' }] });
+  const copies = [copy(), copy(), copy()];
+  await Promise.all(
+    copies.map(async (each) => {
+      await store.write([each]);
+      expect(await store.rowsOf([{ host: 'h', time: now }])).toHaveLength(2);
+    }),
+  );
+  await store.close();
+});
+
 test('what was marked as from the future is kept as long as the rest, counted from when it came', async () => {
   const path = join(temporaryFolder(), 'future.db');
   const time = { now: Date.now() - 3 * 86_400_000 };

@@ -49,6 +49,30 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     expect((await store.hosts(Date.now())).map((header) => header.host)).toContain('recent');
   });
 
+  test("the day's new names are counted also when the first write of them failed", async () => {
+    const own = await startInfluxd();
+    const limited = { ...options, newNamesPerDay: 3 };
+    const url = storeUrl(own, 'counted');
+    let store = await openStore(url, limited);
+    const snapshot = (at: number, ...names: string[]) =>
+      makeSnapshot({ host: 'h', time: Date.now() - 60_000 + at, processes: names.map((name) => ({ name })) });
+    await store.write([snapshot(0, 'a')]);
+    await own.kill();
+    const failing = store.write([snapshot(1, 'a', 'b', 'c')]);
+    await expect(failing).rejects.toMatchObject({ code: 'unavailable' });
+    await own.restart();
+    await expect
+      .poll(() => store.write([snapshot(2, 'a', 'b', 'c')]).catch(() => 'not yet'), { timeout: 20_000 })
+      .toEqual([]);
+    await store.close();
+    store = await openStore(url, limited);
+    const last = snapshot(3, 'a', 'b', 'c', 'd');
+    await store.write([last]);
+    expect(last.processes.name).toEqual(['a', 'b', 'c', '__other__']);
+    await store.close();
+    await own.close();
+  });
+
   test('a server that has gone is unavailable, and serves again when it is back', async () => {
     const own = await startInfluxd();
     const store = await openStore(storeUrl(own, 'gone'), options);

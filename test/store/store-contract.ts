@@ -295,6 +295,13 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(top.sort()).toEqual([one, two].flatMap((host) => [`${host} big`, `${host} hot`]).sort());
     });
 
+    test('rows of many snapshots that lie far apart come in one answer', async () => {
+      const host = newHost();
+      const times = Array.from({ length: 300 }, (_, i) => t - i * 120_000);
+      await store.write(times.map((time) => makeSnapshot({ host, time })));
+      expect(await store.rowsOf(times.map((time) => ({ host, time })))).toHaveLength(300);
+    });
+
     test('when the run over a level began', async () => {
       const host = newHost();
       const values = [90, 70, 85, 78, 90, 95];

@@ -42,7 +42,7 @@ export class Dictionary {
 
   /** Whose rows are gone. The id is not given to another. */
   remove(id: number): void {
-    this.#ids.delete(this.text(id));
+    if (this.#ids.get(this.text(id)) === id) this.#ids.delete(this.text(id));
     this.#texts.delete(id);
   }
 

@@ -175,7 +175,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   }
 
   async write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written> {
-    const waiting = snapshots.map((packed): Pending => ({ packed, now, learned: [], overBudget: null }));
+    const waiting = snapshots.map((packed): Pending => ({ packed, now, learned: [], overBudget: null, unname: null }));
     await this.#commit.addAll(waiting);
     return {
       learned: waiting.flatMap(({ learned }) => learned),
@@ -244,6 +244,8 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     const { hosts, recent, maintenance } = this.#parts;
     const rows = (await maintenance.runAndReadAll('SELECT DISTINCT host FROM snapshot')).getRows();
     const used = new Set(rows.map(([id]) => id));
+    // Of one whose first snapshot could not be stored the next one brings the name along.
+    for (const [id] of hosts.fresh()) used.add(id);
     const unused = hosts.ids().filter((id) => !used.has(id));
     if (unused.length === 0) return;
     await maintenance.run(`DELETE FROM host WHERE id IN (${unused.join(', ')})`);

@@ -24,6 +24,8 @@ export class NameTexts {
   readonly #readers: Readers;
   readonly #texts = new RecentMap<number, string>(mostRemembered);
   readonly #ids = new RecentMap<string, number>(mostRemembered);
+  /** What was read before the last deletion is not remembered after it. */
+  #deletions = 0;
 
   constructor(readers: Readers) {
     this.#readers = readers;
@@ -39,10 +41,11 @@ export class NameTexts {
       else texts.set(id, text);
     }
     if (missing.length > 0) {
+      const deletions = this.#deletions;
       const sql = `SELECT id, encode(text) AS text FROM name WHERE id IN (${missing.join(', ')})`;
       for (const { id, text } of await this.#readers.query(sql, reading)) {
         texts.set(id as number, decoded(text));
-        this.#texts.set(id as number, decoded(text));
+        if (deletions === this.#deletions) this.#texts.set(id as number, decoded(text));
       }
     }
     return (id) => texts.get(id) ?? '';
@@ -63,16 +66,18 @@ export class NameTexts {
     }
     if (missing.size === 0) return found;
     const wanted = [...missing];
+    const deletions = this.#deletions;
     for (const row of await this.#readers.query(idsSql, reading, namesValue(wanted))) {
       const name = wanted[(row.i as number) - 1] as string;
       found.set(name, row.id as number);
-      this.#ids.set(name, row.id as number);
+      if (deletions === this.#deletions) this.#ids.set(name, row.id as number);
     }
     return found;
   }
 
   /** Some of them have been deleted. */
   clear(): void {
+    this.#deletions++;
     this.#texts.clear();
     this.#ids.clear();
   }

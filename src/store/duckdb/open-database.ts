@@ -36,6 +36,7 @@ export async function openDatabase(
   stamp: string,
 ): Promise<OpenedDatabase> {
   const damage: string[] = [];
+  await takeOverMended(path, stamp);
   for (let tries = 0; ; tries++) {
     try {
       const instance = await openWhole(path, settings);
@@ -186,6 +187,18 @@ async function readAll(connection: DuckDBConnection, table: string): Promise<voi
   await connection.run(`SELECT sum(hash(COLUMNS(*))) FROM ${table}`);
 }
 
+/** After a kill between the two renames of a mending: the mended file is whole then, and has no log. */
+async function takeOverMended(path: string, stamp: string): Promise<void> {
+  const isThere = async (file: string) => (await stat(file).catch(() => null)) !== null;
+  if ((await isThere(path)) || !(await isThere(mendedOf(path))) || (await isThere(`${mendedOf(path)}.wal`))) return;
+  await rename(`${path}.wal`, `${path}.damaged-${stamp}.wal`).catch(() => undefined);
+  await rename(mendedOf(path), path);
+}
+
+function mendedOf(path: string): string {
+  return `${path}.mending`;
+}
+
 /** @returns what was done, as a sentence */
 async function mend(path: string, message: string, suffix: string, settings: Record<string, string>): Promise<string> {
   const log = /replaying WAL file "([^"]+)"/.exec(message)?.[1];
@@ -197,7 +210,7 @@ async function mend(path: string, message: string, suffix: string, settings: Rec
   }
   const aside = `${path}.${suffix}`;
   // The damaged file keeps its place until the new one is whole: a kill meanwhile begins this again.
-  const mended = `${path}.mending`;
+  const mended = mendedOf(path);
   for (const left of [mended, `${mended}.wal`]) await rm(left, { force: true });
   const lost = await salvage(mended, path, settings);
   await rename(path, aside);

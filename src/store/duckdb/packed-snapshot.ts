@@ -42,15 +42,20 @@ export function rssSection(data: ArrayBuffer, rows: number): Int32Array {
   return new Int32Array(data, 0, rows * 2);
 }
 
-/** Puts in the ids of names that were not known as it was packed. */
-export function nameUnknown({ data, rows, unknown }: PackedSnapshot, idOf: (name: string) => number): void {
-  if (unknown.length === 0) return;
+/**
+ * Puts in the ids of names that were not known as it was packed.
+ * @returns how to take them out again: ids that were not stored are given to others
+ */
+export function nameUnknown({ data, rows, unknown }: PackedSnapshot, idOf: (name: string) => number): () => void {
+  if (unknown.length === 0) return () => undefined;
   const ids = unknown.map(idOf);
   const column = section(data, rows, 'name');
+  const before = column.slice();
   for (let i = 0; i < rows; i++) {
     const id = column[i] as number;
     if (id < 0) column[i] = ids[-1 - id] as number;
   }
+  return () => column.set(before);
 }
 
 /** @returns the names without an id */

@@ -43,7 +43,7 @@ import {
   toUsage,
   usageMetric,
 } from './queries.ts';
-import type { Cost, Readers } from './readers.ts';
+import type { Cost, Readers, Row } from './readers.ts';
 import type { RowCounts } from './row-counts.ts';
 import { TableBuilder } from './table-builder.ts';
 
@@ -85,8 +85,10 @@ export class DuckdbReads implements Reads {
       const id = this.#hosts.find(host);
       return id === undefined ? [] : [{ host: id, time }];
     });
-    const bins = await Promise.all(binByTime(keys).map((bin) => this.#readers.query(rowsSql(bin, wanted), reading)));
-    const rows = bins.flat();
+    const rows: Row[] = [];
+    // One after the other: all at once they would fill the lane.
+    for (const bin of binByTime(keys))
+      for (const row of await this.#readers.query(rowsSql(bin, wanted), reading)) rows.push(row);
     const nameOf = await this.#namesIn(rows, reading);
     return rows.map((row) => toUsage(row, this.#hosts, nameOf));
   }
@@ -107,9 +109,11 @@ export class DuckdbReads implements Reads {
     const all = this.#counts.rowsIn(query);
     const cost = { ...reading, rows: isNarrow ? all : Math.min(all, mostSurplus * (limit + skip) * 10) };
     const filter = await this.#ids(query, cost);
-    const table = new TableBuilder();
-    if (filter) {
-      const to = await this.#pageEnd(query, filter, skip + limit, cost);
+    let table = new TableBuilder();
+    // What was counted may have expired before it is read.
+    for (let to = Number.NEGATIVE_INFINITY; filter && table.rows < limit && to < query.to; ) {
+      to = await this.#pageEnd(query, filter, skip + limit, cost);
+      table = new TableBuilder();
       const sql = detailedSql({ from: query.from, to }, filter, limit, skip);
       await this.#readers.chunks(sql, cost, (columns) => table.add(columns));
     }

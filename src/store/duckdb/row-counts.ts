@@ -33,7 +33,8 @@ export class RowCounts {
   /** A length of time that has so many rows, from the window's beginning on. */
   stretch({ from, to }: TimeWindow, rows: number): number {
     const all = this.rowsIn({ from, to });
-    const oldest = Math.min(...this.#rows.keys()) * hourMs;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const hour of this.#rows.keys()) oldest = Math.min(oldest, hour * hourMs);
     // Before the oldest row there is nothing: a window may begin long before it.
     const length = to - Math.max(from, Math.min(oldest, to));
     const before = Math.max(0, to - from - length);

@@ -19,6 +19,8 @@ export interface Pending {
   now: number;
   learned: [name: string, id: number][];
   overBudget: Omit<OverBudget, 'index'> | null;
+  /** Takes its new ids out again; null: it has none. */
+  unname: (() => void) | null;
 }
 
 /** Prepared: parsing them anew for every group cost a tenth of it. */
@@ -75,11 +77,14 @@ export class SnapshotWriter {
 
   /** In one transaction. One with too many new names is left out, and says so. */
   async write(group: readonly Pending[]): Promise<void> {
-    const waiting = await this.#withoutStored(group);
+    const repeats = new Map<Pending, Pending>();
+    const waiting = await this.#withoutStored(group, repeats);
     if (waiting.size === 0) return;
     const known = await this.#namesOf([...waiting.keys()]);
     const names: FreshName[] = [];
     const fresh = new Map([...waiting].filter(([pending, host]) => this.#admit(pending, host, known, names)));
+    // What is not stored now is acknowledged to nobody.
+    for (const [repeat, first] of repeats) repeat.overBudget = first.overBudget;
     if (fresh.size === 0) return;
     let hosts = 0;
     try {
@@ -120,17 +125,19 @@ export class SnapshotWriter {
     this.#appenders = null;
   }
 
-  /** The snapshots that are not stored yet, each (host, time) once, with the host's id. */
-  async #withoutStored(group: readonly Pending[]): Promise<Map<Pending, number>> {
+  /** The snapshots that are not stored yet, each (host, time) once, with the host's id; others of them are `repeats`. */
+  async #withoutStored(group: readonly Pending[], repeats: Map<Pending, Pending>): Promise<Map<Pending, number>> {
     const fresh = new Map<Pending, number>();
     const doubtful: number[] = [];
-    const seen = new Set<string>();
+    const seen = new Map<string, Pending>();
     for (const pending of group) {
       const { time, host: name } = pending.packed.header;
       const host = this.#hosts.idOf(name);
       const known = this.#recent.lookUp(host, time);
-      if (seen.has(`${host} ${time}`) || known === 'stored') continue;
-      seen.add(`${host} ${time}`);
+      const first = seen.get(`${host} ${time}`);
+      if (first !== undefined) repeats.set(pending, first);
+      if (first !== undefined || known === 'stored') continue;
+      seen.set(`${host} ${time}`, pending);
       fresh.set(pending, host);
       if (known === 'ask') doubtful.push(time);
     }
@@ -171,7 +178,7 @@ export class SnapshotWriter {
       known.set(name, id);
       fresh.push({ id, name, host, at: now });
     }
-    nameUnknown(packed, (name) => known.get(name) as number);
+    pending.unname = nameUnknown(packed, (name) => known.get(name) as number);
     pending.learned = packed.unknown.map((name) => [name, known.get(name) as number]);
     return true;
   }
@@ -215,7 +222,12 @@ export class SnapshotWriter {
     this.#usage.clear();
     this.dropAppenders();
     await this.#connection.run('ROLLBACK').catch(() => undefined);
-    for (const [{ packed }, host] of snapshots) this.#recent.distrust(host, packed.header.time);
+    for (const [pending, host] of snapshots) {
+      this.#recent.distrust(host, pending.packed.header.time);
+      // It may be written again, alone, and then gets others.
+      pending.unname?.();
+      pending.learned = [];
+    }
     for (const { name, host, at } of names) if (!reservedNames.has(name)) this.#budget.spend(host, -1, at);
   }
 }

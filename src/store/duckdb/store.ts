@@ -34,6 +34,16 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
   /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   let gate: Promise<unknown> = Promise.resolve();
   const underWay = new Set<Promise<unknown>>();
+  /** One at a time. */
+  let expiring: Promise<void> = Promise.resolve();
+
+  async function expireNow(at: number): Promise<void> {
+    await engine.expire(at);
+    if ((await engine.findUnusedNames()) === 0) return;
+    gate = Promise.allSettled(underWay).then(() => ids.clear());
+    await gate;
+    await engine.forgetNames();
+  }
 
   return {
     ...engine,
@@ -41,7 +51,11 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
     expiresItself: false,
     async write(snapshots) {
       for (let rest = [...snapshots]; rest.length > 0; ) {
-        await gate;
+        // Whoever waited for one may find the next.
+        for (let passed: unknown; passed !== gate; ) {
+          passed = gate;
+          await passed;
+        }
         const packed = rest.map((snapshot) => pack(snapshot, ids));
         const data = packed.map((each) => each.data);
         const written = thread.call('write', [packed, now()], data) as Promise<Written>;
@@ -57,12 +71,9 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
       }
       return [];
     },
-    async expire(at) {
-      await engine.expire(at);
-      if ((await engine.findUnusedNames()) === 0) return;
-      gate = Promise.allSettled(underWay).then(() => ids.clear());
-      await gate;
-      await engine.forgetNames();
+    expire(at) {
+      expiring = expiring.catch(() => undefined).then(() => expireNow(at));
+      return expiring;
     },
   };
 }

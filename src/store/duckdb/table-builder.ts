@@ -19,11 +19,11 @@ const columns = [
 /** A table of raw rows out of the pieces in which the database gives it. */
 export class TableBuilder {
   #pieces: Float64Array[][] = [];
-  #rows = 0;
+  rows = 0;
 
   add(piece: readonly DuckDBValue[][]): void {
     this.#pieces.push(columns.map(([, divisor], k) => toNumbers(piece[k] ?? [], divisor)));
-    this.#rows += piece[0]?.length ?? 0;
+    this.rows += piece[0]?.length ?? 0;
   }
 
   /** The ids of all names. */
@@ -51,7 +51,7 @@ export class TableBuilder {
 
   #column(name: (typeof columns)[number][0]): Float64Array {
     const index = columns.findIndex(([column]) => column === name);
-    const whole = new Float64Array(this.#rows);
+    const whole = new Float64Array(this.rows);
     let at = 0;
     for (const piece of this.#pieces) {
       whole.set(piece[index] as Float64Array, at);

@@ -27,10 +27,10 @@ import {
   wantedOf,
 } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
-import { ReadLane } from '../../read-lane.ts';
+import { ReadLane, untilAborted } from '../../read-lane.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { foldingWarning, foldNames, NameBudget } from '../name-budget.ts';
+import { dayOf, foldingWarning, foldNames, NameBudget } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { RecentMap } from '../recent-map.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -77,7 +77,7 @@ const prepareEveryMs = 2_000;
 /** A read of a longer window is heavy. */
 const heavyMs = 6 * 3_600_000;
 /** Hosts whose names are remembered. */
-const mostHosts = 1000;
+const mostHosts = 4000;
 const dayMs = 86_400_000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
@@ -120,9 +120,9 @@ class InfluxdbStore implements Store {
   readonly #warn: (message: string) => void;
   readonly #budget: NameBudget<string>;
   /** All process names of hosts that have written lately. */
-  readonly #names = new RecentMap<string, Promise<Set<string>>>(mostHosts);
-  /** New names of today that no point tells of yet. */
-  readonly #newNames = new Map<string, number>();
+  readonly #names = new RecentMap<string, { day: number; names: Promise<Set<string>> }>(mostHosts);
+  /** How many new names of today hosts have, where no point tells of it yet. */
+  readonly #newNames = new Map<string, { names: number; at: number }>();
 
   constructor(url: string, options: OpenOptions, connection: InfluxConnection, prepare: () => Promise<void>) {
     const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
@@ -168,24 +168,26 @@ class InfluxdbStore implements Store {
     const left = this.#budget.left(host, now);
     for (const name of unknown.slice(0, left)) known.add(name);
     this.#budget.spend(host, Math.min(left, unknown.length), now);
-    this.#newNames.set(host, this.#budget.perDay - this.#budget.left(host, now));
+    this.#newNames.set(host, { names: this.#budget.perDay - this.#budget.left(host, now), at: now });
     if (unknown.length <= left) return;
     if (!this.#budget.isFolding(host, now)) this.#warn(foldingWarning(host, this.#budget.perDay));
     foldNames(snapshot, new Set(unknown.slice(left)), this.#budget.fold(host, now));
   }
 
+  /** Read anew each day: what InfluxDB has forgotten is new again. */
   #namesOf(host: string): Promise<Set<string>> {
+    const day = dayOf(this.#now());
     const known = this.#names.get(host);
-    if (known !== undefined) return known;
-    const read = this.#readNames(host);
-    this.#names.set(host, read);
-    read.catch(() => this.#names.clear());
-    return read;
+    if (known?.day === day) return known.names;
+    const names = this.#readNames(host);
+    this.#names.set(host, { day, names });
+    names.catch(() => this.#names.clear());
+    return names;
   }
 
   async #readNames(host: string): Promise<Set<string>> {
     const now = this.#now();
-    const today = { from: Math.floor(now / dayMs) * dayMs - 1, to: now };
+    const today = { from: dayOf(now) * dayMs - 1, to: now };
     const [names = [], counts = []] = await this.#connection.query([
       namesStatement(host),
       newNamesStatement(host, today),
@@ -196,25 +198,31 @@ class InfluxdbStore implements Store {
     return new Set(names.map((row) => decodeName(String(row.value))));
   }
 
-  #newNamesPoints(group: readonly Snapshot[]) {
+  /** Counts that go along with these snapshots, and are told of once they are written. */
+  #newNamesOf(group: readonly Snapshot[]) {
     const hosts = new Set(group.map(({ host }) => host));
-    return [...hosts].flatMap((host) => {
-      const names = this.#newNames.get(host);
-      this.#newNames.delete(host);
-      return names === undefined ? [] : [newNamesPoint(host, names, this.#now())];
+    const counts = [...hosts].flatMap((host) => {
+      const count = this.#newNames.get(host);
+      return count === undefined ? [] : [{ host, count }];
     });
+    const settle = () => {
+      for (const { host, count } of counts) if (this.#newNames.get(host) === count) this.#newNames.delete(host);
+    };
+    return { points: counts.map(({ host, count: { names, at } }) => newNamesPoint(host, names, at)), settle };
   }
 
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.prepare();
+    const newNames = this.#newNamesOf(group);
     try {
-      await this.#connection.write([...group.flatMap(toPoints), ...this.#newNamesPoints(group)]);
+      await this.#connection.write([...group.flatMap(toPoints), ...newNames.points]);
     } catch (error) {
       const refused = error instanceof PastRetention ? refusedOf(group, error.points) : null;
       if (refused === null) throw error;
       for (const snapshot of refused) this.#refused.add(snapshot);
     }
+    newNames.settle();
   }
 
   async hosts(at: number, reading: Reading = {}) {
@@ -255,10 +263,9 @@ class InfluxdbStore implements Store {
   async rowsOf(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
     if (wanted.above && Object.keys(wanted.above).length === 0) return [];
     const keys = new Set(snapshots.map(keyOf));
-    const bins = await Promise.all(
-      binByTime(snapshots).map((bin) => this.#query(rowsStatement(bin, wanted.above), reading)),
-    );
-    const rows = bins.flat().map(toUsage);
+    const rows: UsageRow[] = [];
+    for (const bin of binByTime(snapshots))
+      for (const row of await this.#query(rowsStatement(bin, wanted.above), reading)) rows.push(toUsage(row));
     return wantedOf(
       rows.filter((row) => keys.has(keyOf(row))),
       wanted,
@@ -389,7 +396,7 @@ class InfluxdbStore implements Store {
   ): Promise<PointFilter | null> {
     const rest = process === undefined ? {} : { process };
     if (hosts?.length === 0) return null;
-    await this.prepare();
+    await untilAborted(this.prepare(), reading.signal);
     if (ip === undefined) return { ...rest, ...(hosts && { hosts }) };
     const [having = [], all = []] = await this.#queryAll(addressStatements(window, ip, hosts), reading, window);
     const [carried, total] = [snapshotCounts(having), snapshotCounts(all)];
@@ -418,7 +425,7 @@ class InfluxdbStore implements Store {
     window: TimeWindow = { from: 0, to: 0 },
   ): Promise<Row[][]> {
     const ask = async () => {
-      await this.prepare();
+      await untilAborted(this.prepare(), signal);
       return this.#connection.query(statements, signal);
     };
     if (lane === 'present') return ask();
