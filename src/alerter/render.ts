@@ -49,7 +49,7 @@ function story(announcement: Announcement): string {
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
     if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
-    if (metric === foldedNames) return `its process names are kept one by one again; ${wasBefore}`;
+    if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
     if (before === 'AMBER' && value !== null)
       return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Alarms } from '../core/alarm.ts';
 import { changes } from '../core/change.ts';
@@ -6,12 +6,14 @@ import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
 import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
 import type { AlarmReader } from './alarm-reader.ts';
+import { onceEnded } from './once-ended.ts';
 
 const pollMs = 2_000;
 const heartbeatMs = 15_000;
 
 /** Who does not take in what is sent for so long is cut off. */
 const longestUnreadMs = 10_000;
+const mostUnread = 4 * 1024 ** 2;
 /** Listeners with one token or, where there are none, from one address; and in all. */
 const mostOfOne = 50;
 const mostInAll = 500;
@@ -21,8 +23,10 @@ interface Listener {
   who: string;
   /** What it has been told; null: nothing yet. */
   said: Alarms | null;
-  /** Since when something is unread; null: it has taken in all. By the monotonic clock. */
+  /** Since when something is unread of what it has not begun to take in; null: nothing is. By the monotonic clock. */
   unreadSince: number | null;
+  /** Bytes it has taken in by then. */
+  taken: number;
   /** Whether it still may listen: its token may have been revoked. */
   mayListen: () => boolean;
 }
@@ -56,16 +60,16 @@ export class AlarmStream {
   }
 
   /** Sends all alarms, then each change, until the other side leaves. */
-  async add(response: ServerResponse, who: string, mayListen: () => boolean): Promise<void> {
+  async add(request: IncomingMessage, response: ServerResponse, who: string, mayListen: () => boolean): Promise<void> {
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
     });
     response.flushHeaders();
-    response.on('close', () => this.#remove(response));
+    this.#listeners.set(response, { who, said: null, unreadSince: null, taken: 0, mayListen });
     response.on('error', () => this.#remove(response));
-    this.#listeners.set(response, { who, said: null, unreadSince: null, mayListen });
+    onceEnded(request, response, () => this.#remove(response));
     if (this.#timers.length === 0) {
       this.#timers = [setInterval(() => this.#poll(), pollMs), setInterval(() => this.#beat(), heartbeatMs)];
     }
@@ -85,7 +89,9 @@ export class AlarmStream {
       const now = await this.#reader.now();
       const texts = new Map<Alarms | null, string>();
       for (const [response, listener] of [...this.#listeners]) {
-        if (this.#isTooSlow(response, listener) || !listener.mayListen()) {
+        if (this.#isTooSlow(response, listener) || !this.#mayListen(listener)) {
+          // One that was pipelined and never had the socket does not say that it is destroyed.
+          this.#remove(response);
           response.destroy();
           continue;
         }
@@ -103,9 +109,22 @@ export class AlarmStream {
 
   #isTooSlow(response: ServerResponse, listener: Listener): boolean {
     const now = this.#clock.monotonic();
+    const taken = response.socket?.bytesWritten ?? 0;
     if (response.writableLength === 0) listener.unreadSince = null;
-    else listener.unreadSince ??= now;
-    return listener.unreadSince !== null && now - listener.unreadSince >= longestUnreadMs;
+    else if (listener.unreadSince === null || taken > listener.taken) listener.unreadSince = now;
+    listener.taken = taken;
+    const isStuck = listener.unreadSince !== null && now - listener.unreadSince >= longestUnreadMs;
+    return isStuck || response.writableLength > mostUnread;
+  }
+
+  /** One whose token nobody can look up now is not told either. */
+  #mayListen(listener: Listener): boolean {
+    try {
+      return listener.mayListen();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'alarm stream: cannot look at the tokens');
+      return false;
+    }
   }
 
   #beat(): void {

@@ -51,11 +51,11 @@ export function alarmRoutes({ alarms, clock, log, tokens, store }: AppParts): Fa
           },
         },
       },
-      async ({ token, ip }, reply) => {
+      async ({ token, ip, raw }, reply) => {
         const who = token?.id ?? ip;
         stream.refuseTooMany(who);
         reply.hijack();
-        await stream.add(reply.raw, who, () => token === null || isKnown(tokens.book(), token.id, clock.now()));
+        await stream.add(raw, reply.raw, who, () => token === null || isKnown(tokens.book(), token.id, clock.now()));
       },
     );
   };

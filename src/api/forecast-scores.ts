@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyBaseLogger } from 'fastify';
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { Clock } from '../core/clock.ts';
@@ -7,14 +8,16 @@ import { groupBy } from '../core/group-by.ts';
 import { type Reading, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
-import { untilAborted } from '../read-lane.ts';
+import { timeLimit, untilAborted } from '../read-lane.ts';
 
 const hourMs = 3_600_000;
 const lookEveryMs = 20_000;
 /** Nobody can ask for older ones. */
 const longestMs = 32 * 24 * hourMs;
 /** Of a past that nobody has summed up, so much is read at once. */
-const mostAtOnceMs = 24 * hourMs;
+const mostAtOnceMs = 4 * hourMs;
+/** Series judged in one turn of the event loop. */
+const judgedAtOnce = 10;
 /** Of what is not summed up yet, so much is judged when somebody asks. */
 const mostJudgedMs = 3 * hourMs;
 /** The hour under way, for all who wait for it. */
@@ -87,7 +90,7 @@ export class ForecastScores {
   async read(window: TimeWindow, subject: Partial<ForecastSubject>, reading: ReadingOfOne): Promise<Scores> {
     const reads = readsWithin(this.#options.store, reading);
     const from = Math.floor(window.from / hourMs) * hourMs;
-    const until = await this.#summedUntil();
+    const until = await untilAborted(this.#summedUntil(), reading.signal);
     const summed = Math.max(from, Math.min(until, Math.floor(window.to / hourMs) * hourMs));
     const sums = await reads.tallies({ from, to: summed, ...subject });
     // Of what is not summed up an hour or two can be judged at once, and not a month.
@@ -109,7 +112,7 @@ export class ForecastScores {
       return this.#tallies(window, window.to, readsWithin(store, reading), subject);
     const step = Math.floor(window.to / stepMs);
     if (this.#newest?.step !== step || this.#newest.from !== window.from) {
-      const bounds = { signal: AbortSignal.timeout(longestJudgingMs) };
+      const bounds = { signal: timeLimit(longestJudgingMs) };
       const series = this.#tallies(window, window.to, readsWithin(store, bounds));
       this.#newest = { step, from: window.from, series };
       series.catch(() => {
@@ -123,9 +126,10 @@ export class ForecastScores {
     const { store, clock, horizonMs, stepMs } = this.#options;
     const reads = readsWithin(store, { lane: 'background' });
     let until = await this.#summedUntil();
-    const last = Math.floor((clock.now() - horizonMs - 2 * stepMs) / hourMs) * hourMs;
-    while (until < last && !this.#isClosed) {
-      const to = Math.min(last, until + mostAtOnceMs);
+    // The clock may be mended meanwhile.
+    const last = () => Math.floor((clock.now() - horizonMs - 2 * stepMs) / hourMs) * hourMs;
+    while (until < last() && !this.#isClosed) {
+      const to = Math.min(last(), until + mostAtOnceMs);
       const hours = { from: until, to };
       await store.keepTallies(hours, await this.#hours(hours, reads));
       until = to;
@@ -150,7 +154,7 @@ export class ForecastScores {
     const now = clock.now();
     const oldest = Math.floor((now - Math.min(retentionMs, longestMs)) / hourMs) * hourMs;
     const found = await store.tallies({ from: oldest, to: now }, { lane: 'background' });
-    if (found.length > 0) return Math.max(...found.map(({ time }) => time));
+    if (found.length > 0) return found.reduce((newest, { time }) => Math.max(newest, time), 0);
     for (let start = oldest; start < now; start += hourMs) {
       const made = await store.forecasts({ from: start, to: start + hourMs }, { lane: 'background' });
       if (made.length > 0) return start;
@@ -196,8 +200,14 @@ export class ForecastScores {
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
     const hosts =
       subject.host === undefined ? (await reads.hosts(clock.now())).map(({ host }) => host) : [subject.host];
-    for (const host of hosts)
-      yield* groupBy(await reads.forecasts({ ...around, ...subject, host }), subjectKey).values();
+    let judged = 0;
+    for (const host of hosts) {
+      const made = groupBy(await reads.forecasts({ ...around, ...subject, host }), subjectKey);
+      for (const series of made.values()) {
+        yield series;
+        if (++judged % judgedAtOnce === 0) await setImmediate();
+      }
+    }
   }
 
   #tally(made: readonly Forecast[], window: TimeWindow, until: number): HourTally[] {

@@ -9,7 +9,7 @@ import { type Point, type Reads, readsWithin, type SeriesKey, type Store, type T
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
 import type { Analysis } from '../forecast/analysis.ts';
 import type { NewSeries, StepValue } from '../forecast/forecast-pool.ts';
-import { ReadLane } from '../read-lane.ts';
+import { ReadLane, untilAborted } from '../read-lane.ts';
 import { ForecastThread } from './forecast-thread.ts';
 
 /** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
@@ -107,7 +107,8 @@ export class Forecaster {
 
   /** In the thread of the forecasts, where it keeps nobody waiting. */
   async analyse(values: Float64Array, signal: AbortSignal): Promise<Analysis> {
-    const { analysis } = await this.#analyses.run(() => this.#thread.call({ analyse: values }), signal);
+    const analysed = this.#analyses.run(() => this.#thread.call({ analyse: values }), signal);
+    const { analysis } = await untilAborted(analysed, signal);
     return analysis as Analysis;
   }
 

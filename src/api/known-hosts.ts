@@ -4,6 +4,7 @@ import { MonitorError } from '../core/error.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
+import { timeLimit } from '../read-lane.ts';
 import type { ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
@@ -145,7 +146,7 @@ export class KnownHosts {
 
   /** All that ask at the same time have one answer. */
   #stored(at: number): Promise<SnapshotHeader[]> {
-    const bounds = { lane: 'present', signal: AbortSignal.timeout(longestReadMs) } as const;
+    const bounds = { lane: 'present', signal: timeLimit(longestReadMs) } as const;
     this.#reading ??= this.#store.hosts(at, bounds).finally(() => {
       this.#reading = null;
     });

@@ -1,49 +1,69 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
+import { onceEnded } from './once-ended.ts';
 
 /** Text is handed on in pieces of about this size, each in a turn of the event loop of its own. */
 const pieceCharacters = 64 * 1024;
 /** Whoever takes nothing in for so long is cut off: what is sent to them stays in memory. */
 const longestPauseMs = 30_000;
-const mostAtOnce = 64;
+const mostInAll = 64;
+const mostOfOne = 24;
 
-/** Answers that are too large to be made in one go, and so many of them at a time. */
+/** Answers that are too large to be made in one go, and so many of them at a time, of all and of one. */
 export class LargeAnswers {
-  #underWay = 0;
+  readonly #underWay = new Map<string, number>();
 
   /**
    * Sends text as JSON while it is being made; as fast as it is read, and never for longer at once than others wait.
    * @throws MonitorError `unavailable` when too many are being sent
    */
-  send(reply: FastifyReply, parts: Iterable<string>): FastifyReply {
+  send(request: FastifyRequest, reply: FastifyReply, parts: Iterable<string>): FastifyReply {
     const pieces = inPieces(parts);
     const first = pieces.next().value ?? '';
     const second = pieces.next();
     void reply.type('application/json; charset=utf-8');
     // Most answers are small.
     if (second.done) return reply.send(first);
-    if (this.#underWay >= mostAtOnce)
-      throw new MonitorError('unavailable', 'many large answers are being sent; ask again later', {
-        retryAfterSeconds: 5,
-      });
-    this.#underWay++;
-    const watch = cutWhenStuck(reply.raw);
-    reply.raw.once('close', () => {
-      this.#underWay--;
+    const leave = this.#enter(request.token?.id ?? request.ip);
+    const watch = cutWhenStuck(request.raw, reply.raw);
+    onceEnded(request.raw, reply.raw, () => {
+      leave();
       clearInterval(watch);
     });
     return reply.send(Readable.from(oneByOne([first, second.value], pieces), { objectMode: false }));
   }
+
+  /** @returns how to leave */
+  #enter(who: string): () => void {
+    const own = this.#underWay.get(who) ?? 0;
+    const all = [...this.#underWay.values()].reduce((sum, count) => sum + count, 0);
+    if (own >= mostOfOne || all >= mostInAll)
+      throw new MonitorError(
+        'unavailable',
+        `${own} large answers are being sent to you, ${all} in all; read them, and ask again later`,
+        {
+          retryAfterSeconds: 5,
+        },
+      );
+    this.#underWay.set(who, own + 1);
+    return () => {
+      const left = (this.#underWay.get(who) ?? 1) - 1;
+      if (left === 0) this.#underWay.delete(who);
+      else this.#underWay.set(who, left);
+    };
+  }
 }
 
-function cutWhenStuck(response: ServerResponse): NodeJS.Timeout {
-  let unread = -1;
+/** Whoever takes in nothing, or waits behind an answer of theirs that does not end. */
+function cutWhenStuck({ socket }: IncomingMessage, response: ServerResponse): NodeJS.Timeout {
+  let written = -1;
   return setInterval(() => {
-    if (response.writableLength > 0 && response.writableLength === unread) response.destroy();
-    unread = response.writableLength;
+    const bytes = response.socket === null ? 0 : socket.bytesWritten;
+    if (bytes === written || response.socket === null) socket.destroy();
+    written = bytes;
   }, longestPauseMs).unref();
 }
 

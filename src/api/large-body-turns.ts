@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
+import { onceEnded } from './once-ended.ts';
 
 /** What is larger, on the wire or decoded, is a backlog: one snapshot of 300 processes has some 5 and 12 KB. */
 const largeBytes = 64 * 1024;
@@ -45,7 +46,7 @@ export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
     };
     // Its sender may have left while it waited.
     if (raw.destroyed) leave();
-    else onceEnded(raw, reply.raw, leave);
+    else onceEndedOrLate(raw, reply.raw, leave);
   });
   return async (request, body) => {
     if (request.hasTurn || decodedBytes(body) <= largeBytes) return () => undefined;
@@ -64,19 +65,15 @@ function isLarge(headers: Record<string, unknown>): boolean {
   return Number(headers['content-length'] ?? 0) > largeBytes || headers['transfer-encoding'] !== undefined;
 }
 
-/** Answered, or cut off before that: a response that was pipelined and never had the socket says nothing itself. */
-function onceEnded({ socket }: IncomingMessage, response: ServerResponse, then: () => void): void {
-  let ended = false;
+function onceEndedOrLate(request: IncomingMessage, response: ServerResponse, then: () => void): void {
+  let isOver = false;
   const end = () => {
     clearTimeout(deadline);
-    socket.off('close', end);
-    if (!ended) then();
-    ended = true;
+    if (!isOver) then();
+    isOver = true;
   };
   const deadline = setTimeout(end, longestTurnMs).unref();
-  socket.once('close', end);
-  response.once('finish', end);
-  response.once('close', end);
+  onceEnded(request, response, end);
 }
 
 class Turns {

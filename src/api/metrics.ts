@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
-import { untilAborted } from '../read-lane.ts';
+import { timeLimit, untilAborted } from '../read-lane.ts';
 import type { AppParts } from './app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
@@ -108,11 +108,7 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     const now = clock.now();
     const headers = await hosts.now();
     const fresh = headers.filter((header) => !isStale(header, now));
-    const rows = await store.rowsOf(
-      fresh,
-      { top: topPerHost },
-      { lane: 'present', signal: AbortSignal.timeout(longestMs) },
-    );
+    const rows = await store.rowsOf(fresh, { top: topPerHost }, { lane: 'present', signal: timeLimit(longestMs) });
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);
       for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import type { Reading } from '../core/store.ts';
+import { onceEnded } from './once-ended.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,7 +28,7 @@ export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
     const controller = new AbortController();
     request.reading = { signal: controller.signal };
     const timer = setTimeout(() => controller.abort(tookTooLong(request, timeoutMs)), timeoutMs);
-    reply.raw.once('close', () => {
+    onceEnded(request.raw, reply.raw, () => {
       clearTimeout(timer);
       if (!reply.raw.writableFinished) controller.abort(hasLeft());
     });

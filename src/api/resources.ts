@@ -4,8 +4,8 @@ import Type from 'typebox';
 import { canonicalIp } from '../core/ip.ts';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
-import { type Reads, readsWithin, rowAt, type UsageFilter, type UsageRow } from '../core/store.ts';
-import { untilAborted } from '../read-lane.ts';
+import { type MeanRow, mostNames, type Reads, readsWithin, type UsageFilter, type UsageTable } from '../core/store.ts';
+import { timeLimit, untilAborted } from '../read-lane.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, objectText } from './large-answer.ts';
@@ -15,7 +15,7 @@ import { resourcesToSnapshot } from './snapshot-body.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
-const pageRows = 50_000;
+const pageRows = 20_000;
 /** Of the detailed answer, for all who wait for it. */
 const longestMs = 30_000;
 /** In one answer; beyond it a sweep of a name is one value. Anybody may write a count of a million. */
@@ -33,7 +33,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   /** It has no parameters: all that ask at the same time have one answer. */
   let shared: Promise<Map<string, number[]>> | null = null;
   const values = () => {
-    const bounds = { signal: AbortSignal.timeout(longestMs) };
+    const bounds = { signal: timeLimit(longestMs) };
     shared ??= valuesByName(readsWithin(store, bounds), lastWindow()).finally(() => {
       shared = null;
     });
@@ -60,20 +60,19 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
     );
 
     // A JSON string that holds JSON: that is how the older server answers, and its clients decode twice.
-    const twice = (reply: FastifyReply, value: unknown) =>
-      reply.type('application/json; charset=utf-8').serializer(JSON.stringify).send(JSON.stringify(value));
-
-    const means = async (filter: UsageFilter, { reading }: FastifyRequest) => {
-      const all = await readsWithin(store, reading).mean({ ...lastWindow(), ...filter });
+    const sendMeans = async (filter: UsageFilter | null, request: FastifyRequest, reply: FastifyReply) => {
+      const query = { ...lastWindow(), ...filter, top: mostNames };
+      const all = filter === null ? [] : await readsWithin(store, request.reading).mean(query);
       const rows = all.filter(({ name }) => !reservedNames.has(name));
-      return Object.fromEntries(
-        rows.map(({ name, memory, cpu, count }) => [name, [perInstance(memory, count), perInstance(cpu, count)]]),
-      );
+      const text = ({ memory, cpu, count }: MeanRow) =>
+        JSON.stringify([perInstance(memory, count), perInstance(cpu, count)]);
+      const entries = rows.map((row) => [row.name, [text(row)]] as const);
+      return largeAnswers.send(request, reply, quotedText(objectText(entries)));
     };
     app.get(
       `${prefix}/get-all`,
       { schema: { tags, summary: 'As a JSON string: {name: [memory, cpu]}, mean per instance of 5 minutes' } },
-      async (request, reply) => twice(reply, await means({}, request)),
+      (request, reply) => sendMeans({}, request, reply),
     );
     app.get(
       `${prefix}/get-all/:ip`,
@@ -84,19 +83,19 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
           params: Type.Object({ ip: Type.String() }),
         },
       },
-      async (request, reply) => {
+      (request, reply) => {
         const ip = canonicalIp(request.params.ip);
-        return twice(reply, ip === null ? {} : await means({ ip }, request));
+        return sendMeans(ip === null ? null : { ip }, request, reply);
       },
     );
 
     app.get(
       `${prefix}/get-all-detailed`,
       { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
-      async ({ reading }, reply) => {
-        const byName = await untilAborted(values(), reading.signal);
+      async (request, reply) => {
+        const byName = await untilAborted(values(), request.reading.signal);
         const text = [...byName].map(([name, values]) => [name, arrayText(numbersText(values))] as const);
-        return largeAnswers.send(reply, objectText(text));
+        return largeAnswers.send(request, reply, objectText(text));
       },
     );
 
@@ -112,15 +111,11 @@ async function valuesByName(reads: Reads<[]>, window: { from: number; to: number
   let left = mostValues;
   for (let start: PageStart | null = { ...window, skip: 0 }; start !== null; ) {
     const { table, rows, next }: Page = await readPage(reads, start, {}, pageRows);
-    for (let index = 0; index < rows; index++) {
-      const row = rowAt(table, index);
-      if (reservedNames.has(row.name)) continue;
-      const added = instancesOf(row, left);
-      const values = byName.get(row.name) ?? [];
-      byName.set(row.name, values);
-      for (const value of added) values.push(value);
-      left = Math.max(1, left - added.length);
-    }
+    const lists = table.names.map((name) => byName.get(name) ?? []);
+    for (const [place, name] of table.names.entries())
+      if (!reservedNames.has(name)) byName.set(name, lists[place] as number[]);
+    for (let index = 0; index < rows; index++)
+      left = Math.max(1, left - addInstances(lists[table.name[index] as number] as number[], table, index, left));
     start = next;
   }
   return byName;
@@ -138,10 +133,26 @@ function perInstance(value: number | null, count: number): number {
 /**
  * The largest instance, and the mean of the others: the sum, the largest and the count are what is kept.
  * @param most values at most
+ * @returns how many were added
  */
-function instancesOf({ memory, memoryMax, count }: UsageRow, most: number): number[] {
-  if (memory === null) return [];
-  const largest = count === 1 ? memory : (memoryMax ?? memory / count);
+function addInstances(values: number[], table: UsageTable, index: number, most: number): number {
+  const [memory, memoryMax, count] = [table.memory, table.memoryMax, table.count].map((column) => column[index]) as [
+    number,
+    number,
+    number,
+  ];
+  if (Number.isNaN(memory)) return 0;
+  const largest = count === 1 ? memory : Number.isNaN(memoryMax) ? memory / count : memoryMax;
   const rest = roundPercent(Math.max(0, memory - largest) / Math.max(1, count - 1));
-  return [roundPercent(largest), ...Array<number>(Math.max(0, Math.min(count, most) - 1)).fill(rest)];
+  const added = Math.max(1, Math.min(count, most));
+  values.push(roundPercent(largest));
+  for (let k = 1; k < added; k++) values.push(rest);
+  return added;
+}
+
+/** JSON as a JSON string. */
+function* quotedText(parts: Iterable<string>): Generator<string> {
+  yield '"';
+  for (const part of parts) yield JSON.stringify(part).slice(1, -1);
+  yield '"';
 }

@@ -62,14 +62,14 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
       },
     );
 
-    const mean = async (query: Static<typeof meanQuery>, { reading }: FastifyRequest, reply: FastifyReply) => {
+    const mean = async (query: Static<typeof meanQuery>, request: FastifyRequest, reply: FastifyReply) => {
       const window = windowOf(query, clock.now());
       const filter = filterOf(query);
-      const reads = readsWithin(store, reading);
+      const reads = readsWithin(store, request.reading);
       const top = query.top ?? defaultTop;
       const rows = await reads.mean({ ...window, ...filter, ...(top > 0 && { top }) });
       if (rows.length === 0) await refuseUnknownAddress(filter, reads, window);
-      return largeAnswers.send(reply, meanText(window, rows));
+      return largeAnswers.send(request, reply, meanText(window, rows));
     };
     app.get(
       '/v1/usage/mean',
@@ -111,14 +111,15 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
           response: { 200: detailedSchema },
         },
       },
-      async ({ query, reading }, reply) => {
+      async (request, reply) => {
+        const { query, reading } = request;
         const start =
           query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
         const filter = filterOf(query);
         const reads = readsWithin(store, reading);
         const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
         if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
-        return largeAnswers.send(reply, detailedText(start, page));
+        return largeAnswers.send(request, reply, detailedText(start, page));
       },
     );
   };

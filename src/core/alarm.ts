@@ -133,7 +133,7 @@ export function evaluate(
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
     .map((forecast) => amberAlarm(forecast, headers, at, byMetric.get(forecast.metric)))
     .filter((alarm) => !known.has(alarm.id));
-  const folding = hosts.filter(({ metrics }) => (metrics['collector.foldedNames'] ?? 0) > 0);
+  const folding = hosts.filter(({ metrics }) => isToday(metrics['collector.foldedSinceMs'], at));
   const told = [...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))];
   const alarms = [...red, ...amber, ...told.filter((alarm) => !known.has(alarm.id))].sort(worstFirst);
   const stale = hosts
@@ -281,6 +281,11 @@ function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: Cloc
   };
 }
 
+/** The budget of new names is of a day, of UTC. */
+function isToday(since: number | undefined, at: number): boolean {
+  return since !== undefined && Math.floor(since / 86_400_000) === Math.floor(at / 86_400_000);
+}
+
 /** So many new names that the rest of them are counted together. */
 function foldAlarm(header: SnapshotHeader, at: number): Alarm {
   const { host, ip, metrics } = header;
@@ -299,7 +304,7 @@ function foldAlarm(header: SnapshotHeader, at: number): Alarm {
     value: names,
     threshold: 1,
     since: metrics['collector.foldedSinceMs'] ?? placedAt(header),
-    reason: `${host} makes up too many process names: ${names} of its newest snapshot are counted in ${otherName} until midnight UTC`,
+    reason: `${host} makes up too many process names: until midnight UTC new ones are counted in ${otherName}, ${names} of its newest snapshot`,
     prediction: null,
     leadSeconds: null,
   };

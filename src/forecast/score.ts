@@ -53,7 +53,7 @@ export interface Accuracy {
 const dayMs = 86_400_000;
 
 /** Before what is counted of a series, so much has to be told of it: no stretch of AMBER that matters is longer. */
-export const contextMs = 3 * 3_600_000;
+export const contextMs = 2 * 3_600_000;
 
 /**
  * How right the predictions of one series were, by time. Only those made a horizon before `until` or earlier

@@ -64,10 +64,12 @@ export function openMemoryStore(options: StoreOptions): Store {
     const { host, processes } = snapshot;
     const unknown = processes.name.filter((name) => !known.has(name));
     const [left, at] = [budget.left(host, now()), now()];
+    const foldedSince = budget.foldedSince(host, at);
+    if (foldedSince !== null) snapshot.metrics['collector.foldedSinceMs'] = foldedSince;
     for (const name of unknown.slice(0, left)) known.add(name);
     budget.spend(host, Math.min(left, unknown.length), at);
     if (unknown.length <= left) return;
-    if (!budget.isFolding(host, at)) warn(foldingWarning(host, newNamesPerDay));
+    if (foldedSince === null) warn(foldingWarning(host, newNamesPerDay));
     foldNames(snapshot, new Set(unknown.slice(left)), budget.fold(host, at));
   }
 

@@ -53,9 +53,9 @@ export class NameBudget<Host> {
     return spent.foldedSince;
   }
 
-  /** Whether names of this host have been folded today. */
-  isFolding(host: Host, now: number): boolean {
-    return this.#of(host, now).foldedSince !== null;
+  /** Null: none are. */
+  foldedSince(host: Host, now: number): number | null {
+    return this.#of(host, now).foldedSince;
   }
 
   #of(host: Host, now: number): Spent {

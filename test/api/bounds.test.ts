@@ -1,5 +1,5 @@
 import { EventEmitter, once } from 'node:events';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -128,7 +128,7 @@ test('a host that makes up names is an AMBER of its own', async () => {
         metric: 'collector.foldedNames',
         value: 2,
         reason:
-          'web-01 makes up too many process names: 2 of its newest snapshot are counted in __other__ until midnight UTC',
+          'web-01 makes up too many process names: until midnight UTC new ones are counted in __other__, 2 of its newest snapshot',
       },
     ],
   });
@@ -179,7 +179,13 @@ test('who listens and does not read is cut off after ten seconds', async () => {
   }
   const listener = (unread: number) => new Listener(unread);
   const [slow, good] = [listener(1), listener(0)];
-  const add = (response: Listener) => stream.add(response as unknown as ServerResponse, 'somebody', () => true);
+  const add = (response: Listener) =>
+    stream.add(
+      { socket: new Listener(0) } as unknown as IncomingMessage,
+      response as unknown as ServerResponse,
+      'somebody',
+      () => true,
+    );
   await add(slow);
   await add(good);
   expect(slow.written[0]).toBe(good.written[0]);

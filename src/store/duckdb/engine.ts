@@ -175,10 +175,15 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   }
 
   async write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written> {
-    const waiting = snapshots.map((packed): Pending => ({ packed, now, learned: [], overBudget: null, unname: null }));
+    const waiting = snapshots.map(
+      (packed): Pending => ({ packed, now, learned: [], overBudget: null, foldedSince: null, unname: null }),
+    );
     await this.#commit.addAll(waiting);
     return {
       learned: waiting.flatMap(({ learned }) => learned),
+      folding: waiting.flatMap(({ foldedSince }, index) =>
+        foldedSince === null ? [] : [{ index, since: foldedSince }],
+      ),
       overBudget: waiting.flatMap(({ overBudget }, index) => (overBudget ? [{ index, ...overBudget }] : [])),
     };
   }

@@ -23,10 +23,17 @@ export interface OverBudget {
   isFirst: boolean;
 }
 
+/** One of the snapshots of a write that was stored: names of its host are folded today. */
+export interface Folding {
+  index: number;
+  since: number;
+}
+
 export interface Written {
   /** Names that were not known as the snapshots were packed. */
   learned: [name: string, id: number][];
   overBudget: OverBudget[];
+  folding: Folding[];
 }
 
 /** The store as its thread has it: snapshots come packed, and names have ids. */

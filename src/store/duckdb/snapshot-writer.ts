@@ -19,6 +19,8 @@ export interface Pending {
   now: number;
   learned: [name: string, id: number][];
   overBudget: Omit<OverBudget, 'index'> | null;
+  /** Since when names of its host are folded today; null: none are. */
+  foldedSince: number | null;
   /** Takes its new ids out again; null: it has none. */
   unname: (() => void) | null;
 }
@@ -168,11 +170,13 @@ export class SnapshotWriter {
     const counted = unknown.filter((name) => !reservedNames.has(name));
     const left = this.#budget.left(host, now);
     if (counted.length > left) {
-      const isFirst = !this.#budget.isFolding(host, now);
+      const isFirst = this.#budget.foldedSince(host, now) === null;
       pending.overBudget = { names: counted.slice(left), since: this.#budget.fold(host, now), isFirst };
       return false;
     }
     this.#budget.spend(host, counted.length, now);
+    pending.foldedSince = this.#budget.foldedSince(host, now);
+    if (pending.foldedSince !== null) packed.header.metrics['collector.foldedSinceMs'] = pending.foldedSince;
     for (const name of unknown) {
       const id = this.#nextName++;
       known.set(name, id);

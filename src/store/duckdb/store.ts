@@ -60,8 +60,10 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
         const data = packed.map((each) => each.data);
         const written = thread.call('write', [packed, now()], data) as Promise<Written>;
         underWay.add(written);
-        const { learned, overBudget } = await written.finally(() => underWay.delete(written));
+        const { learned, overBudget, folding } = await written.finally(() => underWay.delete(written));
         for (const [name, id] of learned) ids.set(name, id);
+        for (const { index, since } of folding)
+          (rest[index] as (typeof rest)[number]).metrics['collector.foldedSinceMs'] = since;
         rest = overBudget.map(({ index, names, since, isFirst }) => {
           const snapshot = rest[index] as (typeof rest)[number];
           if (isFirst) warn(foldingWarning(snapshot.host, newNamesPerDay));

@@ -164,13 +164,15 @@ class InfluxdbStore implements Store {
     const known = await this.#namesOf(host);
     const now = this.#now();
     const unknown = processes.name.filter((name) => !known.has(name) && !reservedNames.has(name));
+    const foldedSince = this.#budget.foldedSince(host, now);
+    if (foldedSince !== null) snapshot.metrics['collector.foldedSinceMs'] = foldedSince;
     if (unknown.length === 0) return;
     const left = this.#budget.left(host, now);
     for (const name of unknown.slice(0, left)) known.add(name);
     this.#budget.spend(host, Math.min(left, unknown.length), now);
     this.#newNames.set(host, { names: this.#budget.perDay - this.#budget.left(host, now), at: now });
     if (unknown.length <= left) return;
-    if (!this.#budget.isFolding(host, now)) this.#warn(foldingWarning(host, this.#budget.perDay));
+    if (foldedSince === null) this.#warn(foldingWarning(host, this.#budget.perDay));
     foldNames(snapshot, new Set(unknown.slice(left)), this.#budget.fold(host, now));
   }
 
