@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type Alarm,
   type Alarms,
@@ -15,6 +16,7 @@ import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
+import { timeLimit } from '../read-lane.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -24,6 +26,9 @@ const lookBackMs = 3_600_000;
 const lookFurther = 8;
 /** An evaluation of the present, for all who wait for it: each waits no longer than they may. */
 const longestMs = 60_000;
+/** How long it waits for the beginning of a run that is older than the first look; after that it goes on without. */
+const patienceMs = 3_000;
+const longestSearchMs = 120_000;
 /** Processes named as the cause of a host's alarm. */
 const culpritCount = 3;
 /** Rows looked at for them: some are no processes. */
@@ -33,11 +38,15 @@ interface KnownRun {
   /** Of the snapshot it was found for. */
   time: number;
   since: number | null;
+  /** It began before that, nobody knows when yet. */
+  isOpen?: true;
 }
 
 /** What the evaluation before has found out: a cache, found again after a restart. */
 interface Remembered {
   runs: Map<string, KnownRun>;
+  /** Of runs that began before the first look, what was found since. */
+  beginnings: Map<string, KnownRun>;
   /** Rows of the last snapshots of silent hosts: they never change. */
   staleRows: Map<string, UsageRow[]>;
   /** The last forecasts of silent hosts. */
@@ -56,12 +65,17 @@ interface Look {
 /** What an evaluation reads with, and from where it goes on. */
 interface Evaluation {
   reads: Reads<[]>;
-  /** For what may take long. */
-  wide: Reads<[]>;
+  /** For what may take long; null: with the same, and waited for. */
+  wide: Reads<[]> | null;
   remembered: Remembered;
 }
 
-const nothing = (): Remembered => ({ runs: new Map(), staleRows: new Map(), staleForecasts: new Map() });
+const nothing = (): Remembered => ({
+  runs: new Map(),
+  beginnings: new Map(),
+  staleRows: new Map(),
+  staleForecasts: new Map(),
+});
 
 export interface AlarmReaderOptions {
   store: Store;
@@ -88,6 +102,8 @@ export class AlarmReader {
   readonly #stepMs: number;
   #remembered: Remembered = nothing();
   #current: Promise<Alarms> | null = null;
+  /** Runs whose beginning is being looked for. */
+  readonly #searching = new Set<string>();
 
   constructor({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
     this.#serverClock = serverClock;
@@ -109,16 +125,15 @@ export class AlarmReader {
 
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
     const newest = await reads.hosts(at);
-    return this.#evaluate(at, newest, skewsOf(newest), { reads, wide: reads, remembered: nothing() });
+    return this.#evaluate(at, newest, skewsOf(newest), { reads, wide: null, remembered: nothing() });
   }
 
   async #evaluateNow(): Promise<Alarms> {
     const newest = await this.#hosts.now();
     const doubt = this.#serverClock.warning();
-    const signal = AbortSignal.timeout(longestMs);
     const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), {
-      reads: readsWithin(this.#store, { lane: 'present', signal }),
-      wide: readsWithin(this.#store, { lane: 'background', signal }),
+      reads: readsWithin(this.#store, { lane: 'present', signal: timeLimit(longestMs) }),
+      wide: readsWithin(this.#store, { lane: 'background', signal: timeLimit(longestSearchMs) }),
       remembered: this.#remembered,
     });
     return doubt === null ? alarms : withServerClock(alarms, doubt);
@@ -141,6 +156,7 @@ export class AlarmReader {
       for (const [key, run] of await this.#findRuns(group, evaluation)) runs.set(key, run);
     }
     remembered.runs = runs;
+    for (const key of remembered.beginnings.keys()) if (!runs.has(key)) remembered.beginnings.delete(key);
     const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
     const alarms = evaluate(
       at,
@@ -204,39 +220,84 @@ export class AlarmReader {
     return seenAt(header) + 2 * this.#stepMs;
   }
 
-  async #findRuns(
-    group: readonly Candidate[],
-    { reads, wide, remembered: { runs: before } }: Evaluation,
-  ): Promise<Map<string, KnownRun>> {
+  async #findRuns(group: readonly Candidate[], evaluation: Evaluation): Promise<Map<string, KnownRun>> {
+    const { reads, remembered } = evaluation;
     const runs = new Map<string, KnownRun>();
-    const isKnown = (candidate: Candidate) => before.get(runKey(candidate))?.time === candidate.header.time;
-    for (const candidate of group.filter(isKnown))
-      runs.set(runKey(candidate), before.get(runKey(candidate)) as KnownRun);
-    const settle = (candidate: Candidate, since: number | null) =>
-      runs.set(runKey(candidate), { time: candidate.header.time, since });
-    const unknown = group.filter((candidate) => !isKnown(candidate));
+    const settle = (candidate: Candidate, since: number | null, isOpen = false) =>
+      runs.set(runKey(candidate), { time: candidate.header.time, since, ...(isOpen && { isOpen }) });
+    const unknown = group.filter((candidate) => {
+      const known = knownOf(candidate, remembered);
+      if (known?.time !== candidate.header.time) return true;
+      settle(candidate, known.since);
+      return false;
+    });
     const first = Math.min(...unknown.map((candidate) => candidate.header.time));
     const looks = await look(unknown, first - lookBackMs, reads);
-    let open = unknown.filter((candidate, index) => {
-      const { since, stretch, reachesBack } = looks[index] as Look;
-      const known = before.get(runKey(candidate));
-      const goesOn =
-        reachesBack && known?.since != null && stretch !== null && known.since <= stretch && known.time >= stretch;
-      if (goesOn) settle(candidate, known.since);
-      else if (!reachesBack) settle(candidate, since);
-      return reachesBack && !goesOn;
-    });
-    for (let backMs = lookBackMs * lookFurther; open.length > 0; backMs *= lookFurther) {
-      const isAll = backMs >= this.#retentionMs;
-      const further = await look(open, first - Math.min(backMs, this.#retentionMs), wide);
-      open = open.filter((candidate, index) => {
-        const { since, reachesBack } = further[index] as Look;
-        if (isAll || !reachesBack) settle(candidate, since);
-        return !isAll && reachesBack;
-      });
+    const open = new Map<Candidate, Look>();
+    for (const [index, candidate] of unknown.entries()) {
+      const seen = looks[index] as Look;
+      const known = knownOf(candidate, remembered);
+      if (!seen.reachesBack) settle(candidate, seen.since);
+      else if (known && goesOn(known, seen)) settle(candidate, known.since);
+      else open.set(candidate, seen);
+    }
+    const found = await this.#findBeginnings(open, first, evaluation);
+    for (const [candidate, { since }] of open) {
+      const beginning = found.get(candidate);
+      settle(candidate, beginning === undefined ? since : beginning, beginning === undefined);
     }
     return runs;
   }
+
+  /** As far as they are found in time: others are known to whoever evaluates next. */
+  async #findBeginnings(
+    open: ReadonlyMap<Candidate, Look>,
+    first: number,
+    { reads, wide, remembered }: Evaluation,
+  ): Promise<Map<Candidate, number | null>> {
+    if (wide === null) return this.#search([...open.keys()], first, reads);
+    const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(runKey(candidate)));
+    if (fresh.length === 0) return new Map();
+    for (const candidate of fresh) this.#searching.add(runKey(candidate));
+    const searching = this.#search(fresh, first, wide)
+      // It is older than the first look at least, and to look again would take as long.
+      .catch(() => new Map(fresh.map((candidate) => [candidate, open.get(candidate)?.since ?? null])))
+      .then((found) => {
+        for (const [candidate, since] of found)
+          remembered.beginnings.set(runKey(candidate), { time: candidate.header.time, since });
+        for (const candidate of fresh) this.#searching.delete(runKey(candidate));
+        return found;
+      });
+    return Promise.race([searching, sleep(patienceMs, new Map<Candidate, number | null>(), { ref: false })]);
+  }
+
+  /** Since when each of these runs goes on, further and further back. */
+  async #search(group: readonly Candidate[], first: number, reads: Reads<[]>): Promise<Map<Candidate, number | null>> {
+    const found = new Map<Candidate, number | null>();
+    const longest = Math.max(this.#retentionMs, lookBackMs);
+    let open = group;
+    for (let backMs = lookBackMs * lookFurther; open.length > 0; backMs *= lookFurther) {
+      const looks = await look(open, first - Math.min(backMs, longest), reads);
+      open = open.filter((candidate, index) => {
+        const { since, reachesBack } = looks[index] as Look;
+        const isOver = backMs >= longest || !reachesBack;
+        if (isOver) found.set(candidate, since);
+        return !isOver;
+      });
+    }
+    return found;
+  }
+}
+
+/** What is known for certain of a candidate's run. */
+function knownOf(candidate: Candidate, { runs, beginnings }: Remembered): KnownRun | undefined {
+  const known = runs.get(runKey(candidate));
+  return known?.isOpen ? beginnings.get(runKey(candidate)) : known;
+}
+
+/** Whether it is the same run still. */
+function goesOn({ since, time }: KnownRun, { stretch }: Look): boolean {
+  return since !== null && stretch !== null && since <= stretch && time >= stretch;
 }
 
 /** An alarm of a whole host names the processes behind it. */
@@ -280,10 +341,10 @@ async function beforeOf(header: SnapshotHeader, reads: Reads<[]>): Promise<Snaps
 
 /** The runs of these candidates as far as they can be seen from here on. */
 async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<Look[]> {
-  const since = await search(group, from, reads);
+  const since = await sinceOf(group, from, reads);
   const differs = group.filter((candidate) => candidate.clear < candidate.red);
   // A run can be older than its last value over `red`.
-  const found = await search(
+  const found = await sinceOf(
     differs.map((candidate) => ({ ...candidate, red: candidate.clear })),
     from,
     reads,
@@ -295,7 +356,7 @@ async function look(group: readonly Candidate[], from: number, reads: Reads<[]>)
   });
 }
 
-async function search(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<(number | null)[]> {
+async function sinceOf(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<(number | null)[]> {
   if (group.length === 0) return [];
   const to = Math.max(...group.map((candidate) => candidate.header.time));
   const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
-import { readsWithin } from '../../src/core/store.ts';
+import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -11,8 +11,13 @@ import { retentionMs } from './make-app.ts';
 const minute = 60_000;
 
 /** One process, one value a minute from noon on; null is not known. */
-async function setUp(values: (number | null)[], threshold = 'cpu=80') {
-  const store = await openStore('memory:', { retentionMs, warn: () => undefined });
+async function setUp(
+  values: (number | null)[],
+  threshold = 'cpu=80',
+  over: (store: Store) => Partial<Store> = () => ({}),
+) {
+  const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+  const store = { ...memory, ...over(memory) };
   const time = { now: noon };
   const clock = { now: () => time.now, monotonic: () => 0 };
   const serverClock = trustedClock();
@@ -45,6 +50,29 @@ async function setUp(values: (number | null)[], threshold = 'cpu=80') {
 }
 
 const repeat = (value: number, times: number) => Array<number>(times).fill(value);
+
+test('a search far back that takes long holds up nothing, and its result is known when it has come', async () => {
+  let free = () => {};
+  const isFree = new Promise<void>((resolve) => {
+    free = resolve;
+  });
+  const { now, at } = await setUp([5, ...repeat(90, 200)], 'cpu=80', (store) => ({
+    runs: async (queries, window, reading = {}) => {
+      if (reading.lane === 'background') await isFree;
+      return store.runs(queries, window, reading);
+    },
+  }));
+  const begin = performance.now();
+  expect(await now(200)).toBe(141);
+  expect(performance.now() - begin).toBeLessThan(5000);
+  // Nobody begins the same search twice, nor waits for it again.
+  expect(await now(200)).toBe(141);
+  expect(performance.now() - begin).toBeLessThan(5000);
+  free();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(await now(200)).toBe(1);
+  expect(await at(200)).toBe(1);
+});
 
 describe('a run is found however long it lasts', () => {
   test('between clear and red for hours, followed and asked for afresh', async () => {
