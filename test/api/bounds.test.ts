@@ -53,6 +53,17 @@ test('what takes too long is stopped, and the answer says what would be cheaper'
   expect(ends).toHaveLength(2);
 });
 
+test('accuracy has a deadline too while the store says nothing of its sums', async () => {
+  const store = await openStore('memory:', { retentionMs, warn: () => undefined });
+  const { get } = await makeApp({
+    store: { ...store, tallies: () => new Promise(() => undefined) },
+    queryTimeoutMs: 50,
+  });
+  const { status, body: problem } = await get('/v1/forecasts/accuracy?window=31d');
+  expect(status).toBe(504);
+  expect(problem.detail).toContain('ask for a shorter window (window=) or one host (host=)');
+});
+
 test('nothing is read any more for who has left', async () => {
   const { store, ends } = await slowStore();
   const { app } = await makeApp({ store });
@@ -132,6 +143,54 @@ test('a host that makes up names is an AMBER of its own', async () => {
       },
     ],
   });
+});
+
+test('it stays one for the day, and ends with it', async () => {
+  const time = { now: noon };
+  const store = await openStore('memory:', {
+    retentionMs,
+    newNamesPerDay: 2,
+    warn: () => undefined,
+    now: () => time.now,
+  });
+  const { put, get, time: clock } = await makeApp({ store });
+  const level = async (...names: string[]) => {
+    time.now += 10_000;
+    clock.now = time.now;
+    await put(body({ time: iso(time.now), processes: names.map((name) => ({ name, cpu: 1, memory: 1 })) }));
+    return ((await get('/v1/alarms')).body as { level: string }).level;
+  };
+  expect([
+    await level('a', 'b'),
+    await level('a', 'c'),
+    await level('a'),
+    await level('a', 'd'),
+    await level('b'),
+  ]).toEqual(['GREEN', 'AMBER', 'AMBER', 'AMBER', 'AMBER']);
+  time.now += 12 * hour;
+  expect(await level('a', 'c')).toBe('GREEN');
+});
+
+test('who leaves gives back the place of a large answer, also behind one that does not end', async () => {
+  const { app, put } = await makeApp();
+  await put(body({ processes: Array.from({ length: 3000 }, (_, i) => ({ name: `process-${i}`, cpu: 1, memory: 1 })) }));
+  const { port, hostname, host } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+  const ask = (path: string) => `GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`;
+  const all = '/v1/usage/mean?top=0';
+  for (let round = 0; round < 3; round++) {
+    const socket = connect(Number(port), hostname);
+    socket.write(ask('/v1/alarms/stream') + ask(all).repeat(30));
+    const others = Array.from({ length: 30 }, () => {
+      const other = connect(Number(port), hostname);
+      other.write(ask(all));
+      setTimeout(() => other.destroy(), 20);
+      return other;
+    });
+    await Promise.all(others.map((other) => once(other, 'close')));
+    await sleep(50);
+    socket.destroy();
+  }
+  await expect.poll(() => fetch(`http://${host}${all}`).then((answer) => answer.status)).toBe(200);
 });
 
 test('only so many listen to the alarms, with one token and in all', async () => {
