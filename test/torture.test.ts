@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { scenarios } from '../torture/scenarios.ts';
 import { hasInfluxd } from './influxd.ts';
 
-/** The simulation has a test of its own. How much of the rest every test run does: some minutes of half an hour. */
+/** The simulation has a test of its own. How much of the rest every test run does: some minutes of three quarters of an hour. */
 const scales: Record<string, number> = {
   'real-outage': 0.05,
   'long-outage': 0.05,

@@ -4,7 +4,7 @@ import type { Scenario } from './scenario.ts';
 import { scenarios, steps } from './scenarios.ts';
 
 const help = `npm run torture [-- NAME... --scale 0.1]
-Shows every promise of docs/RELIABILITY.md: promise, figure, verdict. All of it takes half an hour on two cores.
+Shows every promise of docs/RELIABILITY.md: promise, figure, verdict. All of it takes three quarters of an hour on two cores.
 Needs influxd (1.x) and, for full-disk, the right to mount.
 Names: ${scenarios.map((scenario) => scenario.name).join(', ')}`;
 

@@ -146,8 +146,7 @@ export class KnownHosts {
 
   /** All that ask at the same time have one answer. */
   #stored(at: number): Promise<SnapshotHeader[]> {
-    const bounds = { lane: 'present', signal: timeLimit(longestReadMs) } as const;
-    this.#reading ??= this.#store.hosts(at, bounds).finally(() => {
+    this.#reading ??= this.#store.hosts(at, { lane: 'present', signal: timeLimit(longestReadMs) }).finally(() => {
       this.#reading = null;
     });
     return this.#reading;

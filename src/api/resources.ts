@@ -33,8 +33,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   /** It has no parameters: all that ask at the same time have one answer. */
   let shared: Promise<Map<string, number[]>> | null = null;
   const values = () => {
-    const bounds = { signal: timeLimit(longestMs) };
-    shared ??= valuesByName(readsWithin(store, bounds), lastWindow()).finally(() => {
+    shared ??= valuesByName(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()).finally(() => {
       shared = null;
     });
     return shared;
