@@ -3,6 +3,7 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { collectGarbage } from '../../collect-garbage.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import type { TimeWindow } from '../../core/store.ts';
@@ -356,12 +357,13 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     );
   }
 
-  /** Lowering the limit makes DuckDB let go of what it has read. */
+  /** Lowering the limit makes DuckDB let go of what it has read; then the same for what it was turned into. */
   #giveMemoryBack(): Promise<void> {
     if (!this.#parts.readers.isIdle(idleAfterMs)) return Promise.resolve();
     return this.#commit.exclusive(async () => {
       for (const limit of [memoryLimit.idle, memoryLimit.working])
         await this.#parts.maintenance.run(`SET memory_limit = '${limit}'`).catch(() => undefined);
+      collectGarbage();
     });
   }
 }
