@@ -22,11 +22,14 @@ import { RecentTimes, rememberedTimes } from './recent-times.ts';
 import { RowCounts } from './row-counts.ts';
 import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts';
 
+/** One core is left to the requests, and more than four only compete for memory. */
+const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
 /**
- * DuckDB would take four fifths of the machine's memory, which is there for what is being watched. What has been read
- * stays in it until something else is: after a while without a question it is given back.
+ * DuckDB would take four fifths of the machine's memory, which is there for what is being watched; each of its threads
+ * needs its part. What has been read stays in it until something else is: after a while without a question it is
+ * given back.
  */
-const memoryLimit = { working: '160MB', idle: '48MB' };
+const memoryLimit = { working: `${96 + 32 * threads}MB`, idle: '48MB' };
 const idleAfterMs = 15_000;
 /** What a question spills beside the file; DuckDB would fill the disk. */
 const mostSpilled = '1GB';
@@ -64,8 +67,7 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
       memory_limit: memoryLimit.working,
       wal_autocheckpoint: checkpointAt,
       max_temp_directory_size: mostSpilled,
-      // One core is left to the requests.
-      threads: String(Math.max(1, availableParallelism() - 1)),
+      threads: String(threads),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
     const engine = await DuckdbEngine.load(instance, options);
