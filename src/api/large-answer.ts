@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { collectGarbage } from '../collect-garbage.ts';
 import { MonitorError } from '../core/error.ts';
 import { onceEnded } from './once-ended.ts';
 
@@ -9,12 +10,14 @@ import { onceEnded } from './once-ended.ts';
 const pieceCharacters = 64 * 1024;
 /** Whoever takes nothing in for so long is cut off: what is sent to them stays in memory. */
 const longestPauseMs = 30_000;
+const tidyAfterMs = 15_000;
 const mostInAll = 64;
 const mostOfOne = 24;
 
 /** Answers that are too large to be made in one go, and so many of them at a time, of all and of one. */
 export class LargeAnswers {
   readonly #underWay = new Map<string, number>();
+  #tidying: NodeJS.Timeout | undefined;
 
   /**
    * Sends text as JSON while it is being made; as fast as it is read, and never for longer at once than others wait.
@@ -49,11 +52,19 @@ export class LargeAnswers {
         },
       );
     this.#underWay.set(who, own + 1);
+    clearTimeout(this.#tidying);
     return () => {
+      this.#tidyLater();
       const left = (this.#underWay.get(who) ?? 1) - 1;
       if (left === 0) this.#underWay.delete(who);
       else this.#underWay.set(who, left);
     };
+  }
+
+  /** Once none has been sent for a while, what they took is given back. */
+  #tidyLater(): void {
+    clearTimeout(this.#tidying);
+    this.#tidying = setTimeout(collectGarbage, tidyAfterMs).unref();
   }
 }
 

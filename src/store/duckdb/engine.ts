@@ -49,6 +49,8 @@ const unusedNamesSql = ['usage', 'forecast', 'tally'].reduce(
     `${sql} ${index === 0 ? 'WHERE' : 'AND'} id NOT IN (SELECT DISTINCT name FROM ${table} WHERE name IS NOT NULL)`,
   'SELECT id FROM name',
 );
+/** Process rows deleted at a time. */
+const mostExpired = 2_000_000;
 /** Names deleted at a time: whoever writes waits for it. */
 const forgottenAtOnce = 50_000;
 
@@ -230,22 +232,28 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     });
   }
 
-  expire(now: number): Promise<void> {
+  /** A stretch at a time: a week's rows in one deletion would take more memory than there is, and keep writers waiting. */
+  async expire(now: number): Promise<void> {
     const oldest = Math.floor(now - this.#retentionMs);
-    const run = (sql: string) => this.#parts.maintenance.run(sql);
-    return this.#commit.exclusive(async () => {
-      await run(`DELETE FROM usage WHERE time < ${oldest}`);
-      // What was marked as from the future is kept from when it came.
-      const late = `FROM snapshot WHERE received < ${oldest}`;
-      const [[count = 0] = []] = (
-        await this.#parts.maintenance.runAndReadAll(`SELECT count(*)::INTEGER ${late}`)
-      ).getRows();
-      if ((count as number) > 0) await run(`DELETE FROM usage WHERE (host, time) IN (SELECT (host, time) ${late})`);
-      await run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
-      for (const table of ['forecast', 'tally']) await run(`DELETE FROM ${table} WHERE time < ${oldest}`);
-      this.#parts.counts.forget(oldest);
-      await this.#forgetHosts();
-    });
+    for (const end of this.#parts.counts.stretchesBefore(oldest, mostExpired))
+      await this.#commit.exclusive(async () => {
+        await this.#parts.maintenance.run(`DELETE FROM usage WHERE time < ${end}`);
+      });
+    await this.#commit.exclusive(() => this.#expireRest(oldest));
+    this.#parts.counts.forget(oldest);
+  }
+
+  async #expireRest(oldest: number): Promise<void> {
+    const { maintenance } = this.#parts;
+    await maintenance.run(`DELETE FROM usage WHERE time < ${oldest}`);
+    // What was marked as from the future is kept from when it came.
+    const late = `FROM snapshot WHERE received < ${oldest}`;
+    const [[count = 0] = []] = (await maintenance.runAndReadAll(`SELECT count(*)::INTEGER ${late}`)).getRows();
+    if ((count as number) > 0)
+      await maintenance.run(`DELETE FROM usage WHERE (host, time) IN (SELECT (host, time) ${late})`);
+    await maintenance.run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
+    for (const table of ['forecast', 'tally']) await maintenance.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
+    await this.#forgetHosts();
   }
 
   async #forgetHosts(): Promise<void> {

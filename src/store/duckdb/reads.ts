@@ -109,12 +109,14 @@ export class DuckdbReads implements Reads {
     const all = this.#counts.rowsIn(query);
     const cost = { ...reading, rows: isNarrow ? all : Math.min(all, mostSurplus * (limit + skip) * 10) };
     const filter = await this.#ids(query, cost);
-    let table = new TableBuilder();
+    let table = new TableBuilder(0);
     // What was counted may have expired before it is read.
     for (let to = Number.NEGATIVE_INFINITY; filter && table.rows < limit && to < query.to; ) {
-      to = await this.#pageEnd(query, filter, skip + limit, cost);
-      table = new TableBuilder();
-      const sql = detailedSql({ from: query.from, to }, filter, limit, skip);
+      const page = await this.#pageEnd(query, filter, skip + limit, cost);
+      to = page.to;
+      const most = Math.min(limit, Math.max(0, page.rows - skip));
+      table = new TableBuilder(most);
+      const sql = detailedSql({ from: query.from, to }, filter, most, skip);
       await this.#readers.chunks(sql, cost, (columns) => table.add(columns));
     }
     const nameOf = await this.#names.of(table.names(), cost);
@@ -122,13 +124,18 @@ export class DuckdbReads implements Reads {
   }
 
   /**
-   * The end of a stretch from the window's beginning on that has so many rows, and not many more: of a long
-   * window only so much has to be sorted.
+   * The end of a stretch from the window's beginning on that has so many rows, and not many more, and how many: of a
+   * long window only so much has to be sorted.
    */
-  async #pageEnd({ from, to }: TimeWindow, filter: IdFilter, rows: number, cost: Cost): Promise<number> {
-    let end = from;
+  async #pageEnd(
+    { from, to }: TimeWindow,
+    filter: IdFilter,
+    rows: number,
+    cost: Cost,
+  ): Promise<{ to: number; rows: number }> {
+    let [end, found] = [from, 0];
     let length = this.#counts.stretch({ from, to }, Math.max(rows, firstStretchRows));
-    for (let found = 0; end < to; ) {
+    while (end < to) {
       const next = Math.min(to, end + length);
       const [row] = await this.#readers.query(countSql({ from: end, to: next }, filter), cost);
       const count = row?.rows as number;
@@ -136,11 +143,11 @@ export class DuckdbReads implements Reads {
       else {
         found += count;
         end = next;
-        if (found >= rows) return end;
+        if (found >= rows) return { to: end, rows: found };
         length *= count * 4 < rows ? 4 : 1;
       }
     }
-    return to;
+    return { to, rows: found };
   }
 
   async runs(queries: readonly RunQuery[], window: TimeWindow, reading: Reading = {}) {

@@ -41,6 +41,16 @@ export class RowCounts {
     return Math.max(1, Math.ceil(before + (all > rows ? (length * rows) / all : length)));
   }
 
+  /** Ends of stretches before that time, oldest first, that have at most about so many rows each. */
+  stretchesBefore(before: number, most: number): number[] {
+    const ends: number[] = [];
+    for (const hour of [...this.#rows.keys()].sort((a, b) => a - b)) {
+      const parts = Math.ceil((this.#rows.get(hour) as number) / most);
+      for (let part = 1; part <= parts; part++) ends.push(Math.floor((hour + part / parts) * hourMs));
+    }
+    return ends.filter((end) => end < before);
+  }
+
   forget(before: number): void {
     for (const [hour, rows] of this.#rows) {
       if ((hour + 1) * hourMs > before) continue;

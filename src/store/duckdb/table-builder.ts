@@ -18,11 +18,20 @@ const columns = [
 
 /** A table of raw rows out of the pieces in which the database gives it. */
 export class TableBuilder {
-  #pieces: Float64Array[][] = [];
+  readonly #columns: Float64Array[];
   rows = 0;
 
+  /** @param most rows that come: pieces that are put together in the end would take twice the memory */
+  constructor(most: number) {
+    this.#columns = columns.map(() => new Float64Array(most));
+  }
+
   add(piece: readonly DuckDBValue[][]): void {
-    this.#pieces.push(columns.map(([, divisor], k) => toNumbers(piece[k] ?? [], divisor)));
+    for (const [k, [, divisor]] of columns.entries()) {
+      const column = this.#columns[k] as Float64Array;
+      for (const [index, value] of (piece[k] ?? []).entries())
+        column[this.rows + index] = value === null ? Number.NaN : (value as number) / divisor;
+    }
     this.rows += piece[0]?.length ?? 0;
   }
 
@@ -49,20 +58,11 @@ export class TableBuilder {
     };
   }
 
+  /** Whole, or of what has come a copy: its memory changes hands. */
   #column(name: (typeof columns)[number][0]): Float64Array {
-    const index = columns.findIndex(([column]) => column === name);
-    const whole = new Float64Array(this.rows);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      whole.set(piece[index] as Float64Array, at);
-      at += (piece[index] as Float64Array).length;
-    }
-    return whole;
+    const column = this.#columns[columns.findIndex(([each]) => each === name)] as Float64Array;
+    return column.length === this.rows ? column : column.slice(0, this.rows);
   }
-}
-
-function toNumbers(values: readonly DuckDBValue[], divisor: number): Float64Array {
-  return Float64Array.from(values, (value) => (value === null ? Number.NaN : (value as number) / divisor));
 }
 
 function indexed(ids: Float64Array, textOf: (id: number) => string): { texts: string[]; places: Uint32Array } {
