@@ -89,6 +89,17 @@ function* inPieces(parts: Iterable<string>): Generator<string, undefined> {
   if (piece !== '') yield piece;
 }
 
+/** Text that several are sent, made once. */
+export async function madeText(parts: Iterable<string>): Promise<string[]> {
+  const made: string[] = [];
+  for (const piece of inPieces(parts)) {
+    // Flat: a text that was put together keeps all its parts alive.
+    made.push(Buffer.from(piece).toString());
+    await setImmediate();
+  }
+  return made;
+}
+
 async function* oneByOne(first: readonly string[], rest: Iterable<string>): AsyncGenerator<string> {
   yield* first;
   for (const piece of rest) {

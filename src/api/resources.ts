@@ -4,11 +4,19 @@ import Type from 'typebox';
 import { canonicalIp } from '../core/ip.ts';
 import { resourcesBodySchema } from '../core/schema.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
-import { type MeanRow, mostNames, type Reads, readsWithin, type UsageFilter, type UsageTable } from '../core/store.ts';
+import {
+  type MeanRow,
+  mostNames,
+  type Reads,
+  readsWithin,
+  type TimeWindow,
+  type UsageFilter,
+  type UsageTable,
+} from '../core/store.ts';
 import { timeLimit, untilAborted } from '../read-lane.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
-import { arrayText, objectText } from './large-answer.ts';
+import { arrayText, madeText, objectText } from './large-answer.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
 import { resourcesToSnapshot } from './snapshot-body.ts';
@@ -31,9 +39,9 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   const tags = ['older clients'];
 
   /** It has no parameters: all that ask at the same time have one answer. */
-  let shared: Promise<Map<string, number[]>> | null = null;
+  let shared: Promise<string[]> | null = null;
   const values = () => {
-    shared ??= valuesByName(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()).finally(() => {
+    shared ??= valuesText(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()).finally(() => {
       shared = null;
     });
     return shared;
@@ -92,9 +100,8 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
       `${prefix}/get-all-detailed`,
       { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
       async (request, reply) => {
-        const byName = await untilAborted(values(), request.reading.signal);
-        const text = [...byName].map(([name, values]) => [name, arrayText(numbersText(values))] as const);
-        return largeAnswers.send(request, reply, objectText(text));
+        const text = await untilAborted(values(), request.reading.signal);
+        return largeAnswers.send(request, reply, text);
       },
     );
 
@@ -104,8 +111,13 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   };
 }
 
+async function valuesText(reads: Reads<[]>, window: TimeWindow): Promise<string[]> {
+  const byName = await valuesByName(reads, window);
+  return madeText(objectText([...byName].map(([name, values]) => [name, arrayText(numbersText(values))] as const)));
+}
+
 /** The memory of each instance of each name, oldest first, read page by page. */
-async function valuesByName(reads: Reads<[]>, window: { from: number; to: number }): Promise<Map<string, number[]>> {
+async function valuesByName(reads: Reads<[]>, window: TimeWindow): Promise<Map<string, number[]>> {
   const byName = new Map<string, number[]>();
   let left = mostValues;
   for (let start: PageStart | null = { ...window, skip: 0 }; start !== null; ) {
