@@ -60,28 +60,6 @@ export class ReadLane {
   }
 }
 
-/** For what is read for all who ask: whoever reads longer is told so in our own words. */
-export function timeLimit(ms: number): AbortSignal {
-  const controller = new AbortController();
-  const late = () =>
-    controller.abort(new MonitorError('timeout', `the store did not give that within ${ms / 1000} s; ask again later`));
-  setTimeout(late, ms).unref();
-  return controller.signal;
-}
-
-/** What others work on too, or what cannot be stopped: whoever waits for it does so no longer than they may. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  work.catch(() => undefined);
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-    const leave = () => signal.removeEventListener('abort', abort);
-    work.then(resolve, reject).finally(leave);
-  });
-}
-
 function tooMany(): MonitorError {
   return new MonitorError(
     'unavailable',

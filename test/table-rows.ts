@@ -1,6 +1,25 @@
-import { rowAt, type UsageRow, type UsageTable } from '../src/core/store.ts';
+import type { UsageRow, UsageTable } from '../src/core/store.ts';
 
 /** A table as objects. */
 export function tableRows(table: UsageTable): UsageRow[] {
   return Array.from(table.time, (_, index) => rowAt(table, index));
+}
+
+function rowAt(table: UsageTable, index: number): UsageRow {
+  const known = (column: Float64Array) => {
+    const value = column[index] as number;
+    return Number.isNaN(value) ? null : value;
+  };
+  return {
+    host: table.hosts[table.host[index] as number] as string,
+    time: table.time[index] as number,
+    name: table.names[table.name[index] as number] as string,
+    count: table.count[index] as number,
+    cpu: known(table.cpu),
+    cpuMax: known(table.cpuMax),
+    memory: known(table.memory),
+    memoryMax: known(table.memoryMax),
+    rssBytes: known(table.rssBytes),
+    pid: known(table.pid),
+  };
 }

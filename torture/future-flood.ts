@@ -3,6 +3,7 @@ import { MonitorClient } from '../src/client.ts';
 import { issueToken } from '../src/core/token.ts';
 import { TokenFile } from '../src/token-file.ts';
 import { gzipBody } from './made-snapshots.ts';
+import { timeOf } from './measure.ts';
 import { percentile, scaled, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -17,18 +18,19 @@ export async function floodFuture(store: string, data: string, scale: number): P
   const write = await tokens.issue((book) => issueToken(book, 'write', host, now, null));
   const read = await tokens.issue((book) => issueToken(book, 'read', null, now, null));
   const server = await ServerProcess.start(store, data, '--retention', '400d');
+  const asReader = { headers: { authorization: `Bearer ${read}` } };
   const writer = new MonitorClient(server.url, { token: write });
   const statuses = new Map<number, number>();
   const tookMs: number[] = [];
   let isOver = false;
   const look = async () => {
     while (!isOver) {
-      for (const path of ['/v1/alarms', '/v1/hosts']) tookMs.push(await timeOf(server.url + path, read));
+      for (const path of ['/v1/alarms', '/v1/hosts']) tookMs.push(await timeOf(server.url + path, asReader));
       await sleep(200);
     }
   };
   // The first look after a start reads everything anew; that is another matter.
-  for (const path of ['/v1/alarms', '/v1/hosts']) await timeOf(server.url + path, read);
+  for (const path of ['/v1/alarms', '/v1/hosts']) await timeOf(server.url + path, asReader);
   const looking = look();
   const puts = scaled(1_000_000 / perPut, scale);
   let next = 0;
@@ -45,7 +47,7 @@ export async function floodFuture(store: string, data: string, scale: number): P
   };
   await Promise.all(Array.from({ length: atOnce }, flood));
   for (let i = 0; i < 20; i++)
-    for (const path of ['/v1/alarms', '/v1/hosts']) tookMs.push(await timeOf(server.url + path, read));
+    for (const path of ['/v1/alarms', '/v1/hosts']) tookMs.push(await timeOf(server.url + path, asReader));
   isOver = true;
   await looking;
   await writer.close();
@@ -57,13 +59,6 @@ export async function floodFuture(store: string, data: string, scale: number): P
     figure: `${puts * perPut} sent: ${said}; ${tookMs.length} looks at alarms and hosts, p99 ${p99.toFixed(0)} ms, slowest ${slowest.toFixed(0)} ms`,
     holds: slowest <= 250 && (statuses.get(204) ?? 0) <= 10_000,
   };
-}
-
-async function timeOf(url: string, token: string): Promise<number> {
-  const begin = performance.now();
-  const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
-  await answer.arrayBuffer();
-  return answer.ok ? performance.now() - begin : Number.POSITIVE_INFINITY;
 }
 
 function iso(time: number): string {

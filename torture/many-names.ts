@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../src/store/open.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { bodyOf } from './made-snapshots.ts';
+import { residentMiB, timeOf } from './measure.ts';
 import { percentile, type Scenario, scaled, temporaryFolder } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 
@@ -34,9 +34,7 @@ export const manyNames: Scenario = {
     const wideMs = await timeOf(`${server.url}/v1/usage/mean?window=2d`);
     const all = await fetch(`${server.url}/v1/usage/mean?window=2d&top=0`);
     const refusal = ((await all.json()) as { detail?: string }).detail ?? 'no refusal';
-    const resident = Math.round(
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024,
-    );
+    const resident = residentMiB(server.pid);
     await server.stop('SIGTERM');
     const isFull = scale >= 1;
     return [
@@ -63,11 +61,4 @@ async function fill(url: string, count: number): Promise<void> {
     await store.write([makeSnapshot({ host: `host-${i % 50}`, time: from + i * 3000, processes })]);
   }
   await store.close();
-}
-
-async function timeOf(url: string, options: RequestInit = {}): Promise<number> {
-  const begin = performance.now();
-  const answer = await fetch(url, options);
-  await answer.arrayBuffer();
-  return answer.ok ? performance.now() - begin : Number.POSITIVE_INFINITY;
 }

@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -7,6 +6,7 @@ import { spoolName } from '../src/client-access.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { Program } from '../test/e2e/program.ts';
+import { residentBytes } from './measure.ts';
 import { CuttableProxy } from './proxy.ts';
 import { type Scenario, scaled, startEngine, temporaryFolder, until } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
@@ -116,7 +116,3 @@ export const realOutage: Scenario = {
     ];
   },
 };
-
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}

@@ -1,5 +1,4 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,6 +12,7 @@ import { makeForecast } from '../test/make-forecast.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { floodFuture } from './future-flood.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
+import { residentMiB } from './measure.ts';
 import { seededRandom } from './random.ts';
 import { percentile, type Scenario, scaled, temporaryFolder, until, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
@@ -54,8 +54,8 @@ export const worstReads: Scenario = {
   name: 'worst-reads',
   async run(scale) {
     const folder = temporaryFolder();
-    const url = process.env.AMBERWATCH_WORST_STORE ?? `duckdb:${join(folder, 'a.db')}`;
-    const rows = process.env.AMBERWATCH_WORST_STORE ? 20_100_000 : await fill(url, scale);
+    const url = `duckdb:${join(folder, 'a.db')}`;
+    const rows = await fill(url, scale);
     const server = await ServerProcess.start(url, folder, '--retention', '400d');
     const pid = server.pid;
     await untilSummedUp(server.url);
@@ -279,8 +279,4 @@ async function untilSummedUp(url: string): Promise<void> {
     return Date.now() - Date.parse(to) < 7_200_000;
   };
   await until(isDone, 900_000, 'the sums of all hours');
-}
-
-function residentMiB(pid: number): number {
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024);
 }

@@ -16,7 +16,7 @@ import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
-import { timeLimit } from '../read-lane.ts';
+import { shared, timeLimit } from '../shared-work.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -65,8 +65,8 @@ interface Look {
 /** What an evaluation reads with, and from where it goes on. */
 interface Evaluation {
   reads: Reads<[]>;
-  /** For what may take long; null: with the same, and waited for. */
-  wide: Reads<[]> | null;
+  /** Of the present: what takes long is not waited for. */
+  isPresent: boolean;
   remembered: Remembered;
 }
 
@@ -100,8 +100,7 @@ export class AlarmReader {
   readonly #thresholds: readonly Threshold[];
   readonly #retentionMs: number;
   readonly #stepMs: number;
-  #remembered: Remembered = nothing();
-  #current: Promise<Alarms> | null = null;
+  readonly #remembered: Remembered = nothing();
   /** Runs whose beginning is being looked for. */
   readonly #searching = new Set<string>();
 
@@ -116,16 +115,11 @@ export class AlarmReader {
   }
 
   /** The alarms now. Callers at the same time share one evaluation. */
-  now(): Promise<Alarms> {
-    this.#current ??= this.#evaluateNow().finally(() => {
-      this.#current = null;
-    });
-    return this.#current;
-  }
+  readonly now = shared(() => this.#evaluateNow());
 
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
     const newest = await reads.hosts(at);
-    return this.#evaluate(at, newest, skewsOf(newest), { reads, wide: null, remembered: nothing() });
+    return this.#evaluate(at, newest, skewsOf(newest), { reads, isPresent: false, remembered: nothing() });
   }
 
   async #evaluateNow(): Promise<Alarms> {
@@ -133,7 +127,7 @@ export class AlarmReader {
     const doubt = this.#serverClock.warning();
     const alarms = await this.#evaluate(this.#clock.now(), newest, this.#hosts.skewsNow(newest), {
       reads: readsWithin(this.#store, { lane: 'present', signal: timeLimit(longestMs) }),
-      wide: readsWithin(this.#store, { lane: 'background', signal: timeLimit(longestSearchMs) }),
+      isPresent: true,
       remembered: this.#remembered,
     });
     return doubt === null ? alarms : withServerClock(alarms, doubt);
@@ -253,12 +247,13 @@ export class AlarmReader {
   async #findBeginnings(
     open: ReadonlyMap<Candidate, Look>,
     first: number,
-    { reads, wide, remembered }: Evaluation,
+    { reads, isPresent, remembered }: Evaluation,
   ): Promise<Map<Candidate, number | null>> {
-    if (wide === null) return this.#search([...open.keys()], first, reads);
+    if (!isPresent) return this.#search([...open.keys()], first, reads);
     const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(runKey(candidate)));
     if (fresh.length === 0) return new Map();
     for (const candidate of fresh) this.#searching.add(runKey(candidate));
+    const wide = readsWithin(this.#store, { lane: 'background', signal: timeLimit(longestSearchMs) });
     const searching = this.#search(fresh, first, wide)
       // It is older than the first look at least, and to look again would take as long.
       .catch(() => new Map(fresh.map((candidate) => [candidate, open.get(candidate)?.since ?? null])))

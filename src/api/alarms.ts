@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { alarmsSchema } from '../core/schema.ts';
 import { readsWithin } from '../core/store.ts';
 import { isKnown } from '../core/token.ts';
-import { untilAborted } from '../read-lane.ts';
+import { untilAborted } from '../shared-work.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import { AlarmStream } from './alarm-stream.ts';
 import type { AppParts } from './app-parts.ts';

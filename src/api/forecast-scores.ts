@@ -5,10 +5,11 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { type Reading, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
+import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
-import { timeLimit, untilAborted } from '../read-lane.ts';
+import { shared, timeLimit, untilAborted } from '../shared-work.ts';
+import type { RequestReading } from './read-bounds.ts';
 
 const hourMs = 3_600_000;
 const lookEveryMs = 20_000;
@@ -32,8 +33,6 @@ export interface ForecastScoresOptions {
   horizonMs: number;
 }
 
-type ReadingOfOne = Reading & { signal: AbortSignal };
-
 export interface Scores extends TimeWindow {
   series: HourTally[];
 }
@@ -47,7 +46,7 @@ export class ForecastScores {
   readonly #scheduler = new ToadScheduler();
   /** Up to here everything is summed up; null: not known yet. */
   #until: number | null = null;
-  #finding: Promise<number> | null = null;
+  readonly #find = shared(() => this.#findSummed());
   #summing: Promise<void> = Promise.resolve();
   #isClosed = false;
   /** The hour under way as it was judged last, of all series. */
@@ -87,7 +86,7 @@ export class ForecastScores {
    * By series, over whole hours from the one in which `from` lies, and up to `to`, or up to where they are summed up
    * as yet.
    */
-  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reading: ReadingOfOne): Promise<Scores> {
+  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reading: RequestReading): Promise<Scores> {
     const reads = readsWithin(this.#options.store, reading);
     const from = Math.floor(window.from / hourMs) * hourMs;
     const until = await untilAborted(this.#summedUntil(), reading.signal);
@@ -105,7 +104,7 @@ export class ForecastScores {
   }
 
   /** The hour under way changes once a step: all that ask for all series have one answer. */
-  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reading: ReadingOfOne): Promise<HourTally[]> {
+  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reading: RequestReading): Promise<HourTally[]> {
     const { clock, store, stepMs } = this.#options;
     const isNow = Math.abs(clock.now() - window.to) < stepMs;
     if (!isNow || Object.keys(subject).length > 0)
@@ -140,16 +139,12 @@ export class ForecastScores {
   async #summedUntil(): Promise<number> {
     // The clock was ahead and is not any more: what was summed up by it is no sum of these hours.
     if (this.#until !== null && this.#until > this.#options.clock.now()) this.#until = null;
-    this.#finding ??= this.#findSummed().finally(() => {
-      this.#finding = null;
-    });
-    this.#until ??= await this.#finding;
+    this.#until ??= await this.#find();
     return this.#until;
   }
 
   /** The end of the last hour that is in the store, or the beginning of the first that could be. */
   async #findSummed(): Promise<number> {
-    if (this.#until !== null) return this.#until;
     const { store, clock, retentionMs } = this.#options;
     const now = clock.now();
     const oldest = Math.floor((now - Math.min(retentionMs, longestMs)) / hourMs) * hourMs;

@@ -9,7 +9,8 @@ import { type Point, type Reads, readsWithin, type SeriesKey, type Store, type T
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
 import type { Analysis } from '../forecast/analysis.ts';
 import type { NewSeries, StepValue } from '../forecast/forecast-pool.ts';
-import { ReadLane, untilAborted } from '../read-lane.ts';
+import { ReadLane } from '../read-lane.ts';
+import { untilAborted } from '../shared-work.ts';
 import { ForecastThread } from './forecast-thread.ts';
 
 /** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { MonitorError, messageOf } from '../core/error.ts';
+import { sharedFor } from '../shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 
 const ok = Type.Object({ status: Type.Literal('ok') });
@@ -13,19 +14,8 @@ const tryEveryMs = 1000;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
-  let last: { outcome: Promise<void>; endedAt: number } | null = null;
   /** All that ask while a try is under way, or within a second of its end, have that one. */
-  const tryStore = () => {
-    if (last === null || clock.monotonic() - last.endedAt >= tryEveryMs) {
-      const tried = { outcome: store.ping(), endedAt: Infinity };
-      const end = () => {
-        tried.endedAt = clock.monotonic();
-      };
-      tried.outcome.then(end, end);
-      last = tried;
-    }
-    return last.outcome;
-  };
+  const tryStore = sharedFor(tryEveryMs, clock, () => store.ping());
   return async (app) => {
     app.get(
       '/health/live',

@@ -4,7 +4,7 @@ import { isStale } from '../core/alarm.ts';
 import { MonitorError } from '../core/error.ts';
 import { type HostAnswer, hostSchema, hostsSchema } from '../core/schema.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
-import { untilAborted } from '../read-lane.ts';
+import { untilAborted } from '../shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 

@@ -1,10 +1,10 @@
 import { staleIntervals } from '../core/alarm.ts';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, dayOf } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
-import { timeLimit } from '../read-lane.ts';
+import { shared, timeLimit } from '../shared-work.ts';
 import type { ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
@@ -13,7 +13,6 @@ const noticeableMs = 2_000;
 const returnMs = 75_000;
 /** Snapshots from more than `maxAheadMs` ahead that a host may send in a day: one every ten seconds are fewer. */
 const mostAheadPerDay = 10_000;
-const dayMs = 86_400_000;
 const retryAheadSeconds = 600;
 /** Nobody waits for the store for longer; others wait as long as they may. */
 const longestReadMs = 60_000;
@@ -55,7 +54,6 @@ export interface KnownHostsOptions {
  * also known when, by a clock that never jumps.
  */
 export class KnownHosts {
-  readonly #store: Store;
   readonly #clock: Clock;
   readonly #serverClock: ServerClock;
   readonly #bootId: string | null;
@@ -64,15 +62,18 @@ export class KnownHosts {
   readonly #heard = new Map<string, Heard>();
   /** Snapshots of today that were marked as from the future, by host. */
   #ahead = { day: 0, counts: new Map<string, number>() };
-  #reading: Promise<SnapshotHeader[]> | null = null;
+  readonly #stored: () => Promise<SnapshotHeader[]>;
 
   constructor({ store, clock, serverClock, before, bootId }: KnownHostsOptions) {
-    this.#store = store;
     this.#clock = clock;
     this.#serverClock = serverClock;
     this.#bootId = bootId;
     this.#startedAt = clock.now();
     this.#before = new Map(before.map((header) => [header.host, header]));
+    // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
+    this.#stored = shared(() =>
+      store.hosts(clock.now() + maxAheadMs, { lane: 'present', signal: timeLimit(longestReadMs) }),
+    );
   }
 
   /**
@@ -101,7 +102,7 @@ export class KnownHosts {
    * @throws MonitorError `too_early`
    */
   refuseTooManyAhead(snapshots: readonly Snapshot[]): void {
-    const day = Math.floor(this.#clock.now() / dayMs);
+    const day = dayOf(this.#clock.now());
     if (this.#ahead.day !== day) this.#ahead = { day, counts: new Map() };
     const { counts } = this.#ahead;
     for (const { host, isFromFuture } of snapshots) {
@@ -133,8 +134,7 @@ export class KnownHosts {
   /** The newest usable header of every host now, with when it was taken. */
   async now(): Promise<SnapshotHeader[]> {
     const now = this.#clock.now();
-    // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
-    const headers = new Map((await this.#stored(now + maxAheadMs)).map((header) => [header.host, header]));
+    const headers = new Map((await this.#stored()).map((header) => [header.host, header]));
     // By a clock that went back the store has none of them yet.
     const isLost = this.#serverClock.hasJumped();
     for (const [host, { newest }] of this.#heard)
@@ -142,14 +142,6 @@ export class KnownHosts {
         headers.set(host, newest.header);
     const newest = Math.max(...[...headers.values()].map(seenAt));
     return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
-  }
-
-  /** All that ask at the same time have one answer. */
-  #stored(at: number): Promise<SnapshotHeader[]> {
-    this.#reading ??= this.#store.hosts(at, { lane: 'present', signal: timeLimit(longestReadMs) }).finally(() => {
-      this.#reading = null;
-    });
-    return this.#reading;
   }
 
   /** Whose clock is off now. */

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
-import { timeLimit, untilAborted } from '../read-lane.ts';
+import { sharedFor, timeLimit, untilAborted } from '../shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
@@ -18,6 +18,11 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     addIngestCounters(registry, parts);
     addForecastFigures(registry, parts);
     const fillUsage = addUsageGauges(registry, parts);
+    const text = sharedFor(madeEveryMs, parts.clock, async () => {
+      // The server's own figures are wanted most when its store is away.
+      await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
+      return registry.metrics();
+    });
     app.get(
       '/metrics',
       {
@@ -29,23 +34,6 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
       },
       async ({ reading }, reply) => reply.type(registry.contentType).send(await untilAborted(text(), reading.signal)),
     );
-
-    const make = async () => {
-      // The server's own figures are wanted most when its store is away.
-      await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
-      return registry.metrics();
-    };
-    let last: { text: Promise<string>; endedAt: number } | null = null;
-    function text(): Promise<string> {
-      if (last !== null && parts.clock.monotonic() - last.endedAt < madeEveryMs) return last.text;
-      const made = { text: make(), endedAt: Number.POSITIVE_INFINITY };
-      const end = () => {
-        made.endedAt = parts.clock.monotonic();
-      };
-      made.text.then(end, end);
-      last = made;
-      return made.text;
-    }
   };
 }
 

@@ -4,14 +4,16 @@ import { MonitorError } from '../core/error.ts';
 import type { Reading } from '../core/store.ts';
 import { onceEnded } from './once-ended.ts';
 
+/** The bounds of what is read for one request. */
+export type RequestReading = Reading & { signal: AbortSignal };
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** What makes a question to this route cheaper, for who has asked too much. */
     cheaper?: string;
   }
   interface FastifyRequest {
-    /** The bounds of what is read for it. */
-    reading: Reading & { signal: AbortSignal };
+    reading: RequestReading;
   }
 }
 

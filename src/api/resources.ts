@@ -13,7 +13,7 @@ import {
   type UsageFilter,
   type UsageTable,
 } from '../core/store.ts';
-import { timeLimit, untilAborted } from '../read-lane.ts';
+import { shared, timeLimit, untilAborted } from '../shared-work.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, madeText, objectText } from './large-answer.ts';
@@ -39,13 +39,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   const tags = ['older clients'];
 
   /** It has no parameters: all that ask at the same time have one answer. */
-  let shared: Promise<string[]> | null = null;
-  const values = () => {
-    shared ??= valuesText(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()).finally(() => {
-      shared = null;
-    });
-    return shared;
-  };
+  const values = shared(() => valuesText(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()));
 
   return async (app) => {
     app.put(

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { dayOf } from './clock.ts';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
 import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt, seenAt } from './host-clock.ts';
@@ -133,7 +134,9 @@ export function evaluate(
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast))))
     .map((forecast) => amberAlarm(forecast, headers, at, byMetric.get(forecast.metric)))
     .filter((alarm) => !known.has(alarm.id));
-  const folding = hosts.filter(({ metrics }) => isToday(metrics['collector.foldedSinceMs'], at));
+  // The budget of new names is of a day.
+  const today = dayOf(at);
+  const folding = hosts.filter(({ metrics }) => dayOf(metrics['collector.foldedSinceMs'] ?? Number.NaN) === today);
   const told = [...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))];
   const alarms = [...red, ...amber, ...told.filter((alarm) => !known.has(alarm.id))].sort(worstFirst);
   const stale = hosts
@@ -258,56 +261,59 @@ function amberAlarm(
   };
 }
 
-function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: ClockSkew): Alarm {
-  const metric = 'collector.clockSkewSeconds';
-  const direction = skewSeconds < 0 ? 'behind' : 'ahead of';
-  const off = `the clock of ${host} is ${formatDuration(Math.abs(skewSeconds) * 1000)} ${direction} the server's`;
+/** An AMBER about a host itself that is no forecast: it is so. */
+function hostAlarm(
+  about: Pick<Alarm, 'state' | 'host' | 'ip' | 'metric' | 'value' | 'threshold' | 'since' | 'reason'>,
+): Alarm {
+  const { state, host, ip, metric, value, threshold, since, reason } = about;
   return {
     id: alarmId({ host, process: null, metric }),
     level: 'AMBER',
-    state: isSilent ? 'stale' : 'firing',
+    state,
     host,
     ip,
     subject: { kind: 'system' },
     metric,
     of: 'largest',
     basis: 'core',
-    value: Math.abs(skewSeconds),
-    threshold: maxSkewSeconds,
+    value,
+    threshold,
     since,
-    reason: isUnusable ? `${off}: its snapshots are not evaluated` : off,
+    reason,
     prediction: null,
     leadSeconds: null,
   };
 }
 
-/** The budget of new names is of a day, of UTC. */
-function isToday(since: number | undefined, at: number): boolean {
-  return since !== undefined && Math.floor(since / 86_400_000) === Math.floor(at / 86_400_000);
+function clockAlarm({ host, ip, skewSeconds, since, isUnusable, isSilent }: ClockSkew): Alarm {
+  const direction = skewSeconds < 0 ? 'behind' : 'ahead of';
+  const off = `the clock of ${host} is ${formatDuration(Math.abs(skewSeconds) * 1000)} ${direction} the server's`;
+  return hostAlarm({
+    state: isSilent ? 'stale' : 'firing',
+    host,
+    ip,
+    metric: 'collector.clockSkewSeconds',
+    value: Math.abs(skewSeconds),
+    threshold: maxSkewSeconds,
+    since,
+    reason: isUnusable ? `${off}: its snapshots are not evaluated` : off,
+  });
 }
 
 /** So many new names that the rest of them are counted together. */
 function foldAlarm(header: SnapshotHeader, at: number): Alarm {
   const { host, ip, metrics } = header;
-  const metric = 'collector.foldedNames';
-  const names = metrics[metric] ?? 0;
-  return {
-    id: alarmId({ host, process: null, metric }),
-    level: 'AMBER',
+  const names = metrics['collector.foldedNames'] ?? 0;
+  return hostAlarm({
     state: isStale(header, at) ? 'stale' : 'firing',
     host,
     ip,
-    subject: { kind: 'system' },
-    metric,
-    of: 'largest',
-    basis: 'core',
+    metric: 'collector.foldedNames',
     value: names,
     threshold: 1,
     since: metrics['collector.foldedSinceMs'] ?? placedAt(header),
     reason: `${host} makes up too many process names: until midnight UTC new ones are counted in ${otherName}, ${names} of its newest snapshot`,
-    prediction: null,
-    leadSeconds: null,
-  };
+  });
 }
 
 /** The same with an AMBER about the server's own clock. */
@@ -315,23 +321,16 @@ export function withServerClock(
   alarms: Alarms,
   { since, aheadMs, reason }: { since: number; aheadMs: number; reason: string },
 ): Alarms {
-  const alarm: Alarm = {
-    id: alarmId({ host: serverName, process: null, metric: serverClockMetric }),
-    level: 'AMBER',
+  const alarm = hostAlarm({
     state: 'firing',
     host: serverName,
     ip: null,
-    subject: { kind: 'system' },
     metric: serverClockMetric,
-    of: 'largest',
-    basis: 'core',
     value: Math.round(Math.abs(aheadMs) / 1000),
     threshold: agreementMs / 1000,
     since,
     reason: `${reason}; put it right, or, if it is right, say so: amberwatch store expire --confirm`,
-    prediction: null,
-    leadSeconds: null,
-  };
+  });
   const all = [...alarms.alarms, alarm].sort(worstFirst);
   return { ...alarms, level: all[0]?.level ?? alarms.level, alarms: all };
 }

@@ -7,3 +7,10 @@ export interface Clock {
   /** The same with the time the machine was suspended, where the platform tells. Dearer to ask for. */
   sinceBoot?(): number;
 }
+
+export const dayMs = 86_400_000;
+
+/** The day of UTC an instant lies in, counted from 1970. */
+export function dayOf(time: number): number {
+  return Math.floor(time / dayMs);
+}

@@ -257,26 +257,6 @@ class Places {
   }
 }
 
-/** One row of a table. */
-export function rowAt(table: UsageTable, index: number): UsageRow {
-  const known = (column: Float64Array) => {
-    const value = column[index] as number;
-    return Number.isNaN(value) ? null : value;
-  };
-  return {
-    host: table.hosts[table.host[index] as number] as string,
-    time: table.time[index] as number,
-    name: table.names[table.name[index] as number] as string,
-    count: table.count[index] as number,
-    cpu: known(table.cpu),
-    cpuMax: known(table.cpuMax),
-    memory: known(table.memory),
-    memoryMax: known(table.memoryMax),
-    rssBytes: known(table.rssBytes),
-    pid: known(table.pid),
-  };
-}
-
 /** Those of these rows that are wanted. */
 export function wantedOf(rows: readonly UsageRow[], { above, top }: RowsWanted): UsageRow[] {
   const over = above ? rows.filter((row) => isAbove(row, above)) : [...rows];

@@ -3,7 +3,6 @@ import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
 import {
   type HostMetric,
-  reservedNames,
   type Snapshot,
   type SnapshotHeader,
   type UsageMetric,
@@ -32,7 +31,7 @@ import {
   wantedOf,
 } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
-import { foldingWarning, foldNames, NameBudget } from './name-budget.ts';
+import { admitNames, NameBudget } from './name-budget.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
 export function openMemoryStore(options: StoreOptions): Store {
@@ -57,21 +56,7 @@ export function openMemoryStore(options: StoreOptions): Store {
   let tallies: HourTally[] = [];
   const { newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
   const budget = new NameBudget<string>(newNamesPerDay);
-  const known = new Set<string>(reservedNames);
-
-  /** Names that nobody has had before, as far as their host may bring them along today. */
-  function admitNames(snapshot: Snapshot): void {
-    const { host, processes } = snapshot;
-    const unknown = processes.name.filter((name) => !known.has(name));
-    const [left, at] = [budget.left(host, now()), now()];
-    const foldedSince = budget.foldedSince(host, at);
-    if (foldedSince !== null) snapshot.metrics['collector.foldedSinceMs'] = foldedSince;
-    for (const name of unknown.slice(0, left)) known.add(name);
-    budget.spend(host, Math.min(left, unknown.length), at);
-    if (unknown.length <= left) return;
-    if (foldedSince === null) warn(foldingWarning(host, newNamesPerDay));
-    foldNames(snapshot, new Set(unknown.slice(left)), budget.fold(host, at));
-  }
+  const known = new Set<string>();
 
   function pointsOf(series: SeriesKey, window: TimeWindow): Point[] {
     const points: Point[] = [];
@@ -90,7 +75,7 @@ export function openMemoryStore(options: StoreOptions): Store {
         const stored = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
         byHost.set(snapshot.host, stored);
         if (stored.has(snapshot.time)) continue;
-        admitNames(snapshot);
+        admitNames(snapshot, known, budget, now(), warn);
         stored.set(snapshot.time, structuredClone(snapshot));
       }
       return [];

@@ -1,3 +1,4 @@
+import { dayOf } from '../core/clock.ts';
 import {
   emptyColumns,
   maxPercent,
@@ -10,13 +11,7 @@ import {
   usageAt,
 } from '../core/snapshot.ts';
 
-const dayMs = 86_400_000;
 const mostInstances = 2 ** 31 - 1;
-
-/** Of UTC. */
-export function dayOf(time: number): number {
-  return Math.floor(time / dayMs);
-}
 
 interface Spent {
   names: number;
@@ -68,6 +63,32 @@ export class NameBudget<Host> {
     this.#spent.set(host, spent);
     return spent;
   }
+}
+
+/**
+ * Lets in the new names of a snapshot, as far as its host may bring them along today, and folds the others.
+ * @param known all names that are not new; those that are let in are added
+ * @returns whether there were new ones
+ */
+export function admitNames(
+  snapshot: Snapshot,
+  known: Set<string>,
+  budget: NameBudget<string>,
+  now: number,
+  warn: (message: string) => void,
+): boolean {
+  const { host, processes, metrics } = snapshot;
+  const unknown = processes.name.filter((name) => !known.has(name) && !reservedNames.has(name));
+  const foldedSince = budget.foldedSince(host, now);
+  if (foldedSince !== null) metrics['collector.foldedSinceMs'] = foldedSince;
+  const admitted = unknown.slice(0, budget.left(host, now));
+  for (const name of admitted) known.add(name);
+  budget.spend(host, admitted.length, now);
+  if (admitted.length < unknown.length) {
+    if (foldedSince === null) warn(foldingWarning(host, budget.perDay));
+    foldNames(snapshot, new Set(unknown.slice(admitted.length)), budget.fold(host, now));
+  }
+  return unknown.length > 0;
 }
 
 /** What is said of a host once a day. */

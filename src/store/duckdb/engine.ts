@@ -4,13 +4,14 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { collectGarbage } from '../../collect-garbage.ts';
+import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import type { TimeWindow } from '../../core/store.ts';
 import { type HourTally, tallyCounts } from '../../core/tally.ts';
 import { replaceFile } from '../../durable-file.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { dayOf, NameBudget } from '../name-budget.ts';
+import { NameBudget } from '../name-budget.ts';
 import { Dictionary } from './dictionary.ts';
 import { decoded, NameTexts } from './name-texts.ts';
 import { askForVerification, openDatabase } from './open-database.ts';
@@ -21,6 +22,7 @@ import { DuckdbReads } from './reads.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
 import { RowCounts } from './row-counts.ts';
 import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts';
+import { UnusedNames } from './unused-names.ts';
 
 /** One core is left to the requests, and more than four only compete for memory. */
 const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
@@ -41,18 +43,8 @@ const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 const headerBytes = 1000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
-/** Unused process names are looked for once there are more than this. */
-const manyNames = 20_000;
-/** An id that a forecast has would name another process once it is given again. */
-const unusedNamesSql = ['usage', 'forecast', 'tally'].reduce(
-  (sql, table, index) =>
-    `${sql} ${index === 0 ? 'WHERE' : 'AND'} id NOT IN (SELECT DISTINCT name FROM ${table} WHERE name IS NOT NULL)`,
-  'SELECT id FROM name',
-);
 /** Process rows deleted at a time. */
 const mostExpired = 2_000_000;
-/** Names deleted at a time: whoever writes waits for it. */
-const forgottenAtOnce = 50_000;
 
 /**
  * The store itself, in the thread that calls this, and what had to be mended in its file. Only one process
@@ -113,12 +105,12 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   readonly #parts: Parts;
   readonly #commit: GroupCommit<Pending>;
   readonly #idleTimer: NodeJS.Timeout;
-  /** Has the names that no row has any more, in a table of its own. */
-  #unused: DuckDBConnection | null = null;
+  readonly #unused: UnusedNames;
 
   private constructor(parts: Parts, { path, retentionMs }: ThreadData) {
     super(parts);
     this.#parts = parts;
+    this.#unused = new UnusedNames(parts);
     this.#path = path;
     this.#file = identityOf(path);
     this.#retentionMs = retentionMs;
@@ -271,52 +263,17 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     }
   }
 
-  async findUnusedNames(): Promise<number> {
-    const { readers, writer, instance } = this.#parts;
-    const [row] = await readers.query('SELECT count(*)::DOUBLE AS names FROM name', { lane: 'background' });
-    if ((row?.names as number) <= manyNames || this.#unused !== null) return 0;
-    writer.watchNames();
-    const connection = await instance.connect();
-    this.#unused = connection;
-    const find = async () => {
-      await connection.run(`CREATE TEMP TABLE unused AS ${unusedNamesSql}`);
-      return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
-    };
-    const found = await readers.background(find).catch((error: unknown) => {
-      this.#endForgetting();
-      throw error;
-    });
-    if (found === 0) this.#endForgetting();
-    return found;
+  findUnusedNames(): Promise<number> {
+    return this.#unused.find();
   }
 
   /** A few at a time, and none that has been used again. */
   async forgetNames(): Promise<void> {
     try {
-      for (let left = true; left; ) left = await this.#commit.exclusive(() => this.#forgetSome());
+      for (let left = true; left; ) left = await this.#commit.exclusive(() => this.#unused.deleteSome());
     } finally {
-      this.#endForgetting();
+      this.#unused.end();
     }
-  }
-
-  /** @returns whether there may be more */
-  async #forgetSome(): Promise<boolean> {
-    const { writer, names } = this.#parts;
-    const rows = (await this.#unused?.runAndReadAll(`SELECT id FROM unused LIMIT ${forgottenAtOnce}`))?.getRows();
-    const ids = (rows ?? []).map(([id]) => id as number);
-    if (ids.length === 0) return false;
-    const used = writer.usedNames();
-    const gone = ids.filter((id) => !used.has(id));
-    if (gone.length > 0) await this.#unused?.run(`DELETE FROM name WHERE id IN (${gone.join(', ')})`);
-    await this.#unused?.run(`DELETE FROM unused WHERE id IN (${ids.join(', ')})`);
-    names.clear();
-    return true;
-  }
-
-  #endForgetting(): void {
-    this.#unused?.closeSync();
-    this.#unused = null;
-    this.#parts.writer.unwatchNames();
   }
 
   /** A row is committed, and as much written beside the file as a snapshot takes: a little fits onto a full disk. */
@@ -341,7 +298,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       writer.dropAppenders();
       await connection.run('CHECKPOINT').catch(() => undefined);
       readers.close();
-      this.#unused?.closeSync();
+      this.#unused.end();
       for (const each of [connection, maintenance]) each.closeSync();
       instance.closeSync();
     });

@@ -24,6 +24,7 @@ import type { NameTexts } from './name-texts.ts';
 import {
   countSql,
   detailedSql,
+  type ForecastIds,
   forecastsSql,
   hostsSql,
   hostsWithSql,
@@ -195,24 +196,29 @@ export class DuckdbReads implements Reads {
     });
   }
 
-  async forecasts(query: ForecastQuery, reading: Reading = {}) {
-    const ids = await this.#subjectIds(query, reading);
-    if (ids === null) return [];
-    const rows = await this.#readers.query(forecastsSql(query, ids), reading);
-    const nameOf = await this.#namesIn(rows, reading);
-    return rows.map((row) => toForecast(row, this.#hosts, nameOf));
+  forecasts(query: ForecastQuery, reading: Reading = {}) {
+    return this.#ofSubject(query, reading, forecastsSql, toForecast);
   }
 
-  async tallies(query: ForecastQuery, reading: Reading = {}) {
+  tallies(query: ForecastQuery, reading: Reading = {}) {
+    return this.#ofSubject(query, reading, talliesSql, toTally);
+  }
+
+  async #ofSubject<T>(
+    query: ForecastQuery,
+    reading: Reading,
+    sqlOf: (window: TimeWindow, ids: ForecastIds) => string,
+    toItem: (row: Row, hosts: Dictionary, nameOf: (id: number) => string) => T,
+  ): Promise<T[]> {
     const ids = await this.#subjectIds(query, reading);
     if (ids === null) return [];
-    const rows = await this.#readers.query(talliesSql(query, ids), reading);
+    const rows = await this.#readers.query(sqlOf(query, ids), reading);
     const nameOf = await this.#namesIn(rows, reading);
-    return rows.map((row) => toTally(row, this.#hosts, nameOf));
+    return rows.map((row) => toItem(row, this.#hosts, nameOf));
   }
 
   /** Null: none of these was ever stored. */
-  async #subjectIds({ host, process, metric }: ForecastQuery, reading: Reading) {
+  async #subjectIds({ host, process, metric }: ForecastQuery, reading: Reading): Promise<ForecastIds | null> {
     const hostId = host === undefined ? undefined : this.#hosts.find(host);
     const name = process == null ? process : await this.#names.find(process, reading);
     if ((host !== undefined && hostId === undefined) || (process != null && name === undefined)) return null;

@@ -1,8 +1,9 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBPreparedStatement } from '@duckdb/node-api';
+import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { placedAt } from '../../core/host-clock.ts';
 import { hostMetrics, reservedNames, type SnapshotHeader } from '../../core/snapshot.ts';
-import { dayOf, type NameBudget } from '../name-budget.ts';
+import type { NameBudget } from '../name-budget.ts';
 import { UsageAppender } from './append.ts';
 import type { Dictionary } from './dictionary.ts';
 import { idsSql, namesValue } from './name-texts.ts';

@@ -140,7 +140,7 @@ class StoreThread {
     return answered;
   }
 
-  /** Once it is aborted the thread is told to stop, and whoever waits here waits no longer. */
+  /** Once it is aborted the thread is told to stop; it knows whether the read ran, or waited and is refused. */
   #read(method: keyof Reads, args: unknown[], { signal, lane }: Reading = {}): Promise<unknown> {
     if (this.#ended) return Promise.reject(new MonitorError('unavailable', 'the store is closed'));
     if (signal?.aborted) return Promise.reject(signal.reason);
@@ -148,10 +148,7 @@ class StoreThread {
     const answered = this.#expect(id);
     this.#worker.postMessage({ id, method, args, lane: lane ?? 'own' });
     if (signal === undefined) return answered;
-    const cancel = () => {
-      this.#worker.postMessage({ cancel: id });
-      // Whether it ran or waited, the thread knows: one that was not begun is refused, and not too slow.
-    };
+    const cancel = () => this.#worker.postMessage({ cancel: id });
     signal.addEventListener('abort', cancel, { once: true });
     return answered
       .catch((error: unknown) => {

@@ -1,8 +1,9 @@
+import { dayMs, dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
-import { reservedNames, type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
+import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
 import {
   byTimeHostName,
   type DetailedQuery,
@@ -27,10 +28,11 @@ import {
   wantedOf,
 } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
-import { ReadLane, untilAborted } from '../../read-lane.ts';
+import { ReadLane } from '../../read-lane.ts';
+import { untilAborted } from '../../shared-work.ts';
 import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { dayOf, foldingWarning, foldNames, NameBudget } from '../name-budget.ts';
+import { admitNames, NameBudget } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { RecentMap } from '../recent-map.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -78,7 +80,6 @@ const prepareEveryMs = 2_000;
 const heavyMs = 6 * 3_600_000;
 /** Hosts whose names are remembered. */
 const mostHosts = 4000;
-const dayMs = 86_400_000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
@@ -160,20 +161,11 @@ class InfluxdbStore implements Store {
 
   /** Names that its host has never had, as far as it may bring them along today; each is a series for ever. */
   async #admitNames(snapshot: Snapshot): Promise<void> {
-    const { host, processes } = snapshot;
+    const { host } = snapshot;
     const known = await this.#namesOf(host);
     const now = this.#now();
-    const unknown = processes.name.filter((name) => !known.has(name) && !reservedNames.has(name));
-    const foldedSince = this.#budget.foldedSince(host, now);
-    if (foldedSince !== null) snapshot.metrics['collector.foldedSinceMs'] = foldedSince;
-    if (unknown.length === 0) return;
-    const left = this.#budget.left(host, now);
-    for (const name of unknown.slice(0, left)) known.add(name);
-    this.#budget.spend(host, Math.min(left, unknown.length), now);
-    this.#newNames.set(host, { names: this.#budget.perDay - this.#budget.left(host, now), at: now });
-    if (unknown.length <= left) return;
-    if (foldedSince === null) this.#warn(foldingWarning(host, this.#budget.perDay));
-    foldNames(snapshot, new Set(unknown.slice(left)), this.#budget.fold(host, now));
+    if (admitNames(snapshot, known, this.#budget, now, this.#warn))
+      this.#newNames.set(host, { names: this.#budget.perDay - this.#budget.left(host, now), at: now });
   }
 
   /** Read anew each day: what InfluxDB has forgotten is new again. */
