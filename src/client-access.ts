@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ClientOptions, MonitorClient } from './client.ts';
-import type { Config } from './config.ts';
+import { type Config, isLoopback } from './config.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { replaceFile, writeNewFile } from './durable-file.ts';
 import { checkPems, readPem } from './pem.ts';
@@ -22,16 +22,33 @@ export function spoolName(server: string, host: string): string {
   return `${serverName(server)}-as-${unique}`;
 }
 
-/** @throws MonitorError `invalid` for a file that cannot be read */
+/**
+ * The token that was set; or the way to a server on this machine, where its data folder is the configured one; or
+ * the token that `join` has kept.
+ * @throws MonitorError `invalid` for a file that cannot be read
+ */
 export async function clientOptions(config: Config, server: string): Promise<ClientOptions> {
+  const local = config.token === undefined ? localSocketOf(config.data, server) : null;
   const token = config.token ?? (await keptToken(config.data, server));
   const files = { ca: config.ca, cert: config.clientCert, key: config.clientKey };
   const pems = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, readPem(path)]]));
-  const tls = Object.fromEntries(pems) as Omit<ClientOptions, 'token'>;
+  const tls = Object.fromEntries(pems) as Pick<ClientOptions, 'ca' | 'cert' | 'key'>;
   if ((tls.cert === undefined) !== (tls.key === undefined))
     throw new MonitorError('invalid', 'a client certificate needs both --client-cert and --client-key');
   checkPems(tls, Object.values(files));
-  return { ...(token !== undefined && { token }), ...tls };
+  return { ...(token !== undefined && { token }), ...(local !== null && { local }), ...tls };
+}
+
+/** Null: this URL does not mean this machine. */
+function localSocketOf(dataFolder: string, server: string): string | null {
+  const url = URL.canParse(server) ? new URL(server) : null;
+  if (url === null || url.pathname !== '/' || !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) return null;
+  return localSocketPath(dataFolder, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+}
+
+/** On the server itself: see local-socket.ts. */
+export function localSocketPath(dataFolder: string, port: number): string {
+  return join(dataFolder, `local-${port}.sock`);
 }
 
 const tokenBytes = 200;

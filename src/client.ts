@@ -1,4 +1,4 @@
-import { Agent, request } from 'undici';
+import { Agent, type Dispatcher, request } from 'undici';
 import { type ErrorCode, errorStatus, MonitorError, messageOf } from './core/error.ts';
 import type {
   AccuracyAnswer,
@@ -12,6 +12,9 @@ import type {
 } from './core/schema.ts';
 
 const timeoutMs = 30_000;
+const connectMs = 10_000;
+/** Nobody listens on a Unix socket, or not for this user: nothing has been sent. */
+const noSocket = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG'];
 /** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
 const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
 const late = new Error('late');
@@ -31,6 +34,8 @@ export interface PutOutcome {
 /** What a server may ask for: a token, and certificates (PEM). */
 export interface ClientOptions {
   token?: string;
+  /** A Unix socket that may lead to the same server, and asks for nothing; tried first. */
+  local?: string;
   /** The only authority that is trusted. */
   ca?: string;
   cert?: string;
@@ -39,23 +44,28 @@ export interface ClientOptions {
 
 type Query = Record<string, string | number | undefined>;
 
+interface Asked {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  headers: Record<string, string>;
+  body?: string | Uint8Array;
+  signal: AbortSignal;
+}
+
 /** The HTTP API, typed. Answers that are errors become MonitorError with the server's own code. */
 export class MonitorClient {
   readonly server: string;
   readonly #agent: Agent;
+  readonly #local: Agent | null;
   readonly #headers: Record<string, string>;
   readonly #deadlines: typeof defaultDeadlines;
 
   /** @throws MonitorError `invalid` */
-  constructor(server: string, { token, ...tls }: ClientOptions = {}, deadlines = defaultDeadlines) {
+  constructor(server: string, { token, local, ...tls }: ClientOptions = {}, deadlines = defaultDeadlines) {
     this.#deadlines = deadlines;
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    this.#agent = new Agent({
-      connect: { timeout: 10_000, ...tls },
-      headersTimeout: timeoutMs,
-      bodyTimeout: timeoutMs,
-      keepAliveTimeout: 60_000,
-    });
+    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, keepAliveTimeout: 60_000 };
+    this.#agent = new Agent({ connect: { timeout: connectMs, ...tls }, ...timeouts });
+    this.#local = local === undefined ? null : new Agent({ connect: { socketPath: local }, ...timeouts });
     const url = URL.canParse(server) ? new URL(server) : null;
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
       throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
@@ -76,11 +86,9 @@ export class MonitorClient {
     signal?.addEventListener('abort', cut, { once: true });
     if (signal?.aborted) cut();
     try {
-      const answer = await request(`${this.server}${path}`, {
-        dispatcher: this.#agent,
+      const answer = await this.#request(path, {
         method: 'PUT',
         headers: {
-          ...this.#headers,
           'content-type': 'application/json',
           'content-encoding': 'gzip',
           date: new Date(now).toUTCString(),
@@ -146,7 +154,19 @@ export class MonitorClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#agent.destroy(), this.#local?.destroy()]);
+  }
+
+  async #request(path: string, options: Asked): Promise<Dispatcher.ResponseData> {
+    if (this.#local !== null) {
+      try {
+        return await request(`http://localhost${path}`, { ...options, dispatcher: this.#local });
+      } catch (error) {
+        if (!noSocket.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      }
+    }
+    const headers = { ...this.#headers, ...options.headers };
+    return request(`${this.server}${path}`, { ...options, headers, dispatcher: this.#agent });
   }
 
   async #get<T>(path: string, query: Query): Promise<T> {
@@ -159,9 +179,9 @@ export class MonitorClient {
     let status: number;
     let text: string;
     try {
-      const headers = { ...this.#headers, ...(options.body && { 'content-type': 'application/json' }) };
+      const headers: Record<string, string> = options.body ? { 'content-type': 'application/json' } : {};
       const signal = AbortSignal.timeout(this.#deadlines.askMs);
-      const answer = await request(`${this.server}${path}`, { ...options, headers, signal, dispatcher: this.#agent });
+      const answer = await this.#request(path, { ...options, headers, signal });
       status = answer.statusCode;
       text = await textOf(answer.body, limits.ask);
     } catch (error) {

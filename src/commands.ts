@@ -60,7 +60,8 @@ function backtestThreshold(text: string | undefined, process: string | null): Th
 
 export async function* join({ config, args: [url = '', code = ''] }: Called): AsyncIterable<string> {
   const { MonitorClient } = await import('./client.ts');
-  const { token: _, ...tls } = await clientOptions(config, url);
+  // Over the network, as the collector will: whoever has neither is told so now.
+  const { token: _, local: __, ...tls } = await clientOptions(config, url);
   const client = new MonitorClient(url, tls);
   try {
     const place = await placeForToken(config.data, client.server);

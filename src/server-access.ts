@@ -7,7 +7,7 @@ import type { AccessOptions } from './api/guard.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError } from './core/error.ts';
-import { emptyBook, hasAccess, issueToken, type TokenBook } from './core/token.ts';
+import { emptyBook, hasAccess, type Issued, issueToken, type TokenBook, type TokenRecord } from './core/token.ts';
 import { checkPems, readPem } from './pem.ts';
 import { TokenFile } from './token-file.ts';
 
@@ -16,27 +16,21 @@ import { TokenFile } from './token-file.ts';
 const certificateCheckMs = 5_000;
 
 /**
- * Who may use the server: the tokens in its data folder, and one of its own that nobody else ever sees.
- * @throws MonitorError `invalid` when others could reach the server and nobody needed a token
+ * Who may use the server: the tokens in its data folder, and one of its own that nobody else ever sees. That one is
+ * good from the first request to the last, whatever becomes of the others.
+ * @throws MonitorError `invalid` when others could reach the server and nobody had a token
  */
 export function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
   const file = new TokenFile(config.data);
   const kept = (): TokenBook => {
-    const { tokens, invites: all } = file.book();
-    const invites = all.filter((invite) => invite.expiresAt > clock.now());
+    const { tokens, invites } = file.book();
     return { tokens: config.adminToken ? [...tokens, config.adminToken] : tokens, invites };
   };
   refuseOpenServer(config, kept(), clock.now());
-  const own = issueToken(emptyBook(), 'admin', null, clock.now(), null);
-  const tokens: AccessOptions['tokens'] = {
-    book: () => {
-      const { tokens, invites } = kept();
-      return tokens.length + invites.length === 0 ? emptyBook() : { tokens: [...tokens, ...own.book.tokens], invites };
-    },
-    issue: (make) => file.issue(make),
-  };
-  const alwaysRequired = !isLoopback(config.listen.host);
-  return { access: { tokens, alwaysRequired, hostNames: config.allowHost }, secret: own.secret };
+  const { book, secret } = issueToken(emptyBook(), 'admin', null, clock.now(), null);
+  const own = book.tokens[0] as TokenRecord;
+  const tokens = { book: () => ({ ...kept(), own }), issue: (make: (book: TokenBook) => Issued) => file.issue(make) };
+  return { access: { tokens, alwaysRequired: !isLoopback(config.listen.host), hostNames: config.allowHost }, secret };
 }
 
 /** @throws MonitorError `invalid` for half a configuration */

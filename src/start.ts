@@ -1,4 +1,5 @@
 import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import { ToadScheduler } from 'toad-scheduler';
@@ -12,6 +13,7 @@ import type { Config, ListenAddress } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import { formatThreshold } from './core/threshold.ts';
+import { makeLocalSocket } from './local-socket.ts';
 import { readPem } from './pem.ts';
 import { reloadCertificate, serverAccess, serverTls, tlsVersion } from './server-access.ts';
 
@@ -67,6 +69,7 @@ export async function startServer(
     },
   });
   const scheduler = new ToadScheduler();
+  const local = makeLocalSocket();
   try {
     const clockDoubt = openClockDoubt(config.data, (message) => log.warn(message));
     const bootId = readBootId();
@@ -79,24 +82,30 @@ export async function startServer(
       horizonMs,
       queryTimeoutMs,
       version,
-      access,
+      access: { ...access, isLocal: local.isLocal },
       clockDoubt,
       bootId,
     };
     const app = await buildApp({ ...given, ...(https && { https }) });
     const url = await listen(app, config.listen);
+    const { port } = app.server.address() as AddressInfo;
+    await local.listen(app.routing, config.data, port, (message) => log.warn(message));
     if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);
     log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
     const close = async () => {
       scheduler.stop();
-      const cut = setTimeout(() => app.server.closeAllConnections(), requestGraceMs);
-      await app.close();
+      const cut = setTimeout(() => {
+        app.server.closeAllConnections();
+        local.closeAllConnections();
+      }, requestGraceMs);
+      await Promise.all([app.close(), local.close()]);
       clearTimeout(cut);
       await store.close();
     };
     return { url, own: { token: secret }, close };
   } catch (error) {
     scheduler.stop();
+    await local.close();
     await store.close();
     throw error;
   }

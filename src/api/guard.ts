@@ -1,13 +1,16 @@
+import type { IncomingMessage } from 'node:http';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
-import { findToken, hasAccess, type Issued, type Role, type TokenBook, type TokenRecord } from '../core/token.ts';
+import { findToken, type Issued, type Role, type TokenBook, type TokenRecord, wantsTokens } from '../core/token.ts';
 
 /** Who may use the server. */
 export interface AccessOptions {
   tokens: TokenSource;
+  /** Whether a request came by the way that only who may use the data folder can go. */
+  isLocal?: (request: IncomingMessage) => boolean;
   /** Refuse everybody without a token even when there are none. */
   alwaysRequired: boolean;
   /** Names the server is called by; addresses are always accepted. */
@@ -28,7 +31,7 @@ declare module 'fastify' {
     access?: Access;
   }
   interface FastifyRequest {
-    /** Null where no tokens are required. */
+    /** Null where none is wanted; of a request on the local way the server's own. */
     token: TokenRecord | null;
   }
 }
@@ -45,7 +48,11 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
   app.addHook('onRequest', async (request, reply) => {
     checkHostName(request, access.hostNames);
     // Once there are tokens it stays so: a file that vanished must not open the door.
-    required ||= hasAccess(book(), clock.now());
+    required ||= wantsTokens(book(), clock.now());
+    if (access.isLocal?.(request.raw)) {
+      request.token = book().own ?? null;
+      return;
+    }
     const needed = accessOf(request.method, request.routeOptions.config);
     if (!required || needed === 'public') return;
     request.token = tokenOf(request, book(), clock.now());
@@ -53,7 +60,7 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
       void reply.header('www-authenticate', 'Bearer');
       throw new MonitorError(
         'unauthorized',
-        'this server wants a token, one that is neither expired nor revoked: authorization: Bearer aw_...; make one on it with: amberwatch token create',
+        "this server wants a token, one that is neither expired nor revoked: authorization: Bearer aw_..., or AMBERWATCH_TOKEN for amberwatch's own commands; 'amberwatch token create' on the server makes one, and there, with the server's --data, commands need none",
       );
     }
     checkRole(request.token, needed, request);

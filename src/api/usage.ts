@@ -52,7 +52,8 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
         },
       },
       async (request, reply) => {
-        const ip = canonicalIp(request.ip);
+        // A local socket has no address.
+        const ip = canonicalIp(request.ip ?? '');
         const bodies = Array.isArray(request.body) ? request.body : [request.body];
         const taken = await ingest.write(
           bodies.map((body) => toSnapshot(body, ip)),

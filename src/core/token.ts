@@ -29,6 +29,8 @@ export interface InviteRecord {
 export interface TokenBook {
   tokens: TokenRecord[];
   invites: InviteRecord[];
+  /** Of the running server itself and whoever may use its data folder; never written down, and no reason to want tokens. */
+  own?: TokenRecord;
 }
 
 /** A changed book, and the secret that is shown this once. */
@@ -74,7 +76,10 @@ export function issueToken(
 export function givenAdminToken(secret: string): TokenRecord {
   const id = tokenPattern.exec(secret)?.[1];
   if (id === undefined || !secret.startsWith('aw_a_'))
-    throw new MonitorError('invalid', 'the admin token is none; make one with: amberwatch token create --role admin');
+    throw new MonitorError(
+      'invalid',
+      'AMBERWATCH_ADMIN_TOKEN is not a token with the role admin: one begins with aw_a_ and has 57 characters; make one with: amberwatch token create --role admin',
+    );
   return { id, role: 'admin', host: null, hash: hashOf(secret), createdAt: 0, expiresAt: null, revokedAt: null };
 }
 
@@ -122,7 +127,7 @@ export function redeemInvite(book: TokenBook, code: string, host: string, now: n
 /** Null for what is no token, unknown, expired or revoked. The comparison takes the same time for any secret. */
 export function findToken(book: TokenBook, secret: string, now: number): TokenRecord | null {
   const id = tokenPattern.exec(secret)?.[1];
-  const record = book.tokens.find((each) => each.id === id);
+  const record = allTokens(book).find((each) => each.id === id);
   const same = sameHash(record?.hash ?? hashOf(''), hashOf(secret));
   return record && same && isValid(record, now) ? record : null;
 }
@@ -132,8 +137,17 @@ export function isValid({ expiresAt, revokedAt }: TokenRecord, now: number): boo
 }
 
 /** Whether a token that was let in is still to be. */
-export function isKnown({ tokens }: TokenBook, id: string, now: number): boolean {
-  return tokens.some((token) => token.id === id && isValid(token, now));
+export function isKnown(book: TokenBook, id: string, now: number): boolean {
+  return allTokens(book).some((token) => token.id === id && isValid(token, now));
+}
+
+function allTokens({ tokens, own }: TokenBook): TokenRecord[] {
+  return own === undefined ? tokens : [...tokens, own];
+}
+
+/** Whether a token is wanted of everybody: also when all there are have expired or were revoked. */
+export function wantsTokens({ tokens, invites }: TokenBook, now: number): boolean {
+  return tokens.length > 0 || invites.some((invite) => invite.expiresAt > now);
 }
 
 /** Whether anybody could use the server: by a token now, or by a code. */

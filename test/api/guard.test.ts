@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
 import { emptyBook, findToken, issueInvite, issueToken, revokeToken, rotateToken } from '../../src/core/token.ts';
+import { serverAccess } from '../../src/server-access.ts';
+import { TokenFile } from '../../src/token-file.ts';
 import { noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
 import { body, makeApp } from './make-app.ts';
 
 /** A server with one token of each kind. */
@@ -81,6 +85,35 @@ describe('who may do what', () => {
     await access.tokens.issue(() => ({ book: emptyBook(), secret: '' }));
     time.now += 1000;
     expect(await status(null)).toBe(401);
+  });
+
+  test.each([
+    ['on loopback', '127.0.0.1:8000'],
+    ['for others', '0.0.0.0:8000'],
+  ])('%s: when the last unused code expires, tokens stay wanted and its own is still good', async (_, listen) => {
+    const data = temporaryFolder();
+    const config = readConfig({ listen, data }, {});
+    const clock = { now: () => time.now, monotonic: () => time.now };
+    const time = { now: noon };
+    await new TokenFile(data).issue((book) => issueInvite(book, null, noon));
+    const { access, secret } = serverAccess(config, clock);
+    const { app, time: appTime } = await makeApp({ access });
+    const status = async (headers: Record<string, string>) =>
+      (await app.inject({ url: '/v1/hosts', headers })).statusCode;
+    const own = { authorization: `Bearer ${secret}` };
+    for (const laterMs of [0, 9 * 60_000, 10 * 60_000 + 1, 3_600_000, 30 * 86_400_000]) {
+      time.now = appTime.now = noon + laterMs;
+      expect([laterMs, await status(own), await status({})]).toEqual([laterMs, 200, 401]);
+    }
+  });
+
+  test('tokens that have all been revoked or expired open no door at the next start', async () => {
+    const data = temporaryFolder();
+    await new TokenFile(data).issue((book) => issueToken(book, 'read', null, noon, 1000));
+    const clock = { now: () => noon + 5000, monotonic: () => noon };
+    const { access } = serverAccess(readConfig({ data }, {}), clock);
+    const { app } = await makeApp({ access, now: noon + 5000 });
+    expect((await app.inject('/v1/hosts')).statusCode).toBe(401);
   });
 
   test('while a token is rotated both are valid, then only the new one', () => {

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -95,6 +95,60 @@ describe('tokens', () => {
     const secrets = [read, readFileSync(join(theirs, 'token', url.replace(/[:/]+/g, '_')), 'utf8').trim()];
     for (const place of [list, server.stderr, readFileSync(join(data, 'tokens.json'), 'utf8'), processTable()])
       for (const secret of secrets) expect(place).not.toContain(secret);
+  });
+
+  test('on the server itself no token is needed by whoever may use its data folder, and by nobody else', async () => {
+    const data = temporaryFolder();
+    await run(['token', 'invite', '--data', data]);
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const server = start(['serve', '--listen', `0.0.0.0:${port}`, '--store', 'memory:', '--data', data]);
+    await until(() => isLive(url));
+    const socket = join(data, `local-${port}.sock`);
+    await until(() => existsSync(socket));
+    expect(statSync(socket).mode & 0o777).toBe(0o600);
+    expect((await fetch(`${url}/v1/hosts`)).status).toBe(401);
+    const at = ['--server', url, '--data', data];
+    const collector = start(['collect', '--interval', '500ms', '--host', 'own', ...at]);
+    await until(async () => (await run(['alert', '--once', ...at])).out.includes('on 1 host'));
+    expect((await run(['accuracy', ...at])).code).toBe(0);
+    expect(await run(['backtest', '--host', 'own', ...at])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/own/),
+    });
+    expect((await run(['store', 'expire', ...at])).code).toBe(0);
+    await collector.stop();
+    // Another folder: as anybody else on this machine.
+    expect(await run(['alert', '--once', '--server', url, '--data', temporaryFolder()])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/wants a token/),
+    });
+    expect(await run(['alert', '--once', ...at], { AMBERWATCH_TOKEN: 'aw_r_wrong' })).toMatchObject({ code: 1 });
+    if (process.getuid?.() === 0) {
+      chmodSync(data, 0o755);
+      const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+      const curl = ['curl', '-sS', '--unix-socket', socket, 'http://localhost/v1/hosts'];
+      expect(spawnSync('setpriv', [...asNobody, ...curl]).status).toBe(7);
+      expect(spawnSync(curl[0] as string, curl.slice(1)).status).toBe(0);
+    }
+    expect(await server.stop('SIGTERM')).toBe(0);
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  test('a server that was killed leaves its socket behind: the next one takes it over', async () => {
+    const data = temporaryFolder();
+    const port = await freePort();
+    const args = ['serve', '--listen', `127.0.0.1:${port}`, '--store', 'memory:', '--data', data];
+    const url = `http://127.0.0.1:${port}`;
+    const first = start(args);
+    await until(() => isLive(url));
+    await first.stop('SIGKILL');
+    const once = () => run(['alert', '--once', '--server', url, '--data', data]);
+    expect((await once()).code).toBe(5);
+    const second = start(args);
+    await until(() => isLive(url));
+    expect((await once()).code).toBe(3);
+    expect(await second.stop('SIGTERM')).toBe(0);
   });
 
   test('config print says what is set and where, and no secret', async () => {

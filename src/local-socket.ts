@@ -1,0 +1,48 @@
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { localSocketPath } from './client-access.ts';
+import { messageOf } from './core/error.ts';
+
+/**
+ * On the server itself: a Unix socket in its data folder, mode 0600. Who may use the folder needs no token there, and
+ * no certificate; nobody else can connect. Named after the port, so that a URL says which.
+ */
+
+const ownerOnly = 0o600;
+
+export interface LocalSocket {
+  isLocal(request: IncomingMessage): boolean;
+  /** What cannot be listened on is a warning: then commands on this machine need a token as well. */
+  listen(handle: RequestListener, dataFolder: string, port: number, warn: (message: string) => void): Promise<void>;
+  closeAllConnections(): void;
+  close(): Promise<void>;
+}
+
+export function makeLocalSocket(): LocalSocket {
+  const requests = new WeakSet<IncomingMessage>();
+  let handler: RequestListener = () => undefined;
+  const server = createServer((request, response) => {
+    requests.add(request);
+    handler(request, response);
+  });
+  return {
+    isLocal: (request) => requests.has(request),
+    async listen(handle, dataFolder, port, warn) {
+      // Windows has named pipes instead, which everybody may read.
+      if (process.platform === 'win32') return;
+      handler = handle;
+      const path = localSocketPath(dataFolder, port);
+      try {
+        await mkdir(dataFolder, { recursive: true, mode: 0o700 });
+        // One that a kill has left: nobody else can listen on this port now.
+        await rm(path, { force: true });
+        await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
+        await chmod(path, ownerOnly);
+      } catch (error) {
+        warn(`commands on this machine need a token: cannot listen on ${path}: ${messageOf(error)}`);
+      }
+    },
+    closeAllConnections: () => server.closeAllConnections(),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
