@@ -23,7 +23,9 @@ export const alerterKills: Scenario = {
   name: 'alerter-kills',
   async run(scale) {
     const kills = scaled(200, scale);
-    const server = await ServerProcess.start('memory:');
+    // OK at once: by default it would take half a minute.
+    const noHold = ['--threshold', 'cpu:red=80,hold=0'];
+    const server = await ServerProcess.start('memory:', temporaryFolder(), ...noHold);
     const webhook = await startReceiver();
     const data = temporaryFolder();
     const args = [

@@ -55,7 +55,9 @@ function story(announcement: Announcement): string {
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
     return `${metric} ${formatValue(metric, value)}, no longer over ${formatValue(metric, threshold ?? 0)}; ${wasBefore}`;
   }
-  const line = `${metric} ${formatValue(metric, value ?? 0)}, over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
+  const over = `over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
+  const isOver = (value ?? 0) > (threshold ?? 0);
+  const line = `${metric} ${formatValue(metric, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
   const [, culprits] = reason.split('; most by ');
   if (isClock(metric) || metric === foldedNames) return `${terminalText(reason, 300)}${silence(announcement)}`;
   if (level === 'AMBER')

@@ -5,17 +5,21 @@ import {
   type Candidate,
   candidates,
   evaluate,
+  type Held,
   isStale,
   prefilter,
   staleIntervals,
   withServerClock,
 } from '../core/alarm.ts';
+import { binByTime } from '../core/bin-by-time.ts';
 import type { Clock } from '../core/clock.ts';
 import { type Forecast, subjectKey } from '../core/forecast.ts';
+import { groupBy } from '../core/group-by.ts';
 import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
-import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
+import type { Run } from '../core/run.ts';
+import { type HostMetric, reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
-import type { Threshold } from '../core/threshold.ts';
+import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
@@ -29,6 +33,8 @@ const longestMs = 60_000;
 /** How long it waits for the beginning of a run that is older than the first look; after that it goes on without. */
 const patienceMs = 3_000;
 const longestSearchMs = 120_000;
+/** Somebody else's interval must not make every evaluation read hours. */
+const longestHeldGapMs = 120_000;
 /** Processes named as the cause of a host's alarm. */
 const culpritCount = 3;
 /** Rows looked at for them: some are no processes. */
@@ -40,25 +46,32 @@ interface KnownRun {
   since: number | null;
   /** It began before that, nobody knows when yet. */
   isOpen?: true;
+  /** What is stored later may show that it is older: it is looked at as a whole each time. */
+  mayBeOlder?: boolean;
 }
+
+type Beginning = Pick<KnownRun, 'since' | 'mayBeOlder'>;
 
 /** What the evaluation before has found out: a cache, found again after a restart. */
 interface Remembered {
   runs: Map<string, KnownRun>;
   /** Of runs that began before the first look, what was found since. */
   beginnings: Map<string, KnownRun>;
-  /** Rows of the last snapshots of silent hosts: they never change. */
-  staleRows: Map<string, UsageRow[]>;
+  /** Of the last snapshots of silent hosts. */
+  lastSeen: Map<string, Seen>;
   /** The last forecasts of silent hosts. */
   staleForecasts: Map<string, Forecast[]>;
 }
 
+/** Of a snapshot: the processes that are or were of late over some clear level, and what was. */
+interface Seen {
+  rows: UsageRow[];
+  held: Held[];
+}
+
 /** A candidate's run, seen within a window. */
-interface Look {
-  since: number | null;
-  /** Since when its values have been over `clear`; null: they are not. */
-  stretch: number | null;
-  /** They were so when the window begins: the run may be older. */
+interface Look extends Run {
+  /** Its values were over `clear` when the window begins: the run may be older. */
   reachesBack: boolean;
 }
 
@@ -73,7 +86,7 @@ interface Evaluation {
 const nothing = (): Remembered => ({
   runs: new Map(),
   beginnings: new Map(),
-  staleRows: new Map(),
+  lastSeen: new Map(),
   staleForecasts: new Map(),
 });
 
@@ -142,8 +155,8 @@ export class AlarmReader {
   ): Promise<Alarms> {
     const { reads, remembered } = evaluation;
     const hosts = await thatKnowCpu(newest, reads);
-    const rows = await this.#rowsAbove(hosts, at, evaluation);
-    const found = candidates(this.#thresholds, hosts, rows);
+    const { rows, held } = await this.#overOrHeld(hosts, at, evaluation);
+    const found = candidates(this.#thresholds, hosts, rows, held);
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
@@ -164,28 +177,41 @@ export class AlarmReader {
     return { ...alarms, alarms: await withCulprits(alarms.alarms, hosts, reads) };
   }
 
-  async #rowsAbove(
-    hosts: readonly SnapshotHeader[],
-    at: number,
-    { reads, remembered }: Evaluation,
-  ): Promise<UsageRow[]> {
+  /** Of a silent host it never changes. */
+  async #overOrHeld(hosts: readonly SnapshotHeader[], at: number, { reads, remembered }: Evaluation): Promise<Seen> {
+    const unknown = hosts.filter((header) => !remembered.lastSeen.has(snapshotKey(header)));
     const above = prefilter(this.#thresholds, hosts);
-    const known = new Map<string, UsageRow[]>();
-    const unknown = hosts.filter((header) => {
-      const rows = remembered.staleRows.get(snapshotKey(header));
-      if (rows) known.set(snapshotKey(header), rows);
-      return !rows;
-    });
-    const rows = await reads.rowsOf(unknown, { above });
-    for (const header of unknown.filter((each) => isStale(each, at))) {
-      known.set(
-        snapshotKey(header),
-        rows.filter((row) => row.host === header.host),
-      );
+    const withinMs = heldWithin(this.#thresholds.filter(isProcessThreshold), unknown);
+    const wanted = { above, ...(withinMs > 0 && { withinMs }) };
+    const rows = groupBy(await reads.rowsOf(unknown, wanted), ({ host }) => host);
+    const held = groupBy(await this.#held(unknown, reads), ({ host }) => host);
+    const seen = hosts.map((header): [SnapshotHeader, Seen] => [
+      header,
+      remembered.lastSeen.get(snapshotKey(header)) ?? {
+        rows: rows.get(header.host) ?? [],
+        held: held.get(header.host) ?? [],
+      },
+    ]);
+    const silent = seen.filter(([header]) => isStale(header, at));
+    remembered.lastSeen = new Map(silent.map(([header, each]) => [snapshotKey(header), each]));
+    return { rows: seen.flatMap(([, each]) => each.rows), held: seen.flatMap(([, each]) => each.held) };
+  }
+
+  /** What was over its clear level of late, now included. */
+  async #held(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<Held[]> {
+    const found: Held[] = [];
+    for (const bin of binByTime(hosts)) {
+      const times = bin.map(({ time }) => time);
+      for (const threshold of this.#thresholds.filter(({ holdMs }) => holdMs > 0)) {
+        const window = { from: Math.min(...times) - heldWithin([threshold], bin), to: Math.max(...times) };
+        const { metric } = threshold;
+        const column = isProcessThreshold(threshold) ? usageColumn(threshold) : (metric as HostMetric);
+        const factor = Math.min(...bin.map(({ cores }) => levelFactor(threshold, cores)));
+        for (const series of await reads.seriesAbove(column, threshold.clear * factor, window))
+          found.push({ host: series.host, process: series.kind === 'process' ? series.process : null, metric });
+      }
     }
-    const stillStale = [...remembered.staleRows].filter(([key]) => known.has(key)).flatMap(([, cached]) => cached);
-    remembered.staleRows = known;
-    return [...rows, ...stillStale];
+    return found;
   }
 
   /** The newest forecasts; of a silent host those of when it was last heard of, its last state. */
@@ -217,29 +243,32 @@ export class AlarmReader {
   async #findRuns(group: readonly Candidate[], evaluation: Evaluation): Promise<Map<string, KnownRun>> {
     const { reads, remembered } = evaluation;
     const runs = new Map<string, KnownRun>();
-    const settle = (candidate: Candidate, since: number | null, isOpen = false) =>
-      runs.set(runKey(candidate), { time: candidate.header.time, since, ...(isOpen && { isOpen }) });
+    const settle = (candidate: Candidate, run: Omit<KnownRun, 'time'>) =>
+      runs.set(runKey(candidate), { ...run, time: candidate.header.time });
     const unknown = group.filter((candidate) => {
       const known = knownOf(candidate, remembered);
       if (known?.time !== candidate.header.time) return true;
-      settle(candidate, known.since);
+      settle(candidate, known);
       return false;
     });
     const first = Math.min(...unknown.map((candidate) => candidate.header.time));
-    const looks = await look(unknown, first - lookBackMs, reads);
     const open = new Map<Candidate, Look>();
-    for (const [index, candidate] of unknown.entries()) {
-      const seen = looks[index] as Look;
-      const known = knownOf(candidate, remembered);
-      if (!seen.reachesBack) settle(candidate, seen.since);
-      else if (known && goesOn(known, seen)) settle(candidate, known.since);
-      else open.set(candidate, seen);
+    const parts = groupBy(unknown, (candidate) => isFollowed(candidate, knownOf(candidate, remembered)));
+    const followed = parts.get(true) ?? [];
+    for (const [part, from] of [
+      [followed, followedFrom(followed, remembered)],
+      [parts.get(false) ?? [], first - lookBackMs],
+    ] as const) {
+      for (const [index, seen] of (await look(part, from, reads)).entries()) {
+        const candidate = part[index] as Candidate;
+        const known = knownOf(candidate, remembered);
+        if (!seen.reachesBack) settle(candidate, { since: seen.since, mayBeOlder: seen.mayBeOlder });
+        else if (known && goesOn(known, seen, candidate.forMs)) settle(candidate, { since: known.since ?? seen.since });
+        else open.set(candidate, seen);
+      }
     }
     const found = await this.#findBeginnings(open, first, evaluation);
-    for (const [candidate, { since }] of open) {
-      const beginning = found.get(candidate);
-      settle(candidate, beginning === undefined ? since : beginning, beginning === undefined);
-    }
+    for (const [candidate, { since }] of open) settle(candidate, found.get(candidate) ?? { since, isOpen: true });
     return runs;
   }
 
@@ -248,7 +277,7 @@ export class AlarmReader {
     open: ReadonlyMap<Candidate, Look>,
     first: number,
     { reads, isPresent, remembered }: Evaluation,
-  ): Promise<Map<Candidate, number | null>> {
+  ): Promise<Map<Candidate, Beginning>> {
     if (!isPresent) return this.#search([...open.keys()], first, reads);
     const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(runKey(candidate)));
     if (fresh.length === 0) return new Map();
@@ -256,27 +285,27 @@ export class AlarmReader {
     const wide = readsWithin(this.#store, { lane: 'background', signal: timeLimit(longestSearchMs) });
     const searching = this.#search(fresh, first, wide)
       // It is older than the first look at least, and to look again would take as long.
-      .catch(() => new Map(fresh.map((candidate) => [candidate, open.get(candidate)?.since ?? null])))
-      .then((found) => {
-        for (const [candidate, since] of found)
-          remembered.beginnings.set(runKey(candidate), { time: candidate.header.time, since });
+      .catch(() => new Map(fresh.map((candidate) => [candidate, { since: open.get(candidate)?.since ?? null }])))
+      .then((found: Map<Candidate, Beginning>) => {
+        for (const [candidate, beginning] of found)
+          remembered.beginnings.set(runKey(candidate), { ...beginning, time: candidate.header.time });
         for (const candidate of fresh) this.#searching.delete(runKey(candidate));
         return found;
       });
-    return Promise.race([searching, sleep(patienceMs, new Map<Candidate, number | null>(), { ref: false })]);
+    return Promise.race([searching, sleep(patienceMs, new Map<Candidate, Beginning>(), { ref: false })]);
   }
 
   /** Since when each of these runs goes on, further and further back. */
-  async #search(group: readonly Candidate[], first: number, reads: Reads<[]>): Promise<Map<Candidate, number | null>> {
-    const found = new Map<Candidate, number | null>();
+  async #search(group: readonly Candidate[], first: number, reads: Reads<[]>): Promise<Map<Candidate, Beginning>> {
+    const found = new Map<Candidate, Beginning>();
     const longest = Math.max(this.#retentionMs, lookBackMs);
     let open = group;
     for (let backMs = lookBackMs * lookFurther; open.length > 0; backMs *= lookFurther) {
       const looks = await look(open, first - Math.min(backMs, longest), reads);
       open = open.filter((candidate, index) => {
-        const { since, reachesBack } = looks[index] as Look;
+        const { since, reachesBack, mayBeOlder } = looks[index] as Look;
         const isOver = backMs >= longest || !reachesBack;
-        if (isOver) found.set(candidate, since);
+        if (isOver) found.set(candidate, { since, mayBeOlder: mayBeOlder && !reachesBack });
         return !isOver;
       });
     }
@@ -290,9 +319,32 @@ function knownOf(candidate: Candidate, { runs, beginnings }: Remembered): KnownR
   return known?.isOpen ? beginnings.get(runKey(candidate)) : known;
 }
 
-/** Whether it is the same run still. */
-function goesOn({ since, time }: KnownRun, { stretch }: Look): boolean {
-  return since !== null && stretch !== null && since <= stretch && time >= stretch;
+/** Whether it is the same run still, or still none. One that had not lasted for long enough may have begun anew. */
+function goesOn({ since, time }: KnownRun, seen: Look, forMs: number): boolean {
+  const { heldSince } = seen;
+  if (heldSince === null || time < heldSince) return false;
+  return since === null || ((since <= heldSince || since === seen.since) && time - since >= forMs);
+}
+
+/** Whether what has come since the evaluation before says all. */
+function isFollowed({ header, forMs }: Candidate, known: KnownRun | undefined): boolean {
+  if (known === undefined || known.mayBeOlder || header.time - known.time > lookBackMs / 2) return false;
+  return known.since === null || known.time - known.since >= forMs;
+}
+
+/** A stretch that reaches back to here is the one that was known. */
+function followedFrom(group: readonly Candidate[], remembered: Remembered): number {
+  return Math.min(
+    ...group.map((candidate) => {
+      const { time } = knownOf(candidate, remembered) as KnownRun;
+      return time - reachOf(candidate);
+    }),
+  );
+}
+
+/** What begins within so long of a window's beginning may go on from before: one break is too short to end it, another not seen. */
+function reachOf({ header, holdMs }: Candidate): number {
+  return holdMs + 2 * gapOf(header);
 }
 
 /** An alarm of a whole host names the processes behind it. */
@@ -336,32 +388,28 @@ async function beforeOf(header: SnapshotHeader, reads: Reads<[]>): Promise<Snaps
 
 /** The runs of these candidates as far as they can be seen from here on. */
 async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<Look[]> {
-  const since = await sinceOf(group, from, reads);
-  const differs = group.filter((candidate) => candidate.clear < candidate.red);
-  // A run can be older than its last value over `red`.
-  const found = await sinceOf(
-    differs.map((candidate) => ({ ...candidate, red: candidate.clear })),
-    from,
-    reads,
-  );
-  return group.map((candidate, index) => {
-    const own = since[index] ?? null;
-    const stretch = candidate.clear < candidate.red ? (found[differs.indexOf(candidate)] ?? null) : own;
-    return { since: own, stretch, reachesBack: stretch !== null && stretch - from <= gapOf(candidate.header) };
-  });
-}
-
-async function sinceOf(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<(number | null)[]> {
   if (group.length === 0) return [];
   const to = Math.max(...group.map((candidate) => candidate.header.time));
-  const queries: RunQuery[] = group.map(({ series, red, clear, header }) => ({
+  const queries: RunQuery[] = group.map(({ series, red, clear, forMs, holdMs, header }) => ({
     series,
     red,
     clear,
+    forMs,
+    holdMs,
     gapMs: gapOf(header),
     until: header.time,
   }));
-  return reads.runs(queries, { from, to });
+  const runs = await reads.runs(queries, { from, to });
+  return runs.map((run, index) => {
+    const reach = reachOf(group[index] as Candidate);
+    return { ...run, reachesBack: run.heldSince !== null && run.heldSince - from <= reach };
+  });
+}
+
+/** How long before a snapshot a value that is still RED was over its clear level. Of hosts that report rarely RED ends at once. */
+function heldWithin(thresholds: readonly Threshold[], hosts: readonly SnapshotHeader[]): number {
+  const holdMs = Math.max(0, ...thresholds.map((threshold) => threshold.holdMs));
+  return holdMs === 0 ? 0 : holdMs + Math.min(longestHeldGapMs, Math.max(0, ...hosts.map(gapOf)));
 }
 
 function gapOf(header: SnapshotHeader): number {

@@ -62,7 +62,7 @@ export interface Alarms {
   nextStaleAt: number | null;
 }
 
-/** A value over its clear level in its host's newest snapshot: RED if its run says so. */
+/** A value of its host's newest snapshot that is over its clear level, or was of late: RED if its run says so. */
 export interface Candidate extends Omit<RunQuery, 'gapMs' | 'until'> {
   header: SnapshotHeader;
   threshold: Threshold;
@@ -86,25 +86,56 @@ export function prefilter(thresholds: readonly Threshold[], hosts: readonly Snap
   return above;
 }
 
-/** All that is over its clear level now. */
+/** A subject whose metric was over its clear level of late; `process` is null for the host itself. */
+export interface Held {
+  host: string;
+  process: string | null;
+  metric: ThresholdMetric;
+}
+
+/**
+ * All that is over its clear level now, or was of late and may still be RED.
+ * @param rows those that are or were over some level
+ */
 export function candidates(
   thresholds: readonly Threshold[],
   hosts: readonly SnapshotHeader[],
   rows: readonly UsageRow[],
+  held: readonly Held[] = [],
 ): Candidate[] {
   const byHost = new Map(hosts.map((header) => [header.host, header]));
+  const wasOver = new Set(held.map(heldKey));
   const found: Candidate[] = [];
   for (const threshold of thresholds) {
+    const { metric } = threshold;
     if (isProcessThreshold(threshold)) {
       for (const row of rows) {
         const header = byHost.get(row.host);
-        if (header && !reservedNames.has(row.name)) addCandidate(found, header, threshold, row);
+        if (header && !reservedNames.has(row.name))
+          addCandidate(
+            found,
+            header,
+            threshold,
+            row,
+            wasOver.has(heldKey({ host: row.host, process: row.name, metric })),
+          );
       }
     } else {
-      for (const header of hosts) addCandidate(found, header, threshold, null);
+      for (const header of hosts)
+        addCandidate(
+          found,
+          header,
+          threshold,
+          null,
+          wasOver.has(heldKey({ host: header.host, process: null, metric })),
+        );
     }
   }
   return found;
+}
+
+function heldKey({ host, process, metric }: Held): string {
+  return JSON.stringify([host, process, metric]);
 }
 
 /**
@@ -162,11 +193,17 @@ export function alarmId({ host, process, metric }: Omit<ForecastSubject, 'metric
     .slice(0, 16);
 }
 
-function addCandidate(found: Candidate[], header: SnapshotHeader, threshold: Threshold, row: UsageRow | null): void {
+function addCandidate(
+  found: Candidate[],
+  header: SnapshotHeader,
+  threshold: Threshold,
+  row: UsageRow | null,
+  wasOver: boolean,
+): void {
   const column = row ? usageColumn(threshold) : threshold.metric;
   const value = row ? row[column as UsageMetric] : header.metrics[column as keyof typeof header.metrics];
   const factor = levelFactor(threshold, header.cores);
-  if (value === null || value === undefined || value <= threshold.clear * factor) return;
+  if (value === null || value === undefined || (value <= threshold.clear * factor && !wasOver)) return;
   found.push({
     header,
     threshold,
@@ -177,6 +214,8 @@ function addCandidate(found: Candidate[], header: SnapshotHeader, threshold: Thr
       : { kind: 'system', host: header.host, metric: column as keyof typeof header.metrics },
     red: threshold.red * factor,
     clear: threshold.clear * factor,
+    forMs: threshold.forMs,
+    holdMs: threshold.holdMs,
   });
 }
 
@@ -208,7 +247,7 @@ function redAlarm(
   const began = since - (header.time - placedAt(header));
   const lead = began - (predicted.get(id) ?? began);
   const reasons = [
-    `${threshold.metric} is ${value.toFixed(1)}, over ${threshold.red}${lasted > 0 ? ` for ${formatDuration(lasted)}` : ''}`,
+    redReason(threshold, value, lasted),
     ...(lead > 0 ? [`predicted ${formatDuration(lead)} before`] : []),
   ];
   return [
@@ -230,6 +269,13 @@ function redAlarm(
       leadSeconds: lead > 0 ? lead / 1000 : null,
     },
   ];
+}
+
+function redReason({ metric, red, clear, holdMs }: Threshold, value: number, lastedMs: number): string {
+  const is = `${metric} is ${value.toFixed(1)}`;
+  if (value > red) return `${is}, over ${red}${lastedMs > 0 ? ` for ${formatDuration(lastedMs)}` : ''}`;
+  const calm = `at or under ${Math.round(clear * 10) / 10}`;
+  return `${is} after it was over ${red}; RED ends when it has been ${calm}${holdMs > 0 ? ` for ${formatDuration(holdMs)}` : ''}`;
 }
 
 function amberAlarm(

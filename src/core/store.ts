@@ -1,6 +1,7 @@
 import { MonitorError } from './error.ts';
 import type { Forecast, ForecastSubject } from './forecast.ts';
 import { groupBy } from './group-by.ts';
+import type { Run } from './run.ts';
 import {
   type HostMetric,
   type ProcessUsage,
@@ -100,6 +101,8 @@ export type Above = Partial<Record<UsageMetric, number>>;
 /** Which rows of a snapshot: those that are `above`, or the `top` of each host by CPU and as many by memory; absent: all. */
 export interface RowsWanted {
   above?: Above;
+  /** With `above`: also those of names that were so on their host within so long before; a few that were not may come along. */
+  withinMs?: number;
   top?: number;
 }
 
@@ -108,11 +111,13 @@ export type SeriesKey =
   | { kind: 'process'; host: string; process: string; metric: UsageMetric }
   | { kind: 'system'; host: string; metric: HostMetric };
 
-/** Asks when the run that ends at `until` began: the first value over `red` since the last at or under `clear`. */
+/** Asks for the run at `until`: see `runOf` in run.ts. */
 export interface RunQuery {
   series: SeriesKey;
   red: number;
   clear: number;
+  forMs: number;
+  holdMs: number;
   /** A hole longer than this ends a run. */
   gapMs: number;
   /** Points after this are not looked at, also those in the window. */
@@ -138,8 +143,8 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   mean(query: MeanQuery, ...bounds: Bounds): Promise<MeanRow[]>;
   /** Raw rows by time, host and name, at most `limit`. */
   detailed(query: DetailedQuery, ...bounds: Bounds): Promise<UsageTable>;
-  /** For each query, when its present run began, or null when there is none. Values nobody knows are passed over. */
-  runs(queries: readonly RunQuery[], window: TimeWindow, ...bounds: Bounds): Promise<(number | null)[]>;
+  /** For each query its run, as far as the window shows it. Values nobody knows are passed over. */
+  runs(queries: readonly RunQuery[], window: TimeWindow, ...bounds: Bounds): Promise<Run[]>;
   /**
    * The means of each series over regular steps, oldest first; steps without a value are left out. `time` is
    * the start of a step, a multiple of `stepMs`, and belongs to it. All in one go: ask for few or for little.
@@ -257,9 +262,13 @@ class Places {
   }
 }
 
-/** Those of these rows that are wanted. */
-export function wantedOf(rows: readonly UsageRow[], { above, top }: RowsWanted): UsageRow[] {
-  const over = above ? rows.filter((row) => isAbove(row, above)) : [...rows];
+/** Those of these rows that are wanted; `wasAbove` knows those that have been above. */
+export function wantedOf(
+  rows: readonly UsageRow[],
+  { above, top }: RowsWanted,
+  wasAbove: (row: UsageRow) => boolean = () => false,
+): UsageRow[] {
+  const over = above ? rows.filter((row) => isAbove(row, above) || wasAbove(row)) : [...rows];
   if (top === undefined) return over;
   const found = new Set<UsageRow>();
   for (const group of groupBy(over, ({ host, time }) => JSON.stringify([host, time])).values())
@@ -268,7 +277,7 @@ export function wantedOf(rows: readonly UsageRow[], { above, top }: RowsWanted):
   return [...found];
 }
 
-function isAbove(row: UsageRow, above: Above): boolean {
+export function isAbove(row: UsageRow, above: Above): boolean {
   return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
 }
 
@@ -284,23 +293,6 @@ function compareText(a: string, b: string): number {
 export interface Point {
   time: number;
   value: number;
-}
-
-/**
- * When the run that ends with the last point began. A run starts with the first value over `red` and
- * ends with the first at or under `clear`, or with a hole of more than `gapMs`. Points are by time.
- */
-export function runStart(points: Iterable<Point>, query: Omit<RunQuery, 'series'>): number | null {
-  let since: number | null = null;
-  let previous: number | null = null;
-  for (const { time, value } of points) {
-    if (time > query.until) break;
-    if (previous !== null && time - previous > query.gapMs) since = null;
-    if (value <= query.clear) since = null;
-    else if (since === null && value > query.red) since = time;
-    previous = time;
-  }
-  return since;
 }
 
 /** The means of points over regular steps, each with the start of its step; points are by time. */

@@ -9,8 +9,9 @@ export interface Threshold {
   metric: ThresholdMetric;
   /** RED above this, in the metric's unit (percent of one core for `cpu`). */
   red: number;
-  /** RED ends at or below this; equal to `red` unless told otherwise. */
+  /** RED ends when the value has been at or under this for `holdMs`. */
   clear: number;
+  holdMs: number;
   /** How long a run must last before it is RED. */
   forMs: number;
   /** Of a process name: its largest instance, or all of them together. */
@@ -20,7 +21,12 @@ export interface Threshold {
 }
 
 const defaultRed = 80;
+const defaultHoldMs = 30_000;
+/** Each evaluation looks back so far. */
+const longestHoldMs = 3_600_000;
 const processMetrics = ['cpu', 'memory'] as const;
+/** 0-100, whatever the host is. */
+const percentOfHost: ReadonlySet<string> = new Set(['system.cpu', 'system.memory', 'system.swap', 'system.disk']);
 const thresholdMetrics: readonly string[] = [...processMetrics, ...hostMetrics];
 
 export const defaultThresholds: readonly Threshold[] = (['cpu', 'memory', 'system.cpu', 'system.memory'] as const).map(
@@ -28,7 +34,7 @@ export const defaultThresholds: readonly Threshold[] = (['cpu', 'memory', 'syste
 );
 
 /**
- * Reads `METRIC=RED` or `METRIC:red=80,clear=75,for=30s,of=group,basis=host`.
+ * Reads `METRIC=RED` or `METRIC:red=80,clear=75,for=30s,hold=1m,of=group,basis=host`.
  * @throws MonitorError `invalid` that names the part it could not read.
  */
 export function parseThreshold(text: string): Threshold {
@@ -58,11 +64,12 @@ export function withDefaults(given: readonly Threshold[]): Threshold[] {
 
 /** The threshold as parseThreshold reads it. */
 export function formatThreshold(threshold: Threshold): string {
-  const { metric, red, clear, forMs, of, basis } = threshold;
+  const { metric, red, clear, forMs, holdMs, of, basis } = threshold;
   const options = [
     `red=${red}`,
-    clear === red ? '' : `clear=${clear}`,
+    clear === defaultClear(red) ? '' : `clear=${clear}`,
     forMs === 0 ? '' : `for=${formatDuration(forMs)}`,
+    holdMs === defaultHoldMs ? '' : `hold=${holdMs === 0 ? '0' : formatDuration(holdMs)}`,
     of === 'largest' ? '' : `of=${of}`,
     basis === 'core' ? '' : `basis=${basis}`,
   ];
@@ -84,16 +91,17 @@ export function levelFactor(threshold: Threshold, cores: number | null): number 
   return threshold.metric === 'cpu' && threshold.basis === 'host' ? (cores ?? 1) : 1;
 }
 
-type Fields = Partial<Record<'red' | 'clear' | 'for' | 'of' | 'basis', string>>;
+const fieldNames = ['red', 'clear', 'for', 'hold', 'of', 'basis'] as const;
+type Fields = Partial<Record<(typeof fieldNames)[number], string>>;
 
 function parseFields(rest: string, text: string): Fields {
   const fields: Fields = {};
   for (const part of rest.split(',')) {
     const [key = '', value = ''] = part.split('=').map((side) => side.trim());
-    if (!['red', 'clear', 'for', 'of', 'basis'].includes(key) || value === '') {
+    if (!(fieldNames as readonly string[]).includes(key) || value === '') {
       throw new MonitorError(
         'invalid',
-        `threshold '${text}': cannot read '${part}'; the options are red=80, clear=75, for=30s, of=largest|group, basis=core|host`,
+        `threshold '${text}': cannot read '${part}'; the options are red=80, clear=75, for=30s, hold=30s, of=largest|group, basis=core|host`,
       );
     }
     fields[key as keyof Fields] = value;
@@ -103,21 +111,41 @@ function parseFields(rest: string, text: string): Fields {
 
 function makeThreshold(metric: ThresholdMetric, fields: Fields): Threshold {
   const red = level(fields.red, defaultRed, metric, 'red');
-  const clear = level(fields.clear, red, metric, 'clear');
+  const clear = level(fields.clear, defaultClear(red), metric, 'clear');
   if (clear > red) {
     throw new MonitorError(
       'invalid',
       `threshold ${metric}: clear ${clear} is above red ${red}; it must be at most red`,
     );
   }
-  return {
-    metric,
-    red,
-    clear,
-    forMs: fields.for === undefined || fields.for === '0' ? 0 : parseDuration(fields.for, `threshold ${metric}: for`),
-    of: oneOf(fields.of, ['largest', 'group'], metric, 'of'),
-    basis: oneOf(fields.basis, ['core', 'host'], metric, 'basis'),
-  };
+  const of = oneOf(fields.of, ['largest', 'group'], metric, 'of');
+  const basis = oneOf(fields.basis, ['core', 'host'], metric, 'basis');
+  refuseUnreachable({ metric, red, of, basis });
+  const holdMs = span(fields.hold, defaultHoldMs, metric, 'hold');
+  if (holdMs > longestHoldMs)
+    throw new MonitorError('invalid', `threshold ${metric}: hold '${fields.hold}' is longer than 1h`);
+  return { metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
+}
+
+/** A little under the line, or a value that stays at it would end RED and begin it again by turns. */
+function defaultClear(red: number): number {
+  return Math.max(red - 5, red * 0.9);
+}
+
+/** Sums may be over 100 %: memory that processes share counts for each of them. */
+function refuseUnreachable({ metric, red, of, basis }: Pick<Threshold, 'metric' | 'red' | 'of' | 'basis'>): void {
+  const isShare =
+    percentOfHost.has(metric) || (of === 'largest' && (metric === 'memory' || (metric === 'cpu' && basis === 'host')));
+  if (isShare && red > 100)
+    throw new MonitorError(
+      'invalid',
+      `threshold ${metric}: ${red} is never reached: ${metric} is percent of the host and ends at 100; write a red under 100, or 100 for no alarm`,
+    );
+}
+
+function span(text: string | undefined, fallback: number, metric: string, what: string): number {
+  if (text === undefined) return fallback;
+  return text === '0' ? 0 : parseDuration(text, `threshold ${metric}: ${what}`);
 }
 
 function level(text: string | undefined, fallback: number, metric: string, what: string): number {

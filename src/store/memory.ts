@@ -1,6 +1,7 @@
 import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
+import { runOf, type Sample, stretchesOf } from '../core/run.ts';
 import {
   type HostMetric,
   type Snapshot,
@@ -10,8 +11,10 @@ import {
   usageMetrics,
 } from '../core/snapshot.ts';
 import {
+  type Above,
   byTimeHostName,
   type DetailedQuery,
+  isAbove,
   type MeanQuery,
   type MeanRow,
   meansByStep,
@@ -19,7 +22,6 @@ import {
   type Point,
   type RowsWanted,
   refuseTooMany,
-  runStart,
   type SeriesKey,
   type SnapshotKey,
   type Store,
@@ -58,13 +60,28 @@ export function openMemoryStore(options: StoreOptions): Store {
   const budget = new NameBudget<string>(newNamesPerDay);
   const known = new Set<string>();
 
+  /** The names that were above within so long before, by host and name. */
+  function namesAbove(keys: readonly SnapshotKey[], above: Above, withinMs: number): Set<string> {
+    const over = keys.flatMap(({ host, time }) =>
+      [...rows({ from: time - withinMs, to: time }, { hosts: [host] })].filter((row) => isAbove(row, above)),
+    );
+    return new Set(over.map(nameKey));
+  }
+
+  function samplesOf(series: SeriesKey, window: TimeWindow): Sample[] {
+    const samples = [...within(window, { hosts: [series.host] })].map((snapshot): Sample => {
+      const { time, metrics, processes } = snapshot;
+      if (series.kind === 'system') return { time, value: metrics[series.metric] ?? null };
+      return {
+        time,
+        value: processes.name.includes(series.process) ? (usageValue(snapshot, series) ?? null) : 'exited',
+      };
+    });
+    return samples.sort((a, b) => a.time - b.time);
+  }
+
   function pointsOf(series: SeriesKey, window: TimeWindow): Point[] {
-    const points: Point[] = [];
-    for (const snapshot of within(window, { hosts: [series.host] })) {
-      const value = series.kind === 'system' ? snapshot.metrics[series.metric] : usageValue(snapshot, series);
-      if (value !== null && value !== undefined) points.push({ time: snapshot.time, value });
-    }
-    return points.sort((a, b) => a.time - b.time);
+    return samplesOf(series, window).filter((sample): sample is Point => typeof sample.value === 'number');
   }
 
   return {
@@ -94,9 +111,12 @@ export function openMemoryStore(options: StoreOptions): Store {
     },
     async rowsOf(keys: readonly SnapshotKey[], wanted: RowsWanted = {}) {
       const snapshots = keys.map((key) => byHost.get(key.host)?.get(key.time)).filter((found) => found !== undefined);
+      const { above, withinMs } = wanted;
+      const wasAbove = above && withinMs !== undefined ? namesAbove(keys, above, withinMs) : new Set<string>();
       return wantedOf(
         snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]),
         wanted,
+        (row) => wasAbove.has(nameKey(row)),
       );
     },
     async mean(query: MeanQuery) {
@@ -108,7 +128,7 @@ export function openMemoryStore(options: StoreOptions): Store {
       return toTable([...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
     },
     async runs(queries, window) {
-      return queries.map((query) => runStart(pointsOf(query.series, window), query));
+      return queries.map((query) => runOf(stretchesOf(samplesOf(query.series, window), query), query));
     },
     async stepMeans(series, window, stepMs) {
       return series.map((key) => meansByStep(pointsOf(key, window), stepMs));
@@ -149,6 +169,10 @@ export function openMemoryStore(options: StoreOptions): Store {
     async ping() {},
     async close() {},
   };
+}
+
+function nameKey({ host, name }: UsageRow): string {
+  return JSON.stringify([host, name]);
 }
 
 function headerOf({ processes: _, ...header }: Snapshot): SnapshotHeader {

@@ -52,8 +52,10 @@ describe('alerter', () => {
       ),
     ]);
     expect(await step([idle, { name: 'yes', cpu: 98, pid: 42 }])).toEqual([]);
+    // It stays RED until it has been down for half a minute.
+    for (const cpu of [3, 76, 3, 3, 3]) expect(await step([idle, { name: 'yes', cpu, pid: 42 }])).toEqual([]);
     expect(await step([idle, { name: 'yes', cpu: 3, pid: 42 }])).toEqual([
-      expect.stringMatching(/^OK +web-01 {2}yes\[42\] {2}cpu 3\.0 %, no longer over 80\.0 %; was RED for 20s$/),
+      expect.stringMatching(/^OK +web-01 {2}yes\[42\] {2}cpu 3\.0 %, no longer over 80\.0 %; was RED for 1m 10s$/),
     ]);
     await step([idle, { name: 'yes', cpu: 99, pid: 43 }]);
     expect(await step([idle])).toEqual([
@@ -126,7 +128,7 @@ describe('alerter', () => {
     ['cpu:red=80,basis=host', { cpu: 900, cpuMax: 720 }, { cpu: 600, cpuMax: 240 }, '90.0 %', '30.0 %'],
     ['memory:red=50,of=group', { memory: 90, memoryMax: 30 }, { memory: 45, memoryMax: 15 }, '90.0 %', '45.0 %'],
   ])('%s: the OK line tells the quantity that its RED line told', async (threshold, high, low, red, ok) => {
-    const { step } = await setUp([threshold, 'system.cpu=1000']);
+    const { step } = await setUp([`${threshold},hold=0`, 'system.cpu=100']);
     await step([{ name: 'pool', count: 4, ...low }]);
     const metric = threshold.startsWith('cpu') ? 'cpu' : 'memory';
     expect((await step([{ name: 'pool', count: 4, ...high }]))[0]).toContain(`${metric} ${red}, over `);

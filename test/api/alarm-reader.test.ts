@@ -1,6 +1,8 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
+import { runOf, type Sample, stretchesOf } from '../../src/core/run.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -21,20 +23,21 @@ async function setUp(
   const time = { now: noon };
   const clock = { now: () => time.now, monotonic: () => 0 };
   const serverClock = trustedClock();
-  const reader = new AlarmReader({
-    store,
-    hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
-    serverClock,
-    clock,
-    thresholds: [parseThreshold(threshold)],
-    retentionMs,
-    stepMs: minute,
-  });
-  const put = (cpu: number | null, at: number) => {
+  const newReader = () =>
+    new AlarmReader({
+      store,
+      hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
+      serverClock,
+      clock,
+      thresholds: [parseThreshold(threshold)],
+      retentionMs,
+      stepMs: minute,
+    });
+  const reader = newReader();
+  const put = (cpu: number | null | 'exited', at: number) => {
     const metrics = { 'collector.sweepMs': 1, ...(cpu !== null && { 'system.cpu': 1 }) };
-    return store.write([
-      makeSnapshot({ time: noon + at * minute, intervalMs: minute, metrics, processes: [{ name: 'p', cpu }] }),
-    ]);
+    const processes = [{ name: 'other' }, ...(cpu === 'exited' ? [] : [{ name: 'p', cpu }])];
+    return store.write([makeSnapshot({ time: noon + at * minute, intervalMs: minute, metrics, processes })]);
   };
   for (const [index, cpu] of values.entries()) await put(cpu, index);
   const sinceOf = (alarms: Awaited<ReturnType<typeof reader.now>>) => {
@@ -46,7 +49,11 @@ async function setUp(
     time.now = noon + minutes * minute;
     return sinceOf(await reader.now());
   };
-  return { store, at, now, put };
+  const afresh = async (minutes: number) => {
+    time.now = noon + minutes * minute;
+    return sinceOf(await newReader().now());
+  };
+  return { store, at, now, afresh, put };
 }
 
 const repeat = (value: number, times: number) => Array<number>(times).fill(value);
@@ -120,4 +127,40 @@ test('a collector that knows no CPU for long is not RED for ever', async () => {
   const { now, put } = await setUp([95]);
   for (let at = 1; at <= 5; at++) await put(null, at);
   expect(await now(5)).toBeNull();
+});
+
+test('followed, replayed and asked for afresh: the same, and as the run says', async () => {
+  const values = fc.constantFrom(10, 60, 76, 81, 95, null, 'exited' as const);
+  const lines = fc.constantFrom(
+    'cpu=80',
+    'cpu:red=80,clear=60,for=2m',
+    'cpu:red=80,hold=2m',
+    'cpu:red=80,for=1m,hold=5m',
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(values, { maxLength: 30 }), lines, async (given, line) => {
+      // What is unknown for longer than it is looked back ends RED.
+      const cpus = given.filter((cpu, index) => cpu !== null || given[index - 1] !== null);
+      const { put, now, at, afresh } = await setUp([10], line);
+      const samples: Sample[] = [{ time: noon, value: 10 }];
+      const { red, clear, forMs, holdMs } = parseThreshold(line);
+      const said: (number | null)[] = [];
+      for (const [index, cpu] of cpus.entries()) {
+        const time = noon + (index + 1) * minute;
+        await put(cpu, index + 1);
+        samples.push({ time, value: cpu });
+        // The CPU of the first snapshot of a collector is not known: what was before counts for a while.
+        const last = cpu === null && cpus[index - 1] !== null ? time - minute : time;
+        const query = { red, clear, forMs, holdMs, gapMs: 3 * minute, until: last };
+        const { since } = runOf(stretchesOf(samples, query), query);
+        const isThere = samples.some((sample) => sample.time === last && sample.value !== 'exited');
+        const isRed = since !== null && last - since >= forMs && isThere;
+        said.push(await now(index + 1));
+        expect(await afresh(index + 1)).toBe(said.at(-1));
+        if (cpu !== null) expect(said.at(-1)).toEqual(isRed ? (since - noon) / minute : null);
+      }
+      for (const [index, since] of said.entries()) expect(await at(index + 1)).toBe(since);
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -46,14 +46,10 @@ describe('GET /v1/alarms', () => {
   });
 
   test('how it was at any instant', async () => {
-    const { alarms } = await setUp([5, 95, 5, 95]);
+    const { alarms } = await setUp([5, 95, 5, 5, 5, 5, 95]);
     const level = async (ms: number) => (await alarms(`?at=${iso(noon - ms)}`)).level;
-    expect([await level(0), await level(10_000), await level(15_000), await level(30_000)]).toEqual([
-      'RED',
-      'GREEN',
-      'RED',
-      'GREEN',
-    ]);
+    const ago = [0, 10_000, 15_000, 20_000, 45_000, 60_000];
+    expect(await Promise.all(ago.map(level))).toEqual(['RED', 'GREEN', 'RED', 'RED', 'RED', 'GREEN']);
   });
 
   test('a run that is older than the first look back is found, and remembered', async () => {
@@ -77,12 +73,43 @@ describe('GET /v1/alarms', () => {
       return (await alarms()).alarms[0]?.since;
     };
     expect(await next(10, 96)).toBe(begin);
-    expect(await next(20, 10)).toBeUndefined();
-    expect(await next(30, 96)).toBe(iso(noon + 30_000));
+    expect(await next(20, 10)).toBe(begin);
+    expect(await next(30, 10)).toBe(begin);
+    expect(await next(40, 10)).toBe(begin);
+    expect(await next(50, 10)).toBeUndefined();
+    expect(await next(60, 96)).toBe(iso(noon + 60_000));
+  });
+
+  test('RED that lasts while the value is down says so, and a process that exits is not RED', async () => {
+    const { alarms, store, time } = await setUp([5, 95, 12]);
+    const [alarm] = (await alarms()).alarms;
+    expect(alarm).toMatchObject({
+      level: 'RED',
+      value: 12,
+      since: iso(noon - 10_000),
+      reason: 'cpu is 12.0 after it was over 80; RED ends when it has been at or under 75 for 30s',
+    });
+    time.now = noon + 10_000;
+    await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })]);
+    expect((await alarms()).level).toBe('GREEN');
+    time.now = noon + 20_000;
+    await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu: 12 }] })]);
+    expect((await alarms()).level).toBe('GREEN');
+  });
+
+  test('a total of a host stays RED for as long', async () => {
+    const { store, get, time } = await makeApp();
+    const levels: string[] = [];
+    for (const [index, cpu] of [5, 95, 50, 76, 50, 50, 50, 50, 50].entries()) {
+      time.now = noon + index * 10_000;
+      await store.write([makeSnapshot({ time: time.now, metrics: { 'system.cpu': cpu } })]);
+      levels.push((await get('/v1/alarms')).body.level);
+    }
+    expect(levels).toEqual(['GREEN', 'RED', 'RED', 'RED', 'RED', 'RED', 'RED', 'GREEN', 'GREEN']);
   });
 
   test('`for` and `clear` are kept to', async () => {
-    const options = { thresholds: ['cpu:red=80,clear=60,for=20s'] };
+    const options = { thresholds: ['cpu:red=80,clear=60,for=20s,hold=0'] };
     expect((await (await setUp([5, 95, 70], options)).alarms()).level).toBe('GREEN');
     expect((await (await setUp([5, 95, 70, 70], options)).alarms()).level).toBe('RED');
     expect((await (await setUp([5, 95, 70, 60, 95], options)).alarms()).level).toBe('GREEN');
@@ -149,7 +176,7 @@ test('the stream gives all alarms, then each change', async () => {
   };
   await until('event: alarms');
   time.now = noon + 10_000;
-  await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu: 1 }] })]);
+  await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })]);
   await until('event: change');
   expect(text).toContain('"level":"OK","before":"RED"');
   const closing = app.close();

@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { type Alarms, candidates, evaluate, prefilter } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
+import { runOf, type Sample, stretchesOf } from '../../src/core/run.ts';
 import type { SnapshotHeader } from '../../src/core/snapshot.ts';
-import { runStart, type UsageRow } from '../../src/core/store.ts';
+import type { UsageRow } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
@@ -33,7 +34,10 @@ function alarmsOf(
     options.at ?? noon,
     hosts,
     found,
-    found.map(() => (options.since === undefined ? noon : options.since)),
+    found.map(({ value, threshold }) => {
+      if (value <= threshold.red) return null;
+      return options.since === undefined ? noon : options.since;
+    }),
     options.forecasts,
   );
 }
@@ -65,7 +69,7 @@ describe('what is RED', () => {
     const hosts = [header({ cores: 8 }), header({ host: 'small', cores: 2 })];
     const result = alarmsOf(rows, { hosts, texts: ['cpu:red=80,basis=host'] });
     expect(result.alarms.map((alarm) => [alarm.host, alarm.value, alarm.threshold])).toEqual([['small', 95, 80]]);
-    expect(prefilter([parseThreshold('cpu:red=80,basis=host')], hosts)).toEqual({ cpuMax: 160 });
+    expect(prefilter([parseThreshold('cpu:red=80,basis=host')], hosts)).toEqual({ cpuMax: 150 });
   });
 
   test('system totals, but never a row that is no process', () => {
@@ -182,13 +186,18 @@ describe('changes', () => {
 });
 
 describe('where a run began', () => {
-  const start = (values: number[], red: number, clear: number, gapMs = 30) =>
-    runStart(
-      values.map((value, i) => ({ time: i * 10, value })),
-      { red, clear, gapMs, until: Infinity },
-    );
+  const start = (values: Sample['value'][], { red = 80, clear = 75, forMs = 0, holdMs = 0, gapMs = 30 } = {}) => {
+    const query = { red, clear, forMs, holdMs, gapMs, until: Infinity };
+    return runOf(
+      stretchesOf(
+        values.map((value, i) => ({ time: i * 10, value })),
+        query,
+      ),
+      query,
+    ).since;
+  };
 
-  test.each([
+  test.each<[string, Sample['value'][], number | null]>([
     ['never over', [1, 2, 3], null],
     ['over at the end', [1, 90], 10],
     ['over since the second', [1, 90, 95], 10],
@@ -196,10 +205,45 @@ describe('where a run began', () => {
     ['dipped under red but not to clear', [90, 78, 90], 0],
     ['between clear and red without having been over', [1, 78, 79], null],
     ['cleared at the end', [90, 90, 75], null],
-  ])('%s', (_, values, expected) => expect(start(values, 80, 75)).toBe(expected));
+    ['not known in between', [90, null, 90], 0],
+    ['not there in between', [90, 'exited', 90], 20],
+  ])('%s', (_, values, expected) => expect(start(values)).toBe(expected));
+
+  test.each<[string, Sample['value'][], number | null]>([
+    ['under for less than `hold`', [1, 90, 1, 1, 1], 10],
+    ['under for `hold`', [1, 90, 1, 1, 1, 1], null],
+    ['over again before that', [1, 90, 1, 1, 1, 90], 10],
+    ['not over red again, but over clear', [1, 90, 1, 1, 1, 78, 1, 1, 1], 10],
+    ['between clear and red for ever', [1, 90, 78, 78, 78, 78, 78, 78], 10],
+    ['over again after that', [90, 1, 1, 1, 1, 90], 50],
+    ['exited, and back under', [90, 'exited', 1], null],
+    ['exited, and back over', [90, 'exited', 90], 20],
+  ])('with hold: %s', (_, values, expected) => expect(start(values, { holdMs: 30 })).toBe(expected));
+
+  test.each([
+    ['not for long enough is when it may have begun', [1, 90, 90], 10],
+    ['a dip before it has lasted begins it anew', [90, 90, 1, 90, 90], 30],
+    ['a dip after it has lasted does not', [90, 90, 90, 1, 90], 0],
+    ['and neither does the next stretch, over again for less', [90, 90, 90, 1, 1, 90, 1], 0],
+    ['down before it has lasted is none', [90, 90, 1], null],
+  ])('with for and hold: %s', (_, values, expected) => expect(start(values, { forMs: 20, holdMs: 30 })).toBe(expected));
+
+  test.each<[string, Sample['value'][], boolean]>([
+    ['the first that is known', [90, 90], true],
+    ['after a break too short to tell', [1, 1, 90], true],
+    ['after one that ends a run', [1, 1, 1, 1, 90], false],
+    ['after an exit', ['exited', 90], false],
+    ['after an exit and a short break', ['exited', 1, 90], false],
+    ['none', [1, 1, 1], false],
+  ])('it may be older: %s', (_, values, expected) => {
+    const query = { red: 80, clear: 75, forMs: 0, holdMs: 30, gapMs: 30, until: Infinity };
+    const samples = values.map((value, i) => ({ time: i * 10, value }));
+    expect(runOf(stretchesOf(samples, query), query).mayBeOlder).toBe(expected);
+  });
 
   test('after a hole it begins anew', () => {
+    const query = { red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 30, until: Infinity };
     const points = [0, 10, 50].map((time) => ({ time, value: 90 }));
-    expect(runStart(points, { red: 80, clear: 80, gapMs: 30, until: Infinity })).toBe(50);
+    expect(runOf(stretchesOf(points, query), query)).toEqual({ since: 50, heldSince: 50, mayBeOlder: true });
   });
 });

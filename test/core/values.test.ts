@@ -57,16 +57,18 @@ describe('thresholds', () => {
     expect(parseThreshold('cpu=90')).toEqual({
       metric: 'cpu',
       red: 90,
-      clear: 90,
+      clear: 85,
       forMs: 0,
+      holdMs: 30_000,
       of: 'largest',
       basis: 'core',
     });
-    expect(parseThreshold('memory: red=70, clear=60,for=30s,of=group,basis=host')).toEqual({
+    expect(parseThreshold('memory: red=70, clear=60,for=30s,hold=2m,of=group,basis=host')).toEqual({
       metric: 'memory',
       red: 70,
       clear: 60,
       forMs: 30_000,
+      holdMs: 120_000,
       of: 'group',
       basis: 'host',
     });
@@ -83,10 +85,36 @@ describe('thresholds', () => {
     'cpu:of=all',
     'cpu:colour=red',
     'cpu:red',
+    'cpu:hold=2h',
+    'cpu:hold=soon',
+    'memory=120',
+    'system.cpu=101',
+    'cpu:red=150,basis=host',
   ])('%s is refused with a sentence', (text) => expect(() => parseThreshold(text)).toThrow(/threshold/));
 
+  test('RED ends a little under the line', () => {
+    expect([80, 20, 800, 100].map((red) => parseThreshold(`cpu=${red}`).clear)).toEqual([75, 18, 795, 95]);
+  });
+
+  test('what can be over 100 % may be', () => {
+    for (const text of [
+      'cpu=400',
+      'cpu:red=150,of=group,basis=host',
+      'memory:red=120,of=group',
+      'memory=100',
+      'system.load1=200',
+    ])
+      expect(() => parseThreshold(text)).not.toThrow();
+  });
+
   test('are written as they are read', () => {
-    for (const text of ['cpu:red=90', 'system.disk:red=95,clear=90,for=5m', 'memory:red=1,of=group,basis=host']) {
+    for (const text of [
+      'cpu:red=90',
+      'cpu:red=90,hold=0',
+      'memory:red=50,clear=40,hold=5m',
+      'system.disk:red=95,clear=85,for=5m',
+      'memory:red=1,of=group,basis=host',
+    ]) {
       expect(formatThreshold(parseThreshold(text))).toBe(text);
     }
   });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import { runOf, stretchesOf } from '../../src/core/run.ts';
+import type { SeriesKey, Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
 import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
@@ -326,8 +327,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         clear: number,
         gapMs = 30_000,
         to = window.to,
+        { forMs = 0, holdMs = 0 } = {},
       ) =>
-        (await store.runs([{ series, red, clear, gapMs, until: to }], window)).map((time) =>
+        (await store.runs([{ series, red, clear, forMs, holdMs, gapMs, until: to }], window)).map(({ since: time }) =>
           time === null ? null : (time - t) / 10_000,
         );
       expect(await since(process('p'), 80, 80)).toEqual([4]);
@@ -338,6 +340,96 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await since(process('q'), 80, 80)).toEqual([3]);
       expect(await since({ kind: 'system', host, metric: 'system.cpu' }, 80, 75)).toEqual([2]);
       expect(await since(process('nothing'), 80, 75)).toEqual([null]);
+      const holding = { holdMs: 10_000 };
+      expect(await since(process('p'), 80, 80, 30_000, window.to, holding)).toEqual([0]);
+      expect(await since(process('p'), 80, 80, 30_000, t + 10_000, holding)).toEqual([0]);
+      expect(await since(process('p'), 80, 80, 30_000, window.to, { holdMs: 10_000, forMs: 10_000 })).toEqual([4]);
+    });
+
+    test('runs are as core/run.ts says, whatever comes, is unknown, exits and comes back', async () => {
+      const seconds = [1, 10, 10, 10, 10, 11, 30, 45];
+      const sweep = fc.record({
+        after: fc.constantFrom(...seconds),
+        cpu: fc.constantFrom(10, 60, 70, 75, 75.001, 80, 80.001, 95, null),
+        exists: fc.constantFrom(true, true, true, true, true, false),
+      });
+      const levels = fc.record({
+        red: fc.constantFrom(80, 75),
+        clear: fc.constantFrom(75, 60),
+        forMs: fc.constantFrom(0, 0, 10_000, 25_000),
+        holdMs: fc.constantFrom(0, 10_000, 30_000),
+        gapMs: fc.constantFrom(30_000, 60_000),
+      });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(sweep, { minLength: 1, maxLength: 25 }),
+          fc.array(levels, { minLength: 3 }),
+          async (sweeps, asked) => {
+            const host = newHost();
+            let time = t;
+            const taken = sweeps.map(({ after, ...sweep }) => {
+              time += after * 1000;
+              return { ...sweep, time };
+            });
+            await store.write(
+              taken.map(({ time: at, cpu, exists }) =>
+                makeSnapshot({
+                  host,
+                  time: at,
+                  metrics: cpu === null ? {} : { 'system.cpu': cpu },
+                  processes: [{ name: 'always' }, ...(exists ? [{ name: 'p', cpu }] : [])],
+                }),
+              ),
+            );
+            const window = { from: t, to: time };
+            const middle = (taken[Math.floor(taken.length / 2)] as { time: number }).time;
+            const totals = taken.map(({ time: at, cpu }) => ({ time: at, value: cpu }));
+            const samples = taken.map(({ time: at, cpu, exists }) => ({
+              time: at,
+              value: exists ? cpu : ('exited' as const),
+            }));
+            for (const until of [middle, time]) {
+              const queries = asked.map((level) => ({ ...level, until }));
+              const of = (series: SeriesKey) =>
+                store.runs(
+                  queries.map((query) => ({ series, ...query })),
+                  window,
+                );
+              expect(await of({ kind: 'process', host, process: 'p', metric: 'cpuMax' })).toEqual(
+                queries.map((query) => runOf(stretchesOf(samples, query), query)),
+              );
+              expect(await of({ kind: 'system', host, metric: 'system.cpu' })).toEqual(
+                queries.map((query) => runOf(stretchesOf(totals, query), query)),
+              );
+            }
+          },
+        ),
+        { numRuns: 40 },
+      );
+    });
+
+    test('rows of names that were over a level shortly before', async () => {
+      const [host, other] = [newHost(), newHost()];
+      const put = (of: string, s: number, cpu: Record<string, number>) =>
+        makeSnapshot({
+          host: of,
+          time: t + s * 1000,
+          processes: Object.entries(cpu).map(([name, value]) => ({ name, cpu: value, memory: 1 })),
+        });
+      await store.write([
+        put(host, 0, { long: 95, calm: 1, short: 1, gone: 1 }),
+        put(host, 30, { long: 1, calm: 1, short: 95, gone: 95 }),
+        put(host, 60, { long: 1, calm: 1, short: 1, now: 95 }),
+        put(other, 60, { short: 1, now: 1 }),
+      ]);
+      const keys = [host, other].map((of) => ({ host: of, time: t + 60_000 }));
+      const names = async (withinMs?: number) =>
+        (await store.rowsOf(keys, { above: { cpuMax: 80 }, ...(withinMs !== undefined && { withinMs }) }))
+          .map((row) => `${row.host === host ? 1 : 2} ${row.name} ${row.cpu}`)
+          .sort();
+      expect(await names()).toEqual(['1 now 95']);
+      expect(await names(40_000)).toEqual(['1 now 95', '1 short 1']);
+      expect(await names(61_000)).toEqual(['1 long 1', '1 now 95', '1 short 1']);
     });
 
     test('a run ends where it is asked for, whatever came later in the window', async () => {
@@ -346,9 +438,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         [90, 90, 1, 90].map((cpu, k) => makeSnapshot({ host, time: t + k * 10_000, processes: [{ name: 'p', cpu }] })),
       );
       const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
-      const query = { series, red: 80, clear: 80, gapMs: 30_000 };
+      const query = { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 30_000 };
       const untils = [10_000, 20_000, 30_000].map((ms) => ({ ...query, until: t + ms }));
-      expect(await store.runs(untils, { from: t - 1, to: t + 60_000 })).toEqual([t, null, t + 30_000]);
+      const runs = await store.runs(untils, { from: t - 1, to: t + 60_000 });
+      expect(runs.map(({ since }) => since)).toEqual([t, null, t + 30_000]);
     });
 
     test('the newest of a host is what is placed last by the server, not by its own clock', async () => {
@@ -415,14 +508,14 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         [0, 10, 20, 70, 80].map((s) => makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] })),
       );
       const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
-      const since = await store.runs(
+      const runs = await store.runs(
         [
-          { series, red: 80, clear: 80, gapMs: 30_000, until: t + 90_000 },
-          { series, red: 80, clear: 80, gapMs: 60_000, until: t + 90_000 },
+          { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 30_000, until: t + 90_000 },
+          { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 60_000, until: t + 90_000 },
         ],
         { from: t - 1, to: t + 90_000 },
       );
-      expect(since).toEqual([t + 70_000, t]);
+      expect(runs.map(({ since }) => since)).toEqual([t + 70_000, t]);
     });
 
     test('many runs at once, over every metric', async () => {
@@ -442,12 +535,14 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           series: { kind: 'process', host, process, metric } as const,
           red: 80,
           clear: 80,
+          forMs: 0,
+          holdMs: 0,
           gapMs: 30_000,
           until: t + 10_000,
         })),
       );
-      const since = await store.runs(queries, { from: t - 1, to: t + 10_000 });
-      expect(since).toEqual(
+      const runs = await store.runs(queries, { from: t - 1, to: t + 10_000 });
+      expect(runs.map(({ since }) => since)).toEqual(
         names.flatMap((_, i) => {
           const cpu = i % 2 ? t + 10_000 : t;
           return [cpu, cpu, t, t];

@@ -1,4 +1,5 @@
 import type { Forecast } from '../../core/forecast.ts';
+import type { Stretch } from '../../core/run.ts';
 import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
 import type { MeanRow, RowsWanted, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
@@ -127,19 +128,25 @@ export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number,
 }
 
 /** Snapshots whose times lie close together; the row groups of all others are never touched. */
-export function rowsSql(keys: readonly { host: number; time: number }[], { above, top }: RowsWanted): string {
+export function rowsSql(keys: readonly { host: number; time: number }[], { above, withinMs, top }: RowsWanted): string {
   const times = keys.map((key) => key.time);
   const list = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
   const over = Object.entries(above ?? {}).map(
     ([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`,
   );
+  const [first, last] = [Math.min(...times), Math.max(...times)];
+  const isOver = over.join(' OR ') || 'false';
+  const wasOver =
+    withinMs === undefined
+      ? ''
+      : `OR (usage.host, usage.name) IN (SELECT (host, name) FROM usage
+        WHERE time > ${num(first - withinMs)} AND time <= ${num(last)} AND (${isOver}))`;
   const rank = (column: string) =>
     `row_number() OVER (PARTITION BY usage.host, usage.time ORDER BY ${column} DESC NULLS LAST) <= ${num(top ?? 0)}`;
   return `
     ${usageSelect} JOIN (VALUES ${list}) wanted(host, time)
       ON usage.host = wanted.host AND usage.time = wanted.time
-    WHERE usage.time >= ${num(Math.min(...times))} AND usage.time <= ${num(Math.max(...times))}
-      ${above ? `AND (${over.join(' OR ') || 'false'})` : ''}
+    WHERE usage.time >= ${num(first)} AND usage.time <= ${num(last)} ${above ? `AND (${isOver} ${wasOver})` : ''}
     ${top === undefined ? '' : `QUALIFY ${rank('cpu')} OR ${rank('memory')}`}`;
 }
 
@@ -199,8 +206,11 @@ export interface RunIds extends Omit<RunQuery, 'series'> {
   name: number | null;
 }
 
-/** core/store.ts' runStart as SQL: the first value over red after the last end of a run. */
-export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
+/**
+ * The samples of each run in which anything changes, and the last: the others say nothing of where a stretch begins
+ * or ends. `swept` is when the host sent the snapshot before, `previous` when the process was in one before.
+ */
+export function turnsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
   const process = usageMetric(metric);
   const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
   const levelOf = process ? level : num;
@@ -210,18 +220,52 @@ export function runsSql(metric: RunMetric, queries: readonly RunIds[], window: T
   );
   const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
   const names = [...new Set(queries.map((query) => query.name))].join(', ');
+  const during = (table: string) =>
+    `${table}.time > ${num(window.from)} AND ${table}.time <= ${num(window.to)} AND ${table}.host IN (${hosts})`;
+  const source = process
+    ? `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
+        LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`
+    : 'snapshot p JOIN wanted ON p.host = wanted.host';
   return `
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
-    points AS (
-      SELECT i, red, clear, gap, p.time, ${column} AS value, lag(p.time) OVER (PARTITION BY i ORDER BY p.time) AS previous
-      FROM ${process ? 'usage' : 'snapshot'} p JOIN wanted ON p.host = wanted.host ${process ? 'AND p.name = wanted.name' : ''}
-      WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)} AND p.time <= wanted.until AND ${column} IS NOT NULL
-        AND p.host IN (${hosts}) ${process ? `AND p.name IN (${names})` : ''}),
-    ends AS (
-      SELECT i, coalesce(max(time) FILTER (value <= clear), -1) AS cleared,
-        coalesce(max(time) FILTER (time - previous > gap), -1) AS reopened FROM points GROUP BY i)
-    SELECT points.i AS i, min(points.time)::DOUBLE AS since FROM points JOIN ends ON points.i = ends.i
-    WHERE points.value > points.red AND points.time > ends.cleared AND points.time >= ends.reopened GROUP BY points.i`;
+    sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
+    sample AS (
+      SELECT i, gap, p.time, ${process ? 'swept' : 'NULL::BIGINT AS swept'}, lag(p.time) OVER series AS previous, lead(p.time) OVER series AS next,
+        CASE WHEN ${column} > red THEN 2 WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
+        lag(level) OVER series AS previous_level
+      FROM ${source}
+      WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}
+      WINDOW series AS (PARTITION BY i ORDER BY p.time))
+    SELECT i, time::DOUBLE AS time, previous::DOUBLE AS previous, swept::DOUBLE AS swept, level FROM sample
+    WHERE previous IS NULL OR next IS NULL OR level <> previous_level OR time - previous > gap OR swept > previous
+    ORDER BY i, time`;
+}
+
+const stretchLevels = ['low', 'between', 'over'] as const;
+
+/** The stretches of one run, as core/run.ts' stretchesOf makes them, from its turns by time. */
+export function toStretches(turns: readonly Row[], gapMs: number): Stretch[] {
+  const stretches: Stretch[] = [];
+  let open: Stretch | undefined;
+  let hasExited = false;
+  for (const row of turns) {
+    const { time, previous, swept } = row as Record<string, number | null> & { time: number };
+    if (open && previous !== null) open.to = previous ?? time;
+    hasExited ||= swept != null && swept > (previous ?? Number.NEGATIVE_INFINITY);
+    const level = stretchLevels[row.level as number];
+    if (level === undefined) {
+      open = undefined;
+      continue;
+    }
+    const last = stretches.at(-1);
+    const isGap = hasExited ? time - (swept ?? time) > gapMs : last !== undefined && time - last.to > gapMs;
+    const hole = isGap ? 'gap' : hasExited ? 'exit' : null;
+    if (last?.level === level && hole === null) last.to = time;
+    else stretches.push({ from: time, to: time, level, hole });
+    open = stretches.at(-1);
+    hasExited = false;
+  }
+  return stretches;
 }
 
 /** A series with its names looked up. All series of one query are of the same metric. */

@@ -1,4 +1,6 @@
+import { binByTime } from '../../core/bin-by-time.ts';
 import { groupBy } from '../../core/group-by.ts';
+import { runOf } from '../../core/run.ts';
 import type { HostMetric, UsageMetric } from '../../core/snapshot.ts';
 import {
   type DetailedQuery,
@@ -18,7 +20,6 @@ import {
   type UsageRow,
   type UsageTable,
 } from '../../core/store.ts';
-import { binByTime } from '../bin-by-time.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
 import {
@@ -33,15 +34,16 @@ import {
   type RunIds,
   type RunMetric,
   rowsSql,
-  runsSql,
   seriesAboveSql,
   stepMeansSql,
   talliesSql,
   toForecast,
   toHeader,
   toMean,
+  toStretches,
   toTally,
   toUsage,
+  turnsSql,
   usageMetric,
 } from './queries.ts';
 import type { Cost, Readers, Row } from './readers.ts';
@@ -161,12 +163,12 @@ export class DuckdbReads implements Reads {
       const ids = idOf(series);
       return ids ? [{ ...levels, index, ...ids, metric: series.metric }] : [];
     });
-    const since: (number | null)[] = queries.map(() => null);
+    const turns = new Map<number, Row[]>();
     for (const [metric, group] of groupBy(known, (query) => query.metric)) {
-      const rows = await this.#readers.query(runsSql(metric, group, window), this.#costOf(metric, cost));
-      for (const row of rows) since[row.i as number] = row.since as number;
+      const rows = await this.#readers.query(turnsSql(metric, group, window), this.#costOf(metric, cost));
+      for (const [index, ofOne] of groupBy(rows, (row) => row.i as number)) turns.set(index, ofOne);
     }
-    return since;
+    return queries.map((query, index) => runOf(toStretches(turns.get(index) ?? [], query.gapMs), query));
   }
 
   async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {

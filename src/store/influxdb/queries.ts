@@ -82,11 +82,14 @@ export function detailedStatement(window: TimeWindow, filter: PointFilter, limit
   return `${usageSelect} WHERE ${where(window, filter)} ORDER BY time ASC${Number.isFinite(limit) ? ` LIMIT ${limit}` : ''}`;
 }
 
-/** Snapshots that lie close together in time. Others of the same stretch come along and have to be left out. */
-export function rowsStatement(keys: readonly SnapshotKey[], above: Above | undefined): string {
+/**
+ * Snapshots that lie close together in time, and what was within so long before. Others of the same stretch come along
+ * and have to be left out.
+ */
+export function rowsStatement(keys: readonly SnapshotKey[], above: Above | undefined, withinMs = 1): string {
   const times = keys.map((key) => key.time);
   const hosts = [...new Set(keys.map((key) => key.host))];
-  const window = { from: Math.min(...times) - 1, to: Math.max(...times) };
+  const window = { from: Math.min(...times) - withinMs, to: Math.max(...times) };
   const over = Object.entries(above ?? {}).map(
     ([metric, value]) => `"${usageFields[metric as keyof Above]}" > ${value}`,
   );
@@ -98,10 +101,22 @@ export function hostsStatement(window: TimeWindow): string {
   return `SELECT * FROM "snapshot" WHERE ${during(window)} GROUP BY "host" ORDER BY time DESC LIMIT 1`;
 }
 
-/** The points of several series of one metric. */
+/** All that is stored of these names of hosts in the window. */
+export function namesRowsStatement(names: readonly { host: string; process: string }[], window: TimeWindow): string {
+  const about = names.map(({ host, process }) => `(${anyOf('host', [host])} AND ${anyOf('process', [process])})`);
+  return `${usageSelect} WHERE ${during(window)} AND (${about.join(' OR ')})`;
+}
+
+/** When these hosts have sent snapshots, also those from the future. */
+export function sweepsStatement(hosts: readonly string[], window: TimeWindow): string {
+  return `SELECT "interval_ms" FROM "snapshot", "snapshot_from_future" WHERE ${during(window)} AND ${anyOf('host', hosts)} GROUP BY "host"`;
+}
+
+/** The points of several series of one metric; those without a value too, where they are of a process. */
 export function pointsStatement(series: readonly SeriesKey[], window: TimeWindow): string {
   const { field, measurement, tags } = columnOf((series[0] as SeriesKey).metric);
-  return `SELECT "${field}" AS value FROM "${measurement}"
+  const always = measurement === 'process' ? ', "count"' : '';
+  return `SELECT "${field}" AS value${always} FROM "${measurement}"
     WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY ${tags}`;
 }
 

@@ -1,8 +1,10 @@
+import { binByTime } from '../../core/bin-by-time.ts';
 import { dayMs, dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
+import { runOf, type Sample, stretchesOf } from '../../core/run.ts';
 import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
 import {
   byTimeHostName,
@@ -16,7 +18,6 @@ import {
   type RowsWanted,
   type RunQuery,
   refuseTooMany,
-  runStart,
   type SeriesKey,
   type SnapshotKey,
   type Store,
@@ -30,7 +31,6 @@ import {
 import type { HourTally } from '../../core/tally.ts';
 import { ReadLane } from '../../read-lane.ts';
 import { untilAborted } from '../../shared-work.ts';
-import { binByTime } from '../bin-by-time.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { admitNames, NameBudget } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
@@ -58,6 +58,7 @@ import {
   hostsStatement,
   lastPlacedStatement,
   meanStatements,
+  namesRowsStatement,
   namesStatement,
   newNamesStatement,
   type PointFilter,
@@ -66,6 +67,7 @@ import {
   rightStatement,
   rowsStatement,
   stepMeansStatement,
+  sweepsStatement,
   talliesStatements,
   triedStatement,
 } from './queries.ts';
@@ -258,12 +260,40 @@ class InfluxdbStore implements Store {
     if (wanted.above && Object.keys(wanted.above).length === 0) return [];
     const keys = new Set(snapshots.map(keyOf));
     const rows: UsageRow[] = [];
-    for (const bin of binByTime(snapshots))
-      for (const row of await this.#query(rowsStatement(bin, wanted.above), reading)) rows.push(toUsage(row));
+    const wasAbove = new Set<string>();
+    for (const bin of binByTime(snapshots)) {
+      const found = (await this.#query(rowsStatement(bin, wanted.above, wanted.withinMs), reading)).map(toUsage);
+      const now = found.filter((row) => keys.has(keyOf(row)));
+      const held = wanted.withinMs === undefined ? [] : await this.#rowsNow(found, now, bin, reading);
+      for (const row of [...now, ...held]) rows.push(row);
+      for (const row of held) wasAbove.add(nameKey(row));
+    }
     return wantedOf(
       rows.filter((row) => keys.has(keyOf(row))),
       wanted,
+      (row) => wasAbove.has(nameKey(row)),
     );
+  }
+
+  /** The rows of those that were found before these snapshots, and not in them. */
+  async #rowsNow(
+    found: readonly UsageRow[],
+    now: readonly UsageRow[],
+    snapshots: readonly SnapshotKey[],
+    reading: Reading,
+  ): Promise<UsageRow[]> {
+    const known = new Set(now.map(nameKey));
+    const hosts = new Set(snapshots.map(({ host }) => host));
+    const before = found.filter((row) => hosts.has(row.host) && !known.has(nameKey(row)));
+    const names = [...new Map(before.map((row) => [nameKey(row), { host: row.host, process: row.name }])).values()];
+    const times = snapshots.map(({ time }) => time);
+    const window = { from: Math.min(...times) - 1, to: Math.max(...times) };
+    const rows: UsageRow[] = [];
+    for (let from = 0; from < names.length; from += seriesPerQuery) {
+      const statement = namesRowsStatement(names.slice(from, from + seriesPerQuery), window);
+      for (const row of await this.#query(statement, reading)) rows.push(toUsage(row));
+    }
+    return rows;
   }
 
   async mean(query: MeanQuery, reading: Reading = {}) {
@@ -299,38 +329,54 @@ class InfluxdbStore implements Store {
   }
 
   async runs(queries: readonly RunQuery[], window: TimeWindow, reading: Reading = {}) {
-    const points = await this.#points(
-      queries.map((query) => query.series),
-      (series) => pointsStatement(series, window),
-      window,
-      reading,
-    );
-    return queries.map((query) => runStart(points.get(seriesId(query.series)) ?? [], query));
+    const all = queries.map((query) => query.series);
+    const points = await this.#points(all, (series) => pointsStatement(series, window), window, reading);
+    const hosts = new Set(all.flatMap((series) => (series.kind === 'process' ? [series.host] : [])));
+    const sweeps = await this.#sweeps([...hosts], window, reading);
+    return queries.map((query) => {
+      const found = points.get(seriesId(query.series)) ?? [];
+      const exits = query.series.kind === 'system' ? [] : exitsOf(found, sweeps.get(query.series.host) ?? []);
+      return runOf(stretchesOf([...found, ...exits].sort(byTime), query), query);
+    });
+  }
+
+  /** When each host has sent a snapshot, oldest first. */
+  async #sweeps(hosts: readonly string[], window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
+    const sweeps = new Map<string, number[]>();
+    for (let from = 0; from < hosts.length; from += seriesPerQuery) {
+      const statement = sweepsStatement(hosts.slice(from, from + seriesPerQuery), window);
+      const [rows = []] = await this.#queryAll([statement], reading, window);
+      for (const [host, group] of groupBy(rows, (row) => decodeName(String(row.host))))
+        sweeps.set(
+          host,
+          group.map((row) => Number(row.time)).sort((a, b) => a - b),
+        );
+    }
+    return sweeps;
   }
 
   async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {
     const statement = (group: readonly SeriesKey[]) => stepMeansStatement(group, window, stepMs);
     const points = await this.#points(series, statement, window, reading);
-    return series.map((key) => points.get(seriesId(key)) ?? []);
+    return series.map((key) => known(points.get(seriesId(key)) ?? []));
   }
 
-  /** `statement` asks for `value` of several series of one metric. By series id. */
+  /** `statement` asks for `value` of several series of one metric. By series id; a value may be unknown. */
   async #points(
     series: readonly SeriesKey[],
     statement: (group: readonly SeriesKey[]) => string,
     window: TimeWindow,
     reading: Reading,
-  ): Promise<Map<string, Point[]>> {
-    const points = new Map<string, Point[]>();
+  ): Promise<Map<string, StoredPoint[]>> {
+    const points = new Map<string, StoredPoint[]>();
     for (const group of groupsOfOneMetric(series)) {
       const { kind, metric } = group[0] as SeriesKey;
       const [rows = []] = await this.#queryAll([statement(group)], reading, window);
       for (const row of rows) {
-        const value = numberOf(row.value);
         const id = seriesId(keyOfRow(row, kind, metric));
         const found = points.get(id) ?? [];
         points.set(id, found);
-        if (value !== null) found.push({ time: Number(row.time), value });
+        found.push({ time: Number(row.time), value: numberOf(row.value) });
       }
     }
     return points;
@@ -428,6 +474,26 @@ class InfluxdbStore implements Store {
   }
 }
 
+/** Null: the process was there, and its value is not known. */
+interface StoredPoint {
+  time: number;
+  value: number | null;
+}
+
+function known(points: readonly StoredPoint[]): Point[] {
+  return points.filter((point): point is Point => point.value !== null);
+}
+
+/** The snapshots of its host that a process is not in. */
+function exitsOf(points: readonly StoredPoint[], sweeps: readonly number[]): Sample[] {
+  const times = new Set(points.map(({ time }) => time));
+  return sweeps.filter((time) => !times.has(time)).map((time) => ({ time, value: 'exited' }));
+}
+
+function byTime(a: { time: number }, b: { time: number }): number {
+  return a.time - b.time;
+}
+
 /** Of the rows that are about one series. */
 function subjectId({ host, process, metric }: Row): string {
   return JSON.stringify([host, process ?? '', metric]);
@@ -482,6 +548,10 @@ function* groupsOfOneMetric(series: readonly SeriesKey[]): Iterable<SeriesKey[]>
   for (const group of groupBy(series, (key) => key.metric).values()) {
     for (let from = 0; from < group.length; from += seriesPerQuery) yield group.slice(from, from + seriesPerQuery);
   }
+}
+
+function nameKey({ host, name }: UsageRow): string {
+  return JSON.stringify([host, name]);
 }
 
 function keyOf({ host, time }: SnapshotKey): string {

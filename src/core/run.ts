@@ -1,0 +1,94 @@
+import type { RunQuery } from './store.ts';
+
+/** A value of one snapshot; null where it is not known, `exited` where the process was not in it. */
+export interface Sample {
+  time: number;
+  value: number | null | 'exited';
+}
+
+/** Values that follow each other, all of one level. */
+export interface Stretch {
+  /** Of the first and of the last of them. */
+  from: number;
+  to: number;
+  level: 'low' | 'between' | 'over';
+  /** What was before has nothing to do with it: the process had exited, or nothing was heard for too long. */
+  hole: 'exit' | 'gap' | null;
+}
+
+/** What a window shows of the run at its end. Epoch milliseconds. */
+export interface Run {
+  /** When it began; null: there is none. */
+  since: number | null;
+  /** Since when values have been over `clear`, apart from breaks that end no run; null: they are not. */
+  heldSince: number | null;
+  /** Nothing is known of before: it may be older, or turn out to be when what is missing has come. */
+  mayBeOlder: boolean;
+}
+
+/** Samples by time as stretches; without a value for more than `gapMs` is a hole. */
+export function stretchesOf(samples: Iterable<Sample>, query: Omit<RunQuery, 'series'>): Stretch[] {
+  const stretches: Stretch[] = [];
+  let hasExited = false;
+  let sweptAt = Number.NEGATIVE_INFINITY;
+  for (const { time, value } of samples) {
+    if (time > query.until) break;
+    const sinceSweep = time - sweptAt;
+    sweptAt = time;
+    hasExited ||= value === 'exited';
+    if (typeof value !== 'number') continue;
+    const level = value > query.red ? 'over' : value > query.clear ? 'between' : 'low';
+    const last = stretches.at(-1);
+    const isGap = hasExited ? sinceSweep > query.gapMs : last !== undefined && time - last.to > query.gapMs;
+    const hole = isGap ? 'gap' : hasExited ? 'exit' : null;
+    if (last?.level === level && hole === null) last.to = time;
+    else stretches.push({ from: time, to: time, level, hole });
+    hasExited = false;
+  }
+  return stretches;
+}
+
+/**
+ * The run at the end of these stretches. It begins with the first value over `red`, counts once it has lasted for
+ * `forMs` without falling to `clear`, and ends when values have been at or under `clear` for `holdMs`, or with a hole.
+ */
+export function runOf(stretches: readonly Stretch[], { forMs, holdMs }: Pick<RunQuery, 'forMs' | 'holdMs'>): Run {
+  const heldSince = runStart(stretches, 0, holdMs, (level) => level !== 'low');
+  return {
+    since: runStart(stretches, forMs, holdMs, (level) => level === 'over'),
+    heldSince,
+    mayBeOlder: heldSince !== null && isCutOff(stretches, heldSince, holdMs),
+  };
+}
+
+function runStart(
+  stretches: readonly Stretch[],
+  forMs: number,
+  holdMs: number,
+  begins: (level: Stretch['level']) => boolean,
+): number | null {
+  let pending: number | null = null;
+  let firing: number | null = null;
+  for (const { from, to, level, hole } of stretches) {
+    if (hole !== null) [pending, firing] = [null, null];
+    if (level === 'low') {
+      pending = null;
+      if (to - from >= holdMs) firing = null;
+      continue;
+    }
+    if (begins(level)) pending ??= from;
+    if (pending !== null && to - pending >= forMs) firing ??= pending;
+  }
+  return firing ?? pending;
+}
+
+/** Whether it begins where nothing is known of before: a break that is too short to end a run does not tell. */
+function isCutOff(stretches: readonly Stretch[], heldSince: number, holdMs: number): boolean {
+  for (let k = stretches.findLastIndex(({ from }) => from === heldSince); k > 0; k--) {
+    const { hole } = stretches[k] as Stretch;
+    if (hole !== null) return hole === 'gap';
+    const before = stretches[k - 1] as Stretch;
+    if (before.level === 'low' && before.to - before.from >= holdMs) return false;
+  }
+  return stretches[0]?.hole !== 'exit';
+}
