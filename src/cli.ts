@@ -4,7 +4,6 @@ import { uptime } from 'node:os';
 import closeWithGrace, { type Options } from 'close-with-grace';
 import { Command, CommanderError, Option } from 'commander';
 import picocolors from 'picocolors';
-import { pino } from 'pino';
 import type { AlerterOutput } from './alerter/alerter.ts';
 import { renderJson, renderLine } from './alerter/render.ts';
 import { withClient } from './client-access.ts';
@@ -20,15 +19,18 @@ import {
   readConfig,
   settingKeys,
   settings,
+  unknownVariables,
 } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { clockTime } from './core/clock-time.ts';
 import { formatDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
-import { escapeJson, terminalJson, terminalText } from './core/terminal-text.ts';
+import { terminalJson, terminalText } from './core/terminal-text.ts';
 import { roles } from './core/token.ts';
 import { precisionRule } from './forecast/score.ts';
+import { makeLog } from './log.ts';
 import { type RunningServer, startAlerter, startCollector, startServer } from './start.ts';
+import { wordWrap } from './word-wrap.ts';
 
 /** What scripts can rely on. */
 const exitCodes = { ok: 0, failure: 1, usage: 2, amber: 3, red: 4, unreachable: 5 } as const;
@@ -44,6 +46,8 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const closeGraceMs = 15_000;
 const firstTableMs = 10_000;
 const topRows = 12;
+/** Of the time before a note. */
+const timeColumns = 21;
 
 const exitCodeHelp = `
 Exit codes: 0 green or a clean end, 1 failure, 2 wrong usage or configuration, 3 AMBER or STALE, 4 RED,
@@ -102,14 +106,10 @@ Examples:
   amberwatch backtest --manifest series/manifest.json --policy quiet > said.jsonl`,
     );
   addAccessCommands(program);
+  addHostCommands(program);
   addSpoolCommands(program);
   addStoreCommands(program);
-  addCommand(
-    program.command('config').description('look at the configuration'),
-    ['config', 'print'],
-    'print what is set and where; never a secret',
-    printConfig,
-  );
+  addConfigCommands(program);
   return program;
 }
 
@@ -125,8 +125,8 @@ function addCommand(
     .description(description)
     .allowExcessArguments(false);
   for (const key of settingKeys) {
-    const { argument, description: what, defaultText, commands, repeatable } = settings[key];
-    if (argument === undefined || !(group === 'config' || commands.includes(group))) continue;
+    const { argument, description: what, defaultText, repeatable } = settings[key];
+    if (argument === undefined || !isSettingOf(group, key)) continue;
     const option = new Option(
       `${flagOf(key)} ${argument}`,
       `${what} (default: ${defaultText}; ${environmentNameOf(key)})`,
@@ -138,13 +138,19 @@ function addCommand(
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
   return command.action(async () => {
     const flags = command.opts<Flags>();
-    await run(readConfig(givenFlags(flags), process.env, flags.config as string | undefined), flags, command.args);
+    const config = readConfig(settingFlags(group, flags), process.env, flags.config as string | undefined);
+    await run(config, flags, command.args);
   });
 }
 
-/** Those that are settings; a command has others of its own. */
-function givenFlags(flags: Flags): Record<string, string | string[] | undefined> {
-  return Object.fromEntries(settingKeys.map((key) => [key, flags[key] as string | string[] | undefined]));
+/** Those that are settings of a command; it has others of its own, as `backtest --host`. */
+function settingFlags(group: CommandName, flags: Flags): Record<string, string | string[] | undefined> {
+  const keys = settingKeys.filter((key) => isSettingOf(group, key));
+  return Object.fromEntries(keys.map((key) => [key, flags[key] as string | string[] | undefined]));
+}
+
+function isSettingOf(group: CommandName, key: (typeof settingKeys)[number]): boolean {
+  return group === 'config' || settings[key].commands.includes(group);
 }
 
 function addAccessCommands(program: Command): void {
@@ -180,6 +186,35 @@ function addAccessCommands(program: Command): void {
   addCommand(token, ['token', 'revoke'], 'end a token, within a second', printed(commands.revokeToken)).argument(...id);
 }
 
+function addHostCommands(program: Command): void {
+  const host = program.command('host').description('who reports; asks the server');
+  addCommand(host, ['host', 'ls'], 'list hosts, and when each was last heard of', printed(commands.listHosts));
+  addCommand(
+    host,
+    ['host', 'forget'],
+    'a host that is gone for good: not STALE any more; what is stored of it stays until it expires',
+    printed(commands.forgetHost),
+  ).argument('<name>', "as 'amberwatch host ls' prints it");
+}
+
+function addConfigCommands(program: Command): void {
+  const config = program.command('config').description('look at the configuration');
+  addCommand(config, ['config', 'print'], 'print what is in force and where it was set; never a secret', printConfig);
+  // Not of this machine's environment: of the file alone.
+  config
+    .command('check')
+    .description('say whether a YAML file of settings is right; exit code 2 where it is not')
+    .argument('<file>', 'the file')
+    .allowExcessArguments(false)
+    .action((file: string) => {
+      readConfig({}, {}, file);
+      const set = givenSettings({}, {}, file).filter(({ source }) => source !== '');
+      process.stdout.write(
+        `${terminalText(`${file} is right; it sets ${set.map(({ key }) => key).join(', ') || 'nothing'}`, 1000)}\n`,
+      );
+    });
+}
+
 function addSpoolCommands(program: Command): void {
   const spool = program.command('spool').description("what this host's collector has not delivered yet");
   addCommand(spool, ['spool', 'ls'], 'list spools with what became of all snapshots', printed(commands.listSpools));
@@ -211,14 +246,14 @@ function addStoreCommands(program: Command): void {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = makeLog(config.logLevel);
+  const log = logOf(config.logLevel);
   const server = await startServer(config, clock, log, version);
   closeOnSignal([server]);
 }
 
 async function collect(config: Config): Promise<void> {
   (await import('./collector/small-heap.ts')).keepHeapSmall();
-  const log = makeLog(config.logLevel);
+  const log = logOf(config.logLevel);
   const collector = await startCollector(config, config.server, clock, log);
   log.info(
     { server: config.server, host: config.host, interval: formatDuration(config.interval) },
@@ -239,27 +274,34 @@ async function alert(config: Config, flags: Flags): Promise<void> {
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
   const { announceAll } = await import('./alerter/alerter.ts');
   try {
-    const { level, announcements, summary } = await withClient(config, announceAll);
+    const { level, announcements, hosts, summary } = await withClient(config, announceAll);
     for (const announcement of announcements) output.announce(announcement);
     if (!json) output.note(clock.now(), summary);
+    else if (announcements.length === 0)
+      process.stdout.write(
+        `${terminalJson({ time: new Date(clock.now()).toISOString(), level, hosts, reason: summary })}\n`,
+      );
     return { RED: exitCodes.red, AMBER: exitCodes.amber, STALE: exitCodes.amber, GREEN: exitCodes.ok }[level];
   } catch (error) {
     if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
-    process.stderr.write(`amberwatch: ${terminalText(error.message, 500)}\n`);
+    complain(error.message);
     return exitCodes.unreachable;
   }
 }
 
-async function printConfig(_config: Config, flags: Flags): Promise<void> {
-  const given = givenSettings(givenFlags(flags), process.env, flags.config as string | undefined);
-  for (const line of describeConfig(given)) process.stdout.write(`${terminalText(line, 1000)}\n`);
+async function printConfig(config: Config, flags: Flags): Promise<void> {
+  const given = givenSettings(settingFlags('config', flags), process.env, flags.config as string | undefined);
+  for (const line of describeConfig(given, config)) process.stdout.write(`${terminalText(line, 1000)}\n`);
 }
 
 /** A command that prints its lines as they come. */
 function printed(command: (called: Called) => AsyncIterable<string>) {
   return async (config: Config, flags: Flags, args: readonly string[]): Promise<void> => {
     const called = { config, flags, args, now: clock.now(), progress: sayProgress };
-    for await (const line of command(called)) process.stdout.write(`${line}\n`);
+    // Tables and commands to copy are indented, or come as they are.
+    const isText = (line: string) => flags.json !== true && !/^\s|\s{3}/.test(line);
+    for await (const line of command(called))
+      process.stdout.write(`${isText(line) ? wordWrap(line, columnsOf(process.stdout)) : line}\n`);
   };
 }
 
@@ -270,7 +312,7 @@ function sayProgress(done: number, total: number, name: string): void {
 
 /** One process for a first look: the same daemons, talking over loopback as they would over a network. */
 async function up(config: Config): Promise<void> {
-  const say = (message: string) => process.stdout.write(`${message}\n`);
+  const say = (message: string) => process.stdout.write(`${wordWrap(message, columnsOf(process.stdout))}\n`);
   const plain = {
     info: (message: string) => say(terminalText(message, 500)),
     warn: (message: string) => say(terminalText(message, 500)),
@@ -281,12 +323,12 @@ async function up(config: Config): Promise<void> {
   const server = await startServer(
     config,
     clock,
-    makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel),
+    logOf(config.logLevel === 'info' ? 'warn' : config.logLevel),
     version,
   );
   const closing: Closable[] = [server];
   closeOnSignal(closing, () => say('stopping: storing what has been taken'));
-  say(`amberwatch ${version}: ${server.url} (API at ${server.url}/docs), data in ${config.data}`);
+  say(`amberwatch ${version}: ${server.announced}, API at ${server.url}/docs, data in ${config.data}`);
   say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
   try {
     const since = clock.now();
@@ -330,26 +372,26 @@ function warnWhenTooShort({ horizon, interval }: Config, warn: (message: string)
   );
 }
 
-function makeLog(level: string) {
-  // What others have sent may stand in a line.
-  return pino(
-    { level, base: null },
-    { write: (line: string) => process.stderr.write(`${escapeJson(line.trimEnd())}\n`) },
-  );
+function logOf(level: string) {
+  return makeLog(level, () => ({ write: (text) => process.stderr.write(text), columns: columnsOf(process.stderr) }));
+}
+
+/** Null: no terminal, or one that does not tell. */
+function columnsOf({ isTTY, columns }: NodeJS.WriteStream): number | null {
+  return isTTY && columns > 0 ? columns : null;
 }
 
 function makeOutput(json: boolean): AlerterOutput {
   const forced = process.env.FORCE_COLOR !== undefined && process.env.FORCE_COLOR !== '0';
   const colors = picocolors.createColors(!process.env.NO_COLOR && (forced || process.stdout.isTTY === true));
   const write = (line: string) => process.stdout.write(`${line}\n`);
+  const columns = () => columnsOf(process.stdout);
   return {
-    announce: (announcement) => write(json ? renderJson(announcement) : renderLine(announcement, colors)),
-    note: (time, message) =>
-      write(
-        json
-          ? terminalJson({ time: new Date(time).toISOString(), note: message })
-          : `${clockTime(time)}  ${colors.dim(terminalText(message, 500))}`,
-      ),
+    announce: (announcement) => write(json ? renderJson(announcement) : renderLine(announcement, colors, columns())),
+    note: (time, message) => {
+      if (json) write(terminalJson({ time: new Date(time).toISOString(), note: message }));
+      else write(wordWrap(colors.dim(terminalText(message, 500)), columns(), timeColumns, `${clockTime(time)}  `));
+    },
   };
 }
 
@@ -362,7 +404,6 @@ const sameSignalMs = 1_000;
 
 /** Closes in order on SIGINT or SIGTERM; asked once more, it ends at once. */
 function closeOnSignal(closing: readonly Closable[], before: () => void = () => undefined): void {
-  const complain = (what: string) => process.stderr.write(`amberwatch: ${terminalText(what, 500)}\n`);
   const options: Options = {
     delay: closeGraceMs,
     logger: false,
@@ -386,6 +427,10 @@ function closeOnSignal(closing: readonly Closable[], before: () => void = () => 
   process.on('SIGTERM', ask);
 }
 
+function complain(what: string): void {
+  process.stderr.write(`${wordWrap(`amberwatch: ${terminalText(what, 1000)}`, columnsOf(process.stderr))}\n`);
+}
+
 function plainLines(text: string): string {
   return text
     .split('\n')
@@ -393,16 +438,34 @@ function plainLines(text: string): string {
     .join('\n');
 }
 
+/**
+ * `npm start --listen ...` without `--` in between: npm takes the flag for one of its own, says nothing, and the
+ * program would start as if it had never been given.
+ */
+function refuseSwallowedFlags(environment: Readonly<Record<string, string | undefined>>): void {
+  if (environment.npm_lifecycle_event !== 'start') return;
+  for (const key of settingKeys) {
+    const flag = flagOf(key);
+    const value = environment[`npm_config_${flag.slice(2).replaceAll('-', '_')}`];
+    if (value === undefined || settings[key].argument === undefined || key === 'ca') continue;
+    throw new MonitorError(
+      'invalid',
+      `npm has taken ${flag} for itself; put -- before it: npm start -- ${flag} ${value}`,
+    );
+  }
+}
+
 async function main(): Promise<void> {
   // Whatever is made, also by DuckDB, is for this user alone.
   process.umask(0o077);
   try {
+    refuseSwallowedFlags(process.env);
+    for (const wrong of unknownVariables(process.env)) complain(wrong);
     await makeProgram().parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has said its own errors already.
-    if (!(error instanceof CommanderError))
-      process.stderr.write(`amberwatch: ${terminalText(messageOf(error), 1000)}\n`);
+    if (!(error instanceof CommanderError)) complain(messageOf(error));
     if (process.exitCode !== exitCodes.ok) process.exit();
   }
 }

@@ -3,7 +3,8 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ClientOptions, MonitorClient } from './client.ts';
 import { type Config, isLoopback } from './config.ts';
-import { MonitorError, messageOf } from './core/error.ts';
+import { MonitorError } from './core/error.ts';
+import { fileReason } from './core/failure-reason.ts';
 import { replaceFile, writeNewFile } from './durable-file.ts';
 import { checkPems, readPem } from './pem.ts';
 
@@ -30,12 +31,15 @@ export function spoolName(server: string, host: string): string {
 export async function clientOptions(config: Config, server: string): Promise<ClientOptions> {
   const local = config.token === undefined ? localSocketOf(config.data, server) : null;
   const token = config.token ?? (await keptToken(config.data, server));
-  const files = { ca: config.ca, cert: config.clientCert, key: config.clientKey };
-  const pems = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, readPem(path)]]));
-  const tls = Object.fromEntries(pems) as Pick<ClientOptions, 'ca' | 'cert' | 'key'>;
+  const { ca, clientCert: cert, clientKey: key } = config;
+  const tls: Pick<ClientOptions, 'ca' | 'cert' | 'key'> = {
+    ...(ca && { ca: readPem(ca, '--ca', 'certificate') }),
+    ...(cert && { cert: readPem(cert, '--client-cert', 'certificate') }),
+    ...(key && { key: readPem(key, '--client-key', 'private key') }),
+  };
   if ((tls.cert === undefined) !== (tls.key === undefined))
     throw new MonitorError('invalid', 'a client certificate needs both --client-cert and --client-key');
-  checkPems(tls, Object.values(files));
+  checkPems(tls, [ca, cert, key]);
   return { ...(token !== undefined && { token }), ...(local !== null && { local }), ...tls };
 }
 
@@ -63,7 +67,7 @@ async function keptToken(dataFolder: string, server: string): Promise<string | u
     (text) => text.trim() || undefined,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-      throw new MonitorError('unavailable', `the token of ${server} cannot be read: ${error.message}`);
+      throw new MonitorError('unavailable', `the token of ${server} cannot be read: ${fileReason(error)}`);
     },
   );
 }
@@ -86,7 +90,7 @@ export async function placeForToken(
   } catch (error) {
     throw new MonitorError(
       'unavailable',
-      `cannot keep a token: ${messageOf(error)}; choose another folder with --data`,
+      `cannot keep a token in ${dirname(path)}: ${fileReason(error)}; choose another folder with --data`,
     );
   }
   return { keep: (token) => replaceFile(path, `${token}\n`).then(() => path) };

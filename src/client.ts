@@ -1,5 +1,6 @@
 import { Agent, type Dispatcher, request } from 'undici';
-import { type ErrorCode, errorStatus, MonitorError, messageOf } from './core/error.ts';
+import { type ErrorCode, errorStatus, MonitorError } from './core/error.ts';
+import { connectionReason } from './core/failure-reason.ts';
 import type {
   AccuracyAnswer,
   AlarmsAnswer,
@@ -105,7 +106,7 @@ export class MonitorClient {
         retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
       };
     } catch (error) {
-      const detail = isLate() ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : reasonOf(error);
+      const detail = isLate() ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : this.#reasonOf(error);
       return { status: null, detail, taken: null, retryAfterMs: null };
     } finally {
       clearTimeout(timer);
@@ -119,6 +120,11 @@ export class MonitorClient {
 
   hosts(): Promise<HostsAnswer> {
     return this.#get('/v1/hosts', {});
+  }
+
+  /** Says that a host is gone for good. */
+  forgetHost(host: string): Promise<{ host: string; at: string }> {
+    return this.#ask(`/v1/hosts/${encodeURIComponent(host)}`, { method: 'DELETE' });
   }
 
   detailed(query: Query = {}): Promise<DetailedAnswer> {
@@ -157,6 +163,10 @@ export class MonitorClient {
     await Promise.all([this.#agent.destroy(), this.#local?.destroy()]);
   }
 
+  #reasonOf(error: unknown): string {
+    return connectionReason(error, { isTls: this.server.startsWith('https:'), caFlag: '--ca' });
+  }
+
   async #request(path: string, options: Asked): Promise<Dispatcher.ResponseData> {
     if (this.#local !== null) {
       try {
@@ -175,7 +185,7 @@ export class MonitorClient {
     return this.#ask(`${path}?${search}`, { method: 'GET' });
   }
 
-  async #ask<T>(path: string, options: { method: 'GET' | 'POST'; body?: string }): Promise<T> {
+  async #ask<T>(path: string, options: Pick<Asked, 'method'> & { body?: string }): Promise<T> {
     let status: number;
     let text: string;
     try {
@@ -185,7 +195,9 @@ export class MonitorClient {
       status = answer.statusCode;
       text = await textOf(answer.body, limits.ask);
     } catch (error) {
-      throw new MonitorError('unavailable', `${this.server} does not answer: ${reasonOf(error)}`, { cause: error });
+      throw new MonitorError('unavailable', `${this.server} does not answer: ${this.#reasonOf(error)}`, {
+        cause: error,
+      });
     }
     if (status >= 400) throw new MonitorError(codeOf(status), detailOf(text));
     try {
@@ -244,13 +256,4 @@ function detailOf(text: string): string {
   } catch {
     return text.slice(0, 200);
   }
-}
-
-/** Undici's own texts hide the reason in `cause` or in an AggregateError. */
-export function reasonOf(error: unknown): string {
-  const inner =
-    (error as { cause?: unknown; errors?: unknown[] } | null)?.errors?.[0] ??
-    (error as { cause?: unknown } | null)?.cause ??
-    error;
-  return messageOf(inner) || messageOf(error) || 'no connection';
 }

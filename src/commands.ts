@@ -3,7 +3,7 @@ import { clientOptions, placeForToken, withClient } from './client-access.ts';
 import type { Config } from './config.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
-import { terminalJson } from './core/terminal-text.ts';
+import { terminalJson, terminalText } from './core/terminal-text.ts';
 import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
 import type { Role } from './core/token.ts';
 import type { PolicyName } from './forecast/alarm-policy.ts';
@@ -67,7 +67,7 @@ export async function* join({ config, args: [url = '', code = ''] }: Called): As
     const place = await placeForToken(config.data, client.server);
     const path = await place.keep(await client.join(code, config.host));
     yield `${config.host} may report to ${client.server} now; its token is in ${path}`;
-    yield `amberwatch collect --server ${client.server} --host ${config.host}`;
+    yield `  amberwatch collect --server ${client.server} --host ${config.host}`;
   } finally {
     await client.close();
   }
@@ -97,6 +97,16 @@ export async function* rotateToken({ config, flags, args: [id = ''], now }: Call
 export async function* revokeToken({ config, args: [id = ''], now }: Called): AsyncIterable<string> {
   const { revoke } = await import('./token-command.ts');
   yield* await revoke(config, id, now);
+}
+
+export async function* listHosts({ config, now }: Called): AsyncIterable<string> {
+  const { hostLines } = await import('./report/host-lines.ts');
+  yield* hostLines(await withClient(config, (client) => client.hosts()), now);
+}
+
+export async function* forgetHost({ config, args: [name = ''] }: Called): AsyncIterable<string> {
+  const { host } = await withClient(config, (client) => client.forgetHost(name));
+  yield `${terminalText(host)} is forgotten: not listed and not STALE any more, unless it reports again. What is stored of it stays until it expires; if it had a token, end that with: amberwatch token revoke`;
 }
 
 /** Without --confirm it only says what would be. */

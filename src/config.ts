@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import ipaddr from 'ipaddr.js';
-import { parse as parseYaml } from 'yaml';
+import { type FileValue, readConfigFile, readText } from './config-file.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import type { Network } from './core/ip.ts';
-import { parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
+import { didYouMean } from './core/nearest.ts';
+import { formatThreshold, parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
 import { givenAdminToken } from './core/token.ts';
 
 export type CommandName =
@@ -18,6 +18,7 @@ export type CommandName =
   | 'backtest'
   | 'join'
   | 'token'
+  | 'host'
   | 'spool'
   | 'store'
   | 'config';
@@ -33,8 +34,8 @@ interface Setting<T> {
   repeatable?: true;
   /** Never printed, never a flag: a process list shows flags to everyone. */
   secret?: true;
-  /** What `config print` shows of a text that may hold a secret. */
-  shown?: (text: string) => string;
+  /** What `config print` shows, where that is not the text itself or the default's; null: it is not set. */
+  format?: (value: T, dataFolder: string) => string | readonly string[] | null;
   read(text: readonly string[], environment: Environment): T;
 }
 
@@ -45,7 +46,7 @@ const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 const serving = ['up', 'serve'] as const;
 const collecting = ['up', 'collect'] as const;
 /** They talk to a server. */
-const asking = ['collect', 'alert', 'accuracy', 'backtest', 'join', 'store'] as const;
+const asking = ['collect', 'alert', 'accuracy', 'backtest', 'host', 'join', 'store'] as const;
 
 /** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
 export const settings = {
@@ -61,7 +62,8 @@ export const settings = {
     description: 'where snapshots are kept: duckdb:PATH, influxdb://host:8086/database, influxdbs://..., memory:',
     defaultText: 'duckdb: in the data folder',
     commands: serving,
-    read: ([text]) => text ?? null,
+    read: ([text]) => (text === undefined ? null : withoutSecrets(text, 'store', storeRemedy)),
+    format: (url, data) => storeUrl(url, data),
   }),
   storeCa: setting({
     argument: '<file>',
@@ -69,6 +71,7 @@ export const settings = {
     defaultText: "the system's",
     commands: serving,
     read: ([text]) => text,
+    format: orNotSet,
   }),
   retention: setting({
     argument: '<duration>',
@@ -80,11 +83,12 @@ export const settings = {
   threshold: setting({
     argument: '<metric=red>',
     description:
-      'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,of=group,basis=host; may be repeated',
+      'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,hold=1m,of=group; may be repeated',
     defaultText: 'cpu=80 memory=80 system.cpu=80 system.memory=80',
     commands: serving,
     repeatable: true,
     read: (texts): Threshold[] => withDefaults(texts.map(parseThreshold)),
+    format: (thresholds) => thresholds.map(formatThreshold),
   }),
   horizon: setting({
     argument: '<duration>',
@@ -112,8 +116,8 @@ export const settings = {
     argument: '<url>',
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
-    commands: ['collect', 'alert', 'accuracy', 'backtest', 'spool', 'store'],
-    read: ([text = 'http://127.0.0.1:8000']) => text,
+    commands: ['collect', 'alert', 'accuracy', 'backtest', 'host', 'store', 'token'],
+    read: ([text = 'http://127.0.0.1:8000']) => withoutSecrets(text, 'server', serverRemedy),
   }),
   interval: setting({
     argument: '<duration>',
@@ -127,7 +131,8 @@ export const settings = {
     description: 'the name this host reports under',
     defaultText: "the system's host name",
     commands: ['up', 'collect', 'join'],
-    read: ([text]) => text ?? hostname(),
+    read: ([text]) => (text === undefined ? hostname() : parseHostName(text)),
+    format: (name) => name,
   }),
   data: setting({
     argument: '<folder>',
@@ -135,6 +140,7 @@ export const settings = {
     defaultText: "the platform's data folder",
     commands: [...serving, ...asking, 'token', 'spool'],
     read: ([text], environment) => resolve(text ?? dataFolder(environment)),
+    format: (folder) => folder,
   }),
   poll: setting({
     argument: '<duration>',
@@ -157,6 +163,7 @@ export const settings = {
     commands: serving,
     repeatable: true,
     read: (texts) => ['localhost', hostname(), ...texts].map((text) => text.toLowerCase()),
+    format: (names) => names,
   }),
   tlsCert: setting({
     argument: '<file>',
@@ -164,6 +171,7 @@ export const settings = {
     defaultText: 'none: plain HTTP',
     commands: ['serve'],
     read: ([text]) => text,
+    format: orNotSet,
   }),
   tlsKey: setting({
     argument: '<file>',
@@ -171,6 +179,7 @@ export const settings = {
     defaultText: 'none',
     commands: ['serve'],
     read: ([text]) => text,
+    format: orNotSet,
   }),
   tlsClientCa: setting({
     argument: '<file>',
@@ -178,6 +187,7 @@ export const settings = {
     defaultText: 'none: clients need no certificate',
     commands: ['serve'],
     read: ([text]) => text,
+    format: orNotSet,
   }),
   adminToken: setting({
     description: 'a token with the role admin besides those made on the server, as containers hand over secrets',
@@ -199,6 +209,7 @@ export const settings = {
     defaultText: "the system's",
     commands: asking,
     read: ([text]) => text,
+    format: orNotSet,
   }),
   clientCert: setting({
     argument: '<file>',
@@ -206,6 +217,7 @@ export const settings = {
     defaultText: 'none',
     commands: asking,
     read: ([text]) => text,
+    format: orNotSet,
   }),
   clientKey: setting({
     argument: '<file>',
@@ -213,6 +225,7 @@ export const settings = {
     defaultText: 'none',
     commands: asking,
     read: ([text]) => text,
+    format: orNotSet,
   }),
   webhook: setting({
     argument: '<url>',
@@ -220,8 +233,9 @@ export const settings = {
     defaultText: 'none',
     commands: ['up', 'alert'],
     repeatable: true,
-    shown: (text) => (URL.canParse(text) ? `${new URL(text).origin}/...` : '(set, not shown)'),
     read: (texts) => texts.map(parseWebhook),
+    // Its path is often a secret.
+    format: (urls) => urls.map(({ origin }) => `${origin}/...`),
   }),
   webhookSecret: setting({
     description: 'key that webhooks are signed with (HMAC-SHA256), at least 16 characters',
@@ -237,6 +251,7 @@ export const settings = {
     commands: ['up', 'alert'],
     repeatable: true,
     read: (texts) => texts.map(parseNetwork),
+    format: (networks) => networks.map(({ address, bits }) => `${address}/${bits}`),
   }),
   influxToken: setting({
     description: 'API token of InfluxDB 2.x and 3.x',
@@ -250,6 +265,7 @@ export const settings = {
     defaultText: 'none',
     commands: serving,
     read: ([text]) => text,
+    format: orNotSet,
   }),
   influxPassword: setting({
     description: 'password of that user',
@@ -263,6 +279,7 @@ export const settings = {
     defaultText: "the token's own",
     commands: serving,
     read: ([text]) => text,
+    format: orNotSet,
   }),
 };
 
@@ -311,24 +328,49 @@ export function givenSettings(
   environment: Environment,
   file?: string,
 ): GivenSetting[] {
-  const fromFile = file === undefined ? {} : readConfigFile(file);
+  const fromFile = file === undefined ? new Map<string, FileValue>() : readConfigFile(file, settingKeys);
   return settingKeys.map((key) => {
     const flag = flags[key];
     if (flag !== undefined) return { key, texts: [flag].flat(), source: flagOf(key) };
     const variable = fromEnvironment(key, environment);
     if (variable !== undefined) return { key, texts: variable, source: environmentNameOf(key) };
-    const texts = fromFile[key];
-    return texts === undefined ? { key, texts: [], source: '' } : { key, texts, source: `${file}: ${key}` };
+    const { texts, source } = fromFile.get(key) ?? { texts: [], source: '' };
+    if (texts.length > 1 && !settings[key].repeatable)
+      throw new MonitorError('invalid', `${source}: '${key}' takes one value, not ${texts.length}`);
+    return { key, texts, source };
   });
 }
 
-/** The effective settings as YAML, one line each; no secret is among them. */
-export function describeConfig(given: readonly GivenSetting[]): string[] {
+/** The effective settings as YAML, one line each, with where they come from; no secret is among them. */
+export function describeConfig(given: readonly GivenSetting[], config: Config): string[] {
   return given.map(({ key, texts, source }) => {
-    const { secret, shown = String, defaultText } = settings[key];
-    if (source === '') return `# ${key}: default (${defaultText})`;
-    return `${key}: ${secret ? '(set, not shown)' : JSON.stringify(texts.length === 1 ? shown(texts[0] as string) : texts.map((text) => shown(text)))}  # ${source}`;
+    const { secret, format, defaultText } = settings[key] as Setting<unknown>;
+    const from = source === '' ? 'default' : source;
+    if (secret) return source === '' ? `# ${key}: not set (${defaultText})` : `${key}: (set, not shown)  # ${from}`;
+    const value = format === undefined ? (texts[0] ?? defaultText) : format(config[key], config.data);
+    if (value === null || value.length === 0) return `# ${key}: not set (${defaultText})`;
+    return `${key}: ${JSON.stringify(value)}  # ${from}`;
   });
+}
+
+const prefix = 'AMBERWATCH_';
+/** Those of the tests, and those that Kubernetes makes of a service with our name. */
+const notOurs = /^AMBERWATCH_(?:TEST_|SERVICE_|PORT(?:_|$))/;
+
+/** What is wrong with these variables' names: one that nothing reads is a setting that somebody thinks is set. */
+export function unknownVariables(environment: Environment): string[] {
+  const known = settingKeys.map(environmentNameOf);
+  return Object.keys(environment)
+    .filter((name) => name.startsWith(prefix) && !notOurs.test(name))
+    .filter((name) => !known.includes(name) && !known.includes(name.replace(/_FILE$/, '')))
+    .map((name) => {
+      const near = didYouMean(
+        name.replace(prefix, ''),
+        known.map((each) => each.replace(prefix, '')),
+      );
+      const remedy = near.replace("'", `'${prefix}`) || "; 'amberwatch config print' lists what can be set";
+      return `the environment variable ${name} is not read by anything${remedy}`;
+    });
 }
 
 function readSetting(key: SettingKey, texts: readonly string[], environment: Environment, source: string): unknown {
@@ -348,37 +390,6 @@ function fromEnvironment(key: SettingKey, environment: Environment): string[] | 
   const text = environment[name] ?? (file ? readText(file, `${name}_FILE`).trim() : undefined);
   if (text === undefined || text === '') return undefined;
   return settings[key].repeatable ? text.split(/\s+/) : [text];
-}
-
-function readConfigFile(path: string): Partial<Record<SettingKey, string[]>> {
-  let content: unknown;
-  try {
-    content = parseYaml(readText(path, '--config')) ?? {};
-  } catch (error) {
-    if (error instanceof MonitorError) throw error;
-    throw new MonitorError('invalid', `--config ${path} is not YAML: ${messageOf(error).split('\n', 1)[0]}`, {
-      cause: error,
-    });
-  }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    throw new MonitorError('invalid', `--config ${path} must hold keys and values, such as 'interval: 10s'`);
-  }
-  const unknown = Object.keys(content).find((key) => !settingKeys.includes(key as SettingKey));
-  if (unknown !== undefined) {
-    throw new MonitorError(
-      'invalid',
-      `--config ${path}: there is no key '${unknown}'; the keys are ${settingKeys.join(', ')}`,
-    );
-  }
-  return Object.fromEntries(Object.entries(content).map(([key, value]) => [key, [value].flat().map(String)]));
-}
-
-function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new MonitorError('invalid', `${what} ${path} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
 }
 
 function setting<T>(definition: Setting<T>): Setting<T> {
@@ -406,6 +417,46 @@ function parseListen(text: string): ListenAddress {
 /** Whether only this machine can reach it. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function orNotSet(text: string | undefined): string | null {
+  return text ?? null;
+}
+
+/** Where snapshots are kept if nothing else is said. */
+export function storeUrl(url: string | null, dataFolder: string): string {
+  return url ?? `duckdb:${join(dataFolder, 'amberwatch.db')}`;
+}
+
+const storeRemedy = 'set AMBERWATCH_INFLUX_TOKEN, or AMBERWATCH_INFLUX_USER and AMBERWATCH_INFLUX_PASSWORD';
+const serverRemedy = 'set AMBERWATCH_TOKEN';
+
+/** What stands in an address is seen by everybody who sees a process list, a log or a configuration. */
+function withoutSecrets(text: string, what: string, remedy: string): string {
+  if (/^[a-z+]*:?\/\/[^/]*@|^[^/:]*:[^/]*@/i.test(text))
+    throw new MonitorError(
+      'invalid',
+      `the ${what} url must not hold a user or password (it is not shown here); ${remedy}`,
+    );
+  if (/^[a-z]+:\/\/.*[?#]/i.test(text))
+    throw new MonitorError(
+      'invalid',
+      `the ${what} url must not have a part after ? or # (it is not shown here); ${remedy}`,
+    );
+  return text;
+}
+
+/**
+ * The wire takes any name, since others report too; who chooses one has to be able to type it again.
+ * @throws MonitorError `invalid`
+ */
+export function parseHostName(text: string): string {
+  if (!/^[\p{L}\p{N}][\p{L}\p{N}._:-]{0,252}$/u.test(text))
+    throw new MonitorError(
+      'invalid',
+      `'${text}' is no host name; write letters, digits, dots, hyphens and underscores, such as web-01.example.com`,
+    );
+  return text;
 }
 
 function parseWebhook(text: string): URL {

@@ -1,14 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { MonitorError, messageOf } from './core/error.ts';
+import { fileReason } from './core/failure-reason.ts';
 
-/** @throws MonitorError `invalid` for a file that cannot be read */
-export function readPem(path: string): string {
+/** What a PEM file holds. */
+const marks = {
+  certificate: /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/,
+  'private key': /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/,
+};
+
+/**
+ * @param flag that named it
+ * @throws MonitorError `invalid` for a file that cannot be read or holds something else
+ */
+export function readPem(path: string, flag: string, what: keyof typeof marks): string {
+  let text: string;
   try {
-    return readFileSync(path, 'utf8');
+    text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new MonitorError('invalid', `${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new MonitorError('invalid', `${flag} ${path} cannot be read: ${fileReason(error)}`, { cause: error });
   }
+  if (marks[what].test(text)) return text;
+  throw new MonitorError(
+    'invalid',
+    `${flag} ${path} holds no ${what}; it must be a text in PEM, with -----BEGIN ${what.toUpperCase()}-----`,
+  );
 }
 
 /**
@@ -20,8 +36,9 @@ export function checkPems(options: SecureContextOptions, paths: readonly (string
     createSecureContext(options);
   } catch (error) {
     const names = paths.filter((path) => path !== undefined).join(', ');
-    throw new MonitorError('invalid', `${names}: not a certificate and its key in PEM: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const reason = /mismatch/i.test(messageOf(error))
+      ? 'the key does not belong to the certificate'
+      : `they cannot be used: ${messageOf(error)}`;
+    throw new MonitorError('invalid', `${names}: ${reason}`, { cause: error });
   }
 }

@@ -38,8 +38,9 @@ export function serverTls({ tlsCert, tlsKey, tlsClientCa }: Config): TlsOptions 
   if (tlsCert === undefined && tlsKey === undefined && tlsClientCa === undefined) return undefined;
   if (tlsCert === undefined || tlsKey === undefined)
     throw new MonitorError('invalid', 'TLS needs both --tls-cert and --tls-key');
-  const ca = tlsClientCa === undefined ? {} : { ca: readPem(tlsClientCa), requestCert: true };
-  const options = { cert: readPem(tlsCert), key: readPem(tlsKey), ...ca };
+  const ca = tlsClientCa && { ca: readPem(tlsClientCa, '--tls-client-ca', 'certificate'), requestCert: true };
+  const cert = readPem(tlsCert, '--tls-cert', 'certificate');
+  const options = { cert, key: readPem(tlsKey, '--tls-key', 'private key'), ...ca };
   checkPems(options, [tlsCert, tlsKey, tlsClientCa]);
   return options;
 }

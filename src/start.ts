@@ -9,11 +9,14 @@ import type { ClientOptions } from './client.ts';
 import { clientOptions, serverName, spoolName } from './client-access.ts';
 import { openClockDoubt } from './clock-doubt-file.ts';
 import type { SenderLog } from './collector/sender.ts';
-import type { Config, ListenAddress } from './config.ts';
+import { type Config, type ListenAddress, storeUrl } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError, messageOf } from './core/error.ts';
+import { fileReason } from './core/failure-reason.ts';
 import { formatThreshold } from './core/threshold.ts';
+import { openForgottenHosts } from './forgotten-hosts-file.ts';
 import { makeLocalSocket } from './local-socket.ts';
+import { ownAddress } from './own-address.ts';
 import { readPem } from './pem.ts';
 import { reloadCertificate, serverAccess, serverTls, tlsVersion } from './server-access.ts';
 
@@ -25,6 +28,8 @@ import { reloadCertificate, serverAccess, serverTls, tlsVersion } from './server
 export interface RunningServer {
   /** The URL a client on this machine reaches it at. */
   url: string;
+  /** Where others reach it, in words. */
+  announced: string;
   /** For the daemons of the same process. */
   own: ClientOptions;
   close(): Promise<void>;
@@ -53,9 +58,9 @@ export async function startServer(
     influxOrg: org,
   } = config;
   const { access, secret } = serverAccess(config, clock);
-  const certificateVersion = tlsVersion(config);
   const https = serverTls(config);
-  const store = await openStore(config.store ?? `duckdb:${join(config.data, 'amberwatch.db')}`, {
+  const certificateVersion = tlsVersion(config);
+  const store = await openStore(storeUrl(config.store, config.data), {
     retentionMs,
     newNamesPerDay,
     now: () => clock.now(),
@@ -65,13 +70,14 @@ export async function startServer(
       ...(username && { username }),
       ...(password && { password }),
       ...(org && { org }),
-      ...(config.storeCa !== undefined && { ca: readPem(config.storeCa) }),
+      ...(config.storeCa !== undefined && { ca: readPem(config.storeCa, '--store-ca', 'certificate') }),
     },
   });
   const scheduler = new ToadScheduler();
   const local = makeLocalSocket();
   try {
     const clockDoubt = openClockDoubt(config.data, (message) => log.warn(message));
+    const forgotten = openForgottenHosts(config.data, (message) => log.warn(message));
     const bootId = readBootId();
     const given = {
       store,
@@ -84,6 +90,7 @@ export async function startServer(
       version,
       access: { ...access, isLocal: local.isLocal },
       clockDoubt,
+      forgotten,
       bootId,
     };
     const app = await buildApp({ ...given, ...(https && { https }) });
@@ -91,7 +98,10 @@ export async function startServer(
     const { port } = app.server.address() as AddressInfo;
     await local.listen(app.routing, config.data, port, (message) => log.warn(message));
     if (https !== undefined) reloadCertificate(config, certificateVersion, app.server as Server, scheduler, log);
-    log.info({ url, store: store.url, thresholds: thresholds.map(formatThreshold) }, 'server is listening');
+    log.info(
+      { url: announcedAs(url, config.listen), store: store.url, thresholds: thresholds.map(formatThreshold) },
+      'server is listening',
+    );
     const close = async () => {
       scheduler.stop();
       const cut = setTimeout(() => {
@@ -102,13 +112,23 @@ export async function startServer(
       clearTimeout(cut);
       await store.close();
     };
-    return { url, own: { token: secret }, close };
+    return { url, announced: announcedAs(url, config.listen), own: { token: secret }, close };
   } catch (error) {
     scheduler.stop();
     await local.close();
     await store.close();
     throw error;
   }
+}
+
+/** An address that stands for all of them is none that anybody could call. */
+function announcedAs(url: string, { host }: ListenAddress): string {
+  if (host !== '0.0.0.0' && host !== '::') return url;
+  const own = ownAddress();
+  if (own === null) return `every address of this machine (here ${url})`;
+  const others = new URL(url);
+  others.hostname = own.includes(':') ? `[${own}]` : own;
+  return `${others.origin} and every other address of this machine (here ${url})`;
 }
 
 async function listen(
@@ -190,7 +210,7 @@ function spoolFailure(folder: string, error: unknown): MonitorError {
   if (error instanceof MonitorError) return error;
   return new MonitorError(
     'unavailable',
-    `cannot use the spool folder ${folder}: ${messageOf(error)}; choose another with --data`,
+    `cannot use the spool folder ${folder}: ${fileReason(error)}; choose another with --data`,
     { cause: error },
   );
 }
@@ -213,7 +233,9 @@ export async function startAlerter(
   const note = (message: string) => output.note(clock.now(), message);
   const folder = join(config.data, 'alerter', own ? 'up' : serverName(server));
   const log = await SaidLog.open(folder).catch((error: unknown) => {
-    note(`cannot keep in ${folder} what has been said: ${messageOf(error)}; after a restart it will be said again`);
+    note(
+      `cannot keep in ${folder} what has been said: ${fileReason(error)}; after a restart it will be said again. Choose another folder with --data`,
+    );
     return SaidLog.open(null);
   });
   const { webhook: urls, webhookSecret: secret, webhookAllow: allowed, poll: pollMs } = config;

@@ -1,4 +1,4 @@
-import type { Config } from './config.ts';
+import { type Config, isLoopback, parseHostName } from './config.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
 import { terminalText } from './core/terminal-text.ts';
@@ -11,6 +11,7 @@ import {
   rotateToken,
   type TokenRecord,
 } from './core/token.ts';
+import { ownAddress } from './own-address.ts';
 import { TokenFile } from './token-file.ts';
 
 const longestTtlMs = 10 * 366 * 86_400_000;
@@ -27,16 +28,21 @@ export async function createToken(
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
   if (ttlMs !== null && ttlMs > longestTtlMs)
     throw new MonitorError('invalid', `expires '${expires}' is longer than ten years; leave it out for no end`);
+  if (host !== null) parseHostName(host);
   const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, host, now, ttlMs));
   return [secret];
 }
 
 export async function inviteHost(config: Config, host: string | null, now: number): Promise<string[]> {
+  if (host !== null) parseHostName(host);
+  const url = urlForOthers(config.server);
   const code = await new TokenFile(config.data).issue((book) => issueInvite(book, host, now));
   return [
     code,
-    `On ${host ?? 'the new host'}, within ten minutes: amberwatch join URL-OF-THIS-SERVER ${code}${host === null ? '' : ` --host ${host}`}`,
-  ];
+    `On ${host ?? 'the new host'}, within ten minutes:`,
+    `  amberwatch join ${url} ${code}${host === null ? '' : ` --host ${host}`}`,
+    `The server must listen for others: --listen 0.0.0.0:${new URL(url).port || 80}. If they call it by another name, or with TLS: token invite --server URL`,
+  ].slice(0, isLoopbackUrl(config.server) ? 4 : 3);
 }
 
 export async function rotate(config: Config, id: string, overlap: string, now: number): Promise<string[]> {
@@ -58,6 +64,19 @@ export function listTokens(config: Config, now: number): string[] {
     ...tokens.map((token) => tokenLine(token, now)),
     ...open.map(({ host, expiresAt }) => `invite    ${terminalText(host ?? 'any host')}  until ${time(expiresAt)}`),
   ];
+}
+
+function isLoopbackUrl(server: string): boolean {
+  return URL.canParse(server) && isLoopback(new URL(server).hostname.replace(/^\[|\]$/g, ''));
+}
+
+/** Another host cannot call this one by a loopback address. */
+function urlForOthers(server: string): string {
+  if (!URL.canParse(server))
+    throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
+  const [url, own] = [new URL(server), ownAddress()];
+  if (isLoopbackUrl(server) && own !== null) url.hostname = own.includes(':') ? `[${own}]` : own;
+  return url.origin;
 }
 
 function tokenLine(token: TokenRecord, now: number): string {

@@ -2,7 +2,8 @@ import { readFileSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MonitorError, messageOf } from './core/error.ts';
+import { MonitorError } from './core/error.ts';
+import { fileReason } from './core/failure-reason.ts';
 import { emptyBook, type Issued, type TokenBook } from './core/token.ts';
 import { replaceFile } from './durable-file.ts';
 import { type FileLock, takeLock } from './file-lock.ts';
@@ -30,7 +31,7 @@ export class TokenFile {
       return this.#read.book;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return emptyBook();
-      throw new MonitorError('unavailable', `the token file ${this.path} cannot be read: ${messageOf(error)}`, {
+      throw new MonitorError('unavailable', `the token file ${this.path} cannot be read: ${fileReason(error)}`, {
         cause: error,
       });
     }
@@ -52,12 +53,21 @@ export class TokenFile {
   async #write(book: TokenBook): Promise<void> {
     // Synced: a power cut must not undo a revocation.
     await replaceFile(this.path, `${JSON.stringify(book, null, 2)}\n`).catch((error: unknown) => {
-      throw new MonitorError('unavailable', `cannot change ${this.path}: ${messageOf(error)}`, { cause: error });
+      throw this.#unchangeable(error);
+    });
+  }
+
+  #unchangeable(error: unknown): MonitorError {
+    const remedy = "run this as the user whose server it is, or name that server's folder with --data";
+    return new MonitorError('unavailable', `cannot change ${this.path}: ${fileReason(error)}; ${remedy}`, {
+      cause: error,
     });
   }
 
   async #locked<T>(work: () => Promise<T>): Promise<T> {
-    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw this.#unchangeable(error);
+    });
     const lock = await this.#lock();
     try {
       return await work();
@@ -69,7 +79,7 @@ export class TokenFile {
   async #lock(): Promise<FileLock> {
     for (let tries = 0; ; tries++) {
       const lock = await takeLock(`${this.path}.lock`).catch((error: unknown) => {
-        throw new MonitorError('unavailable', `cannot change ${this.path}: ${messageOf(error)}`, { cause: error });
+        throw this.#unchangeable(error);
       });
       if ('release' in lock) return lock;
       if (tries >= lockTries)

@@ -1,7 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { environmentNameOf, flagOf, readConfig, settingKeys } from '../src/config.ts';
+import {
+  describeConfig,
+  environmentNameOf,
+  flagOf,
+  givenSettings,
+  readConfig,
+  settingKeys,
+  unknownVariables,
+} from '../src/config.ts';
+import { MonitorError } from '../src/core/error.ts';
 import { formatThreshold } from '../src/core/threshold.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -51,6 +60,79 @@ describe('configuration', () => {
     ]);
   });
 
+  test('a threshold may be a map, and a key without a value is not set', () => {
+    const yaml = 'threshold:\n  cpu: 90\n  memory: {red: 80, clear: 70, for: 30s}\nstore:\n';
+    const config = readConfig({}, {}, file(yaml));
+    expect(config.threshold.map(formatThreshold).slice(0, 2)).toEqual(['cpu:red=90', 'memory:red=80,clear=70,for=30s']);
+    expect(config.store).toBeNull();
+    expect(
+      readConfig({}, {}, file('threshold:\n  - cpu=90\n  - memory: 70\n')).threshold.map(({ red }) => red),
+    ).toEqual([90, 70, 80, 80]);
+  });
+
+  test('variables that nothing reads are named, with the nearest that something does', () => {
+    const environment = {
+      AMBERWATCH_INTERVALL: '1',
+      AMBERWATCH_TOKEN_FILE: 'x',
+      AMBERWATCH_BANANA: '',
+      AMBERWATCH_TEST_X: '1',
+      HOME: '/',
+    };
+    expect(unknownVariables(environment)).toEqual([
+      "the environment variable AMBERWATCH_INTERVALL is not read by anything; did you mean 'AMBERWATCH_INTERVAL'?",
+      "the environment variable AMBERWATCH_BANANA is not read by anything; 'amberwatch config print' lists what can be set",
+    ]);
+  });
+
+  test.each([
+    ['store', 'influxdb://admin:hunter2@db:8086/x'],
+    ['store', 'influxdb://admin:hunter 2@db:8086/x'],
+    ['store', 'mysql://admin:hunter2@db/x'],
+    ['store', 'influxdb://db:8086/x?p=hunter2'],
+    ['server', 'http://admin:hunter2@10.0.0.1:8000'],
+    ['server', 'admin:hunter2@10.0.0.1:8000'],
+    ['server', 'http://10.0.0.1:8000/?token=hunter2'],
+    ['webhook', 'https://admin:hunter2@example.com/hook'],
+  ])('a secret in the URL of %s is refused and not shown: %s', (key, url) => {
+    const refused = () => readConfig({ [key]: url }, {});
+    expect(refused).toThrow(MonitorError);
+    expect(refused).toThrow(/must not hold|must not have/);
+    expect(refused).not.toThrow(/hunter/);
+    expect(() => readConfig({}, {}, file(`${key}: "${url}"`))).not.toThrow(/hunter/);
+  });
+
+  test('what is in force, and where it was set', () => {
+    const path = file('poll: 9s\nwebhook: https://example.com/secret-path\n');
+    const [flags, environment] = [
+      { interval: '7s' },
+      { AMBERWATCH_TOKEN: 'aw_r_secret', AMBERWATCH_THRESHOLD: 'cpu=90' },
+    ];
+    const lines = describeConfig(givenSettings(flags, environment, path), readConfig(flags, environment, path)).join(
+      '\n',
+    );
+    for (const line of [
+      'interval: "7s"  # --interval',
+      `poll: "9s"  # ${path}:1`,
+      `webhook: ["https://example.com/..."]  # ${path}:2`,
+      'token: (set, not shown)  # AMBERWATCH_TOKEN',
+      'threshold: ["cpu:red=90","memory:red=80","system.cpu:red=80","system.memory:red=80"]  # AMBERWATCH_THRESHOLD',
+      'listen: "127.0.0.1:8000"  # default',
+      "# storeCa: not set (the system's)",
+    ])
+      expect(lines.split('\n')).toContain(line);
+    expect(lines).not.toMatch(/secret/);
+    // What is printed is a configuration: the same comes out again.
+    const printed = file(lines.replace(/^token: .*$/m, ''));
+    expect(readConfig({}, {}, printed).threshold).toEqual(readConfig(flags, environment, path).threshold);
+  });
+
+  test.each(['web-01', 'WEB_01.example.com', '10.0.0.5', 'fe80::1', 'späher', 'a'])('%s is a host name', (name) =>
+    expect(readConfig({ host: name }, {}).host).toBe(name),
+  );
+  test.each(['', ' ', 'bad host!', '-x', 'a/b', 'a\nb', 'x'.repeat(300)])('%j is none', (name) =>
+    expect(() => readConfig({ host: name }, {})).toThrow(/is no host name; write letters/),
+  );
+
   test('a secret may stand in a file of its own', () => {
     expect(readConfig({}, { AMBERWATCH_INFLUX_TOKEN_FILE: file('s3cret\n') }).influxToken).toBe('s3cret');
   });
@@ -68,10 +150,15 @@ describe('configuration', () => {
   });
 
   test.each([
-    ['intervall: 10s', /there is no key 'intervall'; the keys are listen/],
+    ['poll: 5s\n\nintervall: 10s', /yaml:3:1: there is no key 'intervall'; did you mean 'interval'\?$/],
+    ['log-level: warn', /did you mean 'logLevel'\?/],
+    ['banana: 1', /yaml:1:1: there is no key 'banana'; the keys are listen/],
     ['- a\n- b', /must hold keys and values/],
-    ['a: [', /is not YAML/],
-    ['interval: soon', /yaml: interval: interval 'soon' is not a duration/],
+    ['a: [', /yaml:1:5 is not YAML/],
+    ['interval: soon', /yaml:1: interval 'soon' is not a duration/],
+    ['interval: [1s, 2s]', /yaml:1: 'interval' takes one value, not 2/],
+    ['interval: {a: 1}', /yaml:1:11: 'interval' takes a value or a list of them/],
+    ['threshold: {cpu: [90]}', /yaml:1:13: write a number, or red, clear/],
   ])('a file with %j is refused', (text, message) => expect(() => readConfig({}, {}, file(text))).toThrow(message));
 
   test('IPv6 and names can be listened on', () => {

@@ -15,11 +15,13 @@ export interface Influxd {
   close(): Promise<void>;
 }
 
-/** Whether tests with a real InfluxDB can run here. With AMBERWATCH_REQUIRE_SERVICES=1 they must. */
+/** Whether tests with a real InfluxDB can run here. With AMBERWATCH_TEST_REQUIRE_SERVICES=1 they must. */
 export function hasInfluxd(): boolean {
   const found = spawnSync('influxd', ['version']).status === 0;
-  if (!found && process.env.AMBERWATCH_REQUIRE_SERVICES === '1') {
-    throw new Error('influxd is not installed and AMBERWATCH_REQUIRE_SERVICES=1; on Debian: apt-get install influxdb');
+  if (!found && process.env.AMBERWATCH_TEST_REQUIRE_SERVICES === '1') {
+    throw new Error(
+      'influxd is not installed and AMBERWATCH_TEST_REQUIRE_SERVICES=1; on Debian: apt-get install influxdb',
+    );
   }
   return found;
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { simulate } from '../torture/simulation.ts';
 
-const seeds = Number(process.env.AMBERWATCH_SIMULATION_SEEDS ?? 2000);
+const seeds = Number(process.env.AMBERWATCH_TEST_SIMULATION_SEEDS ?? 2000);
 /** Seeds that have found something, so that it stays mended: see docs/RELIABILITY.md. */
 const regressionSeeds: number[] = [];
 

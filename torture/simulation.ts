@@ -1,6 +1,7 @@
 import { gunzipSync } from 'node:zlib';
 import { pino } from 'pino';
 import { Expiry } from '../src/api/expiry.ts';
+import { ForgottenHosts } from '../src/api/forgotten-hosts.ts';
 import { Ingest } from '../src/api/ingest.ts';
 import { KnownHosts } from '../src/api/known-hosts.ts';
 import { ServerClock } from '../src/api/server-clock.ts';
@@ -214,7 +215,14 @@ class SimulatedServer {
     const serverClock = new ServerClock(time, null);
     const log = pino({ level: 'silent' });
     const expiry = new Expiry({ store, clock: time, serverClock, log, retentionMs });
-    const hosts = new KnownHosts({ store, clock: time, serverClock, before: [], bootId: null });
+    const hosts = new KnownHosts({
+      store,
+      clock: time,
+      serverClock,
+      before: [],
+      bootId: null,
+      forgotten: new ForgottenHosts(undefined, time, 0),
+    });
     this.#ingest = new Ingest(store, hosts, expiry, time);
   }
 

@@ -131,16 +131,21 @@ function subjectName({ subject }: Alarm): string {
 /** All that is to be said of the alarms now, as if nothing had been said before. Nobody there is not green. */
 export async function announceAll(
   client: MonitorClient,
-): Promise<{ level: Alarms['level']; announcements: Announcement[]; summary: string }> {
+): Promise<{ level: Alarms['level']; announcements: Announcement[]; hosts: number; summary: string }> {
   const now = fromAnswer(await client.alarms());
   const said = (await announcements(null, now, client)).map(({ announcement }) => announcement);
   const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
+  const hosts = (await client.hosts()).hosts.length;
   if (said.length > 0) {
     const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
-    return { level: now.level, announcements: said, summary };
+    return { level: now.level, announcements: said, hosts, summary };
   }
-  const { length } = (await client.hosts()).hosts;
-  return { level: length === 0 ? 'STALE' : now.level, announcements: said, summary: allIsWell(length, client.server) };
+  return {
+    level: hosts === 0 ? 'STALE' : now.level,
+    announcements: said,
+    hosts,
+    summary: allIsWell(hosts, client.server),
+  };
 }
 
 function allIsWell(hosts: number, server: string): string {
@@ -177,10 +182,15 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
     value: alarm?.value ?? null,
     threshold: alarm?.threshold ?? null,
     since: alarm?.since ?? lastSeen,
-    reason: alarm?.reason ?? '',
+    reason: alarm?.reason ?? (level === 'STALE' ? silenceReason(time, lastSeen ?? time) : ''),
     prediction: alarm?.prediction ?? null,
     leadSeconds: alarm?.leadSeconds ?? null,
   };
+}
+
+function silenceReason(time: number, lastSeen: number): string {
+  const silentMs = Math.max(0, Math.round((time - lastSeen) / 1000) * 1000);
+  return `nothing heard for ${formatDuration(silentMs)}, more than three of its intervals: its collector has ended, or the host or the network is down`;
 }
 
 /**
@@ -189,7 +199,10 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
  */
 async function ending({ host, alarm }: Change, client: MonitorClient): Promise<Partial<Announcement>> {
   if (alarm?.metric === serverClockMetric) return { value: null, reason: 'the clock is believed again' };
-  const known = (await client.hosts()).hosts.find((candidate) => candidate.host === host);
+  const { hosts, forgotten = [] } = await client.hosts();
+  const known = hosts.find((candidate) => candidate.host === host);
+  if (!known && forgotten.some((gone) => gone.host === host))
+    return { level: 'OK', value: null, reason: 'forgotten, as somebody has said' };
   if (!known) return { level: 'STALE', value: null, reason: 'forgotten: silent for longer than snapshots are kept' };
   if (alarm === null) return {};
   if (alarm.subject.kind === 'system') {

@@ -5,6 +5,7 @@ import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
 import type { HostMetric } from '../core/snapshot.ts';
 import { terminalJson, terminalText } from '../core/terminal-text.ts';
+import { wordWrap } from '../word-wrap.ts';
 import type { Announcement } from './announcement.ts';
 
 const paint: Record<Announcement['level'], (colors: Colors, text: string) => string> = {
@@ -14,25 +15,29 @@ const paint: Record<Announcement['level'], (colors: Colors, text: string) => str
   OK: (colors, text) => colors.green(text),
 };
 const levelWidth = 5;
+const dayCharacters = '2026-11-21 '.length;
+/** Time, level and the room between. */
+const headColumns = 28;
 const foldedNames: HostMetric = 'collector.foldedNames';
 
 /** One line for a person: time, level as a word, host, subject, and what there is to know. */
-export function renderLine(announcement: Announcement, colors: Colors): string {
+export function renderLine(announcement: Announcement, colors: Colors, columns: number | null = null): string {
   const { time, level, host } = announcement;
-  const word = paint[level](colors, level.padEnd(levelWidth));
-  return [
-    clockTime(time),
-    word,
-    terminalText(host),
-    ...subject(announcement),
-    terminalText(story(announcement), 600),
-  ].join('  ');
+  const head = `${clockTime(time)}  ${paint[level](colors, level.padEnd(levelWidth))}  `;
+  const text = [terminalText(host), ...subject(announcement), terminalText(story(announcement), 600)].join('  ');
+  return wordWrap(text, columns, headColumns, head);
 }
 
 /** The same as one line of NDJSON. */
 export function renderJson(announcement: Announcement): string {
   const iso = (time: number | null) => (time === null ? null : new Date(time).toISOString());
   return terminalJson({ ...announcement, time: iso(announcement.time), since: iso(announcement.since) });
+}
+
+/** An instant in a line that begins with another: the day is not said twice. */
+function timeBeside(instant: number, beside: number): string {
+  const [text, other] = [clockTime(instant), clockTime(beside)];
+  return text.slice(0, dayCharacters) === other.slice(0, dayCharacters) ? text.slice(dayCharacters) : text;
 }
 
 function subject({ process, pid, metric }: Announcement): string[] {
@@ -45,7 +50,9 @@ function story(announcement: Announcement): string {
   const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
   if (reason.startsWith('forgotten')) return reason;
   if (metric === null)
-    return level === 'STALE' ? `silent for ${ago}, last heard of at ${clockTime(since ?? time)}` : 'is reporting again';
+    return level === 'STALE'
+      ? `silent for ${ago}, last heard of at ${timeBeside(since ?? time, time)}: its collector has ended, or the host or the network is down`
+      : 'is reporting again';
   if (level === 'OK') {
     const wasBefore = `was ${before} for ${ago}`;
     if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
@@ -55,7 +62,7 @@ function story(announcement: Announcement): string {
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
     return `${metric} ${formatValue(metric, value)}, no longer over ${formatValue(metric, threshold ?? 0)}; ${wasBefore}`;
   }
-  const over = `over ${formatValue(metric, threshold ?? 0)} since ${clockTime(since ?? time)}`;
+  const over = `over ${formatValue(metric, threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
   const isOver = (value ?? 0) > (threshold ?? 0);
   const line = `${metric} ${formatValue(metric, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
   const [, culprits] = reason.split('; most by ');

@@ -1,6 +1,6 @@
-import Table from 'cli-table3';
 import type { MonitorClient } from '../client.ts';
 import { terminalText } from '../core/terminal-text.ts';
+import { plainTable } from '../plain-table.ts';
 import { formatBytes } from './format-bytes.ts';
 
 type Row = {
@@ -41,39 +41,16 @@ function byUse(a: Row, b: Row): number {
 }
 
 function render(rows: readonly Row[]): string {
-  const table = new Table({
-    head: ['PROCESS', 'PID', 'COUNT', 'CPU %', 'MEM %', 'RSS'],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right'],
-    chars: {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: ' ',
-    },
-    style: { head: [], border: [], 'padding-left': 1, 'padding-right': 1 },
-  });
-  for (const row of rows) {
-    table.push([
-      terminalText(row.name, 32),
-      row.pid ?? '',
-      row.count,
-      fixed(row.cpu),
-      fixed(row.memory),
-      formatBytes(row.rssBytes),
-    ]);
-  }
-  return table.toString();
+  const cells = rows.map((row) => [
+    terminalText(row.name, 32),
+    row.pid ?? '',
+    row.count,
+    fixed(row.cpu),
+    fixed(row.memory),
+    formatBytes(row.rssBytes),
+  ]);
+  const head = ['PROCESS', 'PID', 'COUNT', 'CPU %', 'MEM %', 'RSS'];
+  return plainTable(head, cells, ['left', 'right', 'right', 'right', 'right', 'right']).join('\n');
 }
 
 function fixed(value: number | null): string {

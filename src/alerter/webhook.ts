@@ -2,8 +2,9 @@ import { createHash, createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { backoffMs } from '../backoff.ts';
-import { type PutOutcome, parseRetryAfter, reasonOf } from '../client.ts';
+import { type PutOutcome, parseRetryAfter } from '../client.ts';
 import type { Clock } from '../core/clock.ts';
+import { connectionReason } from '../core/failure-reason.ts';
 import type { Network } from '../core/ip.ts';
 import { mayReach, publicLookup, refusal } from './public-address.ts';
 import type { Said, SaidLog } from './said-log.ts';
@@ -102,7 +103,11 @@ export class Webhook {
       const retryAfterMs = parseRetryAfter(String(answer.headers['retry-after'] ?? ''), clock.now());
       return { status: answer.statusCode, detail: `it answers ${answer.statusCode}`, retryAfterMs };
     } catch (error) {
-      return { status: null, detail: reasonOf(error), retryAfterMs: null };
+      return {
+        status: null,
+        detail: connectionReason(error, { isTls: url.protocol === 'https:', caFlag: 'NODE_EXTRA_CA_CERTS' }),
+        retryAfterMs: null,
+      };
     }
   }
 

@@ -21,6 +21,7 @@ import { type HostMetric, reservedNames, type SnapshotHeader } from '../core/sna
 import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
+import type { ForgottenHosts } from './forgotten-hosts.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -93,6 +94,7 @@ const nothing = (): Remembered => ({
 export interface AlarmReaderOptions {
   store: Store;
   hosts: KnownHosts;
+  forgotten: ForgottenHosts;
   clock: Clock;
   serverClock: ServerClock;
   thresholds: readonly Threshold[];
@@ -108,6 +110,7 @@ export interface AlarmReaderOptions {
 export class AlarmReader {
   readonly #store: Store;
   readonly #hosts: KnownHosts;
+  readonly #forgotten: ForgottenHosts;
   readonly #clock: Clock;
   readonly #serverClock: ServerClock;
   readonly #thresholds: readonly Threshold[];
@@ -117,10 +120,11 @@ export class AlarmReader {
   /** Runs whose beginning is being looked for. */
   readonly #searching = new Set<string>();
 
-  constructor({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
+  constructor({ store, hosts, forgotten, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
     this.#serverClock = serverClock;
     this.#store = store;
     this.#hosts = hosts;
+    this.#forgotten = forgotten;
     this.#clock = clock;
     this.#thresholds = thresholds;
     this.#retentionMs = retentionMs;
@@ -131,7 +135,7 @@ export class AlarmReader {
   readonly now = shared(() => this.#evaluateNow());
 
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
-    const newest = await reads.hosts(at);
+    const newest = this.#forgotten.without(await reads.hosts(at), at);
     return this.#evaluate(at, newest, skewsOf(newest), { reads, isPresent: false, remembered: nothing() });
   }
 

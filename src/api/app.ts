@@ -1,22 +1,21 @@
 import type { SecureContextOptions } from 'node:tls';
 import helmet from '@fastify/helmet';
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
 import { Ajv2020 as Ajv, type Options } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import { mostAheadMs, placedAt } from '../core/host-clock.ts';
-import { problemSchema } from '../core/schema.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
 import { alarmRoutes } from './alarms.ts';
 import type { AppParts } from './app-parts.ts';
+import { addDocs } from './docs.ts';
 import { Expiry, expiryRoutes } from './expiry.ts';
 import { ForecastScores } from './forecast-scores.ts';
 import { Forecaster } from './forecaster.ts';
 import { forecastRoutes } from './forecasts.ts';
+import { ForgottenHosts, type KeptForgotten } from './forgotten-hosts.ts';
 import { type AccessOptions, addGuard } from './guard.ts';
 import { healthRoutes } from './health.ts';
 import { hostRoutes } from './hosts.ts';
@@ -32,6 +31,7 @@ import { addReadBounds } from './read-bounds.ts';
 import { resourceRoutes } from './resources.ts';
 import { seriesRoutes } from './series.ts';
 import { type KeptDoubt, ServerClock } from './server-clock.ts';
+import { refuseUnknownParameters } from './unknown-parameters.ts';
 import { usageRoutes } from './usage.ts';
 
 export interface AppOptions {
@@ -48,6 +48,8 @@ export interface AppOptions {
   access: AccessOptions;
   /** Where a doubt about this machine's clock outlasts a restart. */
   clockDoubt?: KeptDoubt;
+  /** Where forgotten hosts outlast a restart. */
+  forgotten?: KeptForgotten;
   /** Of this machine. */
   bootId?: string | null;
   /** TLS of the socket; absent: plain HTTP. */
@@ -101,17 +103,8 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await addGuard(app, options.access, clock);
   addReadBounds(app, options.queryTimeoutMs ?? defaultQueryTimeoutMs);
   addJsonBody(app, bodyLimitBytes, addLargeBodyTurns(app));
-  await app.register(swagger, { openapi: describe(options.version) });
-  await app.register(swaggerUi, { routePrefix: '/docs' });
-  app.addHook('onRoute', (route) => {
-    // Every documented route can answer with a problem document.
-    const schema = route.schema as { response?: Record<string, unknown> } | undefined;
-    if (schema?.response)
-      schema.response['4xx'] ??= {
-        description: 'A problem document (RFC 9457)',
-        content: { 'application/problem+json': { schema: problemSchema } },
-      };
-  });
+  refuseUnknownParameters(app);
+  await addDocs(app, options.version);
 
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   app.addHook('onListen', async () => forecaster.start());
@@ -123,20 +116,31 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const before = await store.hosts(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
   const serverClock = new ServerClock(clock, newest, options.clockDoubt);
-  const hosts = new KnownHosts({ store, clock, serverClock, before, bootId: options.bootId ?? null });
+  const forgotten = new ForgottenHosts(options.forgotten, clock, retentionMs);
+  const hosts = new KnownHosts({ store, clock, serverClock, before, forgotten, bootId: options.bootId ?? null });
   const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
   app.addHook('onListen', async () => expiry.start());
   app.addHook('preClose', async () => expiry.close());
   const parts: AppParts = {
     store,
     hosts,
+    forgotten,
     tokens: options.access.tokens,
     clock,
     log,
     ingest: new Ingest(store, hosts, expiry, clock),
     expiry,
     serverClock,
-    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs: forecaster.stepMs }),
+    alarms: new AlarmReader({
+      store,
+      hosts,
+      forgotten,
+      clock,
+      serverClock,
+      thresholds,
+      retentionMs,
+      stepMs: forecaster.stepMs,
+    }),
     forecaster,
     scores,
     largeAnswers: new LargeAnswers(),
@@ -168,17 +172,4 @@ const coercing = withFormats(new Ajv({ ...ajvOptions, coerceTypes: true }));
 function withFormats(ajv: Ajv): Ajv {
   (formats as unknown as (ajv: Ajv) => Ajv)(ajv);
   return ajv;
-}
-
-function describe(version: string) {
-  return {
-    openapi: '3.1.0',
-    info: {
-      title: 'amberwatch',
-      version,
-      description:
-        'CPU and memory of every process of every host. `cpu` is percent of ONE core, `memory` is RSS as percent of the host. Errors are RFC 9457 problem documents.',
-    },
-    tags: ['usage', 'hosts', 'alarms', 'store', 'health', 'older clients'].map((name) => ({ name })),
-  };
 }

@@ -70,10 +70,11 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
     timeWindow: 60_000,
     keyGenerator: (request) => request.token?.id ?? request.ip,
     allowList: (request) => request.token === null && request.routeOptions.config?.rateLimit === undefined,
-    errorResponseBuilder: (_request, { ttl }) =>
-      new MonitorError('rate_limited', 'too many requests; send again later', {
-        retryAfterSeconds: Math.max(1, Math.ceil(ttl / 1000)),
-      }),
+    errorResponseBuilder: (_request, { ttl, max }) => {
+      const retryAfterSeconds = Math.max(1, Math.ceil(ttl / 1000));
+      const message = `more than ${max} requests of yours within a minute; send again in ${retryAfterSeconds} s`;
+      return new MonitorError('rate_limited', message, { retryAfterSeconds });
+    },
   });
 }
 

@@ -9,7 +9,12 @@ import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */
-export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebox {
+export function hostRoutes({ hosts, forgotten, clock }: AppParts): FastifyPluginAsyncTypebox {
+  const knownHost = async (name: string, signal: AbortSignal | undefined) => {
+    const found = (await untilAborted(hosts.now(), signal)).find(({ host }) => host === name);
+    if (found) return found;
+    throw new MonitorError('not_found', `no host '${name}' has reported; GET /v1/hosts lists those that have`);
+  };
   return async (app) => {
     app.get(
       '/v1/hosts',
@@ -23,7 +28,11 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
       async ({ reading }) => {
         const now = clock.now();
         const known = await untilAborted(hosts.now(), reading.signal);
-        return { at: iso(now), hosts: known.map((header) => hostAnswer(header, now)) };
+        return {
+          at: iso(now),
+          hosts: known.map((header) => hostAnswer(header, now)),
+          forgotten: forgotten.list().map(({ host, at }) => ({ host, at: iso(at) })),
+        };
       },
     );
 
@@ -38,14 +47,32 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
         },
       },
       async ({ params, reading }) => {
-        const now = clock.now();
-        const found = (await untilAborted(hosts.now(), reading.signal)).find((header) => header.host === params.host);
-        if (!found)
+        const found = await knownHost(params.host, reading.signal);
+        return hostAnswer(found, clock.now());
+      },
+    );
+
+    app.delete(
+      '/v1/hosts/:host',
+      {
+        config: { access: 'admin' },
+        schema: {
+          tags: ['hosts'],
+          summary: 'Forget a host that is gone for good',
+          description:
+            'It is not listed, STALE or alarmed about any more; what is stored of it stays until it expires. It is known again once it reports. 409 while it still does.',
+          params: Type.Object({ host: Type.String() }),
+          response: { 200: Type.Object({ host: Type.String(), at: Type.String({ format: 'date-time' }) }) },
+        },
+      },
+      async ({ params: { host }, reading }) => {
+        const found = await knownHost(host, reading.signal);
+        if (!isStale(found, clock.now()))
           throw new MonitorError(
-            'not_found',
-            `no host '${params.host}' has reported; GET /v1/hosts lists those that have`,
+            'conflict',
+            `${host} still reports; stop its collector first, and forget it when it is STALE`,
           );
-        return hostAnswer(found, now);
+        return { host, at: iso(await hosts.forget(host)) };
       },
     );
   };

@@ -5,6 +5,7 @@ import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } 
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
 import { shared, timeLimit } from '../shared-work.ts';
+import type { ForgottenHosts } from './forgotten-hosts.ts';
 import type { ServerClock } from './server-clock.ts';
 
 /** Of a difference below this the network, or a date that has no fractions of a second, may be the cause. */
@@ -47,6 +48,7 @@ export interface KnownHostsOptions {
   before: readonly SnapshotHeader[];
   /** Of this machine: a collector with it reads this server's clock. */
   bootId: string | null;
+  forgotten: ForgottenHosts;
 }
 
 /**
@@ -57,6 +59,7 @@ export class KnownHosts {
   readonly #clock: Clock;
   readonly #serverClock: ServerClock;
   readonly #bootId: string | null;
+  readonly #forgotten: ForgottenHosts;
   readonly #startedAt: number;
   readonly #before: ReadonlyMap<string, SnapshotHeader>;
   readonly #heard = new Map<string, Heard>();
@@ -64,7 +67,8 @@ export class KnownHosts {
   #ahead = { day: 0, counts: new Map<string, number>() };
   readonly #stored: () => Promise<SnapshotHeader[]>;
 
-  constructor({ store, clock, serverClock, before, bootId }: KnownHostsOptions) {
+  constructor({ store, clock, serverClock, before, bootId, forgotten }: KnownHostsOptions) {
+    this.#forgotten = forgotten;
     this.#clock = clock;
     this.#serverClock = serverClock;
     this.#bootId = bootId;
@@ -141,7 +145,15 @@ export class KnownHosts {
       if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest.takenAt, newest.header)))
         headers.set(host, newest.header);
     const newest = Math.max(...[...headers.values()].map(seenAt));
-    return [...headers.values()].map((header) => this.#asHeard(header, now, newest));
+    const known = [...headers.values()].map((header) => this.#asHeard(header, now, newest));
+    return this.#forgotten.without(known, now);
+  }
+
+  /** One that is gone for good: nothing of it counts any more, until it is heard of again. */
+  async forget(host: string): Promise<number> {
+    const at = await this.#forgotten.forget(host);
+    this.#heard.delete(host);
+    return at;
   }
 
   /** Whose clock is off now. */

@@ -52,7 +52,7 @@ export function toMonitorError(error: FastifyError): MonitorError {
   const status = error.statusCode ?? 500;
   if (status === 413)
     return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
-  if (status === 429) return new MonitorError('rate_limited', 'too many requests; send again later');
+  if (status === 429) return new MonitorError('rate_limited', 'too many requests of yours; send again in 5 s');
   if (status === 408) return new MonitorError('timeout', 'the request took too long to arrive');
   if (status >= 400 && status < 500) return new MonitorError('invalid', error.message);
   return new MonitorError('internal', 'something went wrong here; the server log says what', { cause: error });

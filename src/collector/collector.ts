@@ -1,10 +1,10 @@
-import { networkInterfaces } from 'node:os';
 import { gzipSync } from 'node:zlib';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import type { ProcessSource, Sweep } from '../core/process-source.ts';
 import type { SnapshotBody } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
+import { ownAddress } from '../own-address.ts';
 import type { Sender, SenderLog } from './sender.ts';
 import { accountsLine, type Spool } from './spool.ts';
 import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
@@ -130,7 +130,7 @@ export class Collector {
   #body(time: number, sweep: Sweep, system: SystemTotals, processes: object, sweepMs: number): SnapshotBody {
     const { host, bootId, intervalMs } = this.#options;
     const { cores, memoryBytes, limitedBy, busy, usedBytes } = sweep;
-    const ip = ownIp();
+    const ip = ownAddress();
     const round = (value: number | null) => (value === null ? null : roundPercent(value));
     return {
       host,
@@ -189,11 +189,4 @@ function accounting(spool: Spool): NonNullable<SnapshotBody['collector']> {
     spooled: spooled + 1,
     ...(gap !== null && { gapFromMs: gap.from, gapToMs: gap.to }),
   };
-}
-
-/** The first address that others could reach this host at. */
-function ownIp(): string | null {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  const outward = addresses.filter((address) => !address.internal && !address.address.startsWith('fe80:'));
-  return (outward.find((address) => address.family === 'IPv4') ?? outward[0])?.address ?? null;
 }

@@ -233,7 +233,14 @@ export const hostSchema = Type.Object(
   { title: 'Host' },
 );
 export type HostAnswer = Static<typeof hostSchema>;
-export const hostsSchema = Type.Object({ at: instant('Now.'), hosts: Type.Array(hostSchema) }, { title: 'Hosts' });
+export const hostsSchema = Type.Object(
+  {
+    at: instant('Now.'),
+    hosts: Type.Array(hostSchema),
+    forgotten: Type.Array(Type.Object({ host: Type.String(), at: instant('When somebody said that it is gone.') })),
+  },
+  { title: 'Hosts' },
+);
 export type HostsAnswer = Static<typeof hostsSchema>;
 
 export interface PredictionAnswer {

@@ -66,7 +66,12 @@ function parseManifest(text: string, path: string): Static<typeof manifestSchema
 
 /** The second column of every row after the header. */
 function parseValues(text: string, path: string): (number | null)[] {
-  const rows = text.split(/\r?\n/).slice(1);
+  const [header = '', ...rows] = text.replace(/^\ufeff/, '').split(/\r?\n/);
+  if (!/^"?timestamp"?,"?value"?$/i.test(header.replaceAll(' ', '')))
+    throw new MonitorError(
+      'invalid',
+      `${path} begins with '${header.slice(0, 60)}'; its first line must be the header timestamp,value`,
+    );
   if (rows.at(-1) === '') rows.pop();
   return rows.map((row, index) => {
     const cell = (row.split(',')[1] ?? '').trim();

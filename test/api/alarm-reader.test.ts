@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
+import { ForgottenHosts } from '../../src/api/forgotten-hosts.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { runOf, type Sample, stretchesOf } from '../../src/core/run.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
@@ -25,8 +26,16 @@ async function setUp(
   const serverClock = trustedClock();
   const newReader = () =>
     new AlarmReader({
+      forgotten: new ForgottenHosts(undefined, clock, 0),
       store,
-      hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
+      hosts: new KnownHosts({
+        store,
+        clock,
+        serverClock,
+        before: [],
+        bootId: null,
+        forgotten: new ForgottenHosts(undefined, clock, 0),
+      }),
       serverClock,
       clock,
       thresholds: [parseThreshold(threshold)],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { ForgottenHosts } from '../../src/api/forgotten-hosts.ts';
 import type { AlarmsAnswer } from '../../src/core/schema.ts';
 import { noon } from '../make-snapshot.ts';
 import { trustedClock } from '../trusted-clock.ts';
@@ -90,6 +91,7 @@ describe('clocks', () => {
     const hosts = new KnownHosts({
       store,
       clock: { now: () => time.now, monotonic: () => time.monotonic },
+      forgotten: new ForgottenHosts(undefined, { now: () => time.now, monotonic: () => time.monotonic }, 0),
       serverClock: trustedClock(),
       before: [],
       bootId: null,

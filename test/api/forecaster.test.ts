@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { Forecaster } from '../../src/api/forecaster.ts';
+import { ForgottenHosts } from '../../src/api/forgotten-hosts.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
@@ -45,8 +46,16 @@ async function setUp(threshold = 'memory=80') {
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
   const serverClock = trustedClock();
   const reader = new AlarmReader({
+    forgotten: new ForgottenHosts(undefined, clock, 0),
     store,
-    hosts: new KnownHosts({ store, clock, serverClock, before: [], bootId: null }),
+    hosts: new KnownHosts({
+      store,
+      clock,
+      serverClock,
+      before: [],
+      bootId: null,
+      forgotten: new ForgottenHosts(undefined, clock, 0),
+    }),
     serverClock,
     clock,
     thresholds,

@@ -118,8 +118,9 @@ describe('bad bodies are refused whole, with a sentence', () => {
     const whole = gzipSync(JSON.stringify(body()));
     expect((await raw(whole.subarray(0, whole.length - 12), gzip)).statusCode).toBe(400);
     expect((await raw('plain text', gzip)).statusCode).toBe(400);
+    const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
     const before = process.memoryUsage().rss;
-    expect((await raw(gzipSync(Buffer.alloc(64 * 1024 * 1024, ' ')), gzip)).statusCode).toBe(413);
+    expect((await raw(bomb, gzip)).statusCode).toBe(413);
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1024 * 1024);
     expect((await raw(whole, { 'content-encoding': 'br' })).statusCode).toBeGreaterThanOrEqual(400);
     expect((await raw(whole, { 'content-encoding': 'br' })).statusCode).toBeLessThan(500);

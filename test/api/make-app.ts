@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { buildApp } from '../../src/api/app.ts';
+import type { KeptForgotten } from '../../src/api/forgotten-hosts.ts';
 import type { AccessOptions } from '../../src/api/guard.ts';
 import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
@@ -13,7 +14,14 @@ export const retentionMs = 2 * 86_400_000;
 
 /** The whole server over a store in memory, at noon until told otherwise. */
 export async function makeApp(
-  options: { store?: Store; thresholds?: string[]; access?: AccessOptions; now?: number; queryTimeoutMs?: number } = {},
+  options: {
+    forgotten?: KeptForgotten;
+    store?: Store;
+    thresholds?: string[];
+    access?: AccessOptions;
+    now?: number;
+    queryTimeoutMs?: number;
+  } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
   /** `now` may jump by `jumpedMs` while the monotonic clock does not. */
@@ -26,6 +34,7 @@ export async function makeApp(
     retentionMs,
     horizonMs: 600_000,
     ...(options.queryTimeoutMs !== undefined && { queryTimeoutMs: options.queryTimeoutMs }),
+    ...(options.forgotten && { forgotten: options.forgotten }),
     version: 'test',
     access: options.access ?? openAccess(),
   });

@@ -242,6 +242,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
   );
   expect(routes.sort()).toEqual([
+    'DELETE /v1/hosts/{host}',
     'GET /health/live',
     'GET /health/ready',
     'GET /metrics',
@@ -266,5 +267,41 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'PUT /ressources-usage/save-all',
     'PUT /v1/usage',
   ]);
-  expect((await app.inject('/docs/')).statusCode).toBe(200);
+  const page = await app.inject('/docs/');
+  expect([page.statusCode, page.body]).toEqual([200, expect.stringContaining('<title>amberwatch API</title>')]);
+  expect((await app.inject('/docs/static/swagger-initializer.js')).body).toContain('BaseLayout');
+  // The button to authorize, and what happens without.
+  expect(document.components.securitySchemes.token).toMatchObject({ type: 'http', scheme: 'bearer' });
+  expect(document.security).toEqual([{ token: [] }]);
+  for (const [path, methods] of Object.entries<Record<string, { responses: object; security?: object[] }>>(
+    document.paths,
+  ))
+    for (const [method, { responses, security }] of Object.entries(methods)) {
+      const isPublic = path.startsWith('/health/') || path === '/v1/join';
+      const documented = Object.keys(responses).filter((status) => ['401', '403', '429'].includes(status));
+      const wanted = path === '/v1/join' ? ['403', '429'] : isPublic ? ['403'] : ['401', '403', '429'];
+      expect([method, path, documented, security]).toEqual([method, path, wanted, isPublic ? [] : undefined]);
+    }
+});
+
+test('a parameter that is not there is refused with the nearest that is; the older routes take what they always took', async () => {
+  const { get } = await makeApp();
+  const detail = async (url: string) => {
+    const { status, body } = await get(url);
+    return [status, body.detail];
+  };
+  expect(await detail('/v1/usage/mean?proces=x')).toEqual([
+    400,
+    "GET /v1/usage/mean has no parameter 'proces'; did you mean 'process'?",
+  ]);
+  expect(await detail('/v1/alarms?since=1h')).toEqual([
+    400,
+    "GET /v1/alarms has no parameter 'since'; there are at, host, level",
+  ]);
+  expect(await detail('/v1/hosts?x=1')).toEqual([400, "GET /v1/hosts has no parameter 'x'; it takes none"]);
+  expect(await detail('/v1/usage/mean/10-0-0-5?ip=10.0.0.6')).toMatchObject([
+    400,
+    expect.stringMatching(/no parameter 'ip'/),
+  ]);
+  expect((await get('/ressources-usage/get-all?format=json')).status).toBe(200);
 });

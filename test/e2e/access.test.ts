@@ -159,9 +159,11 @@ describe('tokens', () => {
     });
     expect(code).toBe(0);
     expect(out).toContain('interval: "7s"  # --interval\n');
-    expect(out).toContain('threshold: ["cpu=90","memory=70"]  # AMBERWATCH_THRESHOLD\n');
+    expect(out).toContain(
+      'threshold: ["cpu:red=90","memory:red=70","system.cpu:red=80","system.memory:red=80"]  # AMBERWATCH_THRESHOLD\n',
+    );
     expect(out).toContain('token: (set, not shown)  # AMBERWATCH_TOKEN\n');
-    expect(out).toContain('# poll: default (5s)\n');
+    expect(out).toContain('poll: "5s"  # default\n');
     expect(out).not.toMatch(/secret|hunter2/);
   });
 

@@ -80,6 +80,10 @@ function openFailure(message: string): string {
   if (holder) return `process ${holder[2]} has it open; stop that one or choose another --data folder`;
   if (/permission denied|EACCES/i.test(message))
     return 'permission denied; choose a folder this user may write to with --data';
+  if (/EROFS|read-only file system/i.test(message))
+    return 'the file system is read-only; choose a folder that can be written to with --data';
+  if (/ENOSPC|no space left/i.test(message))
+    return 'the disk is full; make room, or choose a folder on another with --data';
   return message.split('\n', 1)[0] ?? message;
 }
 

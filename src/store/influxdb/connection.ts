@@ -1,5 +1,6 @@
 import { HttpError, InfluxDB, type Point, setLogger } from '@influxdata/influxdb-client';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import { connectionReason } from '../../core/failure-reason.ts';
 import type { InfluxCredentials } from '../open-options.ts';
 
 const timeoutMs = 30_000;
@@ -199,7 +200,7 @@ export class InfluxConnection {
       const code = /timed out/i.test(messageOf(error)) ? 'timeout' : 'unavailable';
       return new MonitorError(
         code,
-        `InfluxDB at ${this.#base} does not answer: ${messageOf(error) || 'connection refused'}`,
+        `InfluxDB at ${this.#base} does not answer: ${connectionReason(error, { isTls: this.#base.startsWith('https:'), caFlag: '--store-ca' })}`,
         { cause: error },
       );
     }
