@@ -151,7 +151,8 @@ export const settings = {
   }),
   logLevel: setting({
     argument: '<level>',
-    description: 'fatal, error, warn, info, debug or trace; logs are JSON on stderr',
+    description:
+      'fatal, error, warn, info, debug or trace; logs are JSON on stderr, and lines for people where that is a terminal',
     defaultText: 'info',
     commands: daemons,
     read: ([text = 'info']) => parseLogLevel(text),

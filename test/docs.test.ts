@@ -25,7 +25,8 @@ describe('the README', () => {
       const { argument, defaultText, description } = settings[key];
       return `| \`${key}\` | ${argument === undefined ? '' : `\`${flagOf(key)}\` `}| \`${environmentNameOf(key)}\` | ${defaultText} | ${description} |`;
     });
-    const table = readme.split('\n').filter((line) => /^\| `/.test(line));
+    const [, configuration = ''] = readme.split('\n## Configuration\n');
+    const table = configuration.split('\n').filter((line) => /^\| `/.test(line));
     expect(table).toEqual(rows);
   });
 
@@ -39,12 +40,17 @@ describe('the README', () => {
     expect(npm).toContain('npm ci');
     for (const command of npm) {
       const [, name = '', script] = command.split(' ');
-      expect(name === 'ci' || scripts[name === 'run' ? (script ?? '') : name] !== undefined, command).toBe(true);
+      expect(
+        ['ci', 'pack', 'i'].includes(name) || scripts[name === 'run' ? (script ?? '') : name] !== undefined,
+        command,
+      ).toBe(true);
     }
   });
 
   test('every amberwatch command and flag in it exists', async () => {
-    const mentioned = commands.filter((command) => /^npx amberwatch /.test(command));
+    const mentioned = commands
+      .filter((command) => /^(npx )?amberwatch /.test(command))
+      .map((command) => command.replace(/^(npx )?/, 'npx '));
     expect(mentioned.length).toBeGreaterThanOrEqual(4);
     for (const command of [
       ...mentioned,
@@ -53,7 +59,7 @@ describe('the README', () => {
         .map((each) => each.replace('npm start --', 'npx amberwatch up')),
     ]) {
       const [, , name = '', ...rest] = command.split(' ');
-      const group = ['token', 'spool', 'store', 'config'].includes(name) ? rest.slice(0, 1) : [];
+      const group = ['token', 'host', 'spool', 'store', 'config'].includes(name) ? rest.slice(0, 1) : [];
       const program = new Program([name, ...group, '--help']);
       expect(await program.exit, command).toBe(0);
       for (const flag of rest.filter((part) => part.startsWith('--')))
