@@ -1,21 +1,27 @@
+import { stripVTControlCharacters } from 'node:util';
 import wrapAnsi from 'wrap-ansi';
 
+/** A continuation has at least so many columns. */
 const narrowest = 30;
 
 /**
- * A line as a terminal of so many columns shows it best: broken between words, its continuation indented.
- * @param columns null: no terminal, the line as it is
+ * Text as a terminal of so many columns shows it best: lines that are too long are broken between words, what goes on
+ * stands under what has begun.
+ * @param columns null: no terminal, the text as it is
+ * @param head in front of the first line, as wide as the indent
  */
 export function wordWrap(text: string, columns: number | null, indent = 2, head = ''): string {
-  const line = `${head}${text}`;
-  if (columns === null) return line;
-  // What is put in front of each line takes its room.
-  const deep = columns - indent < narrowest ? 2 : indent;
-  const room = columns - deep;
-  if (room < narrowest || text === '') return line;
-  const padding = ' '.repeat(deep);
-  const wrapped = wrapAnsi(text, room, { trim: true, hard: false }).split('\n');
-  // The head has as many columns as the indent, or stands alone.
-  const first = head === '' || deep === indent ? `${head}${wrapped[0]}` : `${head.trimEnd()}\n${padding}${wrapped[0]}`;
-  return [first, ...wrapped.slice(1).map((rest) => `${padding}${rest}`)].join('\n');
+  if (columns === null) return `${head}${text}`;
+  return text
+    .split('\n')
+    .map((line, index) => wrapLine(line, columns, indent, index === 0 ? head : ''))
+    .join('\n');
+}
+
+function wrapLine(line: string, columns: number, indent: number, head: string): string {
+  const room = columns - indent;
+  const isShort = stripVTControlCharacters(head + line).length <= columns;
+  if (isShort || room < narrowest) return `${head}${line}`;
+  const [first = '', ...rest] = wrapAnsi(line, room, { hard: false }).split('\n');
+  return [`${head}${first}`, ...rest.map((part) => `${' '.repeat(indent)}${part}`)].join('\n');
 }
