@@ -448,9 +448,11 @@ function refuseSwallowedFlags(environment: Readonly<Record<string, string | unde
     const flag = flagOf(key);
     const value = environment[`npm_config_${flag.slice(2).replaceAll('-', '_')}`];
     if (value === undefined || settings[key].argument === undefined || key === 'ca') continue;
+    // Some versions of npm take the value along, others leave it behind.
+    const given = value === 'true' ? process.argv.slice(3).join(' ') : value;
     throw new MonitorError(
       'invalid',
-      `npm has taken ${flag} for itself; put -- before it: npm start -- ${flag} ${value}`,
+      `npm has taken ${flag} for itself; put -- before it: npm start -- ${flag} ${given}`,
     );
   }
 }

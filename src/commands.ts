@@ -1,6 +1,7 @@
 import type { MonitorClient } from './client.ts';
 import { clientOptions, placeForToken, withClient } from './client-access.ts';
 import type { Config } from './config.ts';
+import { clockTime } from './core/clock-time.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
 import { terminalJson, terminalText } from './core/terminal-text.ts';
@@ -113,11 +114,11 @@ export async function* forgetHost({ config, args: [name = ''] }: Called): AsyncI
 export async function* expireStore({ config, flags }: Called): AsyncIterable<string> {
   const confirm = flags.confirm === true;
   const answer = await withClient(config, (client) => (confirm ? client.confirmExpiry() : client.expiry()));
+  const oldest = answer.oldestKept === null ? 'nothing' : clockTime(Date.parse(answer.oldestKept));
   if (answer.expiresItself) yield 'InfluxDB forgets by its own clock and its own retention: nothing is done here';
   else if (answer.waiting !== null) yield answer.waiting;
-  else if (confirm) yield `what was older than ${answer.oldestKept} is forgotten`;
-  else
-    yield `nothing waits: every ten minutes what is older than the retention is forgotten, now before ${answer.oldestKept}`;
+  else if (confirm) yield `what was older than ${oldest} is forgotten`;
+  else yield `nothing waits: every ten minutes what is older than the retention is forgotten, now before ${oldest}`;
 }
 
 export async function* listSpools({ config, now }: Called): AsyncIterable<string> {

@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -174,9 +175,18 @@ export async function startCollector(
     ]);
   const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
   const folder = join(spoolFolder(config), own ? 'up' : spoolName(server, config.host));
-  const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch((error: unknown) => {
-    throw spoolFailure(folder, error);
-  });
+  const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch(
+    async (error: unknown) => {
+      // Of a read-only file system Node says that the folder to be made is not there.
+      throw spoolFailure(
+        folder,
+        await access(config.data, constants.W_OK).then(
+          () => error,
+          (real: unknown) => (isMissing(error) ? real : error),
+        ),
+      );
+    },
+  );
   const sender = new Sender({ spool, client, clock, random: Math.random, log });
   const collector = new Collector({
     host: config.host,
@@ -204,6 +214,10 @@ async function openSource(clock: Clock) {
 /** Where every spool of this host is. */
 export function spoolFolder(config: Config): string {
   return join(config.data, 'spool');
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ENOENT';
 }
 
 function spoolFailure(folder: string, error: unknown): MonitorError {

@@ -1,4 +1,5 @@
 import { type Config, isLoopback, parseHostName } from './config.ts';
+import { clockTime } from './core/clock-time.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
 import { terminalText } from './core/terminal-text.ts';
@@ -92,5 +93,5 @@ function tokenLine(token: TokenRecord, now: number): string {
 }
 
 function time(at: number): string {
-  return new Date(at).toISOString().slice(0, 16).replace('T', ' ');
+  return clockTime(at).slice(0, '2026-11-21 00:00'.length);
 }

@@ -13,7 +13,10 @@ export function hostRoutes({ hosts, forgotten, clock }: AppParts): FastifyPlugin
   const knownHost = async (name: string, signal: AbortSignal | undefined) => {
     const found = (await untilAborted(hosts.now(), signal)).find(({ host }) => host === name);
     if (found) return found;
-    throw new MonitorError('not_found', `no host '${name}' has reported; GET /v1/hosts lists those that have`);
+    throw new MonitorError(
+      'not_found',
+      `no host '${name}' has reported; 'amberwatch host ls' or GET /v1/hosts lists those that have`,
+    );
   };
   return async (app) => {
     app.get(

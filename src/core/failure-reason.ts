@@ -6,8 +6,8 @@ import { messageOf } from './error.ts';
  */
 
 const fileReasons: Record<string, string> = {
-  EACCES: 'this user may not do that there (EACCES)',
-  EPERM: 'this user may not do that there (EPERM)',
+  EACCES: 'this user has no permission there (EACCES)',
+  EPERM: 'this user has no permission there (EPERM)',
   EROFS: 'the file system is read-only (EROFS)',
   ENOSPC: 'the disk is full (ENOSPC)',
   EDQUOT: 'the quota of this user is used up (EDQUOT)',
@@ -57,13 +57,13 @@ export function connectionReason(error: unknown, { isTls, caFlag }: Connection):
 }
 
 const networkReasons: Record<string, string> = {
-  ECONNREFUSED: 'connection refused: nothing listens there; is it running, and on this port?',
-  ENOTFOUND: 'that name has no address; is it written right?',
+  ECONNREFUSED: 'nothing listens there (connection refused); start it, or name the port it listens on',
+  ENOTFOUND: 'that name has no address; look at how it is written',
   EAI_AGAIN: 'the name service does not answer, so its address is not known',
   EHOSTUNREACH: 'no route leads there',
   ENETUNREACH: 'no route leads there',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time; is a firewall in between?',
-  ETIMEDOUT: 'no connection in time; is a firewall in between?',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection in time; a firewall in between may drop it',
+  ETIMEDOUT: 'no connection in time; a firewall in between may drop it',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
   UND_ERR_BODY_TIMEOUT: 'its answer stopped in the middle',
 };

@@ -78,7 +78,7 @@ export function givenAdminToken(secret: string): TokenRecord {
   if (id === undefined || !secret.startsWith('aw_a_'))
     throw new MonitorError(
       'invalid',
-      'AMBERWATCH_ADMIN_TOKEN is not a token with the role admin: one begins with aw_a_ and has 57 characters; make one with: amberwatch token create --role admin',
+      'that is no token with the role admin: one begins with aw_a_ and has 57 characters; make one with: amberwatch token create --role admin',
     );
   return { id, role: 'admin', host: null, hash: hashOf(secret), createdAt: 0, expiresAt: null, revokedAt: null };
 }

@@ -22,7 +22,10 @@ export function accuracyReport(answer: AccuracyAnswer): string[] {
 
 function sentences(figures: Figures): string[] {
   const { predictions, breaches, warned, alarms, falseAlarms, unforeseeable, brierSkill, medianLeadSeconds } = figures;
-  const unseen = unforeseeable > 0 ? [`${unforeseeable} breaches of series too new for a prediction`] : [];
+  const unseen =
+    unforeseeable > 0
+      ? [`${unforeseeable} breach${unforeseeable === 1 ? '' : 'es'} of series too new for a prediction`]
+      : [];
   if (predictions === 0)
     return ['nothing to judge yet: no series was near its threshold, or no horizon has passed since', ...unseen];
   const lead = medianLeadSeconds === null ? '' : `, half of them ${duration(medianLeadSeconds)} before or earlier`;
