@@ -67,6 +67,10 @@ describe('the README', () => {
     }
   });
 
+  test('no command has a date that is past tomorrow', () => {
+    for (const command of commands) expect(command).not.toMatch(/\d{4}-\d\d-\d\d/);
+  });
+
   test('files it links to are there', () => {
     for (const [, path = ''] of readme.matchAll(/\]\(([\w./-]+)\)/g)) expect(() => read(path), path).not.toThrow();
   });

@@ -258,11 +258,17 @@ export class AlarmReader {
     const first = Math.min(...unknown.map((candidate) => candidate.header.time));
     const open = new Map<Candidate, Look>();
     const parts = groupBy(unknown, (candidate) => isFollowed(candidate, knownOf(candidate, remembered)));
-    const followed = parts.get(true) ?? [];
+    // Clocks that are a day apart must not make it a look at a day.
+    const followed = binByTime(
+      (parts.get(true) ?? []).map((candidate) => ({ candidate, time: candidate.header.time })),
+    );
     for (const [part, from] of [
-      [followed, followedFrom(followed, remembered)],
-      [parts.get(false) ?? [], first - lookBackMs],
-    ] as const) {
+      ...followed.map((bin) => {
+        const group = bin.map(({ candidate }) => candidate);
+        return [group, followedFrom(group, remembered)] as const;
+      }),
+      [parts.get(false) ?? [], first - lookBackMs] as const,
+    ]) {
       for (const [index, seen] of (await look(part, from, reads)).entries()) {
         const candidate = part[index] as Candidate;
         const known = knownOf(candidate, remembered);

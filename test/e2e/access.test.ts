@@ -151,6 +151,43 @@ describe('tokens', () => {
     expect(await second.stop('SIGTERM')).toBe(0);
   });
 
+  test('a code comes with the command to type elsewhere, and the address others call', async () => {
+    const invite = async (...more: string[]) =>
+      (await run(['token', 'invite', '--host', 'web-02', '--data', temporaryFolder(), ...more])).out.split('\n');
+    const [code, , command, listen] = await invite();
+    const [, url = ''] = /^ {2}amberwatch join (http:\S+) (\S+) --host web-02$/.exec(command ?? '') ?? [];
+    expect(command).toContain(` ${code} `);
+    expect(url).toMatch(/^http:\/\/[\d.[\]:a-f]+:8000$/);
+    expect(listen).toMatch(/must listen for others: --listen 0\.0\.0\.0:8000/);
+    expect((await invite('--server', 'https://mon.example.com:8443'))[2]).toContain(
+      'join https://mon.example.com:8443 ',
+    );
+  });
+
+  test('an admin token that is none, and variables that nothing reads', async () => {
+    const args = ['serve', '--store', 'memory:', '--data', temporaryFolder()];
+    expect(await run(args, { AMBERWATCH_ADMIN_TOKEN: 'hello' })).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(
+        /^amberwatch: AMBERWATCH_ADMIN_TOKEN: that is no token with the role admin: .* make one with/,
+      ),
+    });
+    const { err } = await run(['config', 'print'], { AMBERWATCH_INTERVALL: '10s' });
+    expect(
+      err.match(/AMBERWATCH_INTERVALL is not read by anything; did you mean 'AMBERWATCH_INTERVAL'\?/g),
+    ).toHaveLength(1);
+  });
+
+  test('a flag that npm has taken for itself', async () => {
+    const npm = { npm_lifecycle_event: 'start' };
+    const said = /npm has taken --listen for itself; put -- before it: npm start -- --listen 127\.0\.0\.1:9000\n$/;
+    for (const [args, environment] of [
+      [['up', '127.0.0.1:9000'], { ...npm, npm_config_listen: 'true' }],
+      [['up'], { ...npm, npm_config_listen: '127.0.0.1:9000' }],
+    ] as const)
+      expect(await run(args, environment)).toMatchObject({ code: 2, err: expect.stringMatching(said) });
+  });
+
   test('config print says what is set and where, and no secret', async () => {
     const { out, code } = await run(['config', 'print', '--interval', '7s'], {
       AMBERWATCH_TOKEN: 'aw_r_secret',
@@ -168,6 +205,18 @@ describe('tokens', () => {
   });
 
   test.each<[string, string[], RegExp]>([
+    [
+      'a code for what is no host name',
+      ['token', 'invite', '--host', 'bad host!'],
+      /'bad host!' is no host name; write letters/,
+    ],
+    ['a collector without a name', ['collect', '--host', ''], /'' is no host name/],
+    [
+      'a line that is never reached',
+      ['serve', '--threshold', 'memory=120'],
+      /memory: 120 is never reached: .* ends at 100/,
+    ],
+    ['a file that is wrong', ['config', 'check', '/etc/hostname'], /\/etc\/hostname must hold keys and values/],
     ['a write token without a host', ['token', 'create', '--role', 'write'], /name it with --host/],
     [
       'a token that is not there',
@@ -178,7 +227,7 @@ describe('tokens', () => {
     ['a webhook that is none', ['alert', '--webhook', 'ftp://example.com'], /is not a URL; write it like https/],
     ['half of TLS', ['serve', '--store', 'memory:', '--tls-cert', '/etc/hostname'], /TLS needs both/],
   ])('%s is one clear sentence', async (_, args, message) => {
-    const { code, err } = await run([...args, '--data', temporaryFolder()]);
+    const { code, err } = await run(args, { AMBERWATCH_DATA: temporaryFolder() });
     expect(code).toBeGreaterThan(0);
     expect(err).toMatch(message);
     expect(err).not.toMatch(/\n {4}at /);
@@ -264,6 +313,60 @@ describe('TLS', () => {
     makeCertificate('server', 'authority', 1003);
     await until(async () => (await serialOf(port)) === '03EB');
     expect(server.stderr).toContain('the certificate was read again');
+  });
+
+  test('what is wrong with a certificate, or that there is none, is said with what helps', async () => {
+    makeCertificate('server', 'authority', 1005);
+    const [port, plainPort] = [await freePort(), await freePort()];
+    const tls = ['--tls-cert', file('server.pem'), '--tls-key', file('server.key')];
+    const serve = (at: number, more: string[]) =>
+      start(['serve', '--listen', `127.0.0.1:${at}`, '--store', 'memory:', '--data', temporaryFolder(), ...more]);
+    const servers = [serve(port, tls), serve(plainPort, [])];
+    await until(() => servers.every(({ stderr }) => stderr.includes('server is listening')));
+    const once = async (url: string, ...more: string[]) => {
+      const { code, err } = await run(['alert', '--once', '--server', url, '--data', temporaryFolder(), ...more]);
+      return [code, err];
+    };
+    expect(await once(`https://127.0.0.1:${port}`)).toEqual([
+      5,
+      expect.stringMatching(
+        /its certificate is self-signed or of an authority that is not known here; .* with --ca\n$/,
+      ),
+    ]);
+    expect(await once(`http://127.0.0.1:${port}`)).toEqual([
+      5,
+      expect.stringMatching(/it hangs up without an answer .*; if it listens with TLS, write https:/),
+    ]);
+    expect(await once(`https://127.0.0.1:${plainPort}`)).toEqual([
+      5,
+      expect.stringMatching(/it does not speak TLS; write the address without it/),
+    ]);
+    expect(await once(`http://127.0.0.1:${await freePort()}`)).toEqual([
+      5,
+      expect.stringMatching(/nothing listens there/),
+    ]);
+    const wrong: [string[], RegExp][] = [
+      [
+        ['--tls-cert', '/nowhere.pem', '--tls-key', file('server.key')],
+        /--tls-cert \/nowhere.pem cannot be read: there is no such file/,
+      ],
+      [
+        ['--tls-cert', file('server.key'), '--tls-key', file('server.key')],
+        /--tls-cert .*server.key holds no certificate/,
+      ],
+      [
+        ['--tls-cert', file('server.pem'), '--tls-key', file('server.pem')],
+        /--tls-key .*server.pem holds no private key/,
+      ],
+      [
+        ['--tls-cert', file('server.pem'), '--tls-key', file('authority.key')],
+        /the key does not belong to the certificate/,
+      ],
+    ];
+    for (const [flags, message] of wrong) {
+      const { code, err } = await run(['serve', '--store', 'memory:', '--data', temporaryFolder(), ...flags]);
+      expect([code, err]).toEqual([2, expect.stringMatching(message)]);
+    }
   });
 
   async function hostsCount(url: string): Promise<number> {

@@ -176,6 +176,8 @@ describe('alert --once tells the level by its exit code', () => {
     expect(await once()).toMatchObject({ code: 3, out: expect.stringMatching(/no host has reported yet/) });
     await put('a', 5);
     expect(await once()).toMatchObject({ code: 0, out: expect.stringMatching(/GREEN/), err: '' });
+    const { level, hosts, reason } = JSON.parse((await once('--json')).out) as Record<string, unknown>;
+    expect([level, hosts, reason]).toEqual(['GREEN', 1, 'GREEN: nothing is over the line on 1 host']);
     await put('b', 5, 60_000);
     expect(await once()).toMatchObject({ code: 3, out: expect.stringMatching(/STALE +b +silent for 1m/) });
     await put('c', 99);

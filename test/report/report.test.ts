@@ -55,6 +55,8 @@ describe('backtest of a manifest', () => {
         }),
       },
     ],
+    ["a.csv begins with 'time;load'; its first line must be the header timestamp,value", { csv: 'time;load\n0;1\n' }],
+    ["begins with '0,1'; its first line must be the header", { csv: '0,1\n60,2\n' }],
     ["row 3: 'much' is no number", { csv: 'timestamp,value\n0,1\n60,much\n' }],
   ])('says what is wrong: %s', async (reason, options) => {
     await expect(linesOf(makeManifest(options))).rejects.toThrow(reason);
