@@ -402,20 +402,25 @@ interface Closable {
 /** Signals that come within this are one: npm and the terminal both send theirs. */
 const sameSignalMs = 1_000;
 
+/** Node goes on after the handler of one of these, into the same fault again: it would spin for ever. */
+const crashes = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const;
+
 /** Closes in order on SIGINT or SIGTERM; asked once more, it ends at once. */
 function closeOnSignal(closing: readonly Closable[], before: () => void = () => undefined): void {
+  let hasHungUp = false;
   const options: Options = {
     delay: closeGraceMs,
     logger: false,
-    skip: ['SIGINT', 'SIGTERM'],
+    skip: ['SIGINT', 'SIGTERM', ...crashes],
     onTimeout: () => void complain('could not end in time'),
   };
-  const { close } = closeWithGrace(options, async ({ err }) => {
+  const { close } = closeWithGrace(options, async ({ err, signal }) => {
     if (err) complain(messageOf(err));
     before();
     for (const daemon of [...closing]) {
       await Promise.resolve(daemon.close()).catch((error: unknown) => complain(messageOf(error)));
     }
+    if (signal === 'SIGHUP' || hasHungUp) endByHangup();
   });
   let askedAt: number | null = null;
   const ask = () => {
@@ -425,6 +430,17 @@ function closeOnSignal(closing: readonly Closable[], before: () => void = () => 
   };
   process.on('SIGINT', ask);
   process.on('SIGTERM', ask);
+  // Nobody reads any more: EIO of a terminal, EPIPE of a pipe.
+  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+    hasHungUp ||= code === 'EIO';
+    ask();
+  });
+}
+
+/** The terminal is gone: as it exits Node would put it back into the state it was in, and abort where that fails. */
+function endByHangup(): void {
+  process.removeAllListeners('SIGHUP');
+  process.kill(process.pid, 'SIGHUP');
 }
 
 function complain(what: string): void {
@@ -460,6 +476,8 @@ function refuseSwallowedFlags(environment: Readonly<Record<string, string | unde
 async function main(): Promise<void> {
   // Whatever is made, also by DuckDB, is for this user alone.
   process.umask(0o077);
+  // A terminal that was closed, or a pipe: what cannot be said must not keep what was taken from being stored.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     refuseSwallowedFlags(process.env);
     for (const wrong of unknownVariables(process.env)) complain(wrong);

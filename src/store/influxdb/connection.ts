@@ -149,11 +149,17 @@ export class InfluxConnection {
   ): Promise<unknown> {
     options.signal?.throwIfAborted();
     const text = typeof body === 'string' ? body : JSON.stringify(body ?? '');
+    // The library leaves a listener of every request in the signal, and one signal is for many.
+    const own = new AbortController();
+    const cut = () => own.abort();
+    options.signal?.addEventListener('abort', cut, { once: true });
     try {
-      return await this.#send(path, text, options, started);
+      return await this.#send(path, text, { ...options, signal: own.signal }, started);
     } catch (error) {
       options.signal?.throwIfAborted();
       throw error instanceof MonitorError ? error : this.#translate(error);
+    } finally {
+      options.signal?.removeEventListener('abort', cut);
     }
   }
 
