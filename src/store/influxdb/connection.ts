@@ -166,7 +166,7 @@ export class InfluxConnection {
   #send(
     path: string,
     body: string,
-    options: { method: string },
+    options: { method: string; signal: AbortSignal },
     started?: (headers: Record<string, unknown>) => void,
   ): Promise<unknown> {
     return new Promise((resolve, reject) => {
