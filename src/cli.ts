@@ -465,7 +465,9 @@ function refuseSwallowedFlags(environment: Readonly<Record<string, string | unde
     const value = environment[`npm_config_${flag.slice(2).replaceAll('-', '_')}`];
     if (value === undefined || settings[key].argument === undefined || key === 'ca') continue;
     // Some versions of npm take the value along, others leave it behind.
-    const given = value === 'true' ? process.argv.slice(3).join(' ') : value;
+    const shown = value === 'true' ? process.argv.slice(3).join(' ') : value;
+    // An address may hold a secret.
+    const given = ['webhook', 'store', 'server'].includes(key) ? '...' : shown;
     throw new MonitorError(
       'invalid',
       `npm has taken ${flag} for itself; put -- before it: npm start -- ${flag} ${given}`,

@@ -47,8 +47,12 @@ export async function clientOptions(config: Config, server: string): Promise<Cli
 function localSocketOf(dataFolder: string, server: string): string | null {
   const url = URL.canParse(server) ? new URL(server) : null;
   if (url === null || url.pathname !== '/' || !isLoopback(url.hostname.replace(/^\[|\]$/g, ''))) return null;
-  return localSocketPath(dataFolder, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+  const path = localSocketPath(dataFolder, Number(url.port) || (url.protocol === 'https:' ? 443 : 80));
+  return Buffer.byteLength(path) > longestSocketPath ? null : path;
 }
+
+/** The kernel takes no more, and what is longer libuv cuts off: it would be another path. */
+export const longestSocketPath = process.platform === 'linux' ? 107 : 103;
 
 /** On the server itself: see local-socket.ts. */
 export function localSocketPath(dataFolder: string, port: number): string {

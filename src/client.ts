@@ -14,8 +14,6 @@ import type {
 
 const timeoutMs = 30_000;
 const connectMs = 10_000;
-/** Nobody listens on a Unix socket, or not for this user: nothing has been sent. */
-const noSocket = ['ENOENT', 'ECONNREFUSED', 'EACCES', 'ENOTDIR', 'ENOTSOCK', 'EINVAL', 'ENAMETOOLONG'];
 /** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
 const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
 const late = new Error('late');
@@ -164,7 +162,11 @@ export class MonitorClient {
   }
 
   #reasonOf(error: unknown): string {
-    return connectionReason(error, { isTls: this.server.startsWith('https:'), caFlag: '--ca' });
+    return connectionReason(error, {
+      isTls: this.server.startsWith('https:'),
+      caFlag: '--ca',
+      certificateFlags: '--client-cert and --client-key',
+    });
   }
 
   async #request(path: string, options: Asked): Promise<Dispatcher.ResponseData> {
@@ -172,7 +174,8 @@ export class MonitorClient {
       try {
         return await request(`http://localhost${path}`, { ...options, dispatcher: this.#local });
       } catch (error) {
-        if (!noSocket.includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+        // Nobody listens there, or not for this user: nothing has been sent.
+        if ((error as NodeJS.ErrnoException).syscall !== 'connect') throw error;
       }
     }
     const headers = { ...this.#headers, ...options.headers };

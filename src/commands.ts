@@ -1,6 +1,6 @@
 import type { MonitorClient } from './client.ts';
 import { clientOptions, placeForToken, withClient } from './client-access.ts';
-import type { Config } from './config.ts';
+import { type Config, serverUrl } from './config.ts';
 import { clockTime } from './core/clock-time.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
@@ -54,12 +54,13 @@ function backtestThreshold(text: string | undefined, process: string | null): Th
     const remedy = process === null ? 'process: name it with --process' : 'host: leave out --process';
     throw new MonitorError('invalid', `${threshold.metric} is a metric of a ${remedy}`);
   }
-  if (threshold.basis === 'host' || threshold.forMs > 0)
-    throw new MonitorError('invalid', 'backtest knows red= and of= of a threshold; leave out basis= and for=');
+  if (/\b(?:basis|for|clear|hold)\s*=/.test(metric))
+    throw new MonitorError('invalid', 'backtest knows red= and of= of a threshold; leave out the other options');
   return threshold;
 }
 
-export async function* join({ config, args: [url = '', code = ''] }: Called): AsyncIterable<string> {
+export async function* join({ config, args: [given = '', code = ''] }: Called): AsyncIterable<string> {
+  const url = serverUrl(given);
   const { MonitorClient } = await import('./client.ts');
   // Over the network, as the collector will: whoever has neither is told so now.
   const { token: _, local: __, ...tls } = await clientOptions(config, url);

@@ -1,5 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type Scalar } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  type Pair,
+  parseDocument,
+  type Scalar,
+} from 'yaml';
 import { MonitorError } from './core/error.ts';
 import { fileReason } from './core/failure-reason.ts';
 import { didYouMean } from './core/nearest.ts';
@@ -18,17 +29,18 @@ export interface FileValue {
  */
 export function readConfigFile(path: string, keys: readonly string[]): Map<string, FileValue> {
   const lines = new LineCounter();
-  const document = parseDocument(readText(path, '--config'), { lineCounter: lines });
+  const document = parseDocument(readText(path, '--config'), { lineCounter: lines, schema: 'failsafe' });
   const at = (node: unknown) => {
     const { line, col } = lines.linePos((node as Node | null)?.range?.[0] ?? 0);
     return { line, text: `${path}:${line}:${col}` };
   };
-  const [broken] = document.errors;
+  // A tag or an anchor in front of a value takes part of it away.
+  const [broken] = [...document.errors, ...document.warnings];
   if (broken !== undefined) {
     const { line, col } = lines.linePos(broken.pos[0]);
     throw new MonitorError(
       'invalid',
-      `${path}:${line}:${col} is not YAML: ${broken.message.split(/ at line |\n/, 1)[0]}`,
+      `${path}:${line}:${col} is not YAML: ${broken.message.split(/:| at line |\n/, 1)[0]}`,
     );
   }
   if (document.contents === null) return new Map();
@@ -42,17 +54,18 @@ export function readConfigFile(path: string, keys: readonly string[]): Map<strin
         'invalid',
         `${at(key).text}: there is no key '${name}'${didYouMean(name, keys) || `; the keys are ${keys.join(', ')}`}`,
       );
-    const texts = textsOf(value, name, (node) => at(node).text);
+    const texts = textsOf(value, name, (node) => at(node).text, document);
     if (texts.length > 0) values.set(name, { texts, source: `${path}:${at(key).line}` });
   }
   return values;
 }
 
 /** `cpu: 90` and `memory: {red: 80, for: 30s}` are what `cpu=90` and `memory:red=80,for=30s` are. */
-function textsOf(node: Node | null, name: string, at: (node: unknown) => string): string[] {
-  if (node === null || (isScalar(node) && node.value === null)) return [];
+function textsOf(given: Node | null, name: string, at: (node: unknown) => string, document: Document): string[] {
+  const node = isAlias(given) ? given.resolve(document) : given;
+  if (node == null || (isScalar(node) && (node.value === null || node.value === ''))) return [];
   if (isScalar(node)) return [String(node.value)];
-  if (isSeq(node)) return node.items.flatMap((item) => textsOf(item as Node, name, at));
+  if (isSeq(node)) return node.items.flatMap((item) => textsOf(item as Node, name, at, document));
   if (isMap(node) && name === 'threshold')
     return (node.items as Pair<Node, Node | null>[]).map(({ key, value }) => thresholdText(key, value, at));
   throw new MonitorError('invalid', `${at(node)}: '${name}' takes a value or a list of them`);

@@ -117,7 +117,7 @@ export const settings = {
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
     commands: ['collect', 'alert', 'accuracy', 'backtest', 'host', 'store', 'token'],
-    read: ([text = 'http://127.0.0.1:8000']) => withoutSecrets(text, 'server', serverRemedy),
+    read: ([text = 'http://127.0.0.1:8000']) => serverUrl(text),
   }),
   interval: setting({
     argument: '<duration>',
@@ -356,7 +356,7 @@ export function describeConfig(given: readonly GivenSetting[], config: Config): 
 
 const prefix = 'AMBERWATCH_';
 /** Those of the tests, and those that Kubernetes makes of a service with our name. */
-const notOurs = /^AMBERWATCH_(?:TEST_|SERVICE_|PORT(?:_|$))/;
+const notOurs = /^AMBERWATCH_(?:TEST_|.*?(?:SERVICE_(?:HOST|PORT)|PORT(?:_\d+_(?:TCP|UDP).*)?$))/;
 
 /** What is wrong with these variables' names: one that nothing reads is a setting that somebody thinks is set. */
 export function unknownVariables(environment: Environment): string[] {
@@ -433,13 +433,15 @@ const storeRemedy = 'set AMBERWATCH_INFLUX_TOKEN, or AMBERWATCH_INFLUX_USER and 
 const serverRemedy = 'set AMBERWATCH_TOKEN';
 
 /** What stands in an address is seen by everybody who sees a process list, a log or a configuration. */
-function withoutSecrets(text: string, what: string, remedy: string): string {
-  if (/^[a-z+]*:?\/\/[^/]*@|^[^/:]*:[^/]*@/i.test(text))
+function withoutSecrets(given: string, what: string, remedy: string): string {
+  const text = given.trim();
+  if (/^(?:duckdb|memory):/.test(text)) return text;
+  if (text.includes('@'))
     throw new MonitorError(
       'invalid',
       `the ${what} url must not hold a user or password (it is not shown here); ${remedy}`,
     );
-  if (/^[a-z]+:\/\/.*[?#]/i.test(text))
+  if (/[?#]/.test(text))
     throw new MonitorError(
       'invalid',
       `the ${what} url must not have a part after ? or # (it is not shown here); ${remedy}`,
@@ -447,12 +449,17 @@ function withoutSecrets(text: string, what: string, remedy: string): string {
   return text;
 }
 
+/** @throws MonitorError `invalid` for one that holds a secret */
+export function serverUrl(text: string): string {
+  return withoutSecrets(text, 'server', serverRemedy);
+}
+
 /**
  * The wire takes any name, since others report too; who chooses one has to be able to type it again.
  * @throws MonitorError `invalid`
  */
 export function parseHostName(text: string): string {
-  if (!/^[\p{L}\p{N}][\p{L}\p{N}._:-]{0,252}$/u.test(text))
+  if (!/^[\p{L}\p{N}_][\p{L}\p{N}._:-]{0,252}$/u.test(text))
     throw new MonitorError(
       'invalid',
       `'${text}' is no host name; write letters, digits, dots, hyphens and underscores, such as web-01.example.com`,

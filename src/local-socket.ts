@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { localSocketPath } from './client-access.ts';
+import { createConnection } from 'node:net';
+import { localSocketPath, longestSocketPath } from './client-access.ts';
 import { messageOf } from './core/error.ts';
 
 /**
@@ -34,15 +35,30 @@ export function makeLocalSocket(): LocalSocket {
       const path = localSocketPath(dataFolder, port);
       try {
         await mkdir(dataFolder, { recursive: true, mode: 0o700 });
-        // One that a kill has left: nobody else can listen on this port now.
+        if (Buffer.byteLength(path) > longestSocketPath)
+          throw new Error(`its path has more than ${longestSocketPath} bytes; choose a shorter data folder`);
+        if (await isAnswered(path)) throw new Error('another server listens on it');
+        // One that a kill has left.
         await rm(path, { force: true });
         await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
         await chmod(path, ownerOnly);
       } catch (error) {
+        server.close();
         warn(`commands on this machine need a token: cannot listen on ${path}: ${messageOf(error)}`);
       }
     },
     closeAllConnections: () => server.closeAllConnections(),
     close: () => new Promise((resolve) => server.close(() => resolve())),
   };
+}
+
+function isAnswered(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createConnection(path);
+    const answer = (isThere: boolean) => {
+      socket.destroy();
+      resolve(isThere);
+    };
+    socket.once('connect', () => answer(true)).once('error', () => answer(false));
+  });
 }

@@ -7,7 +7,7 @@ import type { AccessOptions } from './api/guard.ts';
 import { type Config, isLoopback } from './config.ts';
 import type { Clock } from './core/clock.ts';
 import { MonitorError } from './core/error.ts';
-import { emptyBook, hasAccess, type Issued, issueToken, type TokenBook, type TokenRecord } from './core/token.ts';
+import { emptyBook, type Issued, issueToken, type TokenBook, type TokenRecord, wantsTokens } from './core/token.ts';
 import { checkPems, readPem } from './pem.ts';
 import { TokenFile } from './token-file.ts';
 
@@ -30,7 +30,10 @@ export function serverAccess(config: Config, clock: Clock): { access: AccessOpti
   const { book, secret } = issueToken(emptyBook(), 'admin', null, clock.now(), null);
   const own = book.tokens[0] as TokenRecord;
   const tokens = { book: () => ({ ...kept(), own }), issue: (make: (book: TokenBook) => Issued) => file.issue(make) };
-  return { access: { tokens, alwaysRequired: !isLoopback(config.listen.host), hostNames: config.allowHost }, secret };
+  return {
+    access: { tokens, own, alwaysRequired: !isLoopback(config.listen.host), hostNames: config.allowHost },
+    secret,
+  };
 }
 
 /** @throws MonitorError `invalid` for half a configuration */
@@ -51,7 +54,8 @@ export function tlsVersion({ tlsCert, tlsKey, tlsClientCa }: Config): string {
 }
 
 function refuseOpenServer({ listen }: Config, book: TokenBook, now: number): void {
-  if (isLoopback(listen.host) || hasAccess(book, now)) return;
+  // Of tokens that have all expired there is none that lets anybody in; commands on the server itself can make one.
+  if (isLoopback(listen.host) || wantsTokens(book, now)) return;
   throw new MonitorError(
     'invalid',
     `listening on ${listen.host} without tokens would let everybody read and write; make one first, with the same --data: amberwatch token invite`,

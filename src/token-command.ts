@@ -29,14 +29,13 @@ export async function createToken(
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
   if (ttlMs !== null && ttlMs > longestTtlMs)
     throw new MonitorError('invalid', `expires '${expires}' is longer than ten years; leave it out for no end`);
-  if (host !== null) parseHostName(host);
   const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, host, now, ttlMs));
   return [secret];
 }
 
 export async function inviteHost(config: Config, host: string | null, now: number): Promise<string[]> {
   if (host !== null) parseHostName(host);
-  const url = urlForOthers(config.server);
+  const url = urlForOthers(config);
   const code = await new TokenFile(config.data).issue((book) => issueInvite(book, host, now));
   return [
     code,
@@ -72,11 +71,15 @@ function isLoopbackUrl(server: string): boolean {
 }
 
 /** Another host cannot call this one by a loopback address. */
-function urlForOthers(server: string): string {
+function urlForOthers({ server, listen, tlsCert }: Config): string {
   if (!URL.canParse(server))
     throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
   const [url, own] = [new URL(server), ownAddress()];
-  if (isLoopbackUrl(server) && own !== null) url.hostname = own.includes(':') ? `[${own}]` : own;
+  if (!isLoopbackUrl(server)) return url.origin;
+  const address = ['0.0.0.0', '::'].includes(listen.host) || isLoopback(listen.host) ? own : listen.host;
+  if (address !== null) url.hostname = address.includes(':') ? `[${address}]` : address;
+  if (listen.port !== 0) url.port = String(listen.port);
+  if (tlsCert !== undefined) url.protocol = 'https:';
   return url.origin;
 }
 

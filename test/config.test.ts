@@ -70,11 +70,33 @@ describe('configuration', () => {
     ).toEqual([90, 70, 80, 80]);
   });
 
+  test('a value of the file is what stands there', () => {
+    const yaml =
+      'influxPassword: 00123456\nhost: 007\ninfluxUser: True\ninfluxToken: 1e10\ninterval: &pace 20s\npoll: *pace\n';
+    expect(readConfig({}, {}, file(yaml))).toMatchObject({
+      influxPassword: '00123456',
+      host: '007',
+      influxUser: 'True',
+      influxToken: '1e10',
+      interval: 20_000,
+      poll: 20_000,
+    });
+    for (const broken of ['influxPassword: !hunter2', 'influxPassword: |hunter2', 'influxPassword: "hunter2'])
+      try {
+        expect(readConfig({}, {}, file(broken)).influxPassword).toBe('!hunter2');
+      } catch (error) {
+        expect(String(error)).toMatch(/is not YAML/);
+        expect(String(error)).not.toMatch(/hunter/);
+      }
+  });
+
   test('variables that nothing reads are named, with the nearest that something does', () => {
     const environment = {
       AMBERWATCH_INTERVALL: '1',
       AMBERWATCH_TOKEN_FILE: 'x',
       AMBERWATCH_BANANA: '',
+      AMBERWATCH_SERVER_SERVICE_HOST: '10.0.0.1',
+      AMBERWATCH_SERVER_PORT_8000_TCP_ADDR: '10.0.0.1',
       AMBERWATCH_TEST_X: '1',
       HOME: '/',
     };
@@ -91,6 +113,10 @@ describe('configuration', () => {
     ['store', 'influxdb://db:8086/x?p=hunter2'],
     ['server', 'http://admin:hunter2@10.0.0.1:8000'],
     ['server', 'admin:hunter2@10.0.0.1:8000'],
+    ['server', 'http://u:hunter/2@h'],
+    ['server', ' http:/u:hunter2@h'],
+    ['store', 'influxdb2://u:hunter2@h/db'],
+    ['store', 'influxdb2://h/db?token=hunter2'],
     ['server', 'http://10.0.0.1:8000/?token=hunter2'],
     ['webhook', 'https://admin:hunter2@example.com/hook'],
   ])('a secret in the URL of %s is refused and not shown: %s', (key, url) => {

@@ -35,7 +35,10 @@ const longestMs = 60_000;
 const patienceMs = 3_000;
 const longestSearchMs = 120_000;
 /** Somebody else's interval must not make every evaluation read hours. */
-const longestHeldGapMs = 120_000;
+const longestHeldGapMs = 600_000;
+/** Instants that are looked at one by one. */
+const mostLooks = 20;
+const longestSharedReachMs = 2 * 3_600_000;
 /** Processes named as the cause of a host's alarm. */
 const culpritCount = 3;
 /** Rows looked at for them: some are no processes. */
@@ -160,7 +163,14 @@ export class AlarmReader {
     const { reads, remembered } = evaluation;
     const hosts = await thatKnowCpu(newest, reads);
     const { rows, held } = await this.#overOrHeld(hosts, at, evaluation);
-    const found = candidates(this.#thresholds, hosts, rows, held);
+    // One that reports more rarely ends at once, whoever else is looked at with it.
+    const rare = new Set(hosts.filter((header) => gapOf(header) > longestHeldGapMs).map(({ host }) => host));
+    const found = candidates(
+      this.#thresholds,
+      hosts,
+      rows,
+      held.filter(({ host }) => !rare.has(host)),
+    );
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
@@ -231,7 +241,8 @@ export class AlarmReader {
       at > this.#endOf(header) ? [[snapshotKey(header), last[index] as Forecast[]] as const] : [],
     );
     remembered.staleForecasts = new Map(final);
-    return [...new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast])).values()];
+    const newest = new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast]));
+    return [...newest.values()].filter(({ host }) => !this.#forgotten.isForgotten(host, at));
   }
 
   async #lastForecasts(header: SnapshotHeader, at: number, { reads, remembered }: Evaluation): Promise<Forecast[]> {
@@ -258,16 +269,10 @@ export class AlarmReader {
     const first = Math.min(...unknown.map((candidate) => candidate.header.time));
     const open = new Map<Candidate, Look>();
     const parts = groupBy(unknown, (candidate) => isFollowed(candidate, knownOf(candidate, remembered)));
-    // Clocks that are a day apart must not make it a look at a day.
-    const followed = binByTime(
-      (parts.get(true) ?? []).map((candidate) => ({ candidate, time: candidate.header.time })),
-    );
+    const followed = together(parts.get(true) ?? []);
     for (const [part, from] of [
-      ...followed.map((bin) => {
-        const group = bin.map(({ candidate }) => candidate);
-        return [group, followedFrom(group, remembered)] as const;
-      }),
-      [parts.get(false) ?? [], first - lookBackMs] as const,
+      ...followed.map((group) => [group, followedFrom(group, remembered)] as const),
+      ...together(parts.get(false) ?? []).map((group) => [group, firstLookFrom(group)] as const),
     ]) {
       for (const [index, seen] of (await look(part, from, reads)).entries()) {
         const candidate = part[index] as Candidate;
@@ -333,13 +338,30 @@ function knownOf(candidate: Candidate, { runs, beginnings }: Remembered): KnownR
 function goesOn({ since, time }: KnownRun, seen: Look, forMs: number): boolean {
   const { heldSince } = seen;
   if (heldSince === null || time < heldSince) return false;
-  return since === null || ((since <= heldSince || since === seen.since) && time - since >= forMs);
+  if (since === null) return seen.since === null || seen.since > time;
+  return (since <= heldSince || since === seen.since) && time - since >= forMs;
 }
 
 /** Whether what has come since the evaluation before says all. */
 function isFollowed({ header, forMs }: Candidate, known: KnownRun | undefined): boolean {
   if (known === undefined || known.mayBeOlder || header.time - known.time > lookBackMs / 2) return false;
   return known.since === null || known.time - known.since >= forMs;
+}
+
+/** Those of about one time; one whose host reports rarely is looked at alone, since it has to be looked at for long. */
+function together(group: readonly Candidate[]): Candidate[][] {
+  const byReach = groupBy(group, (candidate) =>
+    reachOf(candidate) > longestSharedReachMs ? candidate.header.host : '',
+  );
+  return [...byReach.values()].flatMap((part) => {
+    const bins = binByTime(part.map((candidate) => ({ candidate, time: candidate.header.time })));
+    // Clocks that are a day apart must not make it a look at a day; of many one wide look is cheaper.
+    return bins.length > mostLooks ? [part] : bins.map((bin) => bin.map(({ candidate }) => candidate));
+  });
+}
+
+function firstLookFrom(group: readonly Candidate[]): number {
+  return Math.min(...group.map((candidate) => candidate.header.time - lookBackMs - reachOf(candidate)));
 }
 
 /** A stretch that reaches back to here is the one that was known. */

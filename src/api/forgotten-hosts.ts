@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
-import { seenAt } from '../core/host-clock.ts';
+import { placedAt } from '../core/host-clock.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 
 /** Where it outlasts a restart: when each host was forgotten, epoch milliseconds. */
@@ -16,6 +16,8 @@ export class ForgottenHosts {
   readonly #clock: Clock;
   readonly #retentionMs: number;
   #hosts: ReadonlyMap<string, number>;
+  /** One change follows the other. */
+  #tail: Promise<unknown> = Promise.resolve();
 
   constructor(kept: KeptForgotten | undefined, clock: Clock, retentionMs: number) {
     this.#kept = kept;
@@ -24,30 +26,54 @@ export class ForgottenHosts {
     this.#hosts = new Map(Object.entries(kept?.hosts ?? {}));
   }
 
-  /** Also those that have come back since. */
   list(): { host: string; at: number }[] {
     return [...this.#hosts].map(([host, at]) => ({ host, at }));
   }
 
-  /** Without those that had been forgotten by then and had not been heard of again. */
+  /** Whether it had been forgotten by then, and has not been heard of again since. */
+  isForgotten(host: string, at: number): boolean {
+    return at >= (this.#hosts.get(host) ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Those that were not forgotten by then, or have sent something since. */
   without(headers: readonly SnapshotHeader[], at: number): SnapshotHeader[] {
-    if (this.#hosts.size === 0) return [...headers];
-    return headers.filter((header) => {
-      const forgotten = this.#hosts.get(header.host) ?? Number.POSITIVE_INFINITY;
-      return at < forgotten || seenAt(header) > forgotten;
-    });
+    return headers.filter((header) => !this.isForgotten(header.host, at) || this.#isBack(header));
+  }
+
+  /** One that is heard of again is as any other: what was said of it is over. */
+  isHeardOf(headers: readonly SnapshotHeader[]): void {
+    const back = headers.filter((header) => this.#hosts.has(header.host) && this.#isBack(header));
+    if (back.length === 0) return;
+    void this.#change((hosts) => {
+      for (const { host } of back) hosts.delete(host);
+    }).catch(() => undefined);
   }
 
   /** @throws MonitorError `unavailable` when it cannot be kept; then nothing is forgotten */
   async forget(host: string): Promise<number> {
     const now = this.#clock.now();
-    const hosts = new Map([...this.#hosts, [host, now] as const].filter(([, at]) => at > now - this.#retentionMs));
-    await this.#kept?.keep(Object.fromEntries(hosts)).catch((error: unknown) => {
+    await this.#change((hosts) => hosts.set(host, now)).catch((error: unknown) => {
       throw new MonitorError('unavailable', `cannot keep that ${host} is forgotten; the server log says why`, {
         cause: error,
       });
     });
-    this.#hosts = hosts;
     return now;
+  }
+
+  #isBack(header: SnapshotHeader): boolean {
+    return placedAt(header) > (this.#hosts.get(header.host) ?? Number.POSITIVE_INFINITY);
+  }
+
+  #change(make: (hosts: Map<string, number>) => unknown): Promise<void> {
+    const change = async () => {
+      const oldest = this.#clock.now() - this.#retentionMs;
+      const hosts = new Map([...this.#hosts].filter(([, at]) => at > oldest));
+      make(hosts);
+      await this.#kept?.keep(Object.fromEntries(hosts));
+      this.#hosts = hosts;
+    };
+    const done = this.#tail.then(change);
+    this.#tail = done.catch(() => undefined);
+    return done;
   }
 }

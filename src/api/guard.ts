@@ -9,6 +9,8 @@ import { findToken, type Issued, type Role, type TokenBook, type TokenRecord, wa
 /** Who may use the server. */
 export interface AccessOptions {
   tokens: TokenSource;
+  /** The server's own token, good whatever becomes of the others. */
+  own?: TokenRecord;
   /** Whether a request came by the way that only who may use the data folder can go. */
   isLocal?: (request: IncomingMessage) => boolean;
   /** Refuse everybody without a token even when there are none. */
@@ -48,11 +50,12 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
   app.addHook('onRequest', async (request, reply) => {
     checkHostName(request, access.hostNames);
     // Once there are tokens it stays so: a file that vanished must not open the door.
-    required ||= wantsTokens(book(), clock.now());
-    if (access.isLocal?.(request.raw)) {
-      request.token = book().own ?? null;
+    // Before the tokens are read: a file that cannot be must lock out neither the server's own daemons nor who could mend it.
+    if (isOwn(request, access, clock.now())) {
+      request.token = access.own ?? null;
       return;
     }
+    required ||= wantsTokens(book(), clock.now());
     const needed = accessOf(request.method, request.routeOptions.config);
     if (!required || needed === 'public') return;
     request.token = tokenOf(request, book(), clock.now());
@@ -100,6 +103,11 @@ function checkHostName(request: FastifyRequest, names: readonly string[]): void 
 
 function accessOf(method: string, config: FastifyContextConfig | undefined): Access {
   return config?.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write');
+}
+
+function isOwn(request: FastifyRequest, { own, isLocal }: AccessOptions, now: number): boolean {
+  if (isLocal?.(request.raw)) return true;
+  return own !== undefined && tokenOf(request, { tokens: [own], invites: [] }, now) !== null;
 }
 
 function tokenOf(request: FastifyRequest, book: TokenBook, now: number): TokenRecord | null {

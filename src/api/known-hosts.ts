@@ -144,9 +144,12 @@ export class KnownHosts {
     for (const [host, { newest }] of this.#heard)
       if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest.takenAt, newest.header)))
         headers.set(host, newest.header);
-    const newest = Math.max(...[...headers.values()].map(seenAt));
-    const known = [...headers.values()].map((header) => this.#asHeard(header, now, newest));
-    return this.#forgotten.without(known, now);
+    const all = [...headers.values()];
+    this.#forgotten.isHeardOf(all);
+    // By what they have sent: when they were seen is a guess for a while after a start.
+    const known = this.#forgotten.without(all, now);
+    const newest = Math.max(...known.map(seenAt));
+    return known.map((header) => this.#asHeard(header, now, newest));
   }
 
   /** One that is gone for good: nothing of it counts any more, until it is heard of again. */

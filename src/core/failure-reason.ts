@@ -26,6 +26,8 @@ export function fileReason(error: unknown): string {
 export interface Connection {
   isTls: boolean;
   caFlag: string;
+  /** By which a certificate of one's own is shown, where one can be. */
+  certificateFlags?: string;
 }
 
 const unknownAuthority = [
@@ -38,7 +40,7 @@ const unknownAuthority = [
 ];
 
 /** Of a connection; undici hides the reason in `cause`, and of several addresses in `errors`. */
-export function connectionReason(error: unknown, { isTls, caFlag }: Connection): string {
+export function connectionReason(error: unknown, { isTls, caFlag, certificateFlags }: Connection): string {
   const inner = innermost(error);
   const [code, message] = [codeOf(inner), messageOf(inner)];
   if (unknownAuthority.includes(code))
@@ -50,7 +52,7 @@ export function connectionReason(error: unknown, { isTls, caFlag }: Connection):
   if (/wrong version number|packet length too long/i.test(message))
     return 'it does not speak TLS; write the address without it (http:// or influxdb://)';
   if (/certificate required|handshake failure|bad certificate/i.test(message))
-    return 'it wants a certificate of this client; name one with --client-cert and --client-key';
+    return `it wants a certificate of this client${certificateFlags === undefined ? ', and there is none to show' : `; name one with ${certificateFlags}`}`;
   if (!isTls && ['UND_ERR_SOCKET', 'ECONNRESET', 'HPE_INVALID_CONSTANT'].includes(code))
     return `it hangs up without an answer (${message}); if it listens with TLS, write https:// or influxdbs://`;
   return networkReasons[code] ?? (message || 'no connection');

@@ -57,7 +57,7 @@ export function runOf(stretches: readonly Stretch[], { forMs, holdMs }: Pick<Run
   return {
     since: runStart(stretches, forMs, holdMs, (level) => level === 'over'),
     heldSince,
-    mayBeOlder: heldSince !== null && isCutOff(stretches, heldSince, holdMs),
+    mayBeOlder: isCutOff(stretches, heldSince, holdMs),
   };
 }
 
@@ -69,26 +69,34 @@ function runStart(
 ): number | null {
   let pending: number | null = null;
   let firing: number | null = null;
+  let lowSince: number | null = null;
   for (const { from, to, level, hole } of stretches) {
-    if (hole !== null) [pending, firing] = [null, null];
+    if (hole !== null) [pending, firing, lowSince] = [null, null, null];
     if (level === 'low') {
       pending = null;
-      if (to - from >= holdMs) firing = null;
+      lowSince ??= from;
+      if (to - lowSince >= holdMs) firing = null;
       continue;
     }
+    lowSince = null;
     if (begins(level)) pending ??= from;
     if (pending !== null && to - pending >= forMs) firing ??= pending;
   }
   return firing ?? pending;
 }
 
-/** Whether it begins where nothing is known of before: a break that is too short to end a run does not tell. */
-function isCutOff(stretches: readonly Stretch[], heldSince: number, holdMs: number): boolean {
-  for (let k = stretches.findLastIndex(({ from }) => from === heldSince); k > 0; k--) {
-    const { hole } = stretches[k] as Stretch;
+/**
+ * Whether it, or a break that may turn out to be one of a run, begins where nothing is known of before: one too short
+ * to end a run does not tell.
+ */
+function isCutOff(stretches: readonly Stretch[], heldSince: number | null, holdMs: number): boolean {
+  const begin = stretches.findLastIndex(
+    ({ from, level }) => heldSince === null || (from === heldSince && level !== 'low'),
+  );
+  for (let k = begin; k >= 0; k--) {
+    const { from, to, level, hole } = stretches[k] as Stretch;
+    if (level === 'low' && to - from >= holdMs) return false;
     if (hole !== null) return hole === 'gap';
-    const before = stretches[k - 1] as Stretch;
-    if (before.level === 'low' && before.to - before.from >= holdMs) return false;
   }
-  return stretches[0]?.hole !== 'exit';
+  return begin >= 0;
 }

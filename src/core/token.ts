@@ -150,11 +150,6 @@ export function wantsTokens({ tokens, invites }: TokenBook, now: number): boolea
   return tokens.length > 0 || invites.some((invite) => invite.expiresAt > now);
 }
 
-/** Whether anybody could use the server: by a token now, or by a code. */
-export function hasAccess({ tokens, invites }: TokenBook, now: number): boolean {
-  return tokens.some((token) => isValid(token, now)) || invites.some((invite) => invite.expiresAt > now);
-}
-
 function tokenOf(book: TokenBook, id: string): TokenRecord {
   const found = book.tokens.find((token) => token.id === id);
   if (!found) throw new MonitorError('not_found', `there is no token ${id}; see: amberwatch token list`);

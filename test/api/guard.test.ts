@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
@@ -105,6 +106,21 @@ describe('who may do what', () => {
       time.now = appTime.now = noon + laterMs;
       expect([laterMs, await status(own), await status({})]).toEqual([laterMs, 200, 401]);
     }
+  });
+
+  test('a token file that cannot be read locks out neither its own daemons nor who may use the folder', async () => {
+    const data = temporaryFolder();
+    writeFileSync(new TokenFile(data).path, 'garbage');
+    const clock = { now: () => noon, monotonic: () => noon };
+    await expect(async () => serverAccess(readConfig({ data }, {}), clock)).rejects.toThrow(/cannot be read/);
+    writeFileSync(new TokenFile(data).path, JSON.stringify({ tokens: [], invites: [] }));
+    const { access, secret } = serverAccess(readConfig({ data }, {}), clock);
+    const { app, time } = await makeApp({ access });
+    writeFileSync(new TokenFile(data).path, 'garbage!');
+    time.now += 1000;
+    const status = async (headers: Record<string, string>) =>
+      (await app.inject({ url: '/v1/hosts', headers })).statusCode;
+    expect([await status({ authorization: `Bearer ${secret}` }), await status({})]).toEqual([200, 503]);
   });
 
   test('tokens that have all been revoked or expired open no door at the next start', async () => {

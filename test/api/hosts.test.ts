@@ -62,6 +62,29 @@ describe('a host that is gone for good', () => {
     expect(await names()).toEqual(['here']);
   });
 
+  test('one that came back and dies later is STALE, and not as somebody has said', async () => {
+    const { report, forget, time, get, put } = await setUp();
+    await report('web', noon);
+    time.now = noon + 60_000;
+    await forget('web');
+    time.now += 60_000;
+    await put(body({ host: 'web', time: iso(time.now) }));
+    const answer = async () => (await get('/v1/hosts')).body;
+    expect((await answer()).hosts).toHaveLength(1);
+    await expect.poll(async () => (await answer()).forgotten).toEqual([]);
+  });
+
+  test('many at once, and a restart while all are silent: none comes back', async () => {
+    const { report, forget, time, names, store, data } = await setUp();
+    const hosts = ['a', 'b', 'c', 'd', 'e'];
+    for (const host of hosts) await report(host, noon);
+    time.now = noon + 60_000;
+    expect((await Promise.all(hosts.map(forget))).map(({ statusCode }) => statusCode)).toEqual(hosts.map(() => 200));
+    expect(await names()).toEqual([]);
+    const again = await makeApp({ store, now: time.now, forgotten: openForgottenHosts(data, () => undefined) });
+    expect((await again.get('/v1/hosts')).body.hosts).toEqual([]);
+  });
+
   test('any name may be forgotten', async () => {
     const { report, forget, names, time } = await setUp();
     const hostile = ['__proto__', 'constructor', 'a/b', 'ü ä'];

@@ -234,7 +234,9 @@ describe('where a run began', () => {
     ['after one that ends a run', [1, 1, 1, 1, 90], false],
     ['after an exit', ['exited', 90], false],
     ['after an exit and a short break', ['exited', 1, 90], false],
-    ['none', [1, 1, 1], false],
+    ['none, by a break that is long enough', [1, 1, 1, 1], false],
+    ['none that is seen, by a break too short to tell', [1, 1, 1], true],
+    ['none, after an exit', ['exited', 1], false],
   ])('it may be older: %s', (_, values, expected) => {
     const query = { red: 80, clear: 75, forMs: 0, holdMs: 30, gapMs: 30, until: Infinity };
     const samples = values.map((value, i) => ({ time: i * 10, value }));

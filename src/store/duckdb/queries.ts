@@ -206,11 +206,16 @@ export interface RunIds extends Omit<RunQuery, 'series'> {
   name: number | null;
 }
 
+/** Earlier than any snapshot. */
+const never = -9e15;
+/** Of a series that goes over and under its level all the time only the newest stretches are looked at. */
+const mostIslands = 100_000;
+
 /**
- * The samples of each run in which anything changes, and the last: the others say nothing of where a stretch begins
- * or ends. `swept` is when the host sent the snapshot before, `previous` when the process was in one before.
+ * Samples that follow each other on one side of `clear`, newest first: `first_over` is the first of them over `red`,
+ * `previous` when the process was in a snapshot before them, `swept` when the host had sent one.
  */
-export function turnsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
+export function islandsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
   const process = usageMetric(metric);
   const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
   const levelOf = process ? level : num;
@@ -230,42 +235,52 @@ export function turnsSql(metric: RunMetric, queries: readonly RunIds[], window: 
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
     sample AS (
-      SELECT i, gap, p.time, ${process ? 'swept' : 'NULL::BIGINT AS swept'}, lag(p.time) OVER series AS previous, lead(p.time) OVER series AS next,
-        CASE WHEN ${column} > red THEN 2 WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
-        lag(level) OVER series AS previous_level
+      SELECT i, gap, p.time, ${process ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
+        CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
+        lag(p.time) OVER series AS previous, lag(level) OVER series AS previous_level
       FROM ${source}
       WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}
-      WINDOW series AS (PARTITION BY i ORDER BY p.time))
-    SELECT i, time::DOUBLE AS time, previous::DOUBLE AS previous, swept::DOUBLE AS swept, level FROM sample
-    WHERE previous IS NULL OR next IS NULL OR level <> previous_level OR time - previous > gap OR swept > previous
-    ORDER BY i, time`;
+      WINDOW series AS (PARTITION BY i ORDER BY p.time)),
+    island AS (
+      SELECT *, count(*) FILTER (level <> previous_level OR time - previous > gap OR swept > previous)
+        OVER (PARTITION BY i ORDER BY time) AS number FROM sample)
+    SELECT i, level, min(time)::DOUBLE AS since, max(time)::DOUBLE AS until, (min(time) FILTER (is_over))::DOUBLE AS first_over,
+      arg_min(coalesce(previous, ${never}), time)::DOUBLE AS previous,
+      arg_min(coalesce(swept, ${never}), time)::DOUBLE AS swept
+    FROM island GROUP BY i, number, level ORDER BY since DESC LIMIT ${mostIslands}`;
 }
 
-const stretchLevels = ['low', 'between', 'over'] as const;
-
-/** The stretches of one run, as core/run.ts' stretchesOf makes them, from its turns by time. */
-export function toStretches(turns: readonly Row[], gapMs: number): Stretch[] {
+/** The stretches of one run, as core/run.ts' stretchesOf makes them, from its islands, oldest first. */
+export function toStretches(islands: readonly Row[], gapMs: number): Stretch[] {
   const stretches: Stretch[] = [];
-  let open: Stretch | undefined;
   let hasExited = false;
-  for (const row of turns) {
-    const { time, previous, swept } = row as Record<string, number | null> & { time: number };
-    if (open && previous !== null) open.to = previous ?? time;
-    hasExited ||= swept != null && swept > (previous ?? Number.NEGATIVE_INFINITY);
-    const level = stretchLevels[row.level as number];
-    if (level === undefined) {
-      open = undefined;
-      continue;
-    }
+  for (const island of islands) {
+    const { since, until, level, first_over: firstOver, previous, swept } = island as unknown as Island;
+    hasExited ||= swept > previous;
+    if (level === -1) continue;
     const last = stretches.at(-1);
-    const isGap = hasExited ? time - (swept ?? time) > gapMs : last !== undefined && time - last.to > gapMs;
+    const isGap = hasExited ? swept > never && since - swept > gapMs : last !== undefined && since - last.to > gapMs;
     const hole = isGap ? 'gap' : hasExited ? 'exit' : null;
-    if (last?.level === level && hole === null) last.to = time;
-    else stretches.push({ from: time, to: time, level, hole });
-    open = stretches.at(-1);
     hasExited = false;
+    if (level === 0 && last?.level === 'low' && hole === null) last.to = until;
+    else if (level === 0) stretches.push({ from: since, to: until, level: 'low', hole });
+    else {
+      if (firstOver !== since) stretches.push({ from: since, to: firstOver ?? until, level: 'between', hole });
+      if (firstOver !== null)
+        stretches.push({ from: firstOver, to: until, level: 'over', hole: firstOver === since ? hole : null });
+    }
   }
   return stretches;
+}
+
+interface Island {
+  since: number;
+  until: number;
+  /** 1 over `clear`, 0 not, -1 not known. */
+  level: number;
+  first_over: number | null;
+  previous: number;
+  swept: number;
 }
 
 /** A series with its names looked up. All series of one query are of the same metric. */

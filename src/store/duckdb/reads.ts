@@ -30,6 +30,7 @@ import {
   hostsSql,
   hostsWithSql,
   type IdFilter,
+  islandsSql,
   meanSql,
   type RunIds,
   type RunMetric,
@@ -43,7 +44,6 @@ import {
   toStretches,
   toTally,
   toUsage,
-  turnsSql,
   usageMetric,
 } from './queries.ts';
 import type { Cost, Readers, Row } from './readers.ts';
@@ -163,12 +163,12 @@ export class DuckdbReads implements Reads {
       const ids = idOf(series);
       return ids ? [{ ...levels, index, ...ids, metric: series.metric }] : [];
     });
-    const turns = new Map<number, Row[]>();
+    const islands = new Map<number, Row[]>();
     for (const [metric, group] of groupBy(known, (query) => query.metric)) {
-      const rows = await this.#readers.query(turnsSql(metric, group, window), this.#costOf(metric, cost));
-      for (const [index, ofOne] of groupBy(rows, (row) => row.i as number)) turns.set(index, ofOne);
+      const rows = await this.#readers.query(islandsSql(metric, group, window), this.#costOf(metric, cost));
+      for (const [index, ofOne] of groupBy(rows.reverse(), (row) => row.i as number)) islands.set(index, ofOne);
     }
-    return queries.map((query, index) => runOf(toStretches(turns.get(index) ?? [], query.gapMs), query));
+    return queries.map((query, index) => runOf(toStretches(islands.get(index) ?? [], query.gapMs), query));
   }
 
   async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {

@@ -127,6 +127,12 @@ export function stepMeansStatement(series: readonly SeriesKey[], window: TimeWin
     WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY time(${stepMs}ms), ${tags} FILL(none)`;
 }
 
+/** The points of a metric over a level: of a short time they are fewer than there are series to group them by. */
+export function overStatement(metric: UsageMetric | HostMetric, level: number, window: TimeWindow): string {
+  const { field, measurement, tags } = columnOf(metric);
+  return `SELECT "${field}" AS value, ${tags} FROM "${measurement}" WHERE ${during(window)} AND "${field}" > ${level}`;
+}
+
 /** The highest value of every series of a metric. */
 export function peaksStatement(metric: UsageMetric | HostMetric, window: TimeWindow): string {
   const { field, measurement, tags } = columnOf(metric);

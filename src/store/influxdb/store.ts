@@ -61,6 +61,7 @@ import {
   namesRowsStatement,
   namesStatement,
   newNamesStatement,
+  overStatement,
   type PointFilter,
   peaksStatement,
   pointsStatement,
@@ -80,6 +81,8 @@ const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
 const prepareEveryMs = 2_000;
 /** A read of a longer window is heavy. */
 const heavyMs = 6 * 3_600_000;
+/** Points over a level are asked for one by one in a window of up to so long. */
+const shortMs = 2 * 3_600_000;
 /** Hosts whose names are remembered. */
 const mostHosts = 4000;
 /** Series asked for in one query. */
@@ -384,8 +387,11 @@ class InfluxdbStore implements Store {
 
   async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow, reading: Reading = {}) {
     const kind = (usageMetrics as readonly string[]).includes(metric) ? 'process' : 'system';
-    const [rows = []] = await this.#queryAll([peaksStatement(metric, window)], reading, window);
-    return rows.filter((row) => Number(row.value) > level).map((row) => keyOfRow(row, kind, metric));
+    const isShort = window.to - window.from <= shortMs;
+    const statement = isShort ? overStatement(metric, level, window) : peaksStatement(metric, window);
+    const [rows = []] = await this.#queryAll([statement], reading, window);
+    const keys = rows.filter((row) => Number(row.value) > level).map((row) => keyOfRow(row, kind, metric));
+    return [...new Map(keys.map((key) => [seriesId(key), key])).values()];
   }
 
   async keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
