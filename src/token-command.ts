@@ -78,7 +78,8 @@ function urlForOthers({ server, listen, tlsCert }: Config): string {
   if (!isLoopbackUrl(server)) return url.origin;
   const address = ['0.0.0.0', '::'].includes(listen.host) || isLoopback(listen.host) ? own : listen.host;
   if (address !== null) url.hostname = address.includes(':') ? `[${address}]` : address;
-  if (listen.port !== 0) url.port = String(listen.port);
+  // The default of --server; another was meant.
+  if (url.port === '8000' && listen.port !== 0) url.port = String(listen.port);
   if (tlsCert !== undefined) url.protocol = 'https:';
   return url.origin;
 }

@@ -49,15 +49,16 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
   app.decorateRequest('token', null);
   app.addHook('onRequest', async (request, reply) => {
     checkHostName(request, access.hostNames);
-    // Once there are tokens it stays so: a file that vanished must not open the door.
     // Before the tokens are read: a file that cannot be must lock out neither the server's own daemons nor who could mend it.
     if (isOwn(request, access, clock.now())) {
       request.token = access.own ?? null;
       return;
     }
-    required ||= wantsTokens(book(), clock.now());
     const needed = accessOf(request.method, request.routeOptions.config);
-    if (!required || needed === 'public') return;
+    if (needed === 'public') return;
+    // Once there are tokens it stays so: a file that vanished must not open the door.
+    required ||= wantsTokens(book(), clock.now());
+    if (!required) return;
     request.token = tokenOf(request, book(), clock.now());
     if (request.token === null) {
       void reply.header('www-authenticate', 'Bearer');
