@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
-import closeWithGrace, { type Options } from 'close-with-grace';
 import { Command, CommanderError, Option } from 'commander';
 import picocolors from 'picocolors';
 import type { AlerterOutput } from './alerter/alerter.ts';
 import { renderJson, renderLine } from './alerter/render.ts';
 import { withClient } from './client-access.ts';
+import { type Closable, closeOnSignal } from './close-on-signal.ts';
 import type { Called, Flags } from './commands.ts';
 import * as commands from './commands.ts';
 import {
@@ -43,7 +43,6 @@ const clock: Clock = {
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-const closeGraceMs = 15_000;
 const firstTableMs = 10_000;
 const topRows = 12;
 /** Of the time before a note. */
@@ -248,7 +247,7 @@ function addStoreCommands(program: Command): void {
 async function serve(config: Config): Promise<void> {
   const log = logOf(config.logLevel);
   const server = await startServer(config, clock, log, version);
-  closeOnSignal([server]);
+  closeOnSignal([server], { clock, complain });
 }
 
 async function collect(config: Config): Promise<void> {
@@ -259,7 +258,7 @@ async function collect(config: Config): Promise<void> {
     { server: config.server, host: config.host, interval: formatDuration(config.interval) },
     'collector is running',
   );
-  closeOnSignal([collector]);
+  closeOnSignal([collector], { clock, complain });
 }
 
 async function alert(config: Config, flags: Flags): Promise<void> {
@@ -268,7 +267,7 @@ async function alert(config: Config, flags: Flags): Promise<void> {
     process.exitCode = await alertOnce(config, output, flags.json === true);
     return;
   }
-  closeOnSignal([await startAlerter(config, config.server, clock, output)]);
+  closeOnSignal([await startAlerter(config, config.server, clock, output)], { clock, complain });
 }
 
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
@@ -327,7 +326,7 @@ async function up(config: Config): Promise<void> {
     version,
   );
   const closing: Closable[] = [server];
-  closeOnSignal(closing, () => say('stopping: storing what has been taken'));
+  closeOnSignal(closing, { clock, complain, before: () => say('stopping: storing what has been taken') });
   say(`amberwatch ${version}: ${server.announced}, API at ${server.url}/docs, data in ${config.data}`);
   say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
   try {
@@ -393,54 +392,6 @@ function makeOutput(json: boolean): AlerterOutput {
       else write(wordWrap(colors.dim(terminalText(message, 500)), columns(), timeColumns, `${clockTime(time)}  `));
     },
   };
-}
-
-interface Closable {
-  close(): Promise<void> | void;
-}
-
-/** Signals that come within this are one: npm and the terminal both send theirs. */
-const sameSignalMs = 1_000;
-
-/** Node goes on after the handler of one of these, into the same fault again: it would spin for ever. */
-const crashes = ['SIGILL', 'SIGTRAP', 'SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGSEGV'] as const;
-
-/** Closes in order on SIGINT or SIGTERM; asked once more, it ends at once. */
-function closeOnSignal(closing: readonly Closable[], before: () => void = () => undefined): void {
-  let hasHungUp = false;
-  const options: Options = {
-    delay: closeGraceMs,
-    logger: false,
-    skip: ['SIGINT', 'SIGTERM', ...crashes],
-    onTimeout: () => void complain('could not end in time'),
-  };
-  const { close } = closeWithGrace(options, async ({ err, signal }) => {
-    if (err) complain(messageOf(err));
-    before();
-    for (const daemon of [...closing]) {
-      await Promise.resolve(daemon.close()).catch((error: unknown) => complain(messageOf(error)));
-    }
-    if (signal === 'SIGHUP' || hasHungUp) endByHangup();
-  });
-  let askedAt: number | null = null;
-  const ask = () => {
-    if (askedAt === null) close();
-    else if (clock.monotonic() - askedAt > sameSignalMs) process.exit(exitCodes.failure);
-    askedAt ??= clock.monotonic();
-  };
-  process.on('SIGINT', ask);
-  process.on('SIGTERM', ask);
-  // Nobody reads any more: EIO of a terminal, EPIPE of a pipe.
-  process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-    hasHungUp ||= code === 'EIO';
-    ask();
-  });
-}
-
-/** The terminal is gone: as it exits Node would put it back into the state it was in, and abort where that fails. */
-function endByHangup(): void {
-  process.removeAllListeners('SIGHUP');
-  process.kill(process.pid, 'SIGHUP');
 }
 
 function complain(what: string): void {

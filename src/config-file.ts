@@ -52,7 +52,7 @@ export function readConfigFile(path: string, keys: readonly string[]): Map<strin
     if (!keys.includes(name))
       throw new MonitorError(
         'invalid',
-        `${at(key).text}: there is no key '${name}'${didYouMean(name, keys) || `; the keys are ${keys.join(', ')}`}`,
+        `${at(key).text}: there is no key '${name}'${didYouMean(name, keys, `the keys are ${keys.join(', ')}`)}`,
       );
     const texts = textsOf(value, name, (node) => at(node).text, document);
     if (texts.length > 0) values.set(name, { texts, source: `${path}:${at(key).line}` });

@@ -5,7 +5,7 @@ import { type FileValue, readConfigFile, readText } from './config-file.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError, messageOf } from './core/error.ts';
 import type { Network } from './core/ip.ts';
-import { didYouMean } from './core/nearest.ts';
+import { nearest } from './core/nearest.ts';
 import { formatThreshold, parseThreshold, type Threshold, withDefaults } from './core/threshold.ts';
 import { givenAdminToken } from './core/token.ts';
 
@@ -356,7 +356,7 @@ export function describeConfig(given: readonly GivenSetting[], config: Config): 
 
 const prefix = 'AMBERWATCH_';
 /** Those of the tests, and those that Kubernetes makes of a service with our name. */
-const notOurs = /^AMBERWATCH_(?:TEST_|.*?(?:SERVICE_(?:HOST|PORT)|PORT(?:_\d+_(?:TCP|UDP).*)?$))/;
+const notOurs = /^AMBERWATCH_(?:TEST_.*|(?:.*_)?(?:SERVICE_(?:HOST|PORT)(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP).*)?))$/;
 
 /** What is wrong with these variables' names: one that nothing reads is a setting that somebody thinks is set. */
 export function unknownVariables(environment: Environment): string[] {
@@ -365,12 +365,12 @@ export function unknownVariables(environment: Environment): string[] {
     .filter((name) => name.startsWith(prefix) && !notOurs.test(name))
     .filter((name) => !known.includes(name) && !known.includes(name.replace(/_FILE$/, '')))
     .map((name) => {
-      const near = didYouMean(
-        name.replace(prefix, ''),
-        known.map((each) => each.replace(prefix, '')),
+      const near = nearest(
+        name.slice(prefix.length),
+        known.map((each) => each.slice(prefix.length)),
       );
-      const remedy = near.replace("'", `'${prefix}`) || "; 'amberwatch config print' lists what can be set";
-      return `the environment variable ${name} is not read by anything${remedy}`;
+      const remedy = near ? `did you mean '${prefix}${near}'?` : "'amberwatch config print' lists what can be set";
+      return `the environment variable ${name} is not read by anything; ${remedy}`;
     });
 }
 

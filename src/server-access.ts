@@ -29,9 +29,9 @@ export function serverAccess(config: Config, clock: Clock): { access: AccessOpti
   refuseOpenServer(config, kept(), clock.now());
   const { book, secret } = issueToken(emptyBook(), 'admin', null, clock.now(), null);
   const own = book.tokens[0] as TokenRecord;
-  const tokens = { book: () => ({ ...kept(), own }), issue: (make: (book: TokenBook) => Issued) => file.issue(make) };
+  const tokens = { own, book: kept, issue: (make: (book: TokenBook) => Issued) => file.issue(make) };
   return {
-    access: { tokens, own, alwaysRequired: !isLoopback(config.listen.host), hostNames: config.allowHost },
+    access: { tokens, alwaysRequired: !isLoopback(config.listen.host), hostNames: config.allowHost },
     secret,
   };
 }

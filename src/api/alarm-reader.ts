@@ -21,7 +21,6 @@ import { type HostMetric, reservedNames, type SnapshotHeader } from '../core/sna
 import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
-import type { ForgottenHosts } from './forgotten-hosts.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -97,7 +96,6 @@ const nothing = (): Remembered => ({
 export interface AlarmReaderOptions {
   store: Store;
   hosts: KnownHosts;
-  forgotten: ForgottenHosts;
   clock: Clock;
   serverClock: ServerClock;
   thresholds: readonly Threshold[];
@@ -113,7 +111,6 @@ export interface AlarmReaderOptions {
 export class AlarmReader {
   readonly #store: Store;
   readonly #hosts: KnownHosts;
-  readonly #forgotten: ForgottenHosts;
   readonly #clock: Clock;
   readonly #serverClock: ServerClock;
   readonly #thresholds: readonly Threshold[];
@@ -123,11 +120,10 @@ export class AlarmReader {
   /** Runs whose beginning is being looked for. */
   readonly #searching = new Set<string>();
 
-  constructor({ store, hosts, forgotten, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
+  constructor({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }: AlarmReaderOptions) {
     this.#serverClock = serverClock;
     this.#store = store;
     this.#hosts = hosts;
-    this.#forgotten = forgotten;
     this.#clock = clock;
     this.#thresholds = thresholds;
     this.#retentionMs = retentionMs;
@@ -138,7 +134,7 @@ export class AlarmReader {
   readonly now = shared(() => this.#evaluateNow());
 
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
-    const newest = this.#forgotten.without(await reads.hosts(at), at);
+    const newest = await this.#hosts.at(at, reads);
     return this.#evaluate(at, newest, skewsOf(newest), { reads, isPresent: false, remembered: nothing() });
   }
 
@@ -242,7 +238,7 @@ export class AlarmReader {
     );
     remembered.staleForecasts = new Map(final);
     const newest = new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast]));
-    return [...newest.values()].filter(({ host }) => !this.#forgotten.isForgotten(host, at));
+    return [...newest.values()].filter(({ host }) => !this.#hosts.isForgotten(host, at));
   }
 
   async #lastForecasts(header: SnapshotHeader, at: number, { reads, remembered }: Evaluation): Promise<Forecast[]> {

@@ -5,7 +5,6 @@ import type { AlarmReader } from './alarm-reader.ts';
 import type { Expiry } from './expiry.ts';
 import type { ForecastScores } from './forecast-scores.ts';
 import type { Forecaster } from './forecaster.ts';
-import type { ForgottenHosts } from './forgotten-hosts.ts';
 import type { TokenSource } from './guard.ts';
 import type { Ingest } from './ingest.ts';
 import type { KnownHosts } from './known-hosts.ts';
@@ -16,7 +15,6 @@ import type { ServerClock } from './server-clock.ts';
 export interface AppParts {
   store: Store;
   hosts: KnownHosts;
-  forgotten: ForgottenHosts;
   tokens: TokenSource;
   clock: Clock;
   log: FastifyBaseLogger;

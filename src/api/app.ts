@@ -124,7 +124,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const parts: AppParts = {
     store,
     hosts,
-    forgotten,
     tokens: options.access.tokens,
     clock,
     log,
@@ -134,7 +133,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     alarms: new AlarmReader({
       store,
       hosts,
-      forgotten,
       clock,
       serverClock,
       thresholds,

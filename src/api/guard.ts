@@ -9,8 +9,6 @@ import { findToken, type Issued, type Role, type TokenBook, type TokenRecord, wa
 /** Who may use the server. */
 export interface AccessOptions {
   tokens: TokenSource;
-  /** The server's own token, good whatever becomes of the others. */
-  own?: TokenRecord;
   /** Whether a request came by the way that only who may use the data folder can go. */
   isLocal?: (request: IncomingMessage) => boolean;
   /** Refuse everybody without a token even when there are none. */
@@ -21,6 +19,8 @@ export interface AccessOptions {
 
 /** Where tokens are kept; they may change at any time. */
 export interface TokenSource {
+  /** The server's own, never written down: good whatever becomes of the others, and no reason to want tokens. */
+  own?: TokenRecord;
   book(): TokenBook;
   issue(make: (book: TokenBook) => Issued): Promise<string>;
 }
@@ -51,7 +51,7 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
     checkHostName(request, access.hostNames);
     // Before the tokens are read: a file that cannot be must lock out neither the server's own daemons nor who could mend it.
     if (isOwn(request, access, clock.now())) {
-      request.token = access.own ?? null;
+      request.token = access.tokens.own ?? null;
       return;
     }
     const needed = accessOf(request.method, request.routeOptions.config);
@@ -106,7 +106,7 @@ function accessOf(method: string, config: FastifyContextConfig | undefined): Acc
   return config?.access ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'write');
 }
 
-function isOwn(request: FastifyRequest, { own, isLocal }: AccessOptions, now: number): boolean {
+function isOwn(request: FastifyRequest, { tokens: { own }, isLocal }: AccessOptions, now: number): boolean {
   if (isLocal?.(request.raw)) return true;
   return own !== undefined && tokenOf(request, { tokens: [own], invites: [] }, now) !== null;
 }

@@ -9,7 +9,7 @@ import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 
 /** Who reports, and whether still. */
-export function hostRoutes({ hosts, forgotten, clock }: AppParts): FastifyPluginAsyncTypebox {
+export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebox {
   const knownHost = async (name: string, signal: AbortSignal | undefined) => {
     const found = (await untilAborted(hosts.now(), signal)).find(({ host }) => host === name);
     if (found) return found;
@@ -34,7 +34,7 @@ export function hostRoutes({ hosts, forgotten, clock }: AppParts): FastifyPlugin
         return {
           at: iso(now),
           hosts: known.map((header) => hostAnswer(header, now)),
-          forgotten: forgotten.list().map(({ host, at }) => ({ host, at: iso(at) })),
+          forgotten: hosts.forgotten().map(({ host, at }) => ({ host, at: iso(at) })),
         };
       },
     );

@@ -3,7 +3,7 @@ import { type Clock, dayOf } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
-import type { Store } from '../core/store.ts';
+import type { Reads, Store } from '../core/store.ts';
 import { shared, timeLimit } from '../shared-work.ts';
 import type { ForgottenHosts } from './forgotten-hosts.ts';
 import type { ServerClock } from './server-clock.ts';
@@ -150,6 +150,20 @@ export class KnownHosts {
     const known = this.#forgotten.without(all, now);
     const newest = Math.max(...known.map(seenAt));
     return known.map((header) => this.#asHeard(header, now, newest));
+  }
+
+  /** The same as it was at an instant. */
+  async at(at: number, reads: Reads<[]>): Promise<SnapshotHeader[]> {
+    return this.#forgotten.without(await reads.hosts(at), at);
+  }
+
+  isForgotten(host: string, at: number): boolean {
+    return this.#forgotten.isForgotten(host, at);
+  }
+
+  /** Since when each; some may have come back since. */
+  forgotten(): { host: string; at: number }[] {
+    return this.#forgotten.list();
   }
 
   /** One that is gone for good: nothing of it counts any more, until it is heard of again. */

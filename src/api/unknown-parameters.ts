@@ -17,10 +17,9 @@ function check(request: FastifyRequest): void {
   const known = Object.keys(properties);
   const unknown = Object.keys(request.query as object).find((name) => !known.includes(name));
   if (unknown === undefined) return;
-  const remedy =
-    known.length === 0 ? '; it takes none' : didYouMean(unknown, known) || `; there are ${known.join(', ')}`;
+  const all = known.length === 0 ? 'it takes none' : `there are ${known.join(', ')}`;
   throw new MonitorError(
     'invalid',
-    `${request.method} ${request.routeOptions.url} has no parameter '${unknown.slice(0, 60)}'${remedy}`,
+    `${request.method} ${request.routeOptions.url} has no parameter '${unknown.slice(0, 60)}'${didYouMean(unknown, known, all)}`,
   );
 }

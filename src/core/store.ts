@@ -277,6 +277,11 @@ export function wantedOf(
   return [...found];
 }
 
+/** The name on its host, whatever the snapshot. */
+export function nameKey({ host, name }: UsageRow): string {
+  return JSON.stringify([host, name]);
+}
+
 export function isAbove(row: UsageRow, above: Above): boolean {
   return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
 }

@@ -29,8 +29,6 @@ export interface InviteRecord {
 export interface TokenBook {
   tokens: TokenRecord[];
   invites: InviteRecord[];
-  /** Of the running server itself and whoever may use its data folder; never written down, and no reason to want tokens. */
-  own?: TokenRecord;
 }
 
 /** A changed book, and the secret that is shown this once. */
@@ -127,7 +125,7 @@ export function redeemInvite(book: TokenBook, code: string, host: string, now: n
 /** Null for what is no token, unknown, expired or revoked. The comparison takes the same time for any secret. */
 export function findToken(book: TokenBook, secret: string, now: number): TokenRecord | null {
   const id = tokenPattern.exec(secret)?.[1];
-  const record = allTokens(book).find((each) => each.id === id);
+  const record = book.tokens.find((each) => each.id === id);
   const same = sameHash(record?.hash ?? hashOf(''), hashOf(secret));
   return record && same && isValid(record, now) ? record : null;
 }
@@ -137,12 +135,8 @@ export function isValid({ expiresAt, revokedAt }: TokenRecord, now: number): boo
 }
 
 /** Whether a token that was let in is still to be. */
-export function isKnown(book: TokenBook, id: string, now: number): boolean {
-  return allTokens(book).some((token) => token.id === id && isValid(token, now));
-}
-
-function allTokens({ tokens, own }: TokenBook): TokenRecord[] {
-  return own === undefined ? tokens : [...tokens, own];
+export function isKnown({ tokens }: TokenBook, id: string, now: number): boolean {
+  return tokens.some((token) => token.id === id && isValid(token, now));
 }
 
 /** Whether a token is wanted of everybody: also when all there are have expired or were revoked. */

@@ -18,6 +18,7 @@ import {
   type MeanQuery,
   type MeanRow,
   meansByStep,
+  nameKey,
   newNamesDefault,
   type Point,
   type RowsWanted,
@@ -169,10 +170,6 @@ export function openMemoryStore(options: StoreOptions): Store {
     async ping() {},
     async close() {},
   };
-}
-
-function nameKey({ host, name }: UsageRow): string {
-  return JSON.stringify([host, name]);
 }
 
 function headerOf({ processes: _, ...header }: Snapshot): SnapshotHeader {

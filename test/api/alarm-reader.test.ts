@@ -26,7 +26,6 @@ async function setUp(
   const serverClock = trustedClock();
   const newReader = () =>
     new AlarmReader({
-      forgotten: new ForgottenHosts(undefined, clock, 0),
       store,
       hosts: new KnownHosts({
         store,

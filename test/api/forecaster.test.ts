@@ -46,7 +46,6 @@ async function setUp(threshold = 'memory=80') {
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
   const serverClock = trustedClock();
   const reader = new AlarmReader({
-    forgotten: new ForgottenHosts(undefined, clock, 0),
     store,
     hosts: new KnownHosts({
       store,

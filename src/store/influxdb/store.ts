@@ -4,7 +4,7 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
-import { runOf, type Sample, stretchesOf } from '../../core/run.ts';
+import { runOf, stretchesOf } from '../../core/run.ts';
 import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
 import {
   byTimeHostName,
@@ -12,8 +12,8 @@ import {
   type ForecastQuery,
   type MeanQuery,
   type MeanRow,
+  nameKey,
   newNamesDefault,
-  type Point,
   type Reading,
   type RowsWanted,
   type RunQuery,
@@ -72,6 +72,7 @@ import {
   talliesStatements,
   triedStatement,
 } from './queries.ts';
+import { knownPoints, type StoredPoint, withExits } from './samples.ts';
 
 /** A point as an object and then as a line, in memory. */
 const pointBytes = 250;
@@ -338,8 +339,9 @@ class InfluxdbStore implements Store {
     const sweeps = await this.#sweeps([...hosts], window, reading);
     return queries.map((query) => {
       const found = points.get(seriesId(query.series)) ?? [];
-      const exits = query.series.kind === 'system' ? [] : exitsOf(found, sweeps.get(query.series.host) ?? []);
-      return runOf(stretchesOf([...found, ...exits].sort(byTime), query), query);
+      const { kind, host } = query.series;
+      const samples = kind === 'system' ? found : withExits(found, sweeps.get(host) ?? []);
+      return runOf(stretchesOf(samples, query), query);
     });
   }
 
@@ -361,7 +363,7 @@ class InfluxdbStore implements Store {
   async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {
     const statement = (group: readonly SeriesKey[]) => stepMeansStatement(group, window, stepMs);
     const points = await this.#points(series, statement, window, reading);
-    return series.map((key) => known(points.get(seriesId(key)) ?? []));
+    return series.map((key) => knownPoints(points.get(seriesId(key)) ?? []));
   }
 
   /** `statement` asks for `value` of several series of one metric. By series id; a value may be unknown. */
@@ -480,26 +482,6 @@ class InfluxdbStore implements Store {
   }
 }
 
-/** Null: the process was there, and its value is not known. */
-interface StoredPoint {
-  time: number;
-  value: number | null;
-}
-
-function known(points: readonly StoredPoint[]): Point[] {
-  return points.filter((point): point is Point => point.value !== null);
-}
-
-/** The snapshots of its host that a process is not in. */
-function exitsOf(points: readonly StoredPoint[], sweeps: readonly number[]): Sample[] {
-  const times = new Set(points.map(({ time }) => time));
-  return sweeps.filter((time) => !times.has(time)).map((time) => ({ time, value: 'exited' }));
-}
-
-function byTime(a: { time: number }, b: { time: number }): number {
-  return a.time - b.time;
-}
-
 /** Of the rows that are about one series. */
 function subjectId({ host, process, metric }: Row): string {
   return JSON.stringify([host, process ?? '', metric]);
@@ -554,10 +536,6 @@ function* groupsOfOneMetric(series: readonly SeriesKey[]): Iterable<SeriesKey[]>
   for (const group of groupBy(series, (key) => key.metric).values()) {
     for (let from = 0; from < group.length; from += seriesPerQuery) yield group.slice(from, from + seriesPerQuery);
   }
-}
-
-function nameKey({ host, name }: UsageRow): string {
-  return JSON.stringify([host, name]);
 }
 
 function keyOf({ host, time }: SnapshotKey): string {
