@@ -1,4 +1,4 @@
-import { emptyColumns, type ProcessColumns, pushUsage, type Snapshot } from '../src/core/snapshot.ts';
+import { emptyColumns, type ProcessColumns, pushUsage, type Snapshot, unknownUsage } from '../src/core/snapshot.ts';
 
 /**
  * Synthetic hosts, the same in every run: 70 % of the processes idle, CPU with one decimal, memory that
@@ -11,9 +11,9 @@ export function syntheticColumns(host: number, step: number, processes: number):
     const idle = hash(host * 31 + i) % 10 < 7;
     const cpu = cpuOf(i, idle, noise);
     const memory = ((hash(i * 13 + host) % 300) + (hash(step * 17 + i) % 5 === 0 ? 1 : 0)) / 100;
+    const name = i < 120 ? `service-${i}` : `worker-${host % 5}-${i}`;
     pushUsage(columns, {
-      name: i < 120 ? `service-${i}` : `worker-${host % 5}-${i}`,
-      count: 1,
+      ...unknownUsage(name),
       cpu,
       cpuMax: cpu,
       memory,

@@ -8,6 +8,7 @@ import { errorStatus } from '../src/core/error.ts';
 import { Program } from './e2e/program.ts';
 import { freePort } from './influxd.ts';
 import { makeSnapshot } from './make-snapshot.ts';
+import { metricTable } from './metric-table.ts';
 
 const run = promisify(execFile);
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -115,6 +116,10 @@ describe('the README', () => {
       }
     });
   });
+});
+
+test('the metrics are documented as the catalogue has them', async () => {
+  await expect(metricTable()).toMatchFileSnapshot('../docs/METRICS.md');
 });
 
 describe('what is deployed', () => {

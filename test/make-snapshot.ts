@@ -1,4 +1,4 @@
-import { emptyColumns, type ProcessUsage, pushUsage, type Snapshot } from '../src/core/snapshot.ts';
+import { emptyColumns, type ProcessUsage, pushUsage, type Snapshot, unknownUsage } from '../src/core/snapshot.ts';
 
 /** Noon of an ordinary day, in milliseconds. */
 export const noon = Date.UTC(2026, 10, 20, 12);
@@ -9,7 +9,7 @@ export type UsageGiven = Partial<ProcessUsage> & { name: string };
 export function makeUsage({ name, ...given }: UsageGiven): ProcessUsage {
   const cpu = given.cpu === undefined ? 1 : given.cpu;
   const memory = given.memory === undefined ? 2 : given.memory;
-  return { name, count: 1, cpu, cpuMax: cpu, memory, memoryMax: memory, rssBytes: null, pid: null, ...given };
+  return { ...unknownUsage(name), cpu, cpuMax: cpu, memory, memoryMax: memory, ...given };
 }
 
 export function makeSnapshot(

@@ -1,3 +1,4 @@
+import { type ProcessColumnId, processColumnIds } from '../src/core/metric.ts';
 import type { UsageRow, UsageTable } from '../src/core/store.ts';
 
 /** A table as objects. */
@@ -14,12 +15,6 @@ function rowAt(table: UsageTable, index: number): UsageRow {
     host: table.hosts[table.host[index] as number] as string,
     time: table.time[index] as number,
     name: table.names[table.name[index] as number] as string,
-    count: table.count[index] as number,
-    cpu: known(table.cpu),
-    cpuMax: known(table.cpuMax),
-    memory: known(table.memory),
-    memoryMax: known(table.memoryMax),
-    rssBytes: known(table.rssBytes),
-    pid: known(table.pid),
+    ...(Object.fromEntries(processColumnIds.map((id) => [id, known(table[id])])) as Record<ProcessColumnId, number>),
   };
 }

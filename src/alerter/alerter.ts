@@ -5,7 +5,9 @@ import { type Change, changes } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
+import { columnOfQuantity } from '../core/metric.ts';
 import type { AlarmsAnswer } from '../core/schema.ts';
+import type { ProcessUsage } from '../core/snapshot.ts';
 import type { Announcement } from './announcement.ts';
 import type { SaidLog } from './said-log.ts';
 import type { Webhook } from './webhook.ts';
@@ -220,13 +222,13 @@ async function ending({ host, alarm }: Change, client: MonitorClient): Promise<P
 
 /** The quantity the alarm was about. Alarms that 0.1.0 has said do not tell: they were of the largest instance. */
 function measured(
-  { metric, of, basis }: Alarm,
-  row: { cpu: number | null; cpuMax: number | null; memory: number | null; memoryMax: number | null },
+  { metric, of = 'largest', basis }: Alarm,
+  row: Omit<ProcessUsage, 'name'>,
   cores: number | null,
 ): number | null {
-  if (metric !== 'cpu') return of === 'group' ? row.memory : row.memoryMax;
-  const value = of === 'group' ? row.cpu : row.cpuMax;
-  return value !== null && basis === 'host' ? value / (cores ?? 1) : value;
+  const column = columnOfQuantity(metric, of);
+  const value = column === undefined ? null : row[column];
+  return value !== null && metric === 'cpu' && basis === 'host' ? value / (cores ?? 1) : value;
 }
 
 function fromAnswer(answer: AlarmsAnswer): Alarms {

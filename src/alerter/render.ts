@@ -3,7 +3,7 @@ import { serverClockMetric } from '../core/alarm.ts';
 import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
-import type { HostMetric } from '../core/snapshot.ts';
+import type { HostMetric } from '../core/metric.ts';
 import { terminalJson, terminalText } from '../core/terminal-text.ts';
 import { wordWrap } from '../word-wrap.ts';
 import type { Announcement } from './announcement.ts';

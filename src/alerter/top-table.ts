@@ -1,7 +1,7 @@
 import type { MonitorClient } from '../client.ts';
+import { formatBytes } from '../core/format-bytes.ts';
 import { terminalText } from '../core/terminal-text.ts';
 import { plainTable } from '../plain-table.ts';
-import { formatBytes } from './format-bytes.ts';
 
 type Row = {
   name: string;

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
+import { processColumn, processColumnIds, prometheusName } from '../core/metric.ts';
 import { sharedFor, timeLimit, untilAborted } from '../shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 
@@ -82,17 +83,18 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     new Gauge({ name, help, labelNames, registers: [registry] });
   const host = gauge('amberwatch_host', 'Newest system totals and collector figures of a host', ['host', 'metric']);
   const lastSeen = gauge('amberwatch_host_last_seen_timestamp_seconds', 'When the host was last heard of', ['host']);
-  const cpu = gauge('amberwatch_process_cpu_percent', 'Newest CPU of a process name, percent of one core', [
-    'host',
-    'process',
-  ]);
-  const memory = gauge('amberwatch_process_memory_percent', 'Newest memory of a process name, percent of the host', [
-    'host',
-    'process',
-  ]);
+  const exposed = processColumnIds
+    .filter((id) => processColumn(id).isExposed)
+    .map((id) => ({
+      id,
+      gauge: gauge(`amberwatch_${prometheusName(id)}`, `Newest of a process name: ${processColumn(id).description}`, [
+        'host',
+        'process',
+      ]),
+    }));
 
   return async () => {
-    for (const each of [host, lastSeen, cpu, memory]) each.reset();
+    for (const each of [host, lastSeen, ...exposed.map((column) => column.gauge)]) each.reset();
     const now = clock.now();
     const headers = await hosts.now();
     const fresh = headers.filter((header) => !isStale(header, now));
@@ -103,8 +105,10 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     }
     for (const row of rows) {
       const labels = { host: row.host, process: row.name };
-      if (row.cpu !== null) cpu.set(labels, row.cpu);
-      if (row.memory !== null) memory.set(labels, row.memory);
+      for (const { id, gauge } of exposed) {
+        const value = row[id];
+        if (value !== null) gauge.set(labels, value);
+      }
     }
   };
 }

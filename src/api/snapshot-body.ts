@@ -1,16 +1,15 @@
 import { MonitorError } from '../core/error.ts';
 import { canonicalIp } from '../core/ip.ts';
+import { hostColumn, hostMetrics, maxPercent, processColumn, processColumnIds, roundTo } from '../core/metric.ts';
 import type { ProcessColumnsBody, ProcessUsageBody, ResourcesBody, SnapshotBody } from '../core/schema.ts';
 import {
   emptyColumns,
-  hostMetrics,
-  maxPercent,
   type ProcessColumns,
   type ProcessUsage,
   pushUsage,
   roundPercent,
   type Snapshot,
-  serverMetrics,
+  unknownUsage,
 } from '../core/snapshot.ts';
 
 /** InfluxDB counts nanoseconds in 64 bits and ends in 2262. */
@@ -18,7 +17,6 @@ const latestTime = Date.UTC(2200, 0, 1);
 const defaultIntervalSeconds = 10;
 /** The older clients do not say how often they send. */
 const resourcesIntervalMs = 60_000;
-const percentColumns = ['cpu', 'cpuMax', 'memory', 'memoryMax'] as const;
 
 /**
  * A validated body as the snapshot it means, with the defaults filled in.
@@ -80,14 +78,12 @@ function groupUsage(name: string, cpu: readonly number[], memory: readonly numbe
   };
   const max = (values: readonly number[]) => (values.length === 0 ? null : roundPercent(Math.max(...values)));
   return {
-    name,
+    ...unknownUsage(name),
     count: Math.max(cpu.length, memory.length),
     cpu: sum(cpu),
     cpuMax: max(cpu),
     memory: sum(memory),
     memoryMax: max(memory),
-    rssBytes: null,
-    pid: null,
   };
 }
 
@@ -108,7 +104,7 @@ function ipOf(text: string): string {
 function metricsOf(body: SnapshotBody): Snapshot['metrics'] {
   const metrics: Snapshot['metrics'] = {};
   for (const metric of hostMetrics) {
-    if (serverMetrics.has(metric)) continue;
+    if (hostColumn(metric).by === 'server') continue;
     const [group, field] = metric.split('.') as ['system' | 'collector', string];
     const value = (body[group] as Record<string, number | null> | undefined)?.[field];
     if (value !== null && value !== undefined) metrics[metric] = value;
@@ -117,57 +113,51 @@ function metricsOf(body: SnapshotBody): Snapshot['metrics'] {
 }
 
 function columnsOf(body: ProcessUsageBody[] | ProcessColumnsBody): ProcessColumns {
-  const columns = Array.isArray(body) ? rowsToColumns(body) : completeColumns(body);
+  const columns = completeColumns(Array.isArray(body) ? rowsToColumns(body) : body);
   for (const [index, name] of columns.name.entries()) {
     if (!name.isWellFormed()) columns.name[index] = name.toWellFormed();
   }
   refuseRepeatedNames(columns.name);
-  for (const column of percentColumns) {
-    const values = columns[column];
-    for (const [index, value] of values.entries()) if (value !== null) values[index] = roundPercent(value);
+  for (const id of processColumnIds) {
+    const { decimals } = processColumn(id);
+    // What has none is a whole number by its schema.
+    if (decimals === 0) continue;
+    const values: (number | null)[] = columns[id];
+    for (const [index, value] of values.entries()) if (value !== null) values[index] = roundTo(decimals, value);
   }
   return columns;
 }
 
-function rowsToColumns(rows: readonly ProcessUsageBody[]): ProcessColumns {
-  const columns = emptyColumns();
-  for (const row of rows) {
-    pushUsage(columns, {
-      name: row.name,
-      count: row.count ?? 1,
-      cpu: row.cpu,
-      cpuMax: row.cpuMax === undefined ? row.cpu : row.cpuMax,
-      memory: row.memory,
-      memoryMax: row.memoryMax === undefined ? row.memory : row.memoryMax,
-      rssBytes: row.rssBytes ?? null,
-      pid: row.pid ?? null,
-    });
+/** Column by column: row by row takes twice as long. A column that no row has is absent. */
+function rowsToColumns(rows: readonly ProcessUsageBody[]): ProcessColumnsBody {
+  const columns: Record<string, unknown[]> = { name: rows.map((row) => row.name) };
+  for (const id of processColumnIds) {
+    if (!rows.some((row) => row[id] !== undefined)) continue;
+    const { insteadOfMissing } = processColumn(id);
+    const instead = insteadOfMissing as keyof ProcessUsageBody | undefined;
+    columns[id] = rows.map((row) => row[id] ?? (row[id] === null ? null : missing(id, instead && row[instead])));
   }
-  return columns;
+  return { cpu: [], memory: [], ...columns } as unknown as ProcessColumnsBody;
+}
+
+function missing(id: string, instead: unknown): unknown {
+  return instead ?? (id === 'count' ? 1 : null);
 }
 
 function completeColumns(body: ProcessColumnsBody): ProcessColumns {
   const rows = body.name.length;
-  const fill = <T>(value: T): T[] => new Array<T>(rows).fill(value);
-  const columns: ProcessColumns = {
-    name: body.name,
-    count: body.count ?? fill(1),
-    cpu: body.cpu,
-    cpuMax: body.cpuMax ?? body.cpu,
-    memory: body.memory,
-    memoryMax: body.memoryMax ?? body.memory,
-    rssBytes: body.rssBytes ?? fill(null),
-    pid: body.pid ?? fill(null),
-  };
-  for (const [column, values] of Object.entries(columns)) {
-    if (values.length !== rows) {
+  const columns: Record<string, unknown[]> = { name: body.name };
+  for (const id of processColumnIds) {
+    const instead = processColumn(id).insteadOfMissing as keyof ProcessColumnsBody | undefined;
+    const values = body[id] ?? (instead && body[instead]) ?? new Array(rows).fill(missing(id, null));
+    if (values.length !== rows)
       throw new MonitorError(
         'invalid',
-        `body/processes/${column} has ${values.length} entries and name has ${rows}; all columns must be equally long`,
+        `body/processes/${id} has ${values.length} entries and name has ${rows}; all columns must be equally long`,
       );
-    }
+    columns[id] = values;
   }
-  return columns;
+  return columns as unknown as ProcessColumns;
 }
 
 function refuseRepeatedNames(names: readonly string[]): void {

@@ -1,9 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
+import { type ProcessColumnId, processColumn, processColumnIds } from '../core/metric.ts';
 import type { ProcessSource, Sweep } from '../core/process-source.ts';
-import type { SnapshotBody } from '../core/schema.ts';
-import { roundPercent } from '../core/snapshot.ts';
+import type { ProcessColumnsBody, SnapshotBody } from '../core/schema.ts';
+import { type ProcessColumns, roundPercent } from '../core/snapshot.ts';
 import { ownAddress } from '../own-address.ts';
 import type { Sender, SenderLog } from './sender.ts';
 import { accountsLine, type Spool } from './spool.ts';
@@ -127,7 +128,7 @@ export class Collector {
     }
   }
 
-  #body(time: number, sweep: Sweep, system: SystemTotals, processes: object, sweepMs: number): SnapshotBody {
+  #body(time: number, sweep: Sweep, system: SystemTotals, processes: ProcessColumns, sweepMs: number): SnapshotBody {
     const { host, bootId, intervalMs } = this.#options;
     const { cores, memoryBytes, limitedBy, busy, usedBytes } = sweep;
     const ip = ownAddress();
@@ -155,7 +156,7 @@ export class Collector {
         sweepMs: roundPercent(sweepMs),
         ...accounting(this.#options.spool),
       },
-      processes: processes as SnapshotBody['processes'],
+      processes: withoutUnknown(processes),
     };
   }
 
@@ -174,6 +175,13 @@ export class Collector {
       this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
     this.#failing = true;
   }
+}
+
+/** Columns of which nothing is known are not sent, as far as they may be left out. */
+function withoutUnknown(columns: ProcessColumns): ProcessColumnsBody {
+  const isTold = (id: ProcessColumnId) => processColumn(id).isRequired || columns[id].some((value) => value !== null);
+  const told = processColumnIds.filter(isTold).map((id) => [id, columns[id]]);
+  return { name: columns.name, ...Object.fromEntries(told) };
 }
 
 /** As it will be once the snapshot that says so is in the spool: the server learns of every gap. */

@@ -1,3 +1,4 @@
+import { type Measure, processColumn, processColumnIds, roundTo, type UsageMetric } from '../core/metric.ts';
 import type { SampledProcess, Sweep } from '../core/process-source.ts';
 import {
   emptyColumns,
@@ -8,6 +9,7 @@ import {
   pushUsage,
   roundPercent,
   unattributedName,
+  unknownUsage,
 } from '../core/snapshot.ts';
 
 /** More names than this are summed up in `__other__`. */
@@ -35,30 +37,25 @@ export function groupByName(sweep: Sweep): { columns: ProcessColumns; busy: numb
   return { columns, busy };
 }
 
+/** Columns that are measured of each instance. */
+const measured = processColumnIds.flatMap((id) => {
+  const { instances } = processColumn(id);
+  return instances === undefined ? [] : [{ id: id as MeasuredColumn, of: instances.of as Measure, add: instances.add }];
+});
+type MeasuredColumn = Exclude<UsageMetric, 'count'>;
+
 function addToGroup(groups: Map<string, ProcessUsage>, sampled: SampledProcess, memoryTotal: number): void {
   const name = sampled.kernel ? kernelName : sampled.name;
   const memory = (sampled.rssBytes / memoryTotal) * 100;
-  const group = groups.get(name);
-  if (!group) {
-    groups.set(name, {
-      name,
-      count: 1,
-      cpu: sampled.cpu,
-      cpuMax: sampled.cpu,
-      memory,
-      memoryMax: memory,
-      rssBytes: sampled.rssBytes,
-      pid: sampled.kernel ? null : sampled.pid,
-    });
-    return;
+  let group = groups.get(name);
+  if (group === undefined) {
+    group = { ...unknownUsage(name), count: 0 };
+    groups.set(name, group);
   }
-  if (!sampled.kernel && isLarger(sampled, memory, group)) group.pid = sampled.pid;
+  if (!sampled.kernel && (group.count === 0 || isLarger(sampled, memory, group))) group.pid = sampled.pid;
   group.count++;
-  group.cpu = add(group.cpu, sampled.cpu);
-  group.cpuMax = max(group.cpuMax, sampled.cpu);
-  group.memory = add(group.memory, memory);
-  group.memoryMax = max(group.memoryMax, memory);
-  group.rssBytes = add(group.rssBytes, sampled.rssBytes);
+  for (const { id, of, add } of measured)
+    group[id] = combine[add](group[id], of === 'memory' ? memory : (sampled[of] ?? null));
 }
 
 /** The largest instance by CPU; before CPU is known, by memory. */
@@ -79,49 +76,27 @@ function fold(rows: ProcessUsage[]): ProcessUsage[] {
       (row) => Math.max(row.cpuMax ?? 0, row.memoryMax ?? 0) > alwaysListedPercent || row.name === kernelName,
     ),
   ]);
-  const other: ProcessUsage = {
-    name: otherName,
-    count: 0,
-    cpu: null,
-    cpuMax: null,
-    memory: 0,
-    memoryMax: 0,
-    rssBytes: 0,
-    pid: null,
-  };
+  const other: ProcessUsage = { ...unknownUsage(otherName), count: 0 };
   for (const row of rows) {
     if (listed.has(row)) continue;
     other.count += row.count;
-    other.cpu = add(other.cpu, row.cpu);
-    other.cpuMax = max(other.cpuMax, row.cpuMax);
-    other.memory = add(other.memory, row.memory);
-    other.memoryMax = max(other.memoryMax, row.memoryMax);
-    other.rssBytes = add(other.rssBytes, row.rssBytes);
+    for (const { id, add } of measured) other[id] = combine[add](other[id], row[id]);
   }
   return other.count === 0 ? rows : [...rows.filter((row) => listed.has(row)), other];
 }
 
 function roundRow(row: ProcessUsage): ProcessUsage {
-  return {
-    ...row,
-    cpu: row.cpu === null ? null : floorPercent(row.cpu),
-    cpuMax: row.cpuMax === null ? null : floorPercent(row.cpuMax),
-    memory: row.memory === null ? null : roundPercent(row.memory),
-    memoryMax: row.memoryMax === null ? null : roundPercent(row.memoryMax),
-  };
+  const rounded = { ...row };
+  for (const { id } of measured) {
+    const value = row[id];
+    const { unit, decimals } = processColumn(id);
+    if (value !== null) rounded[id] = unit === 'percentOfCore' ? floorPercent(value) : roundTo(decimals, value);
+  }
+  return rounded;
 }
 
 function unattributed(cpu: number): ProcessUsage {
-  return {
-    name: unattributedName,
-    count: 1,
-    cpu,
-    cpuMax: cpu,
-    memory: null,
-    memoryMax: null,
-    rssBytes: null,
-    pid: null,
-  };
+  return { ...unknownUsage(unattributedName), cpu, cpuMax: cpu };
 }
 
 /** Down to a thousandth, so that the rows never sum to more than there was. */
@@ -129,10 +104,8 @@ function floorPercent(value: number): number {
   return Math.floor(value * 1000) / 1000;
 }
 
-function add(a: number | null, b: number | null): number | null {
-  return a === null ? b : b === null ? a : a + b;
-}
-
-function max(a: number | null, b: number | null): number | null {
-  return a === null ? b : b === null ? a : Math.max(a, b);
-}
+/** What is not known adds nothing. */
+const combine = {
+  sum: (a: number | null, b: number | null) => (a === null ? b : b === null ? a : a + b),
+  max: (a: number | null, b: number | null) => (a === null ? b : b === null ? a : Math.max(a, b)),
+};

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { dayOf } from './clock.ts';
 import { formatDuration } from './duration.ts';
 import { type Forecast, type ForecastSubject, isAmber } from './forecast.ts';
+import { formatValue } from './format-value.ts';
 import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt, seenAt } from './host-clock.ts';
-import { otherName, reservedNames, type SnapshotHeader, type UsageMetric } from './snapshot.ts';
+import { type UsageMetric, unitOf } from './metric.ts';
+import { otherName, reservedNames, type SnapshotHeader } from './snapshot.ts';
 import type { Above, RunQuery, UsageRow } from './store.ts';
 import { isProcessThreshold, levelFactor, type Threshold, type ThresholdMetric, usageColumn } from './threshold.ts';
 
@@ -272,10 +274,17 @@ function redAlarm(
 }
 
 function redReason({ metric, red, clear, holdMs }: Threshold, value: number, lastedMs: number): string {
-  const is = `${metric} is ${value.toFixed(1)}`;
-  if (value > red) return `${is}, over ${red}${lastedMs > 0 ? ` for ${formatDuration(lastedMs)}` : ''}`;
-  const calm = `at or under ${Math.round(clear * 10) / 10}`;
-  return `${is} after it was over ${red}; RED ends when it has been ${calm}${holdMs > 0 ? ` for ${formatDuration(holdMs)}` : ''}`;
+  const is = `${metric} is ${levelText(metric, value, 1)}`;
+  if (value > red)
+    return `${is}, over ${levelText(metric, red)}${lastedMs > 0 ? ` for ${formatDuration(lastedMs)}` : ''}`;
+  const calm = `at or under ${levelText(metric, Math.round(clear * 10) / 10)}`;
+  return `${is} after it was over ${levelText(metric, red)}; RED ends when it has been ${calm}${holdMs > 0 ? ` for ${formatDuration(holdMs)}` : ''}`;
+}
+
+/** A percentage is told as a number alone. */
+function levelText(metric: string, value: number, digits?: number): string {
+  if (!['percent', 'percentOfCore'].includes(unitOf(metric))) return formatValue(metric, value);
+  return digits === undefined ? String(value) : value.toFixed(digits);
 }
 
 function amberAlarm(

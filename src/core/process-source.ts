@@ -1,5 +1,7 @@
-/** One live process at one sweep. */
-export interface SampledProcess {
+import type { Measure } from './metric.ts';
+
+/** One live process at one sweep, with what the catalogue wants to know of each; absent: not known. */
+export interface SampledProcess extends Partial<Record<Exclude<Measure, 'memory'>, number | null>> {
   pid: number;
   name: string;
   /** Percent of one core since the sweep before; null where that cannot be known. */

@@ -1,7 +1,21 @@
 import Type, { type Static } from 'typebox';
 import { levels } from './alarm.ts';
 import { errorStatus } from './error.ts';
-import { maxPercent } from './snapshot.ts';
+import {
+  type HostColumn,
+  type HostMetric,
+  hostColumn,
+  hostMetrics,
+  maxPercent,
+  meanColumnIds,
+  type ProcessColumn,
+  type ProcessColumnId,
+  processColumn,
+  processColumns,
+  type RequiredColumnId,
+} from './metric.ts';
+import type { ProcessUsage } from './snapshot.ts';
+import type { MeanRow } from './store.ts';
 
 /**
  * The wire: what PUT accepts and GET answers. These schemas validate, type the code and make the
@@ -19,44 +33,45 @@ const nullable = (minimum: number, maximum: number, description: string, type = 
 const name = (description: string) => Type.String({ minLength: 1, maxLength: maxNameLength, description });
 const instant = (description: string) => Type.String({ format: 'date-time', description });
 
-const usageFields = {
-  count: Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'Instances of this name. Default 1.' }),
-  cpu: nullable(0, maxPercent, 'Percent of ONE core, summed over the instances. null: not known.'),
-  cpuMax: nullable(0, maxPercent, 'Percent of one core of the largest instance. Default: cpu.'),
-  memory: nullable(0, maxPercent, "RSS as percent of the host's memory, summed over the instances."),
-  memoryMax: nullable(0, maxPercent, 'The same of the largest instance. Default: memory.'),
-  rssBytes: nullable(0, maxBytes, 'Resident bytes, summed.', 'integer'),
-  pid: nullable(0, 4_294_967_294, 'Of the largest instance.', 'integer'),
+/** As the catalogue has it; what may be unknown may be null. */
+const fieldOf = ({ least, most, decimals, description }: ProcessColumn | HostColumn) =>
+  nullable(least, most, description, decimals === 0 ? 'integer' : 'number');
+const { count: countColumn, ...knownOrNot } = processColumns;
+const usageFields: Record<string, Type.TSchema> = {
+  ...mapValues(knownOrNot, fieldOf),
+  count: Type.Integer({
+    minimum: countColumn.least,
+    maximum: countColumn.most,
+    description: countColumn.description,
+  }),
 };
-const { cpu, memory, ...optionalUsage } = usageFields;
+const isRequired = (id: string) => processColumn(id as ProcessColumnId).isRequired;
+/** Of a body: what a sender may leave out is optional. */
+const columnFields = (ofColumn: (field: Type.TSchema) => Type.TSchema) =>
+  Object.fromEntries(
+    Object.entries(usageFields).map(([id, field]) => [
+      id,
+      isRequired(id) ? ofColumn(field) : Type.Optional(ofColumn(field)),
+    ]),
+  );
 
 const usageBody = Type.Object(
-  { name: name('Process name.'), cpu, memory, ...mapValues(optionalUsage, Type.Optional) },
+  { name: name('Process name.'), ...columnFields((field) => field) },
   { title: 'ProcessUsage' },
 );
 
-const column = (items: Type.TSchema) => Type.Array(items, { maxItems: maxProcesses });
 const columnsBody = Type.Object(
   {
     name: Type.Array(name('Process name.'), { maxItems: maxProcesses }),
-    cpu: column(cpu),
-    memory: column(memory),
-    ...mapValues(optionalUsage, (field) => Type.Optional(column(field))),
+    ...columnFields((field) => Type.Array(field, { maxItems: maxProcesses })),
   },
   { title: 'ProcessColumns', description: 'The same as equally long arrays: half the bytes.' },
 );
+
+/** A process as it comes in. */
+export type ProcessUsageBody = Pick<ProcessUsage, 'name' | RequiredColumnId> & Partial<ProcessUsage>;
 /** The columns of one snapshot as they come in: all of them equally long. */
-export interface ProcessColumnsBody {
-  name: string[];
-  cpu: (number | null)[];
-  memory: (number | null)[];
-  count?: number[];
-  cpuMax?: (number | null)[];
-  memoryMax?: (number | null)[];
-  rssBytes?: (number | null)[];
-  pid?: (number | null)[];
-}
-export type ProcessUsageBody = Static<typeof usageBody>;
+export type ProcessColumnsBody = { [K in keyof ProcessUsageBody]: Exclude<ProcessUsageBody[K], undefined>[] };
 
 /** `if/then/else` and not anyOf: the validator then says what is wrong with the branch that was meant. */
 const arrayOr = <A, B>(whenArray: Type.TSchema, otherwise: Type.TSchema) =>
@@ -68,8 +83,15 @@ const arrayOr = <A, B>(whenArray: Type.TSchema, otherwise: Type.TSchema) =>
     else: otherwise,
   });
 
-const count = (description: string) => Type.Optional(nullable(0, maxBytes, description, 'integer'));
-const percent = (description: string) => Type.Optional(nullable(0, maxPercent, description));
+/** The figures of a host that its collector tells of, under `system` or `collector`. */
+const hostFields = (group: 'system' | 'collector') =>
+  Type.Object(
+    Object.fromEntries(
+      hostMetrics
+        .filter((metric) => metric.startsWith(`${group}.`) && hostColumn(metric).by === 'collector')
+        .map((metric) => [metric.slice(group.length + 1), Type.Optional(fieldOf(hostColumn(metric)))]),
+    ),
+  );
 
 const snapshotBody = Type.Object(
   {
@@ -83,31 +105,8 @@ const snapshotBody = Type.Object(
     cores: Type.Optional(nullable(0.001, 65_536, 'Usable cores; fractional under a cgroup quota.')),
     memoryBytes: Type.Optional(nullable(1, maxBytes, 'What 100 % of memory is.', 'integer')),
     limitedBy: Type.Optional(Type.Enum(['host', 'cgroup'], { description: 'Where cores and memoryBytes come from.' })),
-    system: Type.Optional(
-      Type.Object({
-        cpu: percent('Busy time, 0-100 of the host.'),
-        memory: percent('Used memory, 0-100.'),
-        swap: percent('Used swap, 0-100.'),
-        disk: percent('Used space of /, 0-100.'),
-        load1: percent('Load average of one minute.'),
-        temperature: Type.Optional(nullable(-273, 1000, 'Degrees Celsius.')),
-      }),
-    ),
-    collector: Type.Optional(
-      Type.Object({
-        cpu: percent("The collector's own CPU, percent of one core."),
-        memoryBytes: Type.Optional(nullable(0, maxBytes, "The collector's own RSS.", 'integer')),
-        sweepMs: Type.Optional(nullable(0, maxPercent, 'How long the sweep took.')),
-        taken: count('Snapshots taken so far: stored + expired + dropped + quarantined + spooled.'),
-        stored: count('Of these stored.'),
-        expired: count('Of these older than the server keeps when they came.'),
-        dropped: count('Of these lost to the limits of the spool.'),
-        quarantined: count('Of these refused, or damaged in the spool.'),
-        spooled: count('Of these waiting, this one included.'),
-        gapFromMs: count('First instant of the last stretch dropped, epoch milliseconds.'),
-        gapToMs: count('Last instant of it.'),
-      }),
-    ),
+    system: Type.Optional(hostFields('system')),
+    collector: Type.Optional(hostFields('collector')),
     processes: arrayOr<ProcessUsageBody[], ProcessColumnsBody>(
       Type.Array(usageBody, { maxItems: maxProcesses }),
       columnsBody,
@@ -115,7 +114,14 @@ const snapshotBody = Type.Object(
   },
   { title: 'Snapshot' },
 );
-export type SnapshotBody = Static<typeof snapshotBody>;
+/** What is told of a host: `null` is not known. */
+type HostFigures<Group extends string> = {
+  [K in HostMetric as K extends `${Group}.${infer Field}` ? Field : never]?: number | null;
+};
+export type SnapshotBody = Omit<Static<typeof snapshotBody>, 'system' | 'collector'> & {
+  system?: HostFigures<'system'>;
+  collector?: HostFigures<'collector'>;
+};
 
 /** One snapshot, or a backlog: an array of up to 100, together at most 1 MiB. */
 export const usageBodySchema = arrayOr<SnapshotBody[], SnapshotBody>(
@@ -175,15 +181,13 @@ export const meanSchema = Type.Object(
   {
     ...windowFields,
     processes: recordOf(
-      Type.Object({
-        cpu: number,
-        memory: number,
-        cpuMax: number,
-        memoryMax: number,
-        count: Type.Number(),
-        hosts: Type.Integer(),
-        snapshots: Type.Integer(),
-      }),
+      Type.Unsafe<Omit<MeanRow, 'name'>>(
+        Type.Object({
+          ...Object.fromEntries(meanColumnIds.map((id) => [id, id === 'count' ? Type.Number() : number])),
+          hosts: Type.Integer(),
+          snapshots: Type.Integer(),
+        }),
+      ),
       'By process name, in no order to rely on: sort by what you want, or ask for the highest with top=.',
     ),
   },
@@ -196,17 +200,13 @@ export const detailedSchema = Type.Object(
     ...windowFields,
     processes: recordOf(
       Type.Array(
-        Type.Object({
-          host: Type.String(),
-          time: instant('Of the snapshot.'),
-          cpu: number,
-          memory: number,
-          cpuMax: number,
-          memoryMax: number,
-          count: Type.Integer(),
-          pid: integer,
-          rssBytes: integer,
-        }),
+        Type.Unsafe<Omit<ProcessUsage, 'name'> & { host: string; time: string }>(
+          Type.Object({
+            host: Type.String(),
+            time: instant('Of the snapshot.'),
+            ...mapValues(processColumns, ({ decimals }) => (decimals === 0 ? integer : number)),
+          }),
+        ),
       ),
       'By process name, oldest first.',
     ),

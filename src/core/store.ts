@@ -1,15 +1,16 @@
 import { MonitorError } from './error.ts';
 import type { Forecast, ForecastSubject } from './forecast.ts';
 import { groupBy } from './group-by.ts';
-import type { Run } from './run.ts';
 import {
   type HostMetric,
-  type ProcessUsage,
-  type Snapshot,
-  type SnapshotHeader,
+  type MeanColumnId,
+  type ProcessColumnId,
+  processColumnIds,
   type UsageMetric,
   usageMetrics,
-} from './snapshot.ts';
+} from './metric.ts';
+import type { Run } from './run.ts';
+import type { ProcessUsage, Snapshot, SnapshotHeader } from './snapshot.ts';
 import type { HourTally } from './tally.ts';
 
 /** Points with `from < time <= to`, epoch milliseconds. */
@@ -18,10 +19,7 @@ export interface TimeWindow {
   to: number;
 }
 
-export interface UsageRow extends ProcessUsage {
-  host: string;
-  time: number;
-}
+export type UsageRow = ProcessUsage & { host: string; time: number };
 
 export interface UsageFilter {
   /** Only these hosts; absent means all of them. */
@@ -36,19 +34,14 @@ export interface MeanQuery extends TimeWindow, UsageFilter {
   top?: number;
 }
 
-/** Means over the snapshots that have a value. */
-export interface MeanRow {
+/** Means over the snapshots that have a value; of a column that tells the largest instance, the highest. */
+export type MeanRow = {
   name: string;
-  cpu: number | null;
-  memory: number | null;
-  /** The highest single instance in the window. */
-  cpuMax: number | null;
-  memoryMax: number | null;
-  count: number;
   hosts: number;
   /** How many (host, time) the name was seen in. */
   snapshots: number;
-}
+  count: number;
+} & { [K in Exclude<MeanColumnId, 'count'>]: number | null };
 
 export interface DetailedQuery extends TimeWindow, UsageFilter {
   limit: number;
@@ -60,20 +53,13 @@ export interface DetailedQuery extends TimeWindow, UsageFilter {
  * Raw rows as equally long columns: 50,000 of them are 4 MB, and change hands between threads without being copied.
  * `host` and `name` are places in `hosts` and `names`; NaN is not known.
  */
-export interface UsageTable {
+export type UsageTable = {
   hosts: readonly string[];
   names: readonly string[];
   host: Uint32Array;
   name: Uint32Array;
   time: Float64Array;
-  cpu: Float64Array;
-  cpuMax: Float64Array;
-  memory: Float64Array;
-  memoryMax: Float64Array;
-  rssBytes: Float64Array;
-  count: Float64Array;
-  pid: Float64Array;
-}
+} & Record<ProcessColumnId, Float64Array>;
 
 /** What a read may cost. */
 export interface Reading {
@@ -233,24 +219,18 @@ export function refuseTooMany(names: number): void {
 /** Rows as a table. */
 export function toTable(rows: readonly UsageRow[]): UsageTable {
   const [hosts, names] = [new Places(), new Places()];
-  const column = (metric: 'time' | 'cpu' | 'cpuMax' | 'memory' | 'memoryMax' | 'rssBytes' | 'count' | 'pid') =>
-    Float64Array.from(rows, (row) => row[metric] ?? Number.NaN);
+  const column = (metric: 'time' | ProcessColumnId) => Float64Array.from(rows, (row) => row[metric] ?? Number.NaN);
   return {
     host: Uint32Array.from(rows, (row) => hosts.of(row.host)),
     name: Uint32Array.from(rows, (row) => names.of(row.name)),
     hosts: hosts.texts,
     names: names.texts,
     time: column('time'),
-    cpu: column('cpu'),
-    cpuMax: column('cpuMax'),
-    memory: column('memory'),
-    memoryMax: column('memoryMax'),
-    rssBytes: column('rssBytes'),
-    count: column('count'),
-    pid: column('pid'),
+    ...(Object.fromEntries(processColumnIds.map((id) => [id, column(id)])) as Record<ProcessColumnId, Float64Array>),
   };
 }
 
+/** Texts as the places where they stand. */
 class Places {
   readonly texts: string[] = [];
   readonly #places = new Map<string, number>();

@@ -1,8 +1,18 @@
 import { formatDuration, parseDuration } from './duration.ts';
 import { MonitorError } from './error.ts';
-import { type HostMetric, hostMetrics, type UsageMetric } from './snapshot.ts';
+import {
+  columnOfQuantity,
+  type HostMetric,
+  hostColumn,
+  hostMetrics,
+  type ProcessQuantity,
+  processColumn,
+  processQuantities,
+  type UsageMetric,
+  unitOf,
+} from './metric.ts';
 
-export type ThresholdMetric = 'cpu' | 'memory' | HostMetric;
+export type ThresholdMetric = ProcessQuantity | HostMetric;
 
 /** The line: when a metric is RED, and when it stops being so. */
 export interface Threshold {
@@ -24,10 +34,7 @@ const defaultRed = 80;
 const defaultHoldMs = 30_000;
 /** Each evaluation looks back so far. */
 const longestHoldMs = 3_600_000;
-const processMetrics = ['cpu', 'memory'] as const;
-/** 0-100, whatever the host is. */
-const percentOfHost: ReadonlySet<string> = new Set(['system.cpu', 'system.memory', 'system.swap', 'system.disk']);
-const thresholdMetrics: readonly string[] = [...processMetrics, ...hostMetrics];
+const thresholdMetrics: readonly string[] = [...processQuantities, ...hostMetrics];
 
 export const defaultThresholds: readonly Threshold[] = (['cpu', 'memory', 'system.cpu', 'system.memory'] as const).map(
   (metric) => makeThreshold(metric, {}),
@@ -70,20 +77,19 @@ export function formatThreshold(threshold: Threshold): string {
     clear === defaultClear(red) ? '' : `clear=${clear}`,
     forMs === 0 ? '' : `for=${formatDuration(forMs)}`,
     holdMs === defaultHoldMs ? '' : `hold=${holdMs === 0 ? '0' : formatDuration(holdMs)}`,
-    of === 'largest' ? '' : `of=${of}`,
+    of === ofsFor(metric)[0] ? '' : `of=${of}`,
     basis === 'core' ? '' : `basis=${basis}`,
   ];
   return `${metric}:${options.filter(Boolean).join(',')}`;
 }
 
 /** The stored column of a process threshold. */
-export function usageColumn(threshold: Threshold): UsageMetric {
-  if (threshold.metric === 'cpu') return threshold.of === 'group' ? 'cpu' : 'cpuMax';
-  return threshold.of === 'group' ? 'memory' : 'memoryMax';
+export function usageColumn(threshold: Pick<Threshold, 'metric' | 'of'>): UsageMetric {
+  return columnOfQuantity(threshold.metric, threshold.of) as UsageMetric;
 }
 
 export function isProcessThreshold(threshold: Threshold): boolean {
-  return (processMetrics as readonly string[]).includes(threshold.metric);
+  return isProcessQuantity(threshold.metric);
 }
 
 /** What a level of this threshold has to be multiplied by to be in the stored unit on a host. */
@@ -110,7 +116,7 @@ function parseFields(rest: string, text: string): Fields {
 }
 
 function makeThreshold(metric: ThresholdMetric, fields: Fields): Threshold {
-  const red = level(fields.red, defaultRed, metric, 'red');
+  const red = level(fields.red, defaultRedOf(metric), metric, 'red');
   const clear = level(fields.clear, defaultClear(red), metric, 'clear');
   if (clear > red) {
     throw new MonitorError(
@@ -118,7 +124,7 @@ function makeThreshold(metric: ThresholdMetric, fields: Fields): Threshold {
       `threshold ${metric}: clear ${clear} is above red ${red}; it must be at most red`,
     );
   }
-  const of = oneOf(fields.of, ['largest', 'group'], metric, 'of');
+  const of = oneOf(fields.of, ofsFor(metric), metric, 'of');
   const basis = oneOf(fields.basis, ['core', 'host'], metric, 'basis');
   refuseUnreachable({ metric, red, of, basis });
   const holdMs = span(fields.hold, defaultHoldMs, metric, 'hold');
@@ -132,10 +138,27 @@ function defaultClear(red: number): number {
   return Math.max(red - 5, red * 0.9);
 }
 
+/** What a threshold on it can be of, the usual one first. */
+function ofsFor(metric: ThresholdMetric): readonly Threshold['of'][] {
+  if (!isProcessQuantity(metric)) return ['largest', 'group'];
+  return (['largest', 'group'] as const).filter((of) => columnOfQuantity(metric, of) !== undefined);
+}
+
+function isProcessQuantity(metric: string): boolean {
+  return (processQuantities as readonly string[]).includes(metric);
+}
+
+/** There is a usual line for percentages alone. */
+function defaultRedOf(metric: ThresholdMetric): number | undefined {
+  return ['percent', 'percentOfCore'].includes(unitOf(metric)) ? defaultRed : undefined;
+}
+
 /** Sums may be over 100 %: memory that processes share counts for each of them. */
-function refuseUnreachable({ metric, red, of, basis }: Pick<Threshold, 'metric' | 'red' | 'of' | 'basis'>): void {
-  const isShare =
-    percentOfHost.has(metric) || (of === 'largest' && (metric === 'memory' || (metric === 'cpu' && basis === 'host')));
+function refuseUnreachable(threshold: Pick<Threshold, 'metric' | 'red' | 'of' | 'basis'>): void {
+  const { metric, red, of, basis } = threshold;
+  const isProcess = isProcessQuantity(metric);
+  const { ceiling } = isProcess ? processColumn(usageColumn(threshold)) : hostColumn(metric as HostMetric);
+  const isShare = ceiling === 100 || (isProcess && of === 'largest' && metric === 'cpu' && basis === 'host');
   if (isShare && red > 100)
     throw new MonitorError(
       'invalid',
@@ -148,8 +171,10 @@ function span(text: string | undefined, fallback: number, metric: string, what: 
   return text === '0' ? 0 : parseDuration(text, `threshold ${metric}: ${what}`);
 }
 
-function level(text: string | undefined, fallback: number, metric: string, what: string): number {
-  if (text === undefined) return fallback;
+function level(text: string | undefined, fallback: number | undefined, metric: string, what: string): number {
+  if (text === undefined && fallback !== undefined) return fallback;
+  if (text === undefined)
+    throw new MonitorError('invalid', `threshold ${metric}: there is no usual line for it; say ${what}=`);
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
     throw new MonitorError('invalid', `threshold ${metric}: ${what} '${text}' is not a number of 0 or more`);
@@ -157,7 +182,7 @@ function level(text: string | undefined, fallback: number, metric: string, what:
   return value;
 }
 
-function oneOf<T extends string>(text: string | undefined, allowed: readonly [T, T], metric: string, what: string): T {
+function oneOf<T extends string>(text: string | undefined, allowed: readonly T[], metric: string, what: string): T {
   const found = allowed.find((value) => value === (text ?? allowed[0]));
   if (found === undefined) {
     throw new MonitorError('invalid', `threshold ${metric}: ${what} '${text}' must be ${allowed.join(' or ')}`);

@@ -1,15 +1,9 @@
 import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
+import { type HostMetric, isUsageMetric, meanColumnIds, processColumn, type UsageMetric } from '../core/metric.ts';
 import { runOf, type Sample, stretchesOf } from '../core/run.ts';
-import {
-  type HostMetric,
-  type Snapshot,
-  type SnapshotHeader,
-  type UsageMetric,
-  usageAt,
-  usageMetrics,
-} from '../core/snapshot.ts';
+import { type Snapshot, type SnapshotHeader, usageAt } from '../core/snapshot.ts';
 import {
   type Above,
   byTimeHostName,
@@ -183,7 +177,7 @@ function* rowsIn(snapshot: Snapshot, process?: string): Iterable<UsageRow> {
   }
 }
 
-function usageValue(snapshot: Snapshot, series: { process: string; metric: (typeof usageMetrics)[number] }) {
+function usageValue(snapshot: Snapshot, series: { process: string; metric: UsageMetric }) {
   const index = snapshot.processes.name.indexOf(series.process);
   return index < 0 ? null : snapshot.processes[series.metric][index];
 }
@@ -194,30 +188,18 @@ function keysOf(snapshot: Snapshot, metric: UsageMetric | HostMetric): SeriesKey
   return snapshot.processes.name.map((process) => ({ kind: 'process', host, process, metric }));
 }
 
-function isUsageMetric(metric: string): metric is UsageMetric {
-  return (usageMetrics as readonly string[]).includes(metric);
-}
-
 function isAbout(item: ForecastSubject, { host, process, metric }: Partial<ForecastSubject>): boolean {
   const isSame = <T>(wanted: T | undefined, value: T) => wanted === undefined || wanted === value;
   return isSame(host, item.host) && isSame(process, item.process) && isSame(metric, item.metric);
 }
 
 function meanOf(name: string, rows: readonly UsageRow[]): MeanRow {
-  const known = (metric: keyof UsageRow) =>
-    rows.map((row) => row[metric]).filter((value): value is number => typeof value === 'number');
-  const mean = (values: number[]) =>
-    values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0) / values.length;
-  const peak = (values: number[]) =>
-    values.reduce<number | null>((most, value) => Math.max(most ?? value, value), null);
-  return {
-    name,
-    cpu: mean(known('cpu')),
-    memory: mean(known('memory')),
-    cpuMax: peak(known('cpuMax')),
-    memoryMax: peak(known('memoryMax')),
-    count: mean(known('count')) ?? 0,
-    hosts: new Set(rows.map((row) => row.host)).size,
-    snapshots: rows.length,
-  };
+  const means = meanColumnIds.map((id) => {
+    const known = rows.map((row) => row[id]).filter((value) => value !== null);
+    if (known.length === 0) return [id, null];
+    const isPeak = processColumn(id).overTime === 'peak';
+    return [id, isPeak ? Math.max(...known) : known.reduce((sum, value) => sum + value, 0) / known.length];
+  });
+  const hosts = new Set(rows.map((row) => row.host)).size;
+  return { ...Object.fromEntries(means), name, hosts, snapshots: rows.length };
 }

@@ -1,13 +1,14 @@
 import { dayOf } from '../core/clock.ts';
+import { processColumn, processColumnIds, roundTo } from '../core/metric.ts';
 import {
   emptyColumns,
-  maxPercent,
   otherName,
   type ProcessColumns,
+  type ProcessUsage,
   pushUsage,
   reservedNames,
-  roundPercent,
   type Snapshot,
+  unknownUsage,
   usageAt,
 } from '../core/snapshot.ts';
 
@@ -114,32 +115,25 @@ export function foldNames(snapshot: Snapshot, names: ReadonlySet<string>, since:
 }
 
 /** Of these rows; a sum that no column holds is as much as one does. */
-function sumOf(processes: ProcessColumns, indexes: readonly number[]) {
-  const known = (column: keyof ProcessColumns) =>
-    indexes.map((index) => processes[column][index] ?? null).filter((value): value is number => value !== null);
-  const total = (column: keyof ProcessColumns, most: number) => {
-    const values = known(column);
-    return values.length === 0
-      ? null
-      : Math.min(
-          most,
-          values.reduce((sum, value) => sum + value, 0),
-        );
-  };
-  const percent = (column: keyof ProcessColumns) => {
-    const sum = total(column, maxPercent);
-    return sum === null ? null : roundPercent(sum);
-  };
-  const peak = (column: keyof ProcessColumns) =>
-    known(column).reduce<number | null>((most, value) => Math.max(most ?? value, value), null);
-  return {
-    name: otherName,
-    count: total('count', mostInstances) ?? 1,
-    cpu: percent('cpu'),
-    cpuMax: peak('cpuMax'),
-    memory: percent('memory'),
-    memoryMax: peak('memoryMax'),
-    rssBytes: total('rssBytes', Number.MAX_SAFE_INTEGER),
-    pid: null,
-  };
+function sumOf(processes: ProcessColumns, indexes: readonly number[]): ProcessUsage {
+  const sum = unknownUsage(otherName);
+  for (const id of processColumnIds) {
+    const column = processColumn(id);
+    const values = indexes.map((index) => processes[id][index] ?? null).filter((value) => value !== null);
+    if (id === 'count') sum.count = Math.min(mostInstances, addUp(values)) || 1;
+    else if (column.instances !== undefined && values.length > 0)
+      sum[id] =
+        column.instances.add === 'max'
+          ? highest(values)
+          : roundTo(column.decimals, Math.min(column.most, addUp(values)));
+  }
+  return sum;
+}
+
+function addUp(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function highest(values: readonly number[]): number {
+  return values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
 }

@@ -1,10 +1,13 @@
 import { BIGINT, type DuckDBAppender, DuckDBDataChunk, INTEGER, UINTEGER } from '@duckdb/node-api';
 import bindings from '@duckdb/node-bindings';
-import { type PackedColumn, type PackedSnapshot, packedNull, rssSection, section } from './packed-snapshot.ts';
+import { type PackedSnapshot, packedColumns, packedNull, section } from './packed-snapshot.ts';
+import { sqlType } from './schema.ts';
 
 /** What a DuckDB chunk holds at most. */
 const chunkRows = 2048;
-const types = [BIGINT, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, INTEGER, BIGINT, INTEGER, UINTEGER];
+const duckdbTypes = { BIGINT, INTEGER, UINTEGER };
+/** Of time, host, name, and then the columns of the catalogue. */
+const types = [BIGINT, INTEGER, ...packedColumns.map(({ id }) => (id === 'name' ? INTEGER : duckdbTypes[sqlType(id)]))];
 
 /** One column as raw memory, with DuckDB's validity bit mask (1 = has a value). */
 class Column {
@@ -55,25 +58,13 @@ export class UsageAppender {
   readonly #chunk = DuckDBDataChunk.create(types, chunkRows);
   readonly #time = new BigInt64Array(chunkRows);
   readonly #host = new Int32Array(chunkRows);
-  readonly #rss = new Column(2);
-  readonly #columns: Record<PackedColumn, Column> = {
-    name: new Column(1),
-    cpu: new Column(1),
-    cpuMax: new Column(1),
-    memory: new Column(1),
-    memoryMax: new Column(1),
-    count: new Column(1),
-    pid: new Column(1),
-  };
+  readonly #columns = packedColumns.map(({ id, width }) => ({ id, column: new Column(width) }));
   #rows = 0;
 
   add(appender: DuckDBAppender, { header, rows, data }: PackedSnapshot, host: number): void {
     for (let from = 0; from < rows; ) {
       const count = Math.min(chunkRows - this.#rows, rows - from);
-      for (const [column, target] of Object.entries(this.#columns)) {
-        target.set(section(data, rows, column as PackedColumn), from, count, this.#rows);
-      }
-      this.#rss.set(rssSection(data, rows), from, count, this.#rows);
+      for (const { id, column } of this.#columns) column.set(section(data, rows, id), from, count, this.#rows);
       this.#time.fill(BigInt(header.time), this.#rows, this.#rows + count);
       this.#host.fill(host, this.#rows, this.#rows + count);
       this.#rows += count;
@@ -91,10 +82,7 @@ export class UsageAppender {
       const vector = bindings.data_chunk_get_vector(this.#chunk.chunk, index);
       bindings.copy_data_to_vector(vector, 0, array.buffer, 0, this.#rows * array.BYTES_PER_ELEMENT);
     }
-    const { name, cpu, cpuMax, memory, memoryMax, count, pid } = this.#columns;
-    for (const [index, column] of [name, cpu, cpuMax, memory, memoryMax, this.#rss, count, pid].entries()) {
-      column.copyTo(this.#chunk, index + 2, this.#rows);
-    }
+    for (const [index, { column }] of this.#columns.entries()) column.copyTo(this.#chunk, index + 2, this.#rows);
     appender.appendDataChunk(this.#chunk);
     this.#rows = 0;
   }
@@ -102,6 +90,6 @@ export class UsageAppender {
   /** Forgets what has not been flushed. */
   clear(): void {
     this.#rows = 0;
-    for (const column of [this.#rss, ...Object.values(this.#columns)]) column.clear();
+    for (const { column } of this.#columns) column.clear();
   }
 }

@@ -2,13 +2,14 @@ import { chmod, copyFile, open, rename, rm, stat, truncate, writeFile } from 'no
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import {
-  migrations,
+  migrationFrom,
   placeUnplaced,
   schemaVersion,
   tableNames,
   tableNamesBefore,
   tables,
   tablesBefore,
+  versionBefore,
   versionTable,
 } from './schema.ts';
 
@@ -141,7 +142,7 @@ async function migrate(path: string, settings: Record<string, string>, from: num
 async function migrateFrom(connection: DuckDBConnection, from: number): Promise<void> {
   await connection.run('BEGIN');
   for (let version = from; version < schemaVersion; version++)
-    for (const statement of migrations[version] ?? []) await connection.run(statement);
+    for (const statement of migrationFrom(version)) await connection.run(statement);
   await connection.run(versionTable);
   await connection.run('DELETE FROM version');
   await connection.run(`INSERT INTO version VALUES (${schemaVersion}, 0)`);
@@ -247,9 +248,6 @@ function salvage(path: string, damaged: string, settings: Record<string, string>
     return `${lost} rows of it could not be read, all others are kept`;
   });
 }
-
-/** What `tablesBefore` are. */
-const versionBefore = 2;
 
 /** Of a table of the damaged file; null: it has none. */
 async function columnsOf(connection: DuckDBConnection, table: string): Promise<string | null> {

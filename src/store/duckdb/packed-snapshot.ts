@@ -1,6 +1,7 @@
-import type { ProcessColumns, Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
+import { type ProcessColumnId, processColumnIds } from '../../core/metric.ts';
+import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
 import type { RecentMap } from '../recent-map.ts';
-import { percentScale } from './schema.ts';
+import { scaleOf, sqlType } from './schema.ts';
 
 /**
  * A snapshot as the store's thread takes it: names as ids, numbers in one block of memory that changes
@@ -10,15 +11,29 @@ export interface PackedSnapshot {
   header: SnapshotHeader;
   rows: number;
   /**
-   * `rssBytes` in two halves, then one section of `rows` numbers for each of `packedColumns`. A null is
-   * `packedNull`, in `rssBytes` in both halves. A name whose id is not known is -1 less its place in `unknown`.
+   * One section of `rows` numbers for `name` and each column of the catalogue, of two halves where it is a 64-bit
+   * integer. A null is `packedNull`, in both halves. A name whose id is not known is -1 less its place in `unknown`.
    */
   data: ArrayBuffer;
   unknown: readonly string[];
 }
 
-export const packedColumns = ['name', 'cpu', 'cpuMax', 'memory', 'memoryMax', 'count', 'pid'] as const;
-export type PackedColumn = (typeof packedColumns)[number];
+export type PackedColumn = 'name' | ProcessColumnId;
+
+/** Where each section begins and how wide it is, in 32-bit numbers of one row. */
+export const packedColumns = layout();
+const packedWidth = packedColumns.reduce((sum, { width }) => sum + width, 0);
+const placeOf = new Map(packedColumns.map((column) => [column.id, column]));
+
+function layout(): { id: PackedColumn; at: number; width: 1 | 2 }[] {
+  let at = 0;
+  return (['name', ...processColumnIds] as const).map((id) => {
+    const width = id !== 'name' && sqlType(id) === 'BIGINT' ? 2 : 1;
+    const place = { id, at, width } as const;
+    at += width;
+    return place;
+  });
+}
 
 /** No count or percentage is negative, and as a pid it is none that a system gives. */
 export const packedNull = -1;
@@ -26,20 +41,20 @@ export const packedNull = -1;
 /** @param ids of the names that are in use */
 export function pack({ processes, ...header }: Snapshot, ids: RecentMap<string, number>): PackedSnapshot {
   const rows = processes.name.length;
-  const data = new ArrayBuffer(rows * (packedColumns.length + 2) * Int32Array.BYTES_PER_ELEMENT);
-  packRss(rssSection(data, rows), processes.rssBytes);
-  for (const column of packedColumns) if (column !== 'name') packColumn(section(data, rows, column), processes, column);
+  const data = new ArrayBuffer(rows * packedWidth * Int32Array.BYTES_PER_ELEMENT);
+  for (const { id, width } of packedColumns) {
+    if (id === 'name') continue;
+    const target = section(data, rows, id);
+    if (width === 2) packWide(target, processes[id]);
+    else packColumn(target, processes[id], scaleOf(id));
+  }
   return { header, rows, data, unknown: packNames(section(data, rows, 'name'), processes.name, ids) };
 }
 
-/** One column of a packed snapshot, as a view of its memory. */
-export function section(data: ArrayBuffer, rows: number, column: PackedColumn): Int32Array {
-  return new Int32Array(data, rows * (packedColumns.indexOf(column) + 2) * Int32Array.BYTES_PER_ELEMENT, rows);
-}
-
-/** Low and high halves by turns: as the database reads them, 64-bit integers. */
-export function rssSection(data: ArrayBuffer, rows: number): Int32Array {
-  return new Int32Array(data, 0, rows * 2);
+/** One column of a packed snapshot, as a view of its memory; low and high halves by turns where it has two. */
+export function section(data: ArrayBuffer, rows: number, id: PackedColumn): Int32Array {
+  const { at, width } = placeOf.get(id) as { at: number; width: number };
+  return new Int32Array(data, rows * at * Int32Array.BYTES_PER_ELEMENT, rows * width);
 }
 
 /**
@@ -68,19 +83,17 @@ function packNames(target: Int32Array, names: readonly string[], ids: RecentMap<
   return unknown;
 }
 
-function packColumn(target: Int32Array, processes: ProcessColumns, column: Exclude<PackedColumn, 'name'>): void {
-  const values = processes[column];
-  const scale = column === 'count' || column === 'pid' ? 1 : percentScale;
+function packColumn(target: Int32Array, values: readonly (number | null)[], scale: number): void {
   for (let i = 0; i < target.length; i++) {
     const value = values[i] ?? null;
     target[i] = value === null ? packedNull : Math.round(value * scale);
   }
 }
 
-function packRss(target: Int32Array, values: readonly (number | null)[]): void {
+function packWide(target: Int32Array, values: readonly (number | null)[]): void {
   for (let i = 0; i < values.length; i++) {
-    const bytes = values[i] ?? null;
-    target[i * 2] = bytes === null ? packedNull : bytes;
-    target[i * 2 + 1] = bytes === null ? packedNull : Math.floor(bytes / 2 ** 32);
+    const value = values[i] ?? null;
+    target[i * 2] = value === null ? packedNull : value;
+    target[i * 2 + 1] = value === null ? packedNull : Math.floor(value / 2 ** 32);
   }
 }

@@ -1,24 +1,29 @@
 import type { Forecast } from '../../core/forecast.ts';
+import {
+  hostColumn,
+  hostMetrics,
+  isUsageMetric,
+  type MeanColumnId,
+  meanColumnIds,
+  type ProcessColumnId,
+  processColumn,
+  processColumnIds,
+  snakeCase,
+  usageMetrics,
+} from '../../core/metric.ts';
 import type { Stretch } from '../../core/run.ts';
-import { type HostMetric, hostMetrics, type SnapshotHeader, type UsageMetric } from '../../core/snapshot.ts';
+import type { SnapshotHeader } from '../../core/snapshot.ts';
 import type { MeanRow, RowsWanted, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
-import { metricSql, percentScale } from './schema.ts';
+import { metricSql, scaleOf, sqlType } from './schema.ts';
 
 /**
  * SQL of the DuckDB store, and its rows as the store's types. Only numbers are ever put into the text, names are
  * looked up in the dictionaries first, and addresses and metrics are quoted.
  */
-
-const usageColumn: Record<UsageMetric, string> = {
-  cpu: 'cpu',
-  memory: 'memory',
-  cpuMax: 'cpu_max',
-  memoryMax: 'memory_max',
-};
 
 /** A number as SQL text; times beyond what a BIGINT holds are clamped. */
 function num(value: number): string {
@@ -29,14 +34,10 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }
 
-/** Whether it is one of processes; all others are of hosts. */
-export function usageMetric(metric: string): boolean {
-  return metric in usageColumn;
-}
-
-function level(percent: number): string {
+/** A level of a column, as it is stored. */
+function level(id: ProcessColumnId, value: number): string {
   // 64.1 * 1000 is a little less than 64100.
-  return num(Math.round(percent * percentScale));
+  return num(Math.round(value * scaleOf(id)));
 }
 
 export interface IdFilter {
@@ -75,45 +76,53 @@ export function meanSql(window: TimeWindow, filter: IdFilter, top: number): stri
   return `${means} GROUP BY name ORDER BY cpu DESC NULLS LAST, name LIMIT ${num(top)}`;
 }
 
+const isPeak = (id: MeanColumnId) => processColumn(id).overTime === 'peak';
+
 /** One host needs no second level: a quarter less of a short query. */
 function meansOfOneHost(condition: string): string {
+  const means = meanColumnIds.map((id) => {
+    const column = snakeCase(id);
+    return `${isPeak(id) ? 'max' : 'avg'}(usage.${column}) / ${scaleOf(id)} AS ${column}`;
+  });
   return `
-    SELECT name, avg(usage.cpu) / ${percentScale} AS cpu, avg(usage.memory) / ${percentScale} AS memory,
-      max(usage.cpu_max) / ${percentScale} AS cpu_max, max(usage.memory_max) / ${percentScale} AS memory_max,
-      avg(usage.count) AS count, 1::DOUBLE AS hosts, count(*)::DOUBLE AS snapshots
+    SELECT name, ${means.join(', ')}, 1::DOUBLE AS hosts, count(*)::DOUBLE AS snapshots
     FROM usage WHERE ${condition}`;
 }
 
 /** Grouped by host first: counting distinct hosts over all rows would cost several times as much. */
 function meansOverHosts(condition: string): string {
+  const means = meanColumnIds.map((id) => {
+    const column = snakeCase(id);
+    const value = isPeak(id) ? `max(${column}_max)` : `sum(${column}_sum) / sum(${column}_count)`;
+    return `${value} / ${scaleOf(id)} AS ${column}`;
+  });
+  const parts = meanColumnIds.map((id) => {
+    const column = snakeCase(id);
+    if (isPeak(id)) return `max(${column})::DOUBLE AS ${column}_max`;
+    return `sum(${column})::DOUBLE AS ${column}_sum, count(${column})::DOUBLE AS ${column}_count`;
+  });
   return `
-    SELECT name, sum(cpu_sum) / sum(cpu_count) / ${percentScale} AS cpu,
-      sum(memory_sum) / sum(memory_count) / ${percentScale} AS memory,
-      max(cpu_max) / ${percentScale} AS cpu_max, max(memory_max) / ${percentScale} AS memory_max,
-      sum(instances) / sum(snapshots) AS count, count(*)::DOUBLE AS hosts, sum(snapshots)::DOUBLE AS snapshots
+    SELECT name, ${means.join(', ')}, count(*)::DOUBLE AS hosts, sum(snapshots)::DOUBLE AS snapshots
     FROM (
-      SELECT name, host, sum(cpu)::DOUBLE AS cpu_sum, count(cpu)::DOUBLE AS cpu_count,
-        sum(memory)::DOUBLE AS memory_sum, count(memory)::DOUBLE AS memory_count,
-        max(cpu_max)::DOUBLE AS cpu_max, max(memory_max)::DOUBLE AS memory_max,
-        sum(count)::DOUBLE AS instances, count(*)::DOUBLE AS snapshots
+      SELECT name, host, ${parts.join(', ')}, count(*)::DOUBLE AS snapshots
       FROM usage WHERE ${condition} GROUP BY name, host)`;
 }
 
 export function toMean(row: Row, nameOf: NameOf): MeanRow {
+  const means = Object.fromEntries(meanColumnIds.map((id) => [id, finite(row[snakeCase(id)])]));
   return {
+    ...means,
     name: nameOf(row.name as number),
-    cpu: finite(row.cpu),
-    memory: finite(row.memory),
-    cpuMax: finite(row.cpu_max),
-    memoryMax: finite(row.memory_max),
-    count: row.count as number,
     hosts: row.hosts as number,
     snapshots: row.snapshots as number,
-  };
+  } as MeanRow;
 }
 
-const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, cpu, cpu_max, memory, memory_max,
-  rss_bytes::DOUBLE AS rss_bytes, count, pid FROM usage`;
+/** What is wider than a number the driver gives as a bigint. */
+const usageColumns = processColumnIds.map((id) =>
+  sqlType(id) === 'BIGINT' ? `${snakeCase(id)}::DOUBLE AS ${snakeCase(id)}` : snakeCase(id),
+);
+const usageSelect = `SELECT usage.time::DOUBLE AS time, usage.host, usage.name, ${usageColumns.join(', ')} FROM usage`;
 
 export function countSql(window: TimeWindow, filter: IdFilter): string {
   return `SELECT count(*)::DOUBLE AS rows FROM usage WHERE ${where(window, filter)}`;
@@ -131,9 +140,10 @@ export function detailedSql(window: TimeWindow, filter: IdFilter, limit: number,
 export function rowsSql(keys: readonly { host: number; time: number }[], { above, withinMs, top }: RowsWanted): string {
   const times = keys.map((key) => key.time);
   const list = keys.map((key) => `(${key.host}, ${num(key.time)})`).join(', ');
-  const over = Object.entries(above ?? {}).map(
-    ([metric, value]) => `${usageColumn[metric as UsageMetric]} > ${level(value)}`,
-  );
+  const over = usageMetrics.flatMap((id) => {
+    const value = above?.[id];
+    return value === undefined ? [] : `${snakeCase(id)} > ${level(id, value)}`;
+  });
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const isOver = over.join(' OR ') || 'false';
   const wasOver =
@@ -153,18 +163,18 @@ export function rowsSql(keys: readonly { host: number; time: number }[], { above
 type NameOf = (id: number) => string;
 
 export function toUsage(row: Row, hosts: Dictionary, nameOf: NameOf): UsageRow {
+  const values = Object.fromEntries(processColumnIds.map((id) => [id, storedValue(row, id)]));
   return {
+    ...values,
     host: hosts.text(row.host as number),
     time: row.time as number,
     name: nameOf(row.name as number),
-    count: row.count as number,
-    cpu: percent(row.cpu),
-    cpuMax: percent(row.cpu_max),
-    memory: percent(row.memory),
-    memoryMax: percent(row.memory_max),
-    rssBytes: finite(row.rss_bytes),
-    pid: finite(row.pid),
-  };
+  } as UsageRow;
+}
+
+function storedValue(row: Row, id: ProcessColumnId): number | null {
+  const value = row[snakeCase(id)];
+  return typeof value === 'number' ? value / scaleOf(id) : null;
 }
 
 /** More than one of a host where a clock was set back so that two have one place. */
@@ -182,7 +192,7 @@ export type KeptHeader = Pick<SnapshotHeader, 'intervalMs' | 'bootId' | 'cores' 
 
 export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
   const values = JSON.parse(row.metrics as string) as (number | null)[];
-  const metrics = hostMetrics.map((metric, index) => [metric, values[index] ?? null] as const);
+  const metrics = hostMetrics.map((metric) => [metric, values[hostColumn(metric).place] ?? null] as const);
   const { intervalMs, bootId, cores, memoryBytes, limitedBy } = JSON.parse(row.header as string) as KeptHeader;
   return {
     host: hosts.text(row.host as number),
@@ -216,9 +226,9 @@ const mostIslands = 100_000;
  * `previous` when the process was in a snapshot before them, `swept` when the host had sent one.
  */
 export function islandsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
-  const process = usageMetric(metric);
-  const column = process ? usageColumn[metric as UsageMetric] : metricSql(metric as HostMetric);
-  const levelOf = process ? level : num;
+  const process = isUsageMetric(metric);
+  const column = process ? snakeCase(metric) : metricSql(metric);
+  const levelOf = (value: number) => (process ? level(metric, value) : num(value));
   const wanted = queries.map(
     (query) =>
       `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${levelOf(query.red)}::DOUBLE, ${levelOf(query.clear)}::DOUBLE, ${num(query.gapMs)}::DOUBLE, ${num(query.until)})`,
@@ -296,10 +306,8 @@ export function stepMeansSql(
   window: TimeWindow,
   stepMs: number,
 ): string {
-  const isUsage = usageMetric(metric);
-  const value = isUsage
-    ? `avg(${usageColumn[metric as UsageMetric]}) / ${percentScale}`
-    : `avg(${metricSql(metric as HostMetric)})`;
+  const isUsage = isUsageMetric(metric);
+  const value = isUsage ? `avg(${snakeCase(metric)}) / ${scaleOf(metric)}` : `avg(${metricSql(metric)})`;
   const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
   const names = isUsage ? ` AND p.name IN (${[...new Set(series.map(({ name }) => name))].join(', ')})` : '';
   return `
@@ -312,10 +320,8 @@ export function stepMeansSql(
 }
 
 export function seriesAboveSql(metric: RunMetric, limit: number, window: TimeWindow): string {
-  const isUsage = usageMetric(metric);
-  const over = isUsage
-    ? `${usageColumn[metric as UsageMetric]} > ${level(limit)}`
-    : `${metricSql(metric as HostMetric)} > ${num(limit)}`;
+  const isUsage = isUsageMetric(metric);
+  const over = isUsage ? `${snakeCase(metric)} > ${level(metric, limit)}` : `${metricSql(metric)} > ${num(limit)}`;
   return `SELECT DISTINCT host, ${isUsage ? 'name' : 'NULL AS name'} FROM ${isUsage ? 'usage' : 'snapshot'}
     WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND ${over}`;
 }
@@ -383,8 +389,4 @@ export function toForecast(row: Row, hosts: Dictionary, nameOf: NameOf): Forecas
 
 function finite(value: Row[string] | undefined): number | null {
   return typeof value === 'number' ? value : null;
-}
-
-function percent(value: Row[string] | undefined): number | null {
-  return typeof value === 'number' ? value / percentScale : null;
 }

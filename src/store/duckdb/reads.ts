@@ -1,7 +1,7 @@
 import { binByTime } from '../../core/bin-by-time.ts';
 import { groupBy } from '../../core/group-by.ts';
+import { type HostMetric, isUsageMetric, type UsageMetric } from '../../core/metric.ts';
 import { runOf } from '../../core/run.ts';
-import type { HostMetric, UsageMetric } from '../../core/snapshot.ts';
 import {
   type DetailedQuery,
   type ForecastQuery,
@@ -44,7 +44,6 @@ import {
   toStretches,
   toTally,
   toUsage,
-  usageMetric,
 } from './queries.ts';
 import type { Cost, Readers, Row } from './readers.ts';
 import type { RowCounts } from './row-counts.ts';
@@ -237,7 +236,7 @@ export class DuckdbReads implements Reads {
 
   /** Metrics of hosts have a row for each snapshot only. */
   #costOf(metric: RunMetric, cost: Cost): Cost {
-    return usageMetric(metric) ? cost : { ...cost, rows: this.#counts.snapshotsIn(cost.rows ?? 0) };
+    return isUsageMetric(metric) ? cost : { ...cost, rows: this.#counts.snapshotsIn(cost.rows ?? 0) };
   }
 
   #namesIn(rows: readonly { name?: unknown }[], reading: Reading): Promise<(id: number) => string> {

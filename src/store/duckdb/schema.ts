@@ -1,18 +1,41 @@
-import { type HostMetric, hostMetrics } from '../../core/snapshot.ts';
+import {
+  type HostMetric,
+  hostColumn,
+  type ProcessColumnId,
+  processColumn,
+  processColumnIds,
+  snakeCase,
+} from '../../core/metric.ts';
 import { tallyCounts } from '../../core/tally.ts';
 
 /**
- * Of the tables below. A file says which it has, one of before there were versions by not saying it. Whoever changes
- * a table raises this, and says in `migrations` how a file comes from the version before.
+ * The version of the tables below as far as they do not come from the catalogue. Whoever changes one raises this above
+ * `schemaVersion`, and says in `structuralChanges` how a file comes from the version before.
  */
-export const schemaVersion = 3;
+const structureVersion = 3;
+
+/** A file says which it has, one of before there were versions by not saying it. A new column is a new version. */
+export const schemaVersion = Math.max(structureVersion, ...processColumnIds.map((id) => processColumn(id).since));
 
 /** Stored percentages are thousandths: integers cost DuckDB a third less CPU than floats to take in. */
-export const percentScale = 1000;
+export function scaleOf(id: ProcessColumnId): number {
+  return 10 ** processColumn(id).decimals;
+}
 
-const usageTable = `CREATE TABLE IF NOT EXISTS usage (
-     time BIGINT, host INTEGER, name INTEGER, cpu INTEGER, cpu_max INTEGER, memory INTEGER,
-     memory_max INTEGER, rss_bytes BIGINT, count INTEGER, pid UINTEGER)`;
+/** The narrowest integer that holds every value; 2^32 - 1 and what is negative stand for null on the way. */
+export function sqlType(id: ProcessColumnId): 'INTEGER' | 'UINTEGER' | 'BIGINT' {
+  const most = processColumn(id).most * scaleOf(id);
+  return most < 2 ** 31 ? 'INTEGER' : most < 2 ** 32 - 1 ? 'UINTEGER' : 'BIGINT';
+}
+
+/** As a file of that version has it. */
+function usageTable(version: number): string {
+  const columns = processColumnIds
+    .filter((id) => processColumn(id).since <= version)
+    .map((id) => `${snakeCase(id)} ${sqlType(id)}`);
+  return `CREATE TABLE IF NOT EXISTS usage (time BIGINT, host INTEGER, name INTEGER, ${columns.join(', ')})`;
+}
+
 const forecastTable = `CREATE TABLE IF NOT EXISTS forecast (
      time BIGINT, host INTEGER, name INTEGER, metric VARCHAR, value DOUBLE, threshold DOUBLE, probability DOUBLE,
      amber_since BIGINT, notify_since BIGINT, muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR)`;
@@ -26,8 +49,8 @@ const tallyTable = `CREATE TABLE IF NOT EXISTS tally (
  * Host and process names are ids into dictionary tables, rows are in time order and have no key: a DuckDB primary key
  * costs seven times the space. (host, time) is kept unique by RecentTimes. A name knows which host brought it along,
  * and on which day. `snapshot` is kept narrow, since a commit costs by the column: `header` is what rarely changes of
- * a host, as JSON, which repeats and so costs next to nothing; `metrics` is a JSON array of the host metrics in the
- * order of core/snapshot.ts, to which new ones are added at the end; `placed` is `placedAt` of core/host-clock.ts;
+ * a host, as JSON, which repeats and so costs next to nothing; `metrics` is a JSON array of the host metrics, each at its
+ * `place` of the catalogue; `placed` is `placedAt` of core/host-clock.ts;
  * `received` is when one that is marked as from the future came, and null for all others.
  */
 export const tables = [
@@ -35,11 +58,14 @@ export const tables = [
   'CREATE TABLE IF NOT EXISTS name (id INTEGER, text VARCHAR, host INTEGER, day INTEGER)',
   `CREATE TABLE IF NOT EXISTS snapshot (
      host INTEGER, time BIGINT, ip VARCHAR, header VARCHAR, metrics VARCHAR, placed BIGINT, received BIGINT)`,
-  usageTable,
+  usageTable(schemaVersion),
   forecastTable,
   tallyTable,
 ];
 export const tableNames = ['host', 'name', 'snapshot', 'usage', 'forecast', 'tally'];
+
+/** What `tablesBefore` are. */
+export const versionBefore = 2;
 
 /** As they were up to version 2: what is readable of a damaged file of then is copied into these, and then migrated. */
 export const tablesBefore = [
@@ -47,7 +73,7 @@ export const tablesBefore = [
   'CREATE TABLE IF NOT EXISTS name (id INTEGER, text VARCHAR)',
   'CREATE TABLE IF NOT EXISTS about (id INTEGER, text VARCHAR)',
   'CREATE TABLE IF NOT EXISTS snapshot (host INTEGER, time BIGINT, about INTEGER, metrics VARCHAR, placed BIGINT)',
-  usageTable,
+  usageTable(versionBefore),
   forecastTable,
 ];
 export const tableNamesBefore = ['host', 'name', 'about', 'snapshot', 'usage', 'forecast'];
@@ -59,8 +85,16 @@ export const versionTable = 'CREATE TABLE IF NOT EXISTS version (version INTEGER
 export const placeUnplaced = () =>
   `UPDATE snapshot SET placed = time - coalesce(${metricSql('collector.clockSkewSeconds')}, 0)::BIGINT * 1000 WHERE placed IS NULL`;
 
-/** From each version to the next; all that are needed run in one transaction. */
-export const migrations: Readonly<Record<number, readonly string[]>> = {
+/** What brings a file from a version to the next; all that are needed run in one transaction. */
+export function migrationFrom(version: number): string[] {
+  const added = processColumnIds.filter((id) => processColumn(id).since === version + 1 && version > 0);
+  return [
+    ...(structuralChanges[version] ?? []),
+    ...added.map((id) => `ALTER TABLE usage ADD COLUMN ${snakeCase(id)} ${sqlType(id)}`),
+  ];
+}
+
+const structuralChanges: Readonly<Record<number, readonly string[]>> = {
   1: ['ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS placed BIGINT', placeUnplaced()],
   // A text for each combination of what a host says of itself was one that anybody could fill the memory with.
   2: [
@@ -79,5 +113,5 @@ export const migrations: Readonly<Record<number, readonly string[]>> = {
 
 /** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */
 export function metricSql(metric: HostMetric): string {
-  return `(metrics::DOUBLE[])[${hostMetrics.indexOf(metric) + 1}]`;
+  return `(metrics::DOUBLE[])[${hostColumn(metric).place + 1}]`;
 }

@@ -2,7 +2,8 @@ import type { DuckDBAppender, DuckDBConnection, DuckDBPreparedStatement } from '
 import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { placedAt } from '../../core/host-clock.ts';
-import { hostMetrics, reservedNames, type SnapshotHeader } from '../../core/snapshot.ts';
+import { hostColumn, hostMetrics } from '../../core/metric.ts';
+import { reservedNames, type SnapshotHeader } from '../../core/snapshot.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { UsageAppender } from './append.ts';
 import type { Dictionary } from './dictionary.ts';
@@ -253,11 +254,18 @@ function appendHeader(appender: DuckDBAppender, header: SnapshotHeader, host: nu
   if (ip === null) appender.appendNull();
   else appender.appendVarchar(ip);
   appender.appendVarchar(JSON.stringify(kept));
-  appender.appendVarchar(JSON.stringify(hostMetrics.map((metric) => metrics[metric] ?? null)));
+  appender.appendVarchar(JSON.stringify(metricsByPlace(metrics)));
   appender.appendBigInt(BigInt(placedAt(header)));
   if (isFromFuture) appender.appendBigInt(BigInt(now));
   else appender.appendNull();
   appender.endRow();
+}
+
+/** Up to the last place that any has; a place without one has null. */
+function metricsByPlace(metrics: SnapshotHeader['metrics']): (number | null)[] {
+  const places: (number | null)[] = new Array(hostMetrics.length).fill(null);
+  for (const metric of hostMetrics) places[hostColumn(metric).place] = metrics[metric] ?? null;
+  return places;
 }
 
 /** Of a full disk or a failed commit no snapshot is the cause: none is to be tried again alone. */

@@ -1,20 +1,15 @@
 import type { DuckDBValue } from '@duckdb/node-api';
+import { type ProcessColumnId, processColumnIds } from '../../core/metric.ts';
 import type { UsageTable } from '../../core/store.ts';
-import { percentScale } from './schema.ts';
+import { scaleOf } from './schema.ts';
 
 /** In the order of `detailedSql`, and what a stored number is divided by. */
-const columns = [
+const columns: readonly (readonly [id: 'time' | 'host' | 'name' | ProcessColumnId, divisor: number])[] = [
   ['time', 1],
   ['host', 1],
   ['name', 1],
-  ['cpu', percentScale],
-  ['cpuMax', percentScale],
-  ['memory', percentScale],
-  ['memoryMax', percentScale],
-  ['rssBytes', 1],
-  ['count', 1],
-  ['pid', 1],
-] as const;
+  ...processColumnIds.map((id) => [id, scaleOf(id)] as const),
+];
 
 /** A table of raw rows out of the pieces in which the database gives it. */
 export class TableBuilder {
@@ -48,13 +43,10 @@ export class TableBuilder {
       host: hosts.places,
       name: names.places,
       time: this.#column('time'),
-      cpu: this.#column('cpu'),
-      cpuMax: this.#column('cpuMax'),
-      memory: this.#column('memory'),
-      memoryMax: this.#column('memoryMax'),
-      rssBytes: this.#column('rssBytes'),
-      count: this.#column('count'),
-      pid: this.#column('pid'),
+      ...(Object.fromEntries(processColumnIds.map((id) => [id, this.#column(id)])) as Record<
+        ProcessColumnId,
+        Float64Array
+      >),
     };
   }
 

@@ -1,7 +1,15 @@
 import { Point } from '@influxdata/influxdb-client';
 import type { Forecast } from '../../core/forecast.ts';
 import { placedAt } from '../../core/host-clock.ts';
-import { hostMetrics, type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
+import {
+  type HostMetric,
+  hostMetrics,
+  type ProcessColumnId,
+  processColumn,
+  processColumnIds,
+  snakeCase,
+} from '../../core/metric.ts';
+import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import type { UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import type { ThresholdMetric } from '../../core/threshold.ts';
@@ -14,32 +22,19 @@ import { decodeName, encodeName } from './name-codec.ts';
  * started would be a series. Null is no field at all.
  */
 
-/** `system.load1` -> `system_load1`. */
-export function metricField(metric: string): string {
+/** `system.load1` -> `system_load1`: the names of before the catalogue, which are not all in snake case. */
+export function metricField(metric: HostMetric): string {
   return metric.replace('.', '_');
 }
-
-export const usageFields = {
-  cpu: 'cpu',
-  cpuMax: 'cpu_max',
-  memory: 'memory',
-  memoryMax: 'memory_max',
-  rssBytes: 'rss_bytes',
-  pid: 'pid',
-} as const;
 
 /** The points of a snapshot. The header comes last: where it is, the rest is. */
 export function toPoints(snapshot: Snapshot): Point[] {
   const points = snapshot.processes.name.map((name, index) => {
     const usage = usageAt(snapshot.processes, index);
     const point = new Point('process').tag('host', encodeName(snapshot.host)).tag('process', encodeName(name));
-    point.timestamp(snapshot.time).intField('count', usage.count);
+    point.timestamp(snapshot.time);
     if (snapshot.ip !== null) point.stringField('ip', snapshot.ip);
-    for (const key of ['cpu', 'cpuMax', 'memory', 'memoryMax'] as const) setFloat(point, usageFields[key], usage[key]);
-    for (const key of ['rssBytes', 'pid'] as const) {
-      const value = usage[key];
-      if (value !== null) point.intField(usageFields[key], value);
-    }
+    for (const id of processColumnIds) setField(point, id, usage[id]);
     return point;
   });
   return [...points, headerPoint(snapshot)];
@@ -133,23 +128,24 @@ export function toForecast(row: Row): Forecast {
   };
 }
 
+function setField(point: Point, id: ProcessColumnId, value: number | null): void {
+  if (value === null) return;
+  if (processColumn(id).decimals === 0) point.intField(snakeCase(id), value);
+  else point.floatField(snakeCase(id), value);
+}
+
 function setFloat(point: Point, field: string, value: number | null | undefined): void {
   if (value !== null && value !== undefined) point.floatField(field, value);
 }
 
 export function toUsage(row: Row): UsageRow {
+  const values = Object.fromEntries(processColumnIds.map((id) => [id, numberOf(row[snakeCase(id)])]));
   return {
+    ...values,
     host: decodeName(String(row.host)),
     time: Number(row.time),
     name: decodeName(String(row.process)),
-    count: Number(row.count),
-    cpu: numberOf(row.cpu),
-    cpuMax: numberOf(row.cpu_max),
-    memory: numberOf(row.memory),
-    memoryMax: numberOf(row.memory_max),
-    rssBytes: numberOf(row.rss_bytes),
-    pid: numberOf(row.pid),
-  };
+  } as UsageRow;
 }
 
 export function toHeader(row: Row): SnapshotHeader {

@@ -1,8 +1,16 @@
-import { type HostMetric, type UsageMetric, usageMetrics } from '../../core/snapshot.ts';
+import {
+  type HostMetric,
+  isUsageMetric,
+  meanColumnIds,
+  processColumn,
+  processColumnIds,
+  snakeCase,
+  type UsageMetric,
+} from '../../core/metric.ts';
 import type { Above, ForecastQuery, SeriesKey, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { tallyCounts } from '../../core/tally.ts';
 import { literal } from './name-codec.ts';
-import { metricField, usageFields } from './points.ts';
+import { metricField } from './points.ts';
 
 /** InfluxQL of the store. Names reach it only through `literal`; times are written as whole milliseconds. */
 
@@ -62,20 +70,22 @@ export function headerStatement({ host, time }: SnapshotKey): string {
 
 export const triedStatement = 'SELECT "count" FROM "tried" ORDER BY time DESC LIMIT 1';
 
-/** Two statements: the means per name, and how many hosts each name was on. */
+const means = meanColumnIds.map((id) => {
+  const field = snakeCase(id);
+  return `${processColumn(id).overTime === 'peak' ? 'MAX' : 'MEAN'}("${field}") AS "mean_${field}"`;
+});
+
+/** Two statements: the means per name, as `mean_...`, and how many hosts each name was on. */
 export function meanStatements(window: TimeWindow, filter: PointFilter): string[] {
   const range = where(window, filter);
   return [
-    `SELECT MEAN("cpu") AS cpu, MEAN("memory") AS memory, MAX("cpu_max") AS cpu_max, MAX("memory_max") AS memory_max,
-      MEAN("count") AS instances, COUNT("count") AS snapshots FROM "process" WHERE ${range} GROUP BY "process"`,
+    `SELECT ${means.join(', ')}, COUNT("count") AS snapshots FROM "process" WHERE ${range} GROUP BY "process"`,
     `SELECT COUNT("seen") AS hosts FROM (SELECT COUNT("count") AS seen FROM "process" WHERE ${range} GROUP BY "process", "host")
       WHERE ${during(window)} GROUP BY "process"`,
   ];
 }
 
-const usageSelect = `SELECT "count", ${Object.values(usageFields)
-  .map((field) => `"${field}"`)
-  .join(', ')}, "host", "process" FROM "process"`;
+const usageSelect = `SELECT ${processColumnIds.map((id) => `"${snakeCase(id)}"`).join(', ')}, "host", "process" FROM "process"`;
 
 /** Oldest first; the order within one instant is not defined. */
 export function detailedStatement(window: TimeWindow, filter: PointFilter, limit: number): string {
@@ -90,9 +100,7 @@ export function rowsStatement(keys: readonly SnapshotKey[], above: Above | undef
   const times = keys.map((key) => key.time);
   const hosts = [...new Set(keys.map((key) => key.host))];
   const window = { from: Math.min(...times) - withinMs, to: Math.max(...times) };
-  const over = Object.entries(above ?? {}).map(
-    ([metric, value]) => `"${usageFields[metric as keyof Above]}" > ${value}`,
-  );
+  const over = Object.entries(above ?? {}).map(([metric, value]) => `"${snakeCase(metric)}" > ${value}`);
   const filter = hosts.length > maxHostClause ? {} : { hosts };
   return `${usageSelect} WHERE ${where(window, filter)}${above ? ` AND (${over.join(' OR ')})` : ''}`;
 }
@@ -176,8 +184,7 @@ function ofSubject({ host, process, metric, ...window }: ForecastQuery): string 
 }
 
 function columnOf(metric: UsageMetric | HostMetric): { field: string; measurement: string; tags: string } {
-  if ((usageMetrics as readonly string[]).includes(metric))
-    return { field: usageFields[metric as UsageMetric], measurement: 'process', tags: '"host", "process"' };
+  if (isUsageMetric(metric)) return { field: snakeCase(metric), measurement: 'process', tags: '"host", "process"' };
   return { field: metricField(metric), measurement: 'snapshot', tags: '"host"' };
 }
 

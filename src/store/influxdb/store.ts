@@ -4,8 +4,9 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
+import { isUsageMetric, meanColumnIds, snakeCase } from '../../core/metric.ts';
 import { runOf, stretchesOf } from '../../core/run.ts';
-import { type Snapshot, type SnapshotHeader, usageMetrics } from '../../core/snapshot.ts';
+import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
 import {
   byTimeHostName,
   type DetailedQuery,
@@ -388,7 +389,7 @@ class InfluxdbStore implements Store {
   }
 
   async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow, reading: Reading = {}) {
-    const kind = (usageMetrics as readonly string[]).includes(metric) ? 'process' : 'system';
+    const kind = isUsageMetric(metric) ? 'process' : 'system';
     const isShort = window.to - window.from <= shortMs;
     const statement = isShort ? overStatement(metric, level, window) : peaksStatement(metric, window);
     const [rows = []] = await this.#queryAll([statement], reading, window);
@@ -513,16 +514,8 @@ function ignorePastRetention(error: unknown): void {
 }
 
 function toMean(row: Row, hosts: number): MeanRow {
-  return {
-    name: decodeName(String(row.process)),
-    cpu: numberOf(row.cpu),
-    memory: numberOf(row.memory),
-    cpuMax: numberOf(row.cpu_max),
-    memoryMax: numberOf(row.memory_max),
-    count: Number(row.instances),
-    hosts,
-    snapshots: Number(row.snapshots),
-  };
+  const means = Object.fromEntries(meanColumnIds.map((id) => [id, numberOf(row[`mean_${snakeCase(id)}`])]));
+  return { ...means, name: decodeName(String(row.process)), hosts, snapshots: Number(row.snapshots) } as MeanRow;
 }
 
 function keyOfRow(row: Row, kind: SeriesKey['kind'], metric: SeriesKey['metric']): SeriesKey {
