@@ -127,7 +127,7 @@ function addCommand(
     const { argument, description: what, defaultText, repeatable } = settings[key];
     if (argument === undefined || !isSettingOf(group, key)) continue;
     const option = new Option(
-      `${flagOf(key)} ${argument}`,
+      `${flagOf(key)} ${argument}`.trim(),
       `${what} (default: ${defaultText}; ${environmentNameOf(key)})`,
     );
     command.addOption(

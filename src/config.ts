@@ -25,7 +25,7 @@ export type CommandName =
 
 /** One setting: how it is written everywhere, and what it means. */
 interface Setting<T> {
-  /** What stands after the flag in --help; undefined: environment and file only. */
+  /** What stands after the flag in --help; '': it is a switch; undefined: environment and file only. */
   argument?: string;
   description: string;
   /** Shown in --help and in the README. */
@@ -306,7 +306,7 @@ export function environmentNameOf(key: SettingKey): string {
  * @throws MonitorError `invalid` that names the key and where it was set
  */
 export function readConfig(
-  flags: Partial<Record<string, string | string[]>>,
+  flags: Partial<Record<string, string | string[] | boolean>>,
   environment: Environment,
   file?: string,
 ): Config {
@@ -325,14 +325,14 @@ export interface GivenSetting {
 
 /** Every setting as text, as far as it was given. */
 export function givenSettings(
-  flags: Partial<Record<string, string | string[]>>,
+  flags: Partial<Record<string, string | string[] | boolean>>,
   environment: Environment,
   file?: string,
 ): GivenSetting[] {
   const fromFile = file === undefined ? new Map<string, FileValue>() : readConfigFile(file, settingKeys);
   return settingKeys.map((key) => {
     const flag = flags[key];
-    if (flag !== undefined) return { key, texts: [flag].flat(), source: flagOf(key) };
+    if (flag !== undefined) return { key, texts: [flag].flat().map(String), source: flagOf(key) };
     const variable = fromEnvironment(key, environment);
     if (variable !== undefined) return { key, texts: variable, source: environmentNameOf(key) };
     const { texts, source } = fromFile.get(key) ?? { texts: [], source: '' };

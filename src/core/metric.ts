@@ -290,7 +290,7 @@ export function roundTo(decimals: Column['decimals'], value: number): number {
 
 /** The unit of what a threshold or an alarm names: `cpu`, `system.load1`, ... */
 export function unitOf(metric: string): Unit {
-  if (metric in hostColumns) return hostColumn(metric as HostMetric).unit;
+  if (Object.hasOwn(hostColumns, metric)) return hostColumn(metric as HostMetric).unit;
   const column = columnOfQuantity(metric, 'group') ?? columnOfQuantity(metric, 'largest');
   return column === undefined ? 'none' : processColumn(column).unit;
 }
