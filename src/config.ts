@@ -126,6 +126,14 @@ export const settings = {
     commands: collecting,
     read: ([text = '10s']) => parsePace(text, 'interval', '500ms'),
   }),
+  io: setting({
+    argument: '',
+    description:
+      'also collect what each process reads from and writes to disks; of the processes of other users only root may know',
+    defaultText: 'false',
+    commands: collecting,
+    read: ([text = 'false']) => parseSwitch(text, 'io'),
+  }),
   host: setting({
     argument: '<name>',
     description: 'the name this host reports under',
@@ -502,6 +510,12 @@ function parsePace(text: string, what: string, shortest: string): number {
     throw new MonitorError('invalid', `${what} '${text}' must lie between ${shortest} and 1h`);
   }
   return pace;
+}
+
+/** Of a switch: as a flag it has no text of its own. */
+function parseSwitch(text: string, what: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new MonitorError('invalid', `${what} '${text}' must be true or false`);
+  return text === 'true';
 }
 
 function parseCount(text: string, what: string): number {

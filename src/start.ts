@@ -196,16 +196,16 @@ export async function startCollector(
     sender,
     log,
     totals: new SystemTotalsReader(),
-    ...(await openSource(clock)),
+    ...(await openSource(clock, config)),
   });
   await collector.start();
   return { close: () => collector.close().finally(unlock) };
 }
 
-async function openSource(clock: Clock) {
+async function openSource(clock: Clock, config: Config) {
   if (process.platform === 'linux') {
     const { ProcfsSource } = await import('./collector/procfs-source.ts');
-    return { source: new ProcfsSource(clock), bootId: readBootId() };
+    return { source: new ProcfsSource(clock, config), bootId: readBootId() };
   }
   const { PortableSource } = await import('./collector/portable-source.ts');
   return { source: new PortableSource(clock), bootId: null };

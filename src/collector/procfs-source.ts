@@ -7,6 +7,7 @@ import type { ProcessSource, SampledProcess, Sweep } from '../core/process-sourc
 import { reservedNames } from '../core/snapshot.ts';
 import { Cgroup } from './cgroup.ts';
 import { readProcFile, readProcText } from './proc-file.ts';
+import { bytesPerSecond, type ProcessIo, readProcessIo } from './process-io.ts';
 import { type CpuReading, cpuPercent } from './rates.ts';
 import { parseStat, type Stat } from './stat-parser.ts';
 
@@ -23,6 +24,8 @@ type BusyClock = 'cgroup' | 'cpuacct' | 'schedstat' | 'ticks';
 interface Tracked extends SampledProcess {
   startTicks: number;
   reading: CpuReading;
+  /** What it had read and written by then; null: nobody knows, or nobody wants to. */
+  io: ProcessIo | null;
   /** The bytes of `name`: it is decoded again only when they change, as on exec. */
   nameBytes: Uint8Array;
   fd: number | null;
@@ -39,12 +42,15 @@ interface Tracked extends SampledProcess {
 export class ProcfsSource implements ProcessSource {
   readonly #clock: Clock;
   readonly #root: string;
+  readonly #hasIo: boolean;
   readonly #cgroup: Cgroup;
   readonly #system: { ticksPerSecond: number; pageBytes: number };
   readonly #buffer = Buffer.alloc(4096);
+  /** The name of the process is still in the other one. */
+  readonly #ioBuffer = Buffer.alloc(1024);
   /** Of the host: what this process itself may use can be less, and busy time is counted over all. */
   readonly #hostCores = cpus().length;
-  readonly #stat: Stat = { nameStart: 0, nameEnd: 0, flags: 0, cpuTicks: 0, startTicks: 0, rssPages: 0 };
+  readonly #stat: Stat = { nameStart: 0, nameEnd: 0, flags: 0, cpuTicks: 0, threads: 0, startTicks: 0, rssPages: 0 };
   readonly #tracked = new Map<number, Tracked>();
   #kept = 0;
   #maxKept: number;
@@ -53,8 +59,10 @@ export class ProcfsSource implements ProcessSource {
   #before: { ticks: number; at: number } | null = null;
   #busyBefore: { reading: CpuReading; of: BusyClock } | null = null;
 
-  constructor(clock: Clock, procRoot = '/proc', cgroup = new Cgroup()) {
+  /** `io`: also what processes read and write, a file more for each. */
+  constructor(clock: Clock, { io }: { io: boolean } = { io: false }, procRoot = '/proc', cgroup = new Cgroup()) {
     this.#clock = clock;
+    this.#hasIo = io;
     this.#root = procRoot;
     this.#cgroup = cgroup;
     this.#system = systemConstants(procRoot);
@@ -110,11 +118,20 @@ export class ProcfsSource implements ProcessSource {
     if (tracked) {
       tracked.cpu = cpuPercent(tracked.reading, now, this.#system.ticksPerSecond);
       tracked.idle = now.used > tracked.reading.used ? 0 : tracked.idle + 1;
+      if (this.#hasIo) this.#readIo(tracked, tracked.io, now.at - tracked.reading.at);
       tracked.reading = now;
     } else {
       tracked = this.#begin(pid, now);
     }
     this.#update(tracked);
+  }
+
+  #readIo(tracked: Tracked, before: ProcessIo | null, elapsedMs: number): void {
+    const io = readProcessIo(join(this.#root, String(tracked.pid), 'io'), this.#ioBuffer);
+    const rate = (key: keyof ProcessIo) => before && io && bytesPerSecond(before[key], io[key], elapsedMs);
+    tracked.ioReadBytesPerSecond = rate('read');
+    tracked.ioWriteBytesPerSecond = rate('written');
+    tracked.io = io;
   }
 
   /** A process born since the last sweep is credited with all it has used; an older one is unknown yet. */
@@ -128,18 +145,22 @@ export class ProcfsSource implements ProcessSource {
       kernel: (this.#stat.flags & kernelThreadFlag) !== 0,
       startTicks: this.#stat.startTicks,
       reading: now,
+      io: null,
       nameBytes: new Uint8Array(0),
       fd: null,
       idle: 0,
       seen: 0,
     };
     this.#tracked.set(pid, tracked);
+    if (this.#hasIo)
+      this.#readIo(tracked, born ? { read: 0, written: 0 } : null, now.at - (this.#before?.at ?? now.at));
     return tracked;
   }
 
   #update(tracked: Tracked): void {
     tracked.seen = this.#sweeps;
     tracked.rssBytes = this.#stat.rssPages * this.#system.pageBytes;
+    tracked.threads = this.#stat.threads;
     const { nameStart, nameEnd } = this.#stat;
     if (
       this.#buffer.compare(tracked.nameBytes, 0, tracked.nameBytes.length, nameStart, nameEnd) !== 0 ||

@@ -6,6 +6,7 @@ export interface Stat {
   flags: number;
   /** utime + stime. */
   cpuTicks: number;
+  threads: number;
   startTicks: number;
   rssPages: number;
 }
@@ -20,6 +21,7 @@ const zero = 48;
 const flagsField = 9;
 const utimeField = 14;
 const stimeField = 15;
+const threadsField = 20;
 const startField = 22;
 const rssField = 24;
 
@@ -47,6 +49,7 @@ export function parseStat(buffer: Uint8Array, length: number, stat: Stat): boole
     if (field === flagsField) stat.flags = value;
     else if (field === utimeField) utime = value;
     else if (field === stimeField) stat.cpuTicks = utime + value;
+    else if (field === threadsField) stat.threads = value;
     else if (field === startField) stat.startTicks = value;
     else if (field === rssField) stat.rssPages = negative ? 0 : value;
   }

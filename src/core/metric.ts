@@ -135,6 +135,37 @@ export const processColumns = {
     description: 'Of the largest instance.',
     since: 1,
   },
+  threads: {
+    ...wholeOf,
+    unit: 'count',
+    most: 100_000_000,
+    description: 'Threads, summed over the instances.',
+    instances: { of: 'threads', add: 'sum' },
+    overTime: 'mean',
+    threshold: { metric: 'threads', of: 'group' },
+    isExposed: true,
+    since: 4,
+  },
+  ioReadBytesPerSecond: {
+    ...wholeOf,
+    unit: 'bytesPerSecond',
+    description: 'Bytes read from disks in a second, summed; with --io, and of what this user may see.',
+    instances: { of: 'ioReadBytesPerSecond', add: 'sum' },
+    overTime: 'mean',
+    threshold: { metric: 'ioReadBytesPerSecond', of: 'group' },
+    isExposed: true,
+    since: 4,
+  },
+  ioWriteBytesPerSecond: {
+    ...wholeOf,
+    unit: 'bytesPerSecond',
+    description: 'The same written.',
+    instances: { of: 'ioWriteBytesPerSecond', add: 'sum' },
+    overTime: 'mean',
+    threshold: { metric: 'ioWriteBytesPerSecond', of: 'group' },
+    isExposed: true,
+    since: 4,
+  },
 } as const satisfies Record<string, ProcessColumn>;
 
 export type ProcessColumnId = keyof typeof processColumns;

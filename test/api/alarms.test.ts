@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MonitorError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
-import { iso, makeApp, retentionMs } from './make-app.ts';
+import { body, iso, makeApp, retentionMs } from './make-app.ts';
 
 /** CPU of one process at every ten seconds, the last at noon. */
 async function setUp(values: number[], options: Parameters<typeof makeApp>[0] = {}) {
@@ -106,6 +106,25 @@ describe('GET /v1/alarms', () => {
       levels.push((await get('/v1/alarms')).body.level);
     }
     expect(levels).toEqual(['GREEN', 'RED', 'RED', 'RED', 'RED', 'RED', 'RED', 'GREEN', 'GREEN']);
+  });
+
+  test('threads of a name: RED, in the means, the raw history, a series and GET /metrics', async () => {
+    const { app, put, get, time } = await makeApp({ thresholds: ['threads:red=500'] });
+    for (const [index, threads] of [480, 620].entries()) {
+      time.now = noon + index * 10_000;
+      const processes = [{ name: 'java', cpu: 1, memory: 1, count: 3, threads }];
+      expect((await put(body({ time: iso(time.now), processes }))).statusCode).toBe(204);
+    }
+    expect((await get('/v1/alarms')).body.alarms).toMatchObject([
+      { level: 'RED', metric: 'threads', of: 'group', value: 620, threshold: 500, reason: 'threads is 620, over 500' },
+    ]);
+    expect((await get('/v1/usage/mean')).body.processes.java.threads).toBe(550);
+    expect((await get('/v1/usage/detailed')).body.processes.java).toMatchObject([{ threads: 480 }, { threads: 620 }]);
+    const { points } = (await get('/v1/series?host=web-01&process=java&metric=threads&step=10s&window=5m')).body;
+    expect(points.map(({ value }: { value: number }) => value)).toEqual([480, 620]);
+    expect((await app.inject({ url: '/metrics' })).body).toContain(
+      'amberwatch_process_threads{host="web-01",process="java"} 620',
+    );
   });
 
   test('`for` and `clear` are kept to', async () => {

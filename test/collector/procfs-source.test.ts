@@ -40,6 +40,30 @@ describe.skipIf(process.platform !== 'linux')('the real /proc', () => {
     source.close();
   });
 
+  test('threads, and with --io what a process writes to the disk; of others only what this user may know', async () => {
+    const file = join(temporaryFolder(), 'written');
+    const worker = 'new Worker("setInterval(() => {}, 1000)", { eval: true })';
+    const script = `const { Worker } = require('node:worker_threads'); ${worker};
+      const fs = require('node:fs'); const fd = fs.openSync(process.argv[1], 'w'); const block = Buffer.alloc(1 << 20, 1);
+      setInterval(() => { fs.writeSync(fd, block, 0, block.length, 0); fs.fsyncSync(fd); }, 50);`;
+    const child = spawn(process.execPath, ['-e', script, file], { stdio: 'ignore' });
+    const source = new ProcfsSource(realClock, { io: true });
+    await sleep(1000);
+    await source.sweep();
+    await sleep(2000);
+    const { processes } = await source.sweep();
+    const found = [...processes].find((sampled) => sampled.pid === child.pid);
+    const threads = readdirSync(`/proc/${child.pid}/task`).length;
+    child.kill('SIGKILL');
+    source.close();
+    expect(found?.threads).toBe(threads);
+    expect(threads).toBeGreaterThan(5);
+    // 20 MB in a second, less what fsync takes.
+    expect(found?.ioWriteBytesPerSecond).toBeGreaterThan(2e6);
+    expect(found?.ioWriteBytesPerSecond).toBeLessThan(25e6);
+    expect(found?.ioReadBytesPerSecond).toBeGreaterThanOrEqual(0);
+  });
+
   test('closing gives all descriptors back', async () => {
     const count = () => readdirSync('/proc/self/fd').length;
     const before = count();
@@ -84,7 +108,7 @@ describe('a made-up /proc', () => {
 
   test('a reused pid starts a new series', async () => {
     const proc = fakeProc();
-    const source = new ProcfsSource(clock, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
+    const source = new ProcfsSource(clock, { io: false }, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
     proc.host(0, 100);
     proc.process(50, 'old', 5000, 10);
     expect(await cpuOf(source)).toEqual({ old: null });
@@ -98,7 +122,7 @@ describe('a made-up /proc', () => {
 
   test('an older process that is seen for the first time is unknown once', async () => {
     const proc = fakeProc();
-    const source = new ProcfsSource(clock, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
+    const source = new ProcfsSource(clock, { io: false }, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
     proc.host(0, 100);
     await source.sweep();
     time += 10_000;
@@ -112,9 +136,31 @@ describe('a made-up /proc', () => {
     source.close();
   });
 
+  test('what may not be read of input and output is not known, and a counter that goes back is none', async () => {
+    const proc = fakeProc();
+    const source = new ProcfsSource(clock, { io: true }, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
+    const ioOf = async () =>
+      [...(await source.sweep()).processes].map((each) => [each.ioReadBytesPerSecond, each.ioWriteBytesPerSecond]);
+    const io = (text: string) => writeFileSync(join(proc.root, '80/io'), text);
+    proc.host(0, 100);
+    proc.process(80, 'db', 0, 10);
+    expect(await ioOf()).toEqual([[null, null]]);
+    for (const [text, expected] of [
+      ['rchar: 5\nread_bytes: 1000\nwrite_bytes: 0\n', [null, null]],
+      ['rchar: 5\nread_bytes: 41000\nwrite_bytes: 5\n', [4000, 0.5]],
+      ['rchar: 5\nread_bytes: 0\nwrite_bytes: 5\n', [0, 0]],
+      ['', [null, null]],
+    ] as const) {
+      time += 10_000;
+      io(text);
+      expect(await ioOf()).toEqual([expected]);
+    }
+    source.close();
+  });
+
   test('guest time is not counted twice, idle and iowait not at all', async () => {
     const proc = fakeProc();
-    const source = new ProcfsSource(clock, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
+    const source = new ProcfsSource(clock, { io: false }, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
     proc.host(100, 100);
     await source.sweep();
     time += 10_000;
@@ -129,7 +175,7 @@ describe('a made-up /proc', () => {
     proc.process(70, '__kernel__', 1, 1);
     proc.process(71, '', 1, 1);
     proc.process(72, 'kworker', 1, 1, 0x0020_0000);
-    const source = new ProcfsSource(clock, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
+    const source = new ProcfsSource(clock, { io: false }, proc.root, new Cgroup(proc.root, join(proc.root, 'none')));
     const sampled = [...(await source.sweep()).processes].map(({ name, kernel }) => `${name} ${kernel}`);
     expect(sampled.sort()).toEqual(['(unnamed) false', '__kernel__ (process) false', 'kworker true']);
     source.close();
@@ -217,6 +263,7 @@ describe('cgroup limits', () => {
     let now = 0;
     const source = new ProcfsSource(
       { now: () => 0, monotonic: () => now },
+      { io: false },
       '/proc',
       new Cgroup(join(folder, 'proc'), sys),
     );

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseStat, type Stat } from '../../src/collector/stat-parser.ts';
 
-const empty = (): Stat => ({ nameStart: 0, nameEnd: 0, flags: 0, cpuTicks: 0, startTicks: 0, rssPages: 0 });
+const empty = (): Stat => ({ nameStart: 0, nameEnd: 0, flags: 0, cpuTicks: 0, threads: 0, startTicks: 0, rssPages: 0 });
 
 /** Fields 3 to 52, each with a value of its own. */
 function line(pid: number, name: string | Buffer, fields: Partial<Record<number, string>> = {}): Buffer {
@@ -11,10 +11,10 @@ function line(pid: number, name: string | Buffer, fields: Partial<Record<number,
 }
 
 test('reads the fields of proc_pid_stat(5)', () => {
-  const buffer = line(7, 'nginx', { 9: '2129984', 14: '120', 15: '80', 22: '98765', 24: '4096' });
+  const buffer = line(7, 'nginx', { 9: '2129984', 14: '120', 15: '80', 20: '17', 22: '98765', 24: '4096' });
   const stat = empty();
   expect(parseStat(buffer, buffer.length, stat)).toBe(true);
-  expect(stat).toMatchObject({ flags: 2129984, cpuTicks: 200, startTicks: 98765, rssPages: 4096 });
+  expect(stat).toMatchObject({ flags: 2129984, cpuTicks: 200, threads: 17, startTicks: 98765, rssPages: 4096 });
   expect(buffer.toString('utf8', stat.nameStart, stat.nameEnd)).toBe('nginx');
 });
 

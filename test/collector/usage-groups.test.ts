@@ -23,6 +23,8 @@ function rowsOf(processes: SampledProcess[], busy: number | null): Map<string, P
 describe('grouping by name', () => {
   test('sums instances, keeps the largest and its pid', () => {
     const processes = [process('worker', 10, gibibyte / 4), process('worker', 30, gibibyte / 8), process('other', 1)];
+    Object.assign(processes[0] as object, { threads: 3, ioReadBytesPerSecond: 10.4, ioWriteBytesPerSecond: null });
+    Object.assign(processes[1] as object, { threads: 4, ioReadBytesPerSecond: 0.2 });
     const worker = rowsOf(processes, 50).get('worker');
     expect(worker).toEqual({
       name: 'worker',
@@ -33,6 +35,9 @@ describe('grouping by name', () => {
       memoryMax: 25,
       rssBytes: (gibibyte * 3) / 8,
       pid: processes[1]?.pid,
+      threads: 7,
+      ioReadBytesPerSecond: 11,
+      ioWriteBytesPerSecond: null,
     });
   });
 

@@ -56,6 +56,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           memory: 0.001,
           memoryMax: 0,
           rssBytes: 8_589_934_591 * 512,
+          threads: 100_000_000,
+          ioReadBytesPerSecond: 8_589_934_591 * 512,
+          ioWriteBytesPerSecond: 0,
           pid: 4_194_304,
         },
         { name: 'b', cpu: null, memory: null, rssBytes: null, pid: null },
@@ -165,16 +168,20 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const name = `mean of ${one}`;
       await store.write([
         makeSnapshot({ host: one, time: t - 20_000, processes: [{ name, cpu: null, memory: 10, count: 2 }] }),
-        makeSnapshot({ host: one, time: t - 10_000, processes: [{ name, cpu: 30, memory: 20, count: 4 }] }),
+        makeSnapshot({
+          host: one,
+          time: t - 10_000,
+          processes: [{ name, cpu: 30, memory: 20, count: 4, threads: 40 }],
+        }),
         makeSnapshot({
           host: two,
           time: t,
-          processes: [{ name, cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3 }],
+          processes: [{ name, cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3, threads: 20 }],
         }),
       ]);
       const hosts = [one, two];
       const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: name });
-      expect(row).toEqual({
+      expect(row).toMatchObject({
         name,
         cpu: 45,
         memory: 20,
@@ -183,9 +190,11 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         count: 3,
         hosts: 2,
         snapshots: 3,
+        threads: 30,
+        ioReadBytesPerSecond: null,
       });
       const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: name });
-      expect(early).toEqual({
+      expect(early).toMatchObject({
         name,
         cpu: null,
         memory: 10,
