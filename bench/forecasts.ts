@@ -91,7 +91,7 @@ async function serverCost(): Promise<{ followed: number; first: number; later: n
   const fill = async (from: number, to: number) => {
     for (let at = from; at < to; at += shape.stepMs) {
       const snapshot = (_: unknown, host: number) => syntheticSnapshot(host, at, at / shape.stepMs, shape.processes);
-      await store.write(Array.from({ length: shape.hosts }, snapshot));
+      await store.append({ snapshots: Array.from({ length: shape.hosts }, snapshot) });
     }
   };
   const clock = { now: () => time.now, monotonic: () => time.now };

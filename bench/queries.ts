@@ -94,9 +94,9 @@ async function fillDuckdb(path: string, end: number): Promise<number> {
   const begin = performance.now();
   for (let step = shape.steps - 1; step >= 0; step--) {
     const time = end - step * shape.stepMs;
-    await store.write(
-      Array.from({ length: shape.hosts }, (_, host) => syntheticSnapshot(host, time, step, shape.processes)),
-    );
+    await store.append({
+      snapshots: Array.from({ length: shape.hosts }, (_, host) => syntheticSnapshot(host, time, step, shape.processes)),
+    });
   }
   const seconds = (performance.now() - begin) / 1000;
   await store.close();

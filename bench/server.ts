@@ -11,6 +11,7 @@ import type { Store } from '../src/core/store.ts';
 import { defaultThresholds } from '../src/core/threshold.ts';
 import { openStore } from '../src/store/open.ts';
 import { openAccess } from '../test/open-access.ts';
+import { overStore } from '../test/over-store.ts';
 
 const retentionMs = 2 * 86_400_000;
 const url = process.argv[2] as string;
@@ -18,7 +19,7 @@ const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
 async function acceptingStore(): Promise<Store> {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
-  return { ...store, write: async () => [] };
+  return overStore(store, { append: async () => ({ refused: [], beyondBudget: [] }) });
 }
 
 const store = url === 'accept:' ? await acceptingStore() : await openStore(url, { retentionMs, warn: () => undefined });

@@ -167,11 +167,12 @@ function addAccessCommands(program: Command): void {
   ).option('--host <name>', 'only this host');
   addCommand(token, ['token', 'create'], 'print a new token', printed(commands.createToken))
     .addOption(
-      new Option('--role <role>', 'write: report one host; read: ask; admin: both')
+      new Option('--role <role>', 'write: report one host, or series of one source; read: ask; admin: both')
         .choices(roles)
         .makeOptionMandatory(),
     )
     .option('--host <name>', 'the host that a write token reports')
+    .option('--source <name>', 'the source whose series a write token sends: those with the label source')
     .option('--expires <duration>', 'valid for so long; without it until it is revoked');
   addCommand(token, ['token', 'list'], 'list tokens; the tokens themselves are not kept', printed(commands.listTokens));
   addCommand(

@@ -4,8 +4,9 @@ import { type Config, serverUrl } from './config.ts';
 import { clockTime } from './core/clock-time.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
+import { familyOf } from './core/series.ts';
 import { terminalJson, terminalText } from './core/terminal-text.ts';
-import { isProcessThreshold, parseMetric, parseThreshold, type Threshold } from './core/threshold.ts';
+import { isProcessThreshold, parseThreshold, type Threshold } from './core/threshold.ts';
 import type { Role } from './core/token.ts';
 import type { PolicyName } from './forecast/alarm-policy.ts';
 import { spoolFolder } from './start.ts';
@@ -49,7 +50,12 @@ export async function* backtest({ config, flags, now, progress }: Called): Async
 
 function backtestThreshold(text: string | undefined, process: string | null): Threshold {
   const metric = text ?? (process === null ? 'system.cpu' : 'cpu');
-  const threshold = parseThreshold(/[=:]/.test(metric) ? metric : `${parseMetric(metric)}=80`);
+  const threshold = parseThreshold(/[=:]/.test(metric) ? metric : `${metric}=80`);
+  if (familyOf(threshold.selector.metric).family === 'metric' || threshold.selector.matchers.length > 0)
+    throw new MonitorError(
+      'invalid',
+      'backtest replays metrics of hosts and processes: name one, and --host, --process',
+    );
   if (isProcessThreshold(threshold) !== (process !== null)) {
     const remedy = process === null ? 'process: name it with --process' : 'host: leave out --process';
     throw new MonitorError('invalid', `${threshold.metric} is a metric of a ${remedy}`);
@@ -77,8 +83,9 @@ export async function* join({ config, args: [given = '', code = ''] }: Called): 
 
 export async function* createToken({ config, flags, now }: Called): AsyncIterable<string> {
   const commands = await import('./token-command.ts');
-  const { role, host, expires } = flags as { role: Role; host?: string; expires?: string };
-  yield* await commands.createToken(config, role, host ?? null, expires, now);
+  const { role, host, source, expires } = flags as { role: Role; host?: string; source?: string; expires?: string };
+  const owner = { ...(host !== undefined && { host }), ...(source !== undefined && { source }) };
+  yield* await commands.createToken(config, role, owner, expires, now);
 }
 
 export async function* invite({ config, flags, now }: Called): AsyncIterable<string> {

@@ -398,7 +398,12 @@ function fromEnvironment(key: SettingKey, environment: Environment): string[] | 
   const file = environment[`${name}_FILE`];
   const text = environment[name] ?? (file ? readText(file, `${name}_FILE`).trim() : undefined);
   if (text === undefined || text === '') return undefined;
-  return settings[key].repeatable ? text.split(/\s+/) : [text];
+  return settings[key].repeatable ? words(text) : [text];
+}
+
+/** What blanks separate, but for those between quotes: a selector may have some. */
+function words(text: string): string[] {
+  return text.match(/(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\S)+/g) ?? [];
 }
 
 function setting<T>(definition: Setting<T>): Setting<T> {

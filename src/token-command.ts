@@ -22,14 +22,18 @@ const longestTtlMs = 10 * 366 * 86_400_000;
 export async function createToken(
   config: Config,
   role: Role,
-  host: string | null,
+  { host, source }: { host?: string; source?: string },
   expires: string | undefined,
   now: number,
 ): Promise<string[]> {
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
   if (ttlMs !== null && ttlMs > longestTtlMs)
     throw new MonitorError('invalid', `expires '${expires}' is longer than ten years; leave it out for no end`);
-  const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, host, now, ttlMs));
+  if (host !== undefined && source !== undefined)
+    throw new MonitorError('invalid', 'a token belongs to a host or to a source; leave out --host or --source');
+  if (host === '' || source === '') throw new MonitorError('invalid', 'a host or a source has a name; it is empty');
+  const owner = host ?? (source === undefined ? null : { source });
+  const secret = await new TokenFile(config.data).issue((book) => issueToken(book, role, owner, now, ttlMs));
   return [secret];
 }
 
@@ -85,7 +89,7 @@ function urlForOthers({ server, listen, tlsCert }: Config): string {
 }
 
 function tokenLine(token: TokenRecord, now: number): string {
-  const { id, role, host, createdAt, expiresAt, revokedAt } = token;
+  const { id, role, host, source, createdAt, expiresAt, revokedAt } = token;
   const state = isValid(token, now)
     ? expiresAt === null
       ? 'valid'
@@ -93,7 +97,7 @@ function tokenLine(token: TokenRecord, now: number): string {
     : revokedAt === null
       ? 'expired'
       : 'revoked';
-  return `${id}  ${role.padEnd(5)}  ${terminalText(host ?? '-').padEnd(20)}  made ${time(createdAt)}  ${state}`;
+  return `${id}  ${role.padEnd(5)}  ${terminalText(source == null ? (host ?? '-') : `source ${source}`).padEnd(20)}  made ${time(createdAt)}  ${state}`;
 }
 
 function time(at: number): string {

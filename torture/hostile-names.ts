@@ -116,8 +116,8 @@ async function roundTrip(name: (typeof engineNames)[number], names: readonly str
     const group = names.slice(start, start + perSnapshot);
     const host = group[0] as string;
     const time = from + i * 1000;
-    await store.write([makeSnapshot({ host, time, processes: group.map((each) => ({ name: each })) })]);
-    const found = new Set((await store.rowsOf([{ host, time }])).map((row) => row.name));
+    await store.append({ snapshots: [makeSnapshot({ host, time, processes: group.map((each) => ({ name: each })) })] });
+    const found = new Set((await store.rows([{ host, time }])).map((row) => row.name));
     changed += group.filter((each) => !found.has(each)).length + Math.max(0, found.size - group.length);
   }
   await store.close();
@@ -138,8 +138,10 @@ async function oneHost(name: (typeof engineNames)[number], names: readonly strin
   for (let start = 0, i = 1; start < names.length; start += perSnapshot, i++) {
     const group = names.slice(start, start + perSnapshot);
     const time = from + i * 1000;
-    await store.write([makeSnapshot({ host: 'one', time, processes: group.map((each) => ({ name: each })) })]);
-    for (const row of await store.rowsOf([{ host: 'one', time }])) kept.add(row.name);
+    await store.append({
+      snapshots: [makeSnapshot({ host: 'one', time, processes: group.map((each) => ({ name: each })) })],
+    });
+    for (const row of await store.rows([{ host: 'one', time }])) kept.add(row.name);
   }
   const hasOther = kept.delete(otherName);
   await store.close();

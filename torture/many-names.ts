@@ -58,7 +58,7 @@ async function fill(url: string, count: number): Promise<void> {
   const from = Date.now() - 3_600_000;
   for (let i = 0; i < count; i++) {
     const processes = Array.from({ length: perSnapshot }, (_, k) => ({ name: `worker-${i}-${k}-${(i * k) % 9973}` }));
-    await store.write([makeSnapshot({ host: `host-${i % 50}`, time: from + i * 3000, processes })]);
+    await store.append({ snapshots: [makeSnapshot({ host: `host-${i % 50}`, time: from + i * 3000, processes })] });
   }
   await store.close();
 }

@@ -18,7 +18,8 @@ import type { SnapshotBody } from '../src/core/schema.ts';
 import type { Snapshot } from '../src/core/snapshot.ts';
 import type { Store } from '../src/core/store.ts';
 import { GroupCommit } from '../src/store/group-commit.ts';
-import { openMemoryStore } from '../src/store/memory.ts';
+import { MemoryStore } from '../src/store/memory.ts';
+import { overStore } from '../test/over-store.ts';
 import { seededRandom } from './random.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -205,13 +206,15 @@ class SimulatedServer {
   constructor(time: VirtualTime, random: () => number) {
     this.#time = time;
     this.#random = random;
-    const memory = openMemoryStore({ retentionMs, warn: () => undefined });
+    const memory = new MemoryStore({ retentionMs, warn: () => undefined });
     const commit = new GroupCommit<Snapshot>(
       (group) => this.#write(memory, group),
       () => 1,
       { group: 50, queue: 500 },
     );
-    const store: Store = { ...memory, write: (snapshots) => commit.addAll(snapshots).then(() => []) };
+    const store = overStore(memory, {
+      append: ({ snapshots = [] }) => commit.addAll(snapshots).then(() => ({ refused: [], beyondBudget: [] })),
+    });
     const serverClock = new ServerClock(time, null);
     const log = pino({ level: 'silent' });
     const expiry = new Expiry({ store, clock: time, serverClock, log, retentionMs });
@@ -302,7 +305,7 @@ class SimulatedServer {
     await this.#time.sleep(this.#random() * 50);
     if (this.#isStoreAway) throw new MonitorError('unavailable', 'the store is away');
     if (this.#happens()) throw new MonitorError('unavailable', 'lost before the commit');
-    await memory.write(group);
+    await memory.append({ snapshots: group });
     for (const { time } of group) this.#stored.add(time);
     if (this.#happens()) throw new MonitorError('timeout', 'lost after the commit');
   }

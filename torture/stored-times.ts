@@ -25,7 +25,7 @@ export async function storedTimes(store: Store, host: string, process: string): 
 
 async function pagesOf(store: Store, from: number, to: number, host: string, process: string): Promise<number[][]> {
   const limit = 100_000;
-  const times = [...(await store.detailed({ from, to, hosts: [host], process, limit, skip: 0 })).time];
+  const times = [...(await store.page({ from, to, hosts: [host], process, limit, skip: 0 })).time];
   if (times.length < limit) return [times];
   return [times, ...(await pagesOf(store, times.at(-1) as number, to, host, process))];
 }

@@ -44,7 +44,7 @@ async function crossWrites(name: (typeof engineNames)[number], pairs: number): P
   };
   for (let i = 0; i < pairs; i += 50)
     await Promise.all(Array.from({ length: Math.min(50, pairs - i) }, (_, k) => put(i + k)));
-  const rows = tableRows(await store.detailed({ from: 0, to: Date.now(), limit: 1_000_000, skip: 0 }));
+  const rows = tableRows(await store.page({ from: 0, to: Date.now(), limit: 1_000_000, skip: 0 }));
   crossed += rows.filter((row) => !expected.has(`${row.host} ${row.time}`)).length;
   await app.close();
   await store.close();

@@ -151,8 +151,8 @@ async function fill(url: string, scale: number): Promise<number> {
   const now = Math.floor(Date.now() / minuteMs) * minuteMs;
   const snapshots = scaled(1340, scale);
   for (let ago = snapshots; ago > 0; ago--) {
-    await store.write(
-      Array.from({ length: hosts }, (_, h) =>
+    await store.append({
+      snapshots: Array.from({ length: hosts }, (_, h) =>
         makeSnapshot({
           host: `host-${h}`,
           ip: `10.0.0.${h}`,
@@ -167,12 +167,12 @@ async function fill(url: string, scale: number): Promise<number> {
           })),
         }),
       ),
-    );
+    });
   }
   const steps = scaled(forecastDays * 1440, scale);
   for (let ago = steps; ago > 0; ago--) {
-    await store.keepForecasts(
-      Array.from({ length: forecastSeries }, (_, i) => {
+    await store.append({
+      forecasts: Array.from({ length: forecastSeries }, (_, i) => {
         const isOver = (ago + i * 37) % 600 < 5;
         const probability = isOver ? null : random() ** 3;
         return makeForecast({
@@ -184,7 +184,7 @@ async function fill(url: string, scale: number): Promise<number> {
           amberSince: (probability ?? 0) > 0.8 ? now - ago * minuteMs : null,
         });
       }),
-    );
+    });
   }
   await store.close();
   return snapshots * hosts * processes;

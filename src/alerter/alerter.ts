@@ -126,7 +126,8 @@ export class Alerter {
   }
 }
 
-function subjectName({ subject }: Alarm): string {
+function subjectName({ subject, series }: Alarm): string {
+  if (subject.kind === 'series') return series;
   return subject.kind === 'process' ? subject.name : 'the host';
 }
 
@@ -181,6 +182,7 @@ function toAnnouncement({ level, before, host, alarm, lastSeen }: Change, time: 
     process: process?.name ?? null,
     pid: process?.pid ?? null,
     metric: alarm?.metric ?? null,
+    series: alarm?.subject.kind === 'series' ? alarm.series : null,
     value: alarm?.value ?? null,
     threshold: alarm?.threshold ?? null,
     since: alarm?.since ?? lastSeen,
@@ -201,6 +203,7 @@ function silenceReason(time: number, lastSeen: number): string {
  */
 async function ending({ host, alarm }: Change, client: MonitorClient): Promise<Partial<Announcement>> {
   if (alarm?.metric === serverClockMetric) return { value: null, reason: 'the clock is believed again' };
+  if (alarm?.subject.kind === 'series') return endingOfSeries(alarm, client);
   const { hosts, forgotten = [] } = await client.hosts();
   const known = hosts.find((candidate) => candidate.host === host);
   if (!known && forgotten.some((gone) => gone.host === host))
@@ -218,6 +221,15 @@ async function ending({ host, alarm }: Change, client: MonitorClient): Promise<P
   if (!row) return { value: null, reason: 'exited' };
   const value = measured(alarm, row, known.cores);
   return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
+}
+
+/** Of another source: its newest value. */
+async function endingOfSeries({ series: key }: Alarm, client: MonitorClient): Promise<Partial<Announcement>> {
+  const { series } = await client.series({ series: key, window: '1h', step: '1s' });
+  const value = series[0]?.points.at(-1)?.value;
+  if (value === undefined)
+    return { level: 'STALE', value: null, reason: 'forgotten: nothing has been heard of it for an hour' };
+  return { value, reason: 'back under the threshold' };
 }
 
 /** The quantity the alarm was about. Alarms that 0.1.0 has said do not tell: they were of the largest instance. */

@@ -12,6 +12,8 @@ export interface Announcement {
   process: string | null;
   pid: number | null;
   metric: string | null;
+  /** Of another source than hosts and their processes: the key of its series. Absent where an older one has said it. */
+  series?: string | null;
   /** For OK the value now; null when the process has ended. */
   value: number | null;
   threshold: number | null;

@@ -24,7 +24,7 @@ const foldedNames: HostMetric = 'collector.foldedNames';
 export function renderLine(announcement: Announcement, colors: Colors, columns: number | null = null): string {
   const { time, level, host } = announcement;
   const head = `${clockTime(time)}  ${paint[level](colors, level.padEnd(levelWidth))}  `;
-  const text = [terminalText(host), ...subject(announcement), terminalText(story(announcement), 600)].join('  ');
+  const text = [terminalText(host) || '-', ...subject(announcement), terminalText(story(announcement), 600)].join('  ');
   return wordWrap(text, columns, headColumns, head);
 }
 
@@ -40,8 +40,9 @@ function timeBeside(instant: number, beside: number): string {
   return text.slice(0, dayCharacters) === other.slice(0, dayCharacters) ? text.slice(dayCharacters) : text;
 }
 
-function subject({ process, pid, metric }: Announcement): string[] {
+function subject({ process, pid, metric, series }: Announcement): string[] {
   if (metric === null) return [];
+  if (series) return [terminalText(series, 200)];
   return process === null ? ['(host)'] : [`${terminalText(process)}${pid === null ? '' : `[${pid}]`}`];
 }
 

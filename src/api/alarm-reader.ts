@@ -1,26 +1,25 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  type Alarm,
-  type Alarms,
   type Candidate,
   candidates,
   evaluate,
-  type Held,
-  isStale,
   prefilter,
-  staleIntervals,
+  type Reporter,
+  seriesCandidate,
   withServerClock,
-} from '../core/alarm.ts';
+} from '../alarms/evaluate.ts';
+import { Lines } from '../alarms/lines.ts';
+import { findRuns, type Run, type RunQuery } from '../alarms/run.ts';
+import { type Alarm, type Alarms, isStale, staleIntervals } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
 import type { Clock } from '../core/clock.ts';
-import { type Forecast, subjectKey } from '../core/forecast.ts';
+import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
-import type { HostMetric } from '../core/metric.ts';
-import type { Run } from '../core/run.ts';
+import { familyOf, type Series, seriesKey, subjectOf } from '../core/series.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
-import { type Reads, type RunQuery, readsWithin, type Store, type UsageRow } from '../core/store.ts';
-import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
+import { isKnown, type Point, type Reads, readsWithin, type Store, type UsageRow } from '../core/store.ts';
+import { isProcessThreshold, levelFactor, type Threshold } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
@@ -36,6 +35,10 @@ const patienceMs = 3_000;
 const longestSearchMs = 120_000;
 /** Somebody else's interval must not make every evaluation read hours. */
 const longestHeldGapMs = 600_000;
+/** A series of another source that has said nothing for so long is not looked at any more. */
+const longestSilenceMs = 3_600_000;
+/** Until it has been silent for three times this, or three times as long as it usually is, it counts as fresh. */
+const leastIntervalMs = 100_000;
 /** Instants that are looked at one by one. */
 const mostLooks = 20;
 const longestSharedReachMs = 2 * 3_600_000;
@@ -70,7 +73,8 @@ interface Remembered {
 /** Of a snapshot: the processes that are or were of late over some clear level, and what was. */
 interface Seen {
   rows: UsageRow[];
-  held: Held[];
+  /** Keys of series. */
+  held: string[];
 }
 
 /** A candidate's run, seen within a window. */
@@ -114,7 +118,7 @@ export class AlarmReader {
   readonly #hosts: KnownHosts;
   readonly #clock: Clock;
   readonly #serverClock: ServerClock;
-  readonly #thresholds: readonly Threshold[];
+  readonly #lines: Lines;
   readonly #retentionMs: number;
   readonly #stepMs: number;
   readonly #remembered: Remembered = nothing();
@@ -126,7 +130,7 @@ export class AlarmReader {
     this.#store = store;
     this.#hosts = hosts;
     this.#clock = clock;
-    this.#thresholds = thresholds;
+    this.#lines = new Lines(thresholds);
     this.#retentionMs = retentionMs;
     this.#stepMs = stepMs;
   }
@@ -162,12 +166,8 @@ export class AlarmReader {
     const { rows, held } = await this.#overOrHeld(hosts, at, evaluation);
     // One that reports more rarely ends at once, whoever else is looked at with it.
     const rare = new Set(hosts.filter((header) => gapOf(header) > longestHeldGapMs).map(({ host }) => host));
-    const found = candidates(
-      this.#thresholds,
-      hosts,
-      rows,
-      held.filter(({ host }) => !rare.has(host)),
-    );
+    const heldKeys = new Set(held.flatMap(([host, keys]) => (rare.has(host) ? [] : keys)));
+    const found = [...candidates(this.#lines, hosts, rows, heldKeys), ...(await this.#ofSeries(at, reads))];
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
@@ -183,19 +183,23 @@ export class AlarmReader {
       since,
       await this.#forecasts(newest, at, evaluation),
       skews,
-      this.#thresholds,
+      this.#lines,
     );
     return { ...alarms, alarms: await withCulprits(alarms.alarms, hosts, reads) };
   }
 
   /** Of a silent host it never changes. */
-  async #overOrHeld(hosts: readonly SnapshotHeader[], at: number, { reads, remembered }: Evaluation): Promise<Seen> {
+  async #overOrHeld(
+    hosts: readonly SnapshotHeader[],
+    at: number,
+    { reads, remembered }: Evaluation,
+  ): Promise<{ rows: UsageRow[]; held: [host: string, keys: string[]][] }> {
     const unknown = hosts.filter((header) => !remembered.lastSeen.has(snapshotKey(header)));
-    const above = prefilter(this.#thresholds, hosts);
-    const withinMs = heldWithin(this.#thresholds.filter(isProcessThreshold), unknown);
+    const above = prefilter(this.#lines.all, hosts);
+    const withinMs = heldWithin(this.#lines.all.filter(isProcessThreshold), unknown);
     const wanted = { above, ...(withinMs > 0 && { withinMs }) };
-    const rows = groupBy(await reads.rowsOf(unknown, wanted), ({ host }) => host);
-    const held = groupBy(await this.#held(unknown, reads), ({ host }) => host);
+    const rows = groupBy(await reads.rows(unknown, wanted), ({ host }) => host);
+    const held = await this.#held(unknown, reads);
     const seen = hosts.map((header): [SnapshotHeader, Seen] => [
       header,
       remembered.lastSeen.get(snapshotKey(header)) ?? {
@@ -205,21 +209,49 @@ export class AlarmReader {
     ]);
     const silent = seen.filter(([header]) => isStale(header, at));
     remembered.lastSeen = new Map(silent.map(([header, each]) => [snapshotKey(header), each]));
-    return { rows: seen.flatMap(([, each]) => each.rows), held: seen.flatMap(([, each]) => each.held) };
+    return {
+      rows: seen.flatMap(([, each]) => each.rows),
+      held: seen.map(([header, each]) => [header.host, each.held]),
+    };
   }
 
-  /** What was over its clear level of late, now included. */
-  async #held(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<Held[]> {
-    const found: Held[] = [];
+  /** By host, the keys of its series that were over their clear level of late, now included. */
+  async #held(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<Map<string, string[]>> {
+    const found = new Map<string, string[]>();
+    const ofHosts = this.#lines.all.filter((threshold) => threshold.holdMs > 0 && isOfHost(threshold));
     for (const bin of binByTime(hosts)) {
       const times = bin.map(({ time }) => time);
-      for (const threshold of this.#thresholds.filter(({ holdMs }) => holdMs > 0)) {
+      for (const threshold of ofHosts) {
         const window = { from: Math.min(...times) - heldWithin([threshold], bin), to: Math.max(...times) };
-        const { metric } = threshold;
-        const column = isProcessThreshold(threshold) ? usageColumn(threshold) : (metric as HostMetric);
         const factor = Math.min(...bin.map(({ cores }) => levelFactor(threshold, cores)));
-        for (const series of await reads.seriesAbove(column, threshold.clear * factor, window))
-          found.push({ host: series.host, process: series.kind === 'process' ? series.process : null, metric });
+        for (const series of await reads.above(threshold.selector.metric, threshold.clear * factor, window)) {
+          const { host = '' } = series.labels;
+          const keys = found.get(host);
+          if (keys) keys.push(seriesKey(series));
+          else found.set(host, [seriesKey(series)]);
+        }
+      }
+    }
+    return found;
+  }
+
+  /** What other sources have sent, where there is a line on it, and it was over its clear level within the hour. */
+  async #ofSeries(at: number, reads: Reads<[]>): Promise<Candidate[]> {
+    const found: Candidate[] = [];
+    const window = { from: at - longestSilenceMs, to: at };
+    const thresholds = this.#lines.all.filter((threshold) => !isOfHost(threshold));
+    for (const threshold of thresholds) {
+      const { metric } = threshold.selector;
+      const above = await reads.above(metric, threshold.clear, window);
+      const series = above.filter((each) => this.#lines.on(each) === threshold);
+      for (const { series: each, samples } of await reads.select({ ...window, series, stepMs: null })) {
+        const known = samples.filter(isKnown);
+        const last = known.at(-1);
+        if (last === undefined) continue;
+        const header = reporterOf(each, known);
+        const heldFrom = last.time - threshold.holdMs - gapOf(header);
+        if (known.some(({ time, value }) => value > threshold.clear && (time === last.time || time > heldFrom)))
+          found.push(seriesCandidate(threshold, each, header, last.value));
       }
     }
     return found;
@@ -238,14 +270,15 @@ export class AlarmReader {
       at > this.#endOf(header) ? [[snapshotKey(header), last[index] as Forecast[]] as const] : [],
     );
     remembered.staleForecasts = new Map(final);
-    const newest = new Map([...last.flat(), ...fresh].map((forecast) => [subjectKey(forecast), forecast]));
-    return [...newest.values()].filter(({ host }) => !this.#hosts.isForgotten(host, at));
+    const newest = new Map([...last.flat(), ...fresh].map((forecast) => [seriesKey(forecast.series), forecast]));
+    return [...newest.values()].filter(({ series }) => !this.#hosts.isForgotten(series.labels.host ?? '', at));
   }
 
   async #lastForecasts(header: SnapshotHeader, at: number, { reads, remembered }: Evaluation): Promise<Forecast[]> {
     const known = remembered.staleForecasts.get(snapshotKey(header));
     const until = Math.min(at, this.#endOf(header));
-    return known ?? newestForecasts(reads, until, this.#stepMs, { host: header.host });
+    const matchers = [{ label: 'host', operator: '=', value: header.host }] as const;
+    return known ?? newestForecasts(reads, until, this.#stepMs, { matchers });
   }
 
   #endOf(header: SnapshotHeader): number {
@@ -385,7 +418,7 @@ async function withCulprits(
   const affected = new Set(alarms.filter((alarm) => alarm.subject.kind === 'system').map((alarm) => alarm.host));
   if (affected.size === 0) return [...alarms];
   const ofAffected = hosts.filter((header) => affected.has(header.host));
-  const rows = await reads.rowsOf(ofAffected, { top: culpritRows });
+  const rows = await reads.rows(ofAffected, { top: culpritRows });
   return alarms.map((alarm) => {
     if (alarm.subject.kind !== 'system') return alarm;
     const culprits = namesOfCulprits(
@@ -410,7 +443,7 @@ async function thatKnowCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): 
 }
 
 async function beforeOf(header: SnapshotHeader, reads: Reads<[]>): Promise<SnapshotHeader> {
-  const before = (await reads.hosts(placedAt(header) - 1)).find(({ host }) => host === header.host);
+  const before = (await reads.latest(placedAt(header) - 1)).find(({ host }) => host === header.host);
   const isFresh = before !== undefined && header.time - before.time <= gapOf(header);
   return isFresh && before.metrics['system.cpu'] !== undefined ? before : header;
 }
@@ -428,7 +461,7 @@ async function look(group: readonly Candidate[], from: number, reads: Reads<[]>)
     gapMs: gapOf(header),
     until: header.time,
   }));
-  const runs = await reads.runs(queries, { from, to });
+  const runs = await findRuns(reads, queries, { from, to });
   return runs.map((run, index) => {
     const reach = reachOf(group[index] as Candidate);
     return { ...run, reachesBack: run.heldSince !== null && run.heldSince - from <= reach };
@@ -436,12 +469,12 @@ async function look(group: readonly Candidate[], from: number, reads: Reads<[]>)
 }
 
 /** How long before a snapshot a value that is still RED was over its clear level. Of hosts that report rarely RED ends at once. */
-function heldWithin(thresholds: readonly Threshold[], hosts: readonly SnapshotHeader[]): number {
+function heldWithin(thresholds: readonly Threshold[], hosts: readonly Reporter[]): number {
   const holdMs = Math.max(0, ...thresholds.map((threshold) => threshold.holdMs));
   return holdMs === 0 ? 0 : holdMs + Math.min(longestHeldGapMs, Math.max(0, ...hosts.map(gapOf)));
 }
 
-function gapOf(header: SnapshotHeader): number {
+function gapOf(header: Reporter): number {
   return staleIntervals * header.intervalMs;
 }
 
@@ -449,8 +482,25 @@ function snapshotKey({ host, time }: SnapshotHeader): string {
   return JSON.stringify([host, time]);
 }
 
-function runKey({ series, threshold }: Candidate): string {
-  return JSON.stringify([series.host, series.kind === 'process' ? series.process : null, threshold.metric]);
+function runKey({ series }: Candidate): string {
+  return seriesKey(series);
+}
+
+function isOfHost({ selector }: Threshold): boolean {
+  return familyOf(selector.metric).family !== 'metric';
+}
+
+/** A source as if it were a host that reports as often as the samples come. */
+function reporterOf(series: Series, samples: readonly Point[]): Reporter {
+  const gaps = samples.slice(1).map(({ time }, index) => time - (samples[index] as Point).time);
+  const usual = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
+  return {
+    host: subjectOf(series).host,
+    ip: null,
+    time: (samples.at(-1) as Point).time,
+    intervalMs: Math.max(leastIntervalMs, usual),
+    metrics: {},
+  };
 }
 
 function namesOfCulprits(rows: readonly UsageRow[], metric: string): string {

@@ -25,6 +25,7 @@ import { addJsonBody } from './json-body.ts';
 import { KnownHosts } from './known-hosts.ts';
 import { LargeAnswers } from './large-answer.ts';
 import { addLargeBodyTurns } from './large-body-turns.ts';
+import { metricSampleRoutes } from './metric-samples.ts';
 import { metricRoutes } from './metrics.ts';
 import { addProblems } from './problem.ts';
 import { addReadBounds } from './read-bounds.ts';
@@ -113,7 +114,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onListen', async () => scores.start());
   app.addHook('preClose', () => scores.close());
   // A store that is not there yet says nothing of before.
-  const before = await store.hosts(clock.now() + mostAheadMs).catch(() => []);
+  const before = await store.latest(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
   const serverClock = new ServerClock(clock, newest, options.clockDoubt);
   const forgotten = new ForgottenHosts(options.forgotten, clock, retentionMs);
@@ -145,6 +146,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   };
   for (const routes of [
     usageRoutes,
+    metricSampleRoutes,
     seriesRoutes,
     expiryRoutes,
     hostRoutes,

@@ -3,9 +3,10 @@ import type { FastifyBaseLogger } from 'fastify';
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
-import { type Forecast, type ForecastSubject, isAmber, subjectKey } from '../core/forecast.ts';
+import { type Forecast, isAmber } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
+import { seriesKey } from '../core/series.ts';
+import { type Reads, readsWithin, type SeriesFilter, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
 import { shared, timeLimit, untilAborted } from '../shared-work.ts';
@@ -86,16 +87,16 @@ export class ForecastScores {
    * By series, over whole hours from the one in which `from` lies, and up to `to`, or up to where they are summed up
    * as yet.
    */
-  async read(window: TimeWindow, subject: Partial<ForecastSubject>, reading: RequestReading): Promise<Scores> {
+  async read(window: TimeWindow, filter: SeriesFilter, reading: RequestReading): Promise<Scores> {
     const reads = readsWithin(this.#options.store, reading);
     const from = Math.floor(window.from / hourMs) * hourMs;
     const until = await untilAborted(this.#summedUntil(), reading.signal);
     const summed = Math.max(from, Math.min(until, Math.floor(window.to / hourMs) * hourMs));
-    const sums = await reads.tallies({ from, to: summed, ...subject });
+    const sums = await reads.tallies({ from, to: summed, ...filter });
     // Of what is not summed up an hour or two can be judged at once, and not a month.
     const rest = { from: summed, to: Math.min(window.to, summed + this.#options.horizonMs + mostJudgedMs) };
-    const judged = rest.to > rest.from ? await this.#judge(rest, subject, reading) : [];
-    const bySeries = groupBy([...sums, ...judged], subjectKey);
+    const judged = rest.to > rest.from ? await this.#judge(rest, filter, reading) : [];
+    const bySeries = groupBy([...sums, ...judged], ({ series }) => seriesKey(series));
     const series = [...bySeries.values()].map((parts) => ({
       ...(parts.at(-1) as HourTally),
       tally: addTallies(parts.map(({ tally }) => tally)),
@@ -104,11 +105,11 @@ export class ForecastScores {
   }
 
   /** The hour under way changes once a step: all that ask for all series have one answer. */
-  #judge(window: TimeWindow, subject: Partial<ForecastSubject>, reading: RequestReading): Promise<HourTally[]> {
+  #judge(window: TimeWindow, filter: SeriesFilter, reading: RequestReading): Promise<HourTally[]> {
     const { clock, store, stepMs } = this.#options;
     const isNow = Math.abs(clock.now() - window.to) < stepMs;
-    if (!isNow || Object.keys(subject).length > 0)
-      return this.#tallies(window, window.to, readsWithin(store, reading), subject);
+    if (!isNow || Object.keys(filter).length > 0)
+      return this.#tallies(window, window.to, readsWithin(store, reading), filter);
     const step = Math.floor(window.to / stepMs);
     if (this.#newest?.step !== step || this.#newest.from !== window.from) {
       const bounds = { signal: timeLimit(longestJudgingMs) };
@@ -130,7 +131,7 @@ export class ForecastScores {
     while (until < last() && !this.#isClosed) {
       const to = Math.min(last(), until + mostAtOnceMs);
       const hours = { from: until, to };
-      await store.keepTallies(hours, await this.#hours(hours, reads));
+      await store.append({ accuracy: { hours, tallies: await this.#hours(hours, reads) } });
       until = to;
       this.#until = until;
     }
@@ -172,14 +173,9 @@ export class ForecastScores {
     return tallies;
   }
 
-  async #tallies(
-    window: TimeWindow,
-    until: number,
-    reads: Reads<[]>,
-    subject: Partial<ForecastSubject> = {},
-  ): Promise<HourTally[]> {
+  async #tallies(window: TimeWindow, until: number, reads: Reads<[]>, filter: SeriesFilter = {}): Promise<HourTally[]> {
     const tallies: HourTally[] = [];
-    for await (const made of this.#series(window, until, reads, subject))
+    for await (const made of this.#series(window, until, reads, filter))
       tallies.push(...this.#tally(made, window, until));
     return tallies;
   }
@@ -189,15 +185,20 @@ export class ForecastScores {
     window: TimeWindow,
     until: number,
     reads: Reads<[]>,
-    subject: Partial<ForecastSubject> = {},
+    filter: SeriesFilter = {},
   ): AsyncGenerator<Forecast[]> {
     const { clock, horizonMs } = this.#options;
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
-    const hosts =
-      subject.host === undefined ? (await reads.hosts(clock.now())).map(({ host }) => host) : [subject.host];
+    const { matchers = [] } = filter;
+    const isOfOne = matchers.some(({ label, operator }) => label === 'host' && operator === '=');
+    // Those of no host too.
+    const hosts = isOfOne ? [] : [...(await reads.latest(clock.now())).map(({ host }) => host), ''];
+    const parts = hosts.map((value) => [...matchers, { label: 'host', operator: '=', value } as const]);
     let judged = 0;
-    for (const host of hosts) {
-      const made = groupBy(await reads.forecasts({ ...around, ...subject, host }), subjectKey);
+    for (const part of isOfOne ? [matchers] : parts) {
+      const made = groupBy(await reads.forecasts({ ...around, ...filter, matchers: part }), ({ series }) =>
+        seriesKey(series),
+      );
       for (const series of made.values()) {
         yield series;
         if (++judged % judgedAtOnce === 0) await setImmediate();
@@ -209,9 +210,9 @@ export class ForecastScores {
     const { stepMs, horizonMs } = this.#options;
     const last = made.findLast(({ time }) => time > window.from && time <= window.to);
     if (last === undefined) return [];
-    const { host, process, metric, isMuted, time } = last;
+    const { series, isMuted, time } = last;
     // What was muted nobody saw.
     const said = made.map((forecast) => ({ ...saidOf(forecast), isAmber: isAmber(forecast) }));
-    return [{ host, process, metric, isMuted, time, tally: tallyOf(said, stepMs, horizonMs, until, window) }];
+    return [{ series, isMuted, time, tally: tallyOf(said, stepMs, horizonMs, until, window) }];
   }
 }

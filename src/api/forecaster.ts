@@ -1,12 +1,14 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
+import { Lines } from '../alarms/lines.ts';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
-import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
+import { familyOf, type Series, seriesKey } from '../core/series.ts';
 import { reservedNames } from '../core/snapshot.ts';
-import { type Point, type Reads, readsWithin, type SeriesKey, type Store, type TimeWindow } from '../core/store.ts';
-import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
+import { isKnown, type Point, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
+import { levelFactor, type Threshold } from '../core/threshold.ts';
 import type { Analysis } from '../forecast/analysis.ts';
 import type { NewSeries, StepValue } from '../forecast/forecast-pool.ts';
 import { ReadLane } from '../read-lane.ts';
@@ -35,8 +37,7 @@ const mostAnalyses = 32;
 const settleShare = 1 / 20;
 
 interface Followed {
-  subject: ForecastSubject;
-  series: SeriesKey;
+  series: Series;
   /** What a stored value is divided by to be in the unit of the threshold. */
   factor: number;
   threshold: number;
@@ -63,6 +64,7 @@ export class Forecaster {
   /** For /metrics: of the last step, and in total. */
   readonly figures = { series: 0, steps: 0, busyMs: 0 };
   readonly #options: ForecasterOptions;
+  readonly #lines: Lines;
   readonly #thread = new ForecastThread();
   readonly #analyses = new ReadLane(1, mostAnalyses);
   readonly #scheduler = new ToadScheduler();
@@ -80,6 +82,7 @@ export class Forecaster {
 
   constructor(options: ForecasterOptions) {
     this.#options = options;
+    this.#lines = new Lines(options.thresholds);
     this.#present = readsWithin(options.store, { lane: 'present' });
     this.#past = readsWithin(options.store, { lane: 'background' });
     this.horizonMs = options.horizonMs;
@@ -149,7 +152,7 @@ export class Forecaster {
   async #keep(forecasts: readonly Forecast[], end: number): Promise<void> {
     const { store } = this.#options;
     const kept = await this.#present.forecasts({ from: end - 1, to: end });
-    if (kept.length === 0) await store.keepForecasts(forecasts);
+    if (kept.length === 0) await store.append({ forecasts });
   }
 
   /** Forgets everything, and finds out who was over the filter within the past. */
@@ -176,22 +179,21 @@ export class Forecaster {
 
   /** All series over the filter from `from` to before `to`, by key. */
   async #above({ from, to }: TimeWindow, end: number, reads: Reads<[]>): Promise<Map<string, Followed>> {
-    const hosts = await this.#present.hosts(end);
+    const hosts = await this.#present.latest(end);
     const window = { from: from - 1, to: to - 1 };
     const cores = new Map(hosts.map((header) => [header.host, header.cores]));
     const found = new Map<string, Followed>();
-    for (const threshold of this.#options.thresholds) {
-      const { metric, red } = threshold;
+    for (const threshold of this.#lines.all) {
+      const { selector, red } = threshold;
       const factors = hosts.map((header) => levelFactor(threshold, header.cores));
-      const column = isProcessThreshold(threshold) ? usageColumn(threshold) : metric;
-      const least = red * filterShare * Math.min(...factors, Number.POSITIVE_INFINITY);
+      const isOfHost = familyOf(selector.metric).family !== 'metric';
+      const least = red * filterShare * (isOfHost ? Math.min(...factors, Number.POSITIVE_INFINITY) : 1);
       if (!Number.isFinite(least)) continue;
-      for (const series of await reads.seriesAbove(column as SeriesKey['metric'], least, window)) {
-        const process = series.kind === 'process' ? series.process : null;
-        if (process !== null && reservedNames.has(process)) continue;
-        const subject = { host: series.host, process, metric };
-        const factor = levelFactor(threshold, cores.get(series.host) ?? null);
-        found.set(subjectKey(subject), { subject, series, factor, threshold: red, aboveAt: end });
+      for (const series of await reads.above(selector.metric, least, window)) {
+        const { host = '', process = '' } = series.labels;
+        if (this.#lines.on(series) !== threshold || (isOfHost && reservedNames.has(process))) continue;
+        const factor = levelFactor(threshold, cores.get(host) ?? null);
+        found.set(seriesKey(series), { series, factor, threshold: red, aboveAt: end });
       }
     }
     return found;
@@ -230,21 +232,22 @@ export class Forecaster {
 
   async #withPast(group: readonly Followed[], end: number): Promise<NewSeries[]> {
     const window = { from: end - (pastSteps + 1) * this.stepMs - 1, to: end - this.stepMs - 1 };
-    const means = await this.#past.stepMeans(
-      group.map(({ series }) => series),
-      window,
-      this.stepMs,
-    );
+    const means = await this.#past.select({
+      ...window,
+      series: group.map(({ series }) => series),
+      stepMs: this.stepMs,
+    });
     return Promise.all(
       group.map(async (followed, index) => {
-        const record = await this.#past.forecasts({ from: window.from, to: end - this.stepMs, ...followed.subject });
-        return this.#newSeries(followed, means[index] ?? [], record, end);
+        const { series } = followed;
+        const record = await this.#past.forecasts({ from: window.from, to: end - this.stepMs, series });
+        return this.#newSeries(followed, means[index]?.samples.filter(isKnown) ?? [], record, end);
       }),
     );
   }
 
   #newSeries(followed: Followed, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
-    const { subject, factor, threshold } = followed;
+    const { series, factor, threshold } = followed;
     const first = points[0]?.time ?? end - this.stepMs;
     const past = new Float64Array(Math.round((end - this.stepMs - first) / this.stepMs)).fill(Number.NaN);
     for (const { time, value } of points) past[Math.round((time - first) / this.stepMs)] = value / factor;
@@ -252,7 +255,7 @@ export class Forecaster {
     // An AMBER goes on over a restart of the server, but not over a long one.
     const last = record.at(-1);
     const isGoingOn = last !== undefined && last.time >= end - 3 * this.stepMs;
-    return { ...subject, shape, past, record, isGoingOn };
+    return { series, shape, past, record, isGoingOn };
   }
 
   /** The mean of each followed series over the step that ends at `end`. */
@@ -260,14 +263,14 @@ export class Forecaster {
     const values: StepValue[] = [];
     const window = { from: end - this.stepMs - 1, to: end - 1 };
     for (const group of groupBy(this.#followed.values(), ({ series }) => series.metric).values()) {
-      const means = await this.#present.stepMeans(
-        group.map(({ series }) => series),
-        window,
-        this.stepMs,
-      );
-      for (const [index, { subject, factor }] of group.entries()) {
-        const point = means[index]?.at(-1);
-        if (point) values.push({ key: subjectKey(subject), value: point.value / factor });
+      const means = await this.#present.select({
+        ...window,
+        series: group.map(({ series }) => series),
+        stepMs: this.stepMs,
+      });
+      for (const [index, { series, factor }] of group.entries()) {
+        const point = means[index]?.samples.filter(isKnown).at(-1);
+        if (point) values.push({ key: seriesKey(series), value: point.value / factor });
       }
     }
     return values;

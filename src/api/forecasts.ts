@@ -1,11 +1,14 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import type { Forecast, ForecastSubject } from '../core/forecast.ts';
+import type { Forecast } from '../core/forecast.ts';
+import { labelTest } from '../core/label-test.ts';
 import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
+import { parseSelector } from '../core/selector.ts';
+import { seriesKey, subjectOf } from '../core/series.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import { readsWithin } from '../core/store.ts';
+import { readsWithin, type SeriesFilter } from '../core/store.ts';
 import { addTallies, type Tally } from '../core/tally.ts';
-import { parseMetric } from '../core/threshold.ts';
+import { metricsNamed } from '../core/threshold.ts';
 import { accuracyOf } from '../forecast/score.ts';
 import type { AppParts } from './app-parts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
@@ -18,6 +21,9 @@ const subjectQuery = Type.Object({
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
   process: Type.Optional(Type.String({ minLength: 1, description: 'Only this process name.' })),
   metric: Type.Optional(Type.String({ minLength: 1, description: 'Only this metric: cpu, memory, system.cpu, ...' })),
+  series: Type.Optional(
+    Type.String({ minLength: 1, description: 'Only series of this selector: process_cpu_max{host="web-01"}.' }),
+  ),
   at: Type.Optional(Type.String({ format: 'date-time', description: 'For when; default: now.' })),
 });
 const accuracyQuery = Type.Object({
@@ -44,7 +50,7 @@ export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): 
       },
       async ({ query, reading }): Promise<ForecastsAnswer> => {
         const at = instantOf(query.at, clock.now());
-        const found = await newestForecasts(readsWithin(store, reading), at, stepMs, subjectOf(query));
+        const found = await newestForecasts(readsWithin(store, reading), at, stepMs, filterOf(query));
         const sorted = found.toSorted((a, b) => (b.probability ?? 1) - (a.probability ?? 1));
         return { at: iso(at), ...horizon, forecasts: sorted.map(forecastAnswer) };
       },
@@ -69,17 +75,16 @@ export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): 
         // What lies in the future has not been right or wrong yet.
         const to = Math.min(asked.to, now);
         const window = { from: to - (asked.to - asked.from), to };
-        const found = await scores.read(window, subjectOf(query), reading);
+        const found = await scores.read(window, filterOf(query), reading);
         const series = found.series.toSorted((a, b) => b.tally.alarms - a.tally.alarms);
         return {
           from: iso(found.from),
           to: iso(found.to),
           ...horizon,
           overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
-          series: series.map(({ host, process, metric, isMuted, tally }) => ({
-            host,
-            process,
-            metric,
+          series: series.map(({ series, isMuted, tally }) => ({
+            ...subjectOf(series),
+            series: seriesKey(series),
             muted: isMuted,
             ...accuracyAnswer(tally),
           })),
@@ -89,19 +94,23 @@ export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): 
   };
 }
 
-function subjectOf(query: Static<typeof subjectQuery>): Partial<ForecastSubject> {
-  const { host, process, metric } = query;
-  return {
-    ...(host !== undefined && { host }),
-    ...(process !== undefined && { process }),
-    ...(metric !== undefined && { metric: parseMetric(metric) }),
-  };
+/** @throws MonitorError `invalid` for a selector or a name that is none */
+function filterOf({ host, process, metric, series }: Static<typeof subjectQuery>): SeriesFilter {
+  const selector = series === undefined ? undefined : parseSelector(series);
+  if (selector !== undefined) labelTest(selector);
+  const is = (label: string, value: string | undefined) =>
+    value === undefined ? [] : [{ label, operator: '=', value } as const];
+  const matchers = [...is('host', host), ...is('process', process), ...(selector?.matchers ?? [])];
+  const metrics = selector !== undefined ? [selector.metric] : metric !== undefined ? metricsNamed(metric) : undefined;
+  return { ...(matchers.length > 0 && { matchers }), ...(metrics && { metrics }) };
 }
 
-function forecastAnswer({ isMuted, ...forecast }: Forecast): ForecastsAnswer['forecasts'][number] {
+function forecastAnswer({ isMuted, series, ...forecast }: Forecast): ForecastsAnswer['forecasts'][number] {
   const instant = (time: number | null) => (time === null ? null : iso(time));
   const round = (probability: number | null) => (probability === null ? null : Math.round(probability * 1e4) / 1e4);
   return {
+    ...subjectOf(series),
+    series: seriesKey(series),
     ...forecast,
     time: iso(forecast.time),
     value: roundPercent(forecast.value),

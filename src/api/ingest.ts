@@ -2,17 +2,19 @@ import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { mostAheadMs } from '../core/host-clock.ts';
-import type { TakenAnswer } from '../core/schema.ts';
+import type { MetricsTakenAnswer, TakenAnswer } from '../core/schema.ts';
 import type { Snapshot } from '../core/snapshot.ts';
-import type { Store } from '../core/store.ts';
+import type { MetricSample, Store } from '../core/store.ts';
 import type { TokenRecord } from '../core/token.ts';
-import { checkHosts } from './check-hosts.ts';
+import { checkHosts, checkSeries } from './check-hosts.ts';
 import type { Expiry } from './expiry.ts';
 import type { KnownHosts } from './known-hosts.ts';
 
 export interface IngestCounts {
   stored: number;
   processes: number;
+  /** Of other sources. */
+  samples: number;
   /** Older than what is kept when they came: settled, so that nobody sends them for ever. */
   expired: number;
 }
@@ -27,7 +29,7 @@ const earlyRetrySeconds = 600;
 
 /** The one way into the store, for every wire format. */
 export class Ingest {
-  readonly counts: IngestCounts = { stored: 0, processes: 0, expired: 0 };
+  readonly counts: IngestCounts = { stored: 0, processes: 0, samples: 0, expired: 0 };
   readonly #store: Store;
   readonly #hosts: KnownHosts;
   readonly #expiry: Expiry;
@@ -52,8 +54,9 @@ export class Ingest {
     this.#hosts.refuseTooManyAhead(snapshots);
     const oldest = this.#expiry.oldestKept();
     const kept = snapshots.filter((snapshot) => snapshot.time >= oldest);
-    const refused = kept.length > 0 ? await this.#store.write(kept) : [];
-    const stored = refused.length === 0 ? kept : kept.filter((snapshot) => !refused.includes(snapshot));
+    const { refused } = kept.length > 0 ? await this.#store.append({ snapshots: kept }) : { refused: [] };
+    const isRefused = new Set<unknown>(refused);
+    const stored = kept.filter((snapshot) => !isRefused.has(snapshot));
     if (stored.length < snapshots.length)
       for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.expired(snapshot);
     const [only] = stored;
@@ -66,14 +69,30 @@ export class Ingest {
     return taken;
   }
 
-  #refuseEarly(snapshots: readonly Snapshot[]): void {
+  /**
+   * The same of samples of other sources. A clock that is a little off is not measured: each is where it says.
+   * @throws MonitorError as `write`
+   */
+  async writeSamples(samples: readonly MetricSample[], token: TokenRecord | null): Promise<MetricsTakenAnswer> {
+    checkSeries(token, samples);
+    this.#refuseEarly(samples, 'sample');
+    const oldest = this.#expiry.oldestKept();
+    const kept = samples.filter(({ time }) => time >= oldest);
+    const none = { refused: [], beyondBudget: [] };
+    const { refused, beyondBudget } = kept.length > 0 ? await this.#store.append({ samples: kept }) : none;
+    const stored = kept.length - refused.length - beyondBudget.length;
+    this.counts.samples += stored;
+    return { stored, expired: samples.length - kept.length + refused.length, beyondBudget: beyondBudget.length };
+  }
+
+  #refuseEarly(snapshots: readonly { time: number }[], what = 'snapshot'): void {
     const latest = this.#clock.now() + mostAheadMs;
     const early = snapshots.find((snapshot) => snapshot.time > latest);
     if (early === undefined) return;
     const ahead = formatDuration(early.time - this.#clock.now());
     throw new MonitorError(
       'too_early',
-      `the snapshot of ${new Date(early.time).toISOString()} is ${ahead} ahead of this server's clock: one of the two is wrong; keep it, and send it again later`,
+      `the ${what} of ${new Date(early.time).toISOString()} is ${ahead} ahead of this server's clock: one of the two is wrong; keep it, and send it again later`,
       { retryAfterSeconds: earlyRetrySeconds },
     );
   }

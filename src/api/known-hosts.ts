@@ -76,7 +76,7 @@ export class KnownHosts {
     this.#before = new Map(before.map((header) => [header.host, header]));
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
     this.#stored = shared(() =>
-      store.hosts(clock.now() + maxAheadMs, { lane: 'present', signal: timeLimit(longestReadMs) }),
+      store.latest(clock.now() + maxAheadMs, { lane: 'present', signal: timeLimit(longestReadMs) }),
     );
   }
 
@@ -154,7 +154,7 @@ export class KnownHosts {
 
   /** The same as it was at an instant. */
   async at(at: number, reads: Reads<[]>): Promise<SnapshotHeader[]> {
-    return this.#forgotten.without(await reads.hosts(at), at);
+    return this.#forgotten.without(await reads.latest(at), at);
   }
 
   isForgotten(host: string, at: number): boolean {

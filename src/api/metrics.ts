@@ -42,10 +42,17 @@ function addIngestCounters(registry: Registry, { ingest }: AppParts): void {
   const help = {
     stored: 'Snapshots acknowledged after they were stored',
     processes: 'Process rows in them',
+    samples: 'Samples of other sources acknowledged after they were stored',
     expired: 'Snapshots acknowledged and dropped because they were older than the retention',
   };
-  for (const key of ['stored', 'processes', 'expired'] as const) {
-    const name = `amberwatch_${key === 'processes' ? 'processes_stored' : `snapshots_${key}`}_total`;
+  const names = {
+    stored: 'snapshots_stored',
+    processes: 'processes_stored',
+    samples: 'samples_stored',
+    expired: 'snapshots_expired',
+  };
+  for (const key of ['stored', 'processes', 'samples', 'expired'] as const) {
+    const name = `amberwatch_${names[key]}_total`;
     new Counter({
       name,
       help: help[key],
@@ -98,7 +105,7 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     const now = clock.now();
     const headers = await hosts.now();
     const fresh = headers.filter((header) => !isStale(header, now));
-    const rows = await store.rowsOf(fresh, { top: topPerHost }, { lane: 'present', signal: timeLimit(longestMs) });
+    const rows = await store.rows(fresh, { top: topPerHost }, { lane: 'present', signal: timeLimit(longestMs) });
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);
       for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);

@@ -1,5 +1,6 @@
-import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
-import type { Reads } from '../core/store.ts';
+import type { Forecast } from '../core/forecast.ts';
+import { seriesKey } from '../core/series.ts';
+import type { Reads, SeriesFilter } from '../core/store.ts';
 
 /** A forecast older than so many steps says nothing of now. */
 const freshSteps = 2.5;
@@ -9,8 +10,8 @@ export async function newestForecasts(
   store: Reads<[]>,
   at: number,
   stepMs: number,
-  subject: Partial<ForecastSubject> = {},
+  filter: SeriesFilter = {},
 ): Promise<Forecast[]> {
-  const kept = await store.forecasts({ from: at - freshSteps * stepMs, to: at, ...subject });
-  return [...new Map(kept.map((forecast) => [subjectKey(forecast), forecast])).values()];
+  const kept = await store.forecasts({ from: at - freshSteps * stepMs, to: at, ...filter });
+  return [...new Map(kept.map((forecast) => [seriesKey(forecast.series), forecast])).values()];
 }

@@ -1,5 +1,5 @@
 import { MonitorError } from '../core/error.ts';
-import type { DetailedQuery, Reads, TimeWindow, UsageFilter, UsageTable } from '../core/store.ts';
+import type { PageQuery, Reads, TimeWindow, UsageFilter, UsageTable } from '../core/store.ts';
 
 /** Where a page of raw rows begins. */
 export interface PageStart extends TimeWindow {
@@ -20,8 +20,8 @@ export interface Page {
 }
 
 export async function readPage(store: Reads<[]>, start: PageStart, filter: UsageFilter, limit: number): Promise<Page> {
-  const query: DetailedQuery = { ...start, ...filter, limit: limit + 1 };
-  const table = await store.detailed(query);
+  const query: PageQuery = { ...start, ...filter, limit: limit + 1 };
+  const table = await store.page(query);
   // One row more than the limit tells whether there is a next page.
   const rows = Math.min(limit, table.time.length);
   return { table, rows, next: table.time.length > limit ? nextStart(start, table.time.subarray(0, rows)) : null };

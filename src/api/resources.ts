@@ -63,7 +63,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
     // A JSON string that holds JSON: that is how the older server answers, and its clients decode twice.
     const sendMeans = async (filter: UsageFilter | null, request: FastifyRequest, reply: FastifyReply) => {
       const query = { ...lastWindow(), ...filter, top: mostNames };
-      const all = filter === null ? [] : await readsWithin(store, request.reading).mean(query);
+      const all = filter === null ? [] : await readsWithin(store, request.reading).means(query);
       const rows = all.filter(({ name }) => !reservedNames.has(name));
       const text = ({ memory, cpu, count }: MeanRow) =>
         JSON.stringify([perInstance(memory, count), perInstance(cpu, count)]);

@@ -2,14 +2,26 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
-import { type HostMetric, hostMetrics, type UsageMetric, usageMetrics } from '../core/metric.ts';
+import { type HostMetric, hostColumns, hostMetrics, isUsageMetric, usageMetrics } from '../core/metric.ts';
 import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../core/schema.ts';
-import { type Point, type Reading, readsWithin, type SeriesKey, type TimeWindow } from '../core/store.ts';
+import { parseSelector, type Selector } from '../core/selector.ts';
+import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../core/series.ts';
+import {
+  type Aggregate,
+  aggregates,
+  isKnown,
+  type Point,
+  type Reading,
+  readsWithin,
+  type TimeWindow,
+} from '../core/store.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso, windowOf } from './window.ts';
 
 /** A week of minutes, about. */
 const mostSteps = 10_500;
+/** Of all series of an answer. */
+const mostPoints = 200_000;
 /** The test for stationarity takes longer than is fair for more. */
 const mostAnalysed = 3000;
 
@@ -17,15 +29,24 @@ const cheaper = 'a shorter window (window=)';
 const longestStepMs = 31 * 86_400_000;
 
 const seriesQuery = Type.Object({
-  host: Type.String({ minLength: 1 }),
+  series: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'Selector: process_cpu{host="web-01",process=~"java.*"}, system_load1 or any metric that was sent.',
+    }),
+  ),
+  host: Type.Optional(Type.String({ minLength: 1, description: 'Instead of series=, of one series.' })),
   process: Type.Optional(Type.String({ minLength: 1, description: 'Absent: a metric of the host itself.' })),
-  metric: Type.String({
-    minLength: 1,
-    description: 'cpuMax, memoryMax (the largest instance; also cpu, memory: all of the name) or system.cpu, ...',
-  }),
+  metric: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: 'cpuMax, memoryMax (the largest instance; also cpu, memory: all of the name) or system.cpu, ...',
+    }),
+  ),
   window: Type.Optional(Type.String({ description: 'How far back, such as 6h or 2d.', default: '2d' })),
   at: Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' })),
-  step: Type.Optional(Type.String({ description: 'A value is the mean over so long.', default: '1m' })),
+  step: Type.Optional(Type.String({ description: 'A value is of so long.', default: '1m' })),
+  aggregate: Type.Optional(Type.Enum([...aggregates], { default: 'mean', description: 'What is told of a step.' })),
 });
 type SeriesQuery = Static<typeof seriesQuery>;
 
@@ -38,14 +59,19 @@ export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPlu
         config: { cheaper },
         schema: {
           tags: ['usage'],
-          summary: 'One metric of one process or host as regular means',
+          summary: 'Series over regular steps: of hosts, their processes and other sources',
           querystring: seriesQuery,
           response: { 200: seriesSchema },
         },
       },
       async ({ query, reading }): Promise<SeriesAnswer> => {
-        const { points, ...about } = await read(query, mostSteps, reading);
-        return { ...about, points: points.map(({ time, value }) => ({ time: iso(time), value })) };
+        const { found, ...about } = await read(query, mostSteps, reading);
+        const series = found.map(({ series, samples }) => ({
+          series: seriesKey(series),
+          ...series,
+          points: samples.filter(isKnown).map(({ time, value }) => ({ time: iso(time), value })),
+        }));
+        return { ...about, series, ...olderFields(query, series[0]?.points) };
       },
     );
 
@@ -61,15 +87,26 @@ export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPlu
         },
       },
       async ({ query, reading }): Promise<AnalysisAnswer> => {
-        const { points, ...about } = await read(query, mostAnalysed, reading);
+        const { found, ...about } = await read(query, mostAnalysed, reading);
+        const [only, another] = found;
+        if (only === undefined || another !== undefined)
+          throw new MonitorError(
+            'invalid',
+            `the selector names ${found.length} series in the window, and one is analysed at a time; write the labels of one`,
+          );
         const stepMs = about.stepSeconds * 1000;
-        const { values, missing } = regular(points, stepMs);
-        const { period, ...found } = await forecaster.analyse(values, reading.signal);
+        const { values, missing } = regular(only.samples.filter(isKnown), stepMs);
+        const { period, ...analysis } = await forecaster.analyse(values, reading.signal);
         return {
-          ...about,
+          from: about.from,
+          to: about.to,
+          stepSeconds: about.stepSeconds,
+          ...subjectOf(only.series),
+          ...(query.metric !== undefined && { metric: query.metric }),
+          series: seriesKey(only.series),
           points: values.length,
           missing,
-          ...found,
+          ...analysis,
           period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
         };
       },
@@ -80,10 +117,37 @@ export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPlu
     const window = windowOf({ window: '2d', ...query }, clock.now());
     const stepMs = parseDuration(query.step ?? '1m', 'step');
     checkSteps(window, stepMs, most);
-    const [points = []] = await readsWithin(store, reading).stepMeans([keyOf(query)], window, stepMs);
-    const { host, process = null, metric } = query;
-    return { from: iso(window.from), to: iso(window.to), host, process, metric, stepSeconds: stepMs / 1000, points };
+    const aggregate = (query.aggregate ?? 'mean') as Aggregate;
+    const series = wantedSeries(query);
+    const found = await readsWithin(store, reading).select({ ...window, series, stepMs, aggregate });
+    const points = found.reduce((sum, { samples }) => sum + samples.length, 0);
+    if (points > mostPoints)
+      throw new MonitorError(
+        'invalid',
+        `that is ${points} points of ${found.length} series, and at most ${mostPoints} are given; choose a longer step (step=), a shorter window or fewer series`,
+      );
+    return { from: iso(window.from), to: iso(window.to), stepSeconds: stepMs / 1000, aggregate, found };
   }
+}
+
+/** With the parameters of before there were selectors: the fields of then. */
+function olderFields({ series, host, process, metric }: SeriesQuery, points: SeriesAnswer['points'] = []) {
+  if (series !== undefined || host === undefined || metric === undefined) return {};
+  return { host, process: process ?? null, metric, points };
+}
+
+/** @throws MonitorError `invalid` */
+function wantedSeries(query: SeriesQuery): readonly Series[] | Selector {
+  const { series, host, process, metric } = query;
+  if (series !== undefined && (host ?? process ?? metric) !== undefined)
+    throw new MonitorError('invalid', 'series= says all; leave out host, process and metric');
+  if (series !== undefined) return parseSelector(series);
+  if (host === undefined || metric === undefined)
+    throw new MonitorError(
+      'invalid',
+      `say which series: series=process_cpu_max{host="web-01",process="java"}, or host= and metric=, and process= where it is one's`,
+    );
+  return [seriesOf(host, process, metric)];
 }
 
 function checkSteps({ from, to }: TimeWindow, stepMs: number, most: number): void {
@@ -99,13 +163,11 @@ function checkSteps({ from, to }: TimeWindow, stepMs: number, most: number): voi
   }
 }
 
-function keyOf({ host, process, metric }: SeriesQuery): SeriesKey {
+function seriesOf(host: string, process: string | undefined, metric: string): Series {
+  if (process !== undefined && isUsageMetric(metric)) return processSeries(metric, host, process);
+  if (process === undefined && Object.hasOwn(hostColumns, metric)) return hostSeries(metric as HostMetric, host);
   const [known, kind] = process === undefined ? [hostMetrics, 'the host itself'] : [usageMetrics, 'a process'];
-  if (!(known as readonly string[]).includes(metric))
-    throw new MonitorError('invalid', `there is no metric '${metric}' of ${kind}; write one of ${known.join(', ')}`);
-  return process === undefined
-    ? { kind: 'system', host, metric: metric as HostMetric }
-    : { kind: 'process', host, process, metric: metric as UsageMetric };
+  throw new MonitorError('invalid', `there is no metric '${metric}' of ${kind}; write one of ${known.join(', ')}`);
 }
 
 /** One value per step; a step without one has the value before it. */

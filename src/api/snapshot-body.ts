@@ -87,7 +87,8 @@ function groupUsage(name: string, cpu: readonly number[], memory: readonly numbe
   };
 }
 
-function timeOf(text: string): number {
+/** @throws MonitorError `invalid` for a day that does not exist, or one that nothing can keep */
+export function timeOf(text: string): number {
   const time = Date.parse(text);
   if (!(time >= 0 && time < latestTime)) {
     throw new MonitorError('invalid', `body/time '${text}' is not an instant between 1970 and 2200`);

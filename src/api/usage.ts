@@ -69,7 +69,7 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
       const filter = filterOf(query);
       const reads = readsWithin(store, request.reading);
       const top = query.top ?? defaultTop;
-      const rows = await reads.mean({ ...window, ...filter, ...(top > 0 && { top }) });
+      const rows = await reads.means({ ...window, ...filter, ...(top > 0 && { top }) });
       if (rows.length === 0) await refuseUnknownAddress(filter, reads, window);
       return largeAnswers.send(request, reply, meanText(window, rows));
     };

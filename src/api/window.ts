@@ -64,8 +64,8 @@ function addressOf(text: string): string {
  * @throws MonitorError `not_found` for an address that neither the window nor any host knows
  */
 export async function refuseUnknownAddress({ ip }: UsageFilter, store: Reads<[]>, window: TimeWindow): Promise<void> {
-  if (ip === undefined || (await store.hosts(window.to)).some((header) => header.ip === ip)) return;
-  if ((await store.detailed({ ...window, ip, limit: 1, skip: 0 })).time.length > 0) return;
+  if (ip === undefined || (await store.latest(window.to)).some((header) => header.ip === ip)) return;
+  if ((await store.page({ ...window, ip, limit: 1, skip: 0 })).time.length > 0) return;
   throw new MonitorError(
     'not_found',
     `no host has reported with the address ${ip}; GET /v1/hosts lists the addresses hosts have now`,

@@ -1,13 +1,10 @@
-import type { ThresholdMetric } from './threshold.ts';
+import type { Series } from './series.ts';
 
 /** What was forecast of one series at the end of one step, as it is kept. Times are epoch milliseconds. */
 export interface Forecast {
   /** The end of the step. */
   time: number;
-  host: string;
-  /** Null: the series is of the host itself. */
-  process: string | null;
-  metric: ThresholdMetric;
+  series: Series;
   /** Mean over the step, in the unit of the threshold. */
   value: number;
   threshold: number;
@@ -24,14 +21,6 @@ export interface Forecast {
   intervalSeconds: [number, number] | null;
   /** One sentence for a person; empty where there is nothing to say. */
   reason: string;
-}
-
-/** Names one series that has forecasts. */
-export type ForecastSubject = Pick<Forecast, 'host' | 'process' | 'metric'>;
-
-/** As a key of a map. */
-export function subjectKey({ host, process, metric }: ForecastSubject): string {
-  return JSON.stringify([host, process, metric]);
 }
 
 /** What of a policy's opinion is AMBER: not what came true already, nor what is muted. */

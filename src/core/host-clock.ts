@@ -32,6 +32,6 @@ export function placedAt(header: Pick<SnapshotHeader, 'time' | 'metrics'>): numb
 }
 
 /** When a snapshot was taken, by the clock of the server: by its receipt where that is known. */
-export function seenAt(header: SnapshotHeader): number {
+export function seenAt(header: Pick<SnapshotHeader, 'time' | 'metrics' | 'seenAt'>): number {
   return header.seenAt ?? placedAt(header);
 }

@@ -15,7 +15,7 @@ import {
   type RequiredColumnId,
 } from './metric.ts';
 import type { ProcessUsage } from './snapshot.ts';
-import type { MeanRow } from './store.ts';
+import { aggregates, type MeanRow } from './store.ts';
 
 /**
  * The wire: what PUT accepts and GET answers. These schemas validate, type the code and make the
@@ -128,6 +128,53 @@ export const usageBodySchema = arrayOr<SnapshotBody[], SnapshotBody>(
   Type.Array(snapshotBody, { minItems: 1, maxItems: 100 }),
   snapshotBody,
 );
+
+const metricBody = Type.Object(
+  {
+    name: Type.String({
+      pattern: '^[a-zA-Z_:][a-zA-Z0-9_:]*$',
+      maxLength: 200,
+      description: 'Letters, digits, _ and :, as Prometheus has it.',
+    }),
+    labels: Type.Optional(
+      Type.Unsafe<Record<string, string>>({
+        type: 'object',
+        // Those that begin with two underscores are Prometheus' own.
+        propertyNames: { type: 'string', pattern: '^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$', maxLength: 100 },
+        additionalProperties: { type: 'string', maxLength: 500 },
+        maxProperties: 30,
+        description: 'What the series is told apart by. host= and source= say whose it is.',
+      }),
+    ),
+    kind: Type.Optional(
+      Type.Enum(['gauge', 'counter'], {
+        description: 'A counter only ever grows: what is told of it is by how much, in a second. Default gauge.',
+      }),
+    ),
+    value: Type.Number({ minimum: -Number.MAX_VALUE, maximum: Number.MAX_VALUE }),
+    time: Type.Optional(instant('When it was measured. Default: now.')),
+  },
+  { title: 'MetricSample' },
+);
+export type MetricBody = Static<typeof metricBody>;
+
+/** One sample, or up to 5,000, together at most 1 MiB. */
+export const metricsBodySchema = arrayOr<MetricBody[], MetricBody>(
+  Type.Array(metricBody, { minItems: 1, maxItems: 5000 }),
+  metricBody,
+);
+
+export const metricsTakenSchema = Type.Object(
+  {
+    stored: Type.Integer(),
+    expired: Type.Integer({ description: 'Older than the retention: not stored.' }),
+    beyondBudget: Type.Integer({
+      description: 'Of new series, beyond what their host or source may bring along in a day: not stored.',
+    }),
+  },
+  { title: 'MetricsTaken', description: 'All are settled, and some were not stored.' },
+);
+export type MetricsTakenAnswer = Static<typeof metricsTakenSchema>;
 
 export const takenSchema = Type.Object(
   { stored: Type.Integer(), expired: Type.Integer({ description: 'Older than the retention: not stored.' }) },
@@ -257,11 +304,12 @@ const alarmSchema = Type.Object({
   host: Type.String(),
   ip: text,
   subject: Type.Object({
-    kind: Type.Enum(['process', 'system']),
+    kind: Type.Enum(['process', 'system', 'series'], { description: 'series: of another source.' }),
     name: Type.Optional(Type.String()),
     pid: Type.Optional(integer),
   }),
   metric: Type.String(),
+  series: Type.String({ description: 'Its key, as selectors name it.' }),
   of: Type.Enum(['largest', 'group'], { description: 'Of a process: its largest instance, or all of the name.' }),
   basis: Type.Enum(['core', 'host'], { description: 'What 100 % of cpu is: one core, or all of the host.' }),
   value: Type.Number(),
@@ -301,6 +349,7 @@ const subjectFields = {
   host: Type.String(),
   process: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'null: the host itself.' }),
   metric: Type.String(),
+  series: Type.String({ description: 'The key of the series, as selectors name it.' }),
 };
 const optionalNumber = (description: string) => Type.Unsafe<number | null>({ type: ['number', 'null'], description });
 const horizonFields = {
@@ -373,18 +422,35 @@ export const accuracySchema = Type.Object(
 );
 export type AccuracyAnswer = Static<typeof accuracySchema>;
 
+const pointsSchema = Type.Array(Type.Object({ time: instant('Start of the step.'), value: Type.Number() }), {
+  description: 'Of the steps that have a value, oldest first.',
+});
+const { series: keyOfSeries, ...olderSubject } = subjectFields;
 export const seriesSchema = Type.Object(
   {
     ...windowFields,
-    ...subjectFields,
     stepSeconds: Type.Number(),
-    points: Type.Array(Type.Object({ time: instant('Start of the step.'), value: Type.Number() }), {
-      description: 'Means of the steps that have a value, oldest first.',
-    }),
+    aggregate: Type.Enum([...aggregates], { description: 'What is told of a step.' }),
+    series: Type.Array(
+      Type.Object({
+        series: keyOfSeries,
+        metric: Type.String(),
+        labels: recordOf(Type.String()),
+        points: pointsSchema,
+      }),
+      { description: 'By key.' },
+    ),
+    host: Type.Optional(olderSubject.host),
+    process: Type.Optional(olderSubject.process),
+    metric: Type.Optional(olderSubject.metric),
+    points: Type.Optional(pointsSchema),
   },
-  { title: 'Series' },
+  {
+    title: 'Series',
+    description: 'host, process, metric and points only where the series was asked for by these; of that one series.',
+  },
 );
-export type SeriesAnswer = Static<typeof seriesSchema>;
+export type SeriesAnswer = Omit<Static<typeof seriesSchema>, 'process'> & { process?: string | null };
 
 export const analysisSchema = Type.Object(
   {

@@ -1,15 +1,9 @@
 import { MonitorError } from './error.ts';
-import type { Forecast, ForecastSubject } from './forecast.ts';
+import type { Forecast } from './forecast.ts';
 import { groupBy } from './group-by.ts';
-import {
-  type HostMetric,
-  type MeanColumnId,
-  type ProcessColumnId,
-  processColumnIds,
-  type UsageMetric,
-  usageMetrics,
-} from './metric.ts';
-import type { Run } from './run.ts';
+import { type MeanColumnId, type ProcessColumnId, processColumnIds, type UsageMetric, usageMetrics } from './metric.ts';
+import type { Matcher, Selector } from './selector.ts';
+import type { Series } from './series.ts';
 import type { ProcessUsage, Snapshot, SnapshotHeader } from './snapshot.ts';
 import type { HourTally } from './tally.ts';
 
@@ -43,7 +37,7 @@ export type MeanRow = {
   count: number;
 } & { [K in Exclude<MeanColumnId, 'count'>]: number | null };
 
-export interface DetailedQuery extends TimeWindow, UsageFilter {
+export interface PageQuery extends TimeWindow, UsageFilter {
   limit: number;
   /** Rows to skip: the cursor is (from, rows of that first instant already delivered). */
   skip: number;
@@ -92,26 +86,75 @@ export interface RowsWanted {
   top?: number;
 }
 
-/** A metric of a process of a host, or of the host itself. */
-export type SeriesKey =
-  | { kind: 'process'; host: string; process: string; metric: UsageMetric }
-  | { kind: 'system'; host: string; metric: HostMetric };
+/** One value of a series, as a source has sent it. */
+export interface MetricSample {
+  series: Series;
+  /** A counter only ever grows: what is told of it is by how much, in a second. */
+  kind: 'gauge' | 'counter';
+  value: number;
+  /** Epoch milliseconds. (series, time) names the sample. */
+  time: number;
+}
 
-/** Asks for the run at `until`: see `runOf` in run.ts. */
-export interface RunQuery {
-  series: SeriesKey;
+/** A value of one snapshot or sample; null where it is not known, `exited` where the process was not in it. */
+export interface Sample {
+  time: number;
+  value: number | null | 'exited';
+}
+
+/** Values that follow each other, all of one level. */
+export interface Stretch {
+  /** Of the first and of the last of them. */
+  from: number;
+  to: number;
+  level: 'low' | 'between' | 'over';
+  /** What was before has nothing to do with it: the process had exited, or nothing was heard for too long. */
+  hole: 'exit' | 'gap' | null;
+}
+
+/** Asks for the stretches of a series as its levels divide it. */
+export interface StretchQuery {
+  series: Series;
   red: number;
   clear: number;
-  forMs: number;
-  holdMs: number;
-  /** A hole longer than this ends a run. */
+  /** A hole longer than this divides. */
   gapMs: number;
   /** Points after this are not looked at, also those in the window. */
   until: number;
 }
 
-/** Forecasts made in a window, of all series or of those named. */
-export interface ForecastQuery extends TimeWindow, Partial<ForecastSubject> {}
+export interface SelectQuery extends TimeWindow {
+  /** These, or all that a selector names and that have samples in the window. */
+  series: readonly Series[] | Selector;
+  /**
+   * Over regular steps: `time` is then the start of a step, a multiple of this, and belongs to it; steps without a
+   * value are left out. Null: every sample as it was taken, also those of which the value is not known.
+   */
+  stepMs: number | null;
+  /** What is told of a step; default: the mean. */
+  aggregate?: Aggregate;
+}
+
+export const aggregates = ['mean', 'min', 'max'] as const;
+export type Aggregate = (typeof aggregates)[number];
+
+export interface Selected {
+  series: Series;
+  /** Oldest first. */
+  samples: Sample[];
+}
+
+/** Which series a read is about: all that fit. */
+export interface SeriesFilter {
+  /** Exactly this one. */
+  series?: Series;
+  /** Only of these names. */
+  metrics?: readonly string[];
+  matchers?: readonly Matcher[];
+}
+
+/** Forecasts made in a window, of all series or of those that fit. */
+export interface ForecastQuery extends TimeWindow, SeriesFilter {}
 
 /** What can be asked of a store; how long and in which lane is the last argument of each, or was given before. */
 export interface Reads<Bounds extends [Reading?] = [Reading?]> {
@@ -119,38 +162,58 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
    * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
    * marked as from the future.
    */
-  hosts(at: number, ...bounds: Bounds): Promise<SnapshotHeader[]>;
+  latest(at: number, ...bounds: Bounds): Promise<SnapshotHeader[]>;
   /** The process rows of exactly these snapshots, or those of them that are wanted. Unordered. */
-  rowsOf(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, ...bounds: Bounds): Promise<UsageRow[]>;
+  rows(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, ...bounds: Bounds): Promise<UsageRow[]>;
   /**
-   * Highest mean CPU first.
+   * Of each process name over the window, highest mean CPU first.
    * @throws MonitorError `invalid` for more than `mostNames`, unless `top` says how many
    */
-  mean(query: MeanQuery, ...bounds: Bounds): Promise<MeanRow[]>;
-  /** Raw rows by time, host and name, at most `limit`. */
-  detailed(query: DetailedQuery, ...bounds: Bounds): Promise<UsageTable>;
-  /** For each query its run, as far as the window shows it. Values nobody knows are passed over. */
-  runs(queries: readonly RunQuery[], window: TimeWindow, ...bounds: Bounds): Promise<Run[]>;
+  means(query: MeanQuery, ...bounds: Bounds): Promise<MeanRow[]>;
+  /** Raw process rows by time, host and name, at most `limit`. */
+  page(query: PageQuery, ...bounds: Bounds): Promise<UsageTable>;
   /**
-   * The means of each series over regular steps, oldest first; steps without a value are left out. `time` is
-   * the start of a step, a multiple of `stepMs`, and belongs to it. All in one go: ask for few or for little.
+   * In the order of the list, each with what there is of it; of a selector by key. All in one go: ask for few or for
+   * little. Of a counter the rates.
+   * @throws MonitorError `invalid` for a selector that names more than `mostSelected` series
    */
-  stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, ...bounds: Bounds): Promise<Point[][]>;
-  /** The series of this metric with a value over `level` in the window, in no order. */
-  seriesAbove(
-    metric: UsageMetric | HostMetric,
-    level: number,
-    window: TimeWindow,
-    ...bounds: Bounds
-  ): Promise<SeriesKey[]>;
+  select(query: SelectQuery, ...bounds: Bounds): Promise<Selected[]>;
+  /** The series of this name with a value over `level` in the window, in no order. Of a metric that counts, all. */
+  above(metric: string, level: number, window: TimeWindow, ...bounds: Bounds): Promise<Series[]>;
   /** By time; those of one instant in no order. */
   forecasts(query: ForecastQuery, ...bounds: Bounds): Promise<Forecast[]>;
   /** The sums of the hours in the window, by series; an hour is in it when its end is. */
   tallies(query: ForecastQuery, ...bounds: Bounds): Promise<HourTally[]>;
+  /**
+   * What alarms/run.ts makes of the samples of each of these series, where an engine can do it without handing them
+   * over; null, or no such method: it cannot. Samples that nobody knows are passed over.
+   */
+  stretches?(queries: readonly StretchQuery[], window: TimeWindow, ...bounds: Bounds): Promise<(Stretch[] | null)[]>;
+}
+
+/** More series are not in one answer. */
+export const mostSelected = 1000;
+
+/** What can be put into a store, each kind whole or not at all. */
+export interface Records {
+  /** A repeated (host, time) is stored once, also across a restart. */
+  snapshots?: readonly Snapshot[];
+  /** A repeated (series, time) is stored once. */
+  samples?: readonly MetricSample[];
+  forecasts?: readonly Forecast[];
+  /** How right the forecasts of these hours were, by series, instead of what was kept of them. */
+  accuracy?: { hours: TimeWindow; tallies: readonly HourTally[] };
+}
+
+export interface Appended {
+  /** Those that the engine refused for being older than what it keeps itself: they are not stored. */
+  refused: readonly (Snapshot | MetricSample)[];
+  /** Samples of series that nobody had before, beyond what their host or source may bring along in a day: not stored. */
+  beyondBudget: readonly MetricSample[];
 }
 
 /**
- * Where snapshots are kept. Every engine passes the same contract suite (test/store/store-contract.ts).
+ * Where everything is kept. Every engine passes the same contract suite (test/store/store-contract.ts).
  *
  * Each method may throw MonitorError: `unavailable` when the engine cannot be reached or its queue is
  * full, `timeout` when it did not answer in time, `internal` otherwise. No write waits for a read.
@@ -161,16 +224,10 @@ export interface Store extends Reads {
   /** Forgets by its own clock and retention; `expire` does nothing then. */
   readonly expiresItself: boolean;
   /**
-   * Resolves once all snapshots are durable; then a query sees them. A snapshot is stored whole or not
-   * at all. A repeated (host, time) is stored once, also across a restart. New names of a host beyond
-   * `newNamesPerDay` are counted in `__other__`, and the snapshot's metrics say how many.
-   * @returns those that the engine refused for being older than what it keeps itself: they are not stored
+   * Resolves once all is durable; then a query sees it. New names of a host beyond `newNamesPerDay` are counted in
+   * `__other__`, and the snapshot's metrics say how many.
    */
-  write(snapshots: readonly Snapshot[]): Promise<Snapshot[]>;
-  /** Keeps forecasts as long as snapshots. */
-  keepForecasts(forecasts: readonly Forecast[]): Promise<void>;
-  /** Keeps how right the forecasts of these hours were, by series, instead of what was kept of them; all or none. */
-  keepTallies(hours: TimeWindow, tallies: readonly HourTally[]): Promise<void>;
+  append(records: Records): Promise<Appended>;
   /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
   expire(now: number): Promise<void>;
   /** Rejects when the engine would not take a write now. */
@@ -181,22 +238,24 @@ export interface Store extends Reads {
 /** The reads of a store, each within these bounds. */
 export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
   return {
-    hosts: (at) => store.hosts(at, reading),
-    rowsOf: (snapshots, wanted) => store.rowsOf(snapshots, wanted, reading),
-    mean: (query) => store.mean(query, reading),
-    detailed: (query) => store.detailed(query, reading),
-    runs: (queries, window) => store.runs(queries, window, reading),
-    stepMeans: (series, window, stepMs) => store.stepMeans(series, window, stepMs, reading),
-    seriesAbove: (metric, level, window) => store.seriesAbove(metric, level, window, reading),
+    latest: (at) => store.latest(at, reading),
+    rows: (snapshots, wanted) => store.rows(snapshots, wanted, reading),
+    means: (query) => store.means(query, reading),
+    page: (query) => store.page(query, reading),
+    select: (query) => store.select(query, reading),
+    above: (metric, level, window) => store.above(metric, level, window, reading),
     forecasts: (query) => store.forecasts(query, reading),
     tallies: (query) => store.tallies(query, reading),
+    ...(store.stretches && {
+      stretches: (queries, window) => store.stretches?.(queries, window, reading) ?? Promise.resolve([]),
+    }),
   };
 }
 
 /** What every engine is opened with. */
 export interface StoreOptions {
   retentionMs: number;
-  /** Process names that nobody has had before, of one host and day; absent: `newNamesDefault`. */
+  /** Process names, and series, that nobody has had before, of one host and day; absent: `newNamesDefault`. */
   newNamesPerDay?: number;
   /** Wall time; absent: the machine's. */
   now?: () => number;
@@ -275,18 +334,21 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** A value over a step or of a sample that is known. */
 export interface Point {
   time: number;
   value: number;
 }
 
-/** The means of points over regular steps, each with the start of its step; points are by time. */
-export function meansByStep(points: Iterable<Point>, stepMs: number): Point[] {
-  const sums = new Map<number, { sum: number; count: number }>();
-  for (const { time, value } of points) {
-    const start = Math.floor(time / stepMs) * stepMs;
-    const { sum, count } = sums.get(start) ?? { sum: 0, count: 0 };
-    sums.set(start, { sum: sum + value, count: count + 1 });
-  }
-  return [...sums].map(([time, { sum, count }]) => ({ time, value: sum / count }));
+export function isKnown(sample: Sample): sample is Point {
+  return typeof sample.value === 'number';
+}
+
+/** @throws MonitorError `invalid` for more series than one answer may have */
+export function refuseTooManySeries(count: number): void {
+  if (count > mostSelected)
+    throw new MonitorError(
+      'invalid',
+      `the selector names more than ${mostSelected} series; write more matchers, such as host="web-01", or ask for a shorter window (window=)`,
+    );
 }

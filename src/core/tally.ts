@@ -1,4 +1,4 @@
-import type { ForecastSubject } from './forecast.ts';
+import type { Series } from './series.ts';
 
 /** How right the predictions of one series were, as counts that add up over series and over time. */
 export interface Tally {
@@ -27,7 +27,8 @@ export interface Tally {
 }
 
 /** Of one hour, or of all hours that were asked for. */
-export interface HourTally extends ForecastSubject {
+export interface HourTally {
+  series: Series;
   /** End of the (last) hour, epoch milliseconds. */
   time: number;
   /** Whether the series was muted at the end. */

@@ -4,19 +4,22 @@ import {
   columnOfQuantity,
   type HostMetric,
   hostColumn,
+  hostColumns,
   hostMetrics,
-  type ProcessQuantity,
   processColumn,
   processQuantities,
   type UsageMetric,
-  unitOf,
+  usageMetrics,
 } from './metric.ts';
+import { formatSelector, readSelector, type Selector } from './selector.ts';
+import { builtInMetrics, familyOf, hostMetric, processMetric, subjectOf, unitOfSeries } from './series.ts';
 
-export type ThresholdMetric = ProcessQuantity | HostMetric;
-
-/** The line: when a metric is RED, and when it stops being so. */
+/** The line: when series are RED, and when they stop being so. */
 export interface Threshold {
-  metric: ThresholdMetric;
+  /** The series it is on. */
+  selector: Selector;
+  /** What people call it: `cpu`, `system.load1`, or the name of a metric of another source. */
+  metric: string;
   /** RED above this, in the metric's unit (percent of one core for `cpu`). */
   red: number;
   /** RED ends when the value has been at or under this for `holdMs`. */
@@ -34,62 +37,103 @@ const defaultRed = 80;
 const defaultHoldMs = 30_000;
 /** Each evaluation looks back so far. */
 const longestHoldMs = 3_600_000;
-const thresholdMetrics: readonly string[] = [...processQuantities, ...hostMetrics];
+/** The words for metrics of the catalogue, in thresholds and in alarms. */
+const words: readonly string[] = [...processQuantities, ...hostMetrics];
+const options = ['red', 'clear', 'for', 'hold', 'of', 'basis'] as const;
+type Fields = Partial<Record<(typeof options)[number], string>>;
 
-export const defaultThresholds: readonly Threshold[] = (['cpu', 'memory', 'system.cpu', 'system.memory'] as const).map(
-  (metric) => makeThreshold(metric, {}),
+export const defaultThresholds: readonly Threshold[] = ['cpu', 'memory', 'system.cpu', 'system.memory'].map((metric) =>
+  parseThreshold(`${metric}=${defaultRed}`),
 );
 
 /**
- * Reads `METRIC=RED` or `METRIC:red=80,clear=75,for=30s,hold=1m,of=group,basis=host`.
+ * Reads `METRIC=RED` or `METRIC:red=80,clear=75,for=30s,hold=1m,of=group,basis=host`, where METRIC is a word such as
+ * `cpu` or `system.disk`, or a selector such as `process_cpu_max{host="web-01"}` or `queue_length{}`.
  * @throws MonitorError `invalid` that names the part it could not read.
  */
 export function parseThreshold(text: string): Threshold {
-  const [, metric = '', separator, rest = ''] = /^\s*([a-z][\w.]*)([=:])(.*)$/i.exec(text) ?? [];
-  if (!thresholdMetrics.includes(metric)) {
+  const { target, rest } = splitThreshold(text);
+  const fields = rest.startsWith('=') ? { red: rest.slice(1) } : parseFields(rest.slice(1), text);
+  return makeThreshold(target, fields, text);
+}
+
+/** A word of the catalogue, or the selector that stands there. */
+type Target = { word: string } | { selector: Selector };
+
+/** What is before the `=` or `:`, and all from there on. */
+function splitThreshold(text: string): { target: Target; rest: string } {
+  const [whole = '', word = ''] = /^\s*([a-z][\w.]*)\s*(?=[=:])/i.exec(text) ?? [];
+  if (words.includes(word)) return { target: { word }, rest: text.slice(whole.length) };
+  if (builtInMetrics.includes(word))
+    return { target: { selector: { metric: word, matchers: [] } }, rest: text.slice(whole.length) };
+  const braces = text.indexOf('{');
+  if (braces < 0) throw unknownMetric(text);
+  const { selector, end } = readSelector(text);
+  if (!/[=:]/.test(text[end] ?? ''))
+    throw new MonitorError('invalid', `threshold '${text}': after the selector write =80 or :red=80,clear=75,for=30s`);
+  return { target: { selector }, rest: text.slice(end) };
+}
+
+function unknownMetric(text: string): MonitorError {
+  return new MonitorError(
+    'invalid',
+    `threshold '${text}' names no known metric; write one of ${words.join(', ')}, or a selector with braces such as process_cpu_max{host="web-01"} or queue_length{}, then =80 or :red=80,clear=75,for=30s`,
+  );
+}
+
+/**
+ * The names of the series that a word or a name means: `cpu` is `process_cpu` and `process_cpu_max`.
+ * @throws MonitorError `invalid` for what can be no name
+ */
+export function metricsNamed(text: string): string[] {
+  const columns = usageMetrics.filter((id) => processColumn(id).threshold?.metric === text);
+  if (Object.hasOwn(hostColumns, text)) return [hostMetric(text as HostMetric)];
+  if (!/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(text))
     throw new MonitorError(
       'invalid',
-      `threshold '${text}' names no known metric; write one of ${thresholdMetrics.join(', ')} then =80 or :red=80,clear=75,for=30s`,
+      `there is no metric '${text}'; write one of ${words.join(', ')}, or the name of a series`,
     );
-  }
-  const fields = separator === '=' ? { red: rest } : parseFields(rest, text);
-  return makeThreshold(metric as ThresholdMetric, fields);
+  return [...columns.map(processMetric), text];
 }
 
-/** @throws MonitorError `invalid` for what is no metric a threshold can be on. */
-export function parseMetric(text: string): ThresholdMetric {
-  if (!thresholdMetrics.includes(text))
-    throw new MonitorError('invalid', `there is no metric '${text}'; write one of ${thresholdMetrics.join(', ')}`);
-  return text as ThresholdMetric;
-}
-
-/** Thresholds by metric: those given replace the defaults of the same metric. */
+/** Thresholds without labels by metric: those given replace the defaults of the same metric. Then those with labels. */
 export function withDefaults(given: readonly Threshold[]): Threshold[] {
-  const byMetric = new Map([...defaultThresholds, ...given].map((threshold) => [threshold.metric, threshold]));
-  return [...byMetric.values()];
+  const isForAll = ({ selector }: Threshold) => selector.matchers.length === 0;
+  const byMetric = new Map(
+    [...defaultThresholds, ...given.filter(isForAll)].map((each) => [quantityOf(each.selector.metric), each]),
+  );
+  return [...byMetric.values(), ...given.filter((threshold) => !isForAll(threshold))];
 }
 
 /** The threshold as parseThreshold reads it. */
 export function formatThreshold(threshold: Threshold): string {
-  const { metric, red, clear, forMs, holdMs, of, basis } = threshold;
-  const options = [
+  const { metric, selector, red, clear, forMs, holdMs, of, basis } = threshold;
+  const isWord = selector.matchers.length === 0 && familyOf(selector.metric).family !== 'metric';
+  const texts = [
     `red=${red}`,
     clear === defaultClear(red) ? '' : `clear=${clear}`,
     forMs === 0 ? '' : `for=${formatDuration(forMs)}`,
     holdMs === defaultHoldMs ? '' : `hold=${holdMs === 0 ? '0' : formatDuration(holdMs)}`,
-    of === ofsFor(metric)[0] ? '' : `of=${of}`,
+    !isWord || of === ofsFor(metric)[0] ? '' : `of=${of}`,
     basis === 'core' ? '' : `basis=${basis}`,
   ];
-  return `${metric}:${options.filter(Boolean).join(',')}`;
+  const name = isWord ? metric : formatSelector(selector) + (selector.matchers.length === 0 ? '{}' : '');
+  return `${name}:${texts.filter(Boolean).join(',')}`;
 }
 
-/** The stored column of a process threshold. */
-export function usageColumn(threshold: Pick<Threshold, 'metric' | 'of'>): UsageMetric {
-  return columnOfQuantity(threshold.metric, threshold.of) as UsageMetric;
+/** What thresholds compete about: `process_cpu` and `process_cpu_max` have one line together. */
+export function quantityOf(metric: string): string {
+  const { family } = familyOf(metric);
+  return family === 'metric' ? metric : `${family} ${subjectOf({ metric, labels: {} }).metric}`;
 }
 
-export function isProcessThreshold(threshold: Threshold): boolean {
-  return isProcessQuantity(threshold.metric);
+export function isProcessThreshold({ selector }: Threshold): boolean {
+  return familyOf(selector.metric).family === 'process';
+}
+
+/** The stored column of a threshold on processes. */
+export function usageColumn({ selector }: Threshold): UsageMetric {
+  return (familyOf(selector.metric) as { column: UsageMetric }).column;
 }
 
 /** What a level of this threshold has to be multiplied by to be in the stored unit on a host. */
@@ -97,14 +141,11 @@ export function levelFactor(threshold: Threshold, cores: number | null): number 
   return threshold.metric === 'cpu' && threshold.basis === 'host' ? (cores ?? 1) : 1;
 }
 
-const fieldNames = ['red', 'clear', 'for', 'hold', 'of', 'basis'] as const;
-type Fields = Partial<Record<(typeof fieldNames)[number], string>>;
-
 function parseFields(rest: string, text: string): Fields {
   const fields: Fields = {};
   for (const part of rest.split(',')) {
     const [key = '', value = ''] = part.split('=').map((side) => side.trim());
-    if (!(fieldNames as readonly string[]).includes(key) || value === '') {
+    if (!(options as readonly string[]).includes(key) || value === '') {
       throw new MonitorError(
         'invalid',
         `threshold '${text}': cannot read '${part}'; the options are red=80, clear=75, for=30s, hold=30s, of=largest|group, basis=core|host`,
@@ -115,22 +156,47 @@ function parseFields(rest: string, text: string): Fields {
   return fields;
 }
 
-function makeThreshold(metric: ThresholdMetric, fields: Fields): Threshold {
-  const red = level(fields.red, defaultRedOf(metric), metric, 'red');
-  const clear = level(fields.clear, defaultClear(red), metric, 'clear');
-  if (clear > red) {
+function makeThreshold(target: Target, fields: Fields, text: string): Threshold {
+  const { metric, selector, of } =
+    'word' in target ? ofWord(target.word, fields.of) : ofSelector(target.selector, fields.of);
+  const red = level(fields.red, defaultRedOf(selector.metric), text, 'red');
+  const clear = level(fields.clear, defaultClear(red), text, 'clear');
+  if (clear > red)
     throw new MonitorError(
       'invalid',
       `threshold ${metric}: clear ${clear} is above red ${red}; it must be at most red`,
     );
-  }
-  const of = oneOf(fields.of, ofsFor(metric), metric, 'of');
   const basis = oneOf(fields.basis, ['core', 'host'], metric, 'basis');
-  refuseUnreachable({ metric, red, of, basis });
   const holdMs = span(fields.hold, defaultHoldMs, metric, 'hold');
   if (holdMs > longestHoldMs)
     throw new MonitorError('invalid', `threshold ${metric}: hold '${fields.hold}' is longer than 1h`);
-  return { metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
+  const threshold = { selector, metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
+  refuseUnreachable(threshold);
+  return threshold;
+}
+
+type Meant = Pick<Threshold, 'metric' | 'selector' | 'of'>;
+
+/** `cpu` is of the largest instance unless `of=group` says otherwise. */
+function ofWord(metric: string, given: string | undefined): Meant {
+  const of = oneOf(given, ofsFor(metric), metric, 'of');
+  const column = columnOfQuantity(metric, of);
+  const name = column === undefined ? hostMetric(metric as HostMetric) : processMetric(column as UsageMetric);
+  return { metric, of, selector: { metric: name, matchers: [] } };
+}
+
+/** A selector says by its name of what it is. */
+function ofSelector(selector: Selector, given: string | undefined): Meant {
+  if (given !== undefined)
+    throw new MonitorError(
+      'invalid',
+      `threshold ${formatSelector(selector)}: 'of' goes with words such as cpu; of series write process_cpu_max for the largest instance, process_cpu for all of the name`,
+    );
+  const family = familyOf(selector.metric);
+  const quantity = family.family === 'process' ? processColumn(family.column).threshold : undefined;
+  if (family.family === 'process' && quantity === undefined)
+    throw new MonitorError('invalid', `threshold ${formatSelector(selector)}: ${family.column} can have none`);
+  return { selector, metric: subjectOf({ metric: selector.metric, labels: {} }).metric, of: quantity?.of ?? 'largest' };
 }
 
 /** A little under the line, or a value that stays at it would end RED and begin it again by turns. */
@@ -139,27 +205,27 @@ function defaultClear(red: number): number {
 }
 
 /** What a threshold on it can be of, the usual one first. */
-function ofsFor(metric: ThresholdMetric): readonly Threshold['of'][] {
-  if (!isProcessQuantity(metric)) return ['largest', 'group'];
+function ofsFor(metric: string): readonly Threshold['of'][] {
+  if (!isQuantity(metric)) return ['largest', 'group'];
   return (['largest', 'group'] as const).filter((of) => columnOfQuantity(metric, of) !== undefined);
 }
 
-function isProcessQuantity(metric: string): boolean {
+function isQuantity(metric: string): boolean {
   return (processQuantities as readonly string[]).includes(metric);
 }
 
 /** There is a usual line for percentages alone. */
-function defaultRedOf(metric: ThresholdMetric): number | undefined {
-  return ['percent', 'percentOfCore'].includes(unitOf(metric)) ? defaultRed : undefined;
+function defaultRedOf(metric: string): number | undefined {
+  return ['percent', 'percentOfCore'].includes(unitOfSeries(metric)) ? defaultRed : undefined;
 }
 
 /** Sums may be over 100 %: memory that processes share counts for each of them. */
-function refuseUnreachable(threshold: Pick<Threshold, 'metric' | 'red' | 'of' | 'basis'>): void {
-  const { metric, red, of, basis } = threshold;
-  const isProcess = isProcessQuantity(metric);
-  const { ceiling } = isProcess ? processColumn(usageColumn(threshold)) : hostColumn(metric as HostMetric);
-  const isShare = ceiling === 100 || (isProcess && of === 'largest' && metric === 'cpu' && basis === 'host');
-  if (isShare && red > 100)
+function refuseUnreachable({ selector, metric, red, of, basis }: Threshold): void {
+  const family = familyOf(selector.metric);
+  if (family.family === 'metric') return;
+  const { ceiling } = family.family === 'process' ? processColumn(family.column) : hostColumn(family.column);
+  const isOfHost = family.family === 'process' && of === 'largest' && metric === 'cpu' && basis === 'host';
+  if ((ceiling === 100 || isOfHost) && red > 100)
     throw new MonitorError(
       'invalid',
       `threshold ${metric}: ${red} is never reached: ${metric} is percent of the host and ends at 100; write a red under 100, or 100 for no alarm`,
@@ -171,13 +237,13 @@ function span(text: string | undefined, fallback: number, metric: string, what: 
   return text === '0' ? 0 : parseDuration(text, `threshold ${metric}: ${what}`);
 }
 
-function level(text: string | undefined, fallback: number | undefined, metric: string, what: string): number {
+function level(text: string | undefined, fallback: number | undefined, threshold: string, what: string): number {
   if (text === undefined && fallback !== undefined) return fallback;
   if (text === undefined)
-    throw new MonitorError('invalid', `threshold ${metric}: there is no usual line for it; say ${what}=`);
+    throw new MonitorError('invalid', `threshold '${threshold}': there is no usual line for it; say ${what}=`);
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
-    throw new MonitorError('invalid', `threshold ${metric}: ${what} '${text}' is not a number of 0 or more`);
+    throw new MonitorError('invalid', `threshold '${threshold}': ${what} '${text}' is not a number of 0 or more`);
   }
   return value;
 }

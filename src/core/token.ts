@@ -1,7 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { MonitorError } from './error.ts';
 
-/** `write`: reports snapshots of one host; `read`: asks; `admin`: both, for any host. */
+/** `write`: reports snapshots of one host, or series of one source; `read`: asks; `admin`: both, for any host. */
 export const roles = ['write', 'read', 'admin'] as const;
 export type Role = (typeof roles)[number];
 
@@ -11,6 +11,8 @@ export interface TokenRecord {
   role: Role;
   /** The only host a `write` token may report; null for the others. */
   host: string | null;
+  /** The only source whose series a `write` token without a host may write; absent before there were any. */
+  source?: string | null;
   /** SHA-256 of the whole token, hex: it has 256 random bits, so nothing slower is needed. */
   hash: string;
   createdAt: number;
@@ -46,24 +48,32 @@ const codeLength = 12;
 export const emptyBook = (): TokenBook => ({ tokens: [], invites: [] });
 
 /**
+ * @param owner the host or the source that a write token is of
  * @param ttlMs how long it is valid; null: until it is revoked
- * @throws MonitorError `invalid` for a write token without a host, or another one with it
+ * @throws MonitorError `invalid` for a write token without an owner, or another one with it
  */
 export function issueToken(
   book: TokenBook,
   role: Role,
-  host: string | null,
+  owner: string | { source: string } | null,
   now: number,
   ttlMs: number | null,
 ): Issued {
-  if (role === 'write' && host === null)
-    throw new MonitorError('invalid', 'a write token belongs to one host: name it with --host');
-  if (role !== 'write' && host !== null)
-    throw new MonitorError('invalid', `only a write token belongs to a host; leave out --host for role ${role}`);
+  if (role === 'write' && owner === null)
+    throw new MonitorError(
+      'invalid',
+      'a write token belongs to one host or to one source: name it with --host or --source',
+    );
+  if (role !== 'write' && owner !== null)
+    throw new MonitorError(
+      'invalid',
+      `only a write token belongs to a host or a source; leave out --host and --source for role ${role}`,
+    );
+  const [host, source] = typeof owner === 'string' ? [owner, null] : [null, owner?.source ?? null];
   const id = randomBytes(4).toString('hex');
   const secret = `aw_${role[0]}_${id}_${randomBytes(32).toString('base64url')}`;
   const expiresAt = ttlMs === null ? null : now + ttlMs;
-  const record: TokenRecord = { id, role, host, hash: hashOf(secret), createdAt: now, expiresAt, revokedAt: null };
+  const record = { id, role, host, source, hash: hashOf(secret), createdAt: now, expiresAt, revokedAt: null };
   return { book: { ...book, tokens: [...book.tokens, record] }, secret };
 }
 
@@ -86,7 +96,7 @@ export function rotateToken(book: TokenBook, id: string, now: number, overlapMs:
   const old = tokenOf(book, id);
   if (!isValid(old, now)) throw new MonitorError('conflict', `token ${id} is not valid any more; create a new one`);
   const ttlMs = old.expiresAt === null ? null : old.expiresAt - old.createdAt;
-  const { book: added, secret } = issueToken(book, old.role, old.host, now, ttlMs);
+  const { book: added, secret } = issueToken(book, old.role, ownerOf(old), now, ttlMs);
   const expiresAt = Math.min(old.expiresAt ?? Infinity, now + overlapMs);
   return { book: replaceToken(added, { ...old, expiresAt }), secret };
 }
@@ -142,6 +152,10 @@ export function isKnown({ tokens }: TokenBook, id: string, now: number): boolean
 /** Whether a token is wanted of everybody: also when all there are have expired or were revoked. */
 export function wantsTokens({ tokens, invites }: TokenBook, now: number): boolean {
   return tokens.length > 0 || invites.some((invite) => invite.expiresAt > now);
+}
+
+function ownerOf({ host, source }: TokenRecord): string | { source: string } | null {
+  return host ?? (source == null ? null : { source });
 }
 
 function tokenOf(book: TokenBook, id: string): TokenRecord {

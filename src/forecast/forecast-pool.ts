@@ -1,11 +1,13 @@
-import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import type { Forecast } from '../core/forecast.ts';
+import { type Series, seriesKey, subjectOf } from '../core/series.ts';
 import { type AlarmPolicy, AmberState, policies } from './alarm-policy.ts';
 import type { SeriesShape } from './history.ts';
 import { isHopeless, type Said, saidOf, tallyOf } from './score.ts';
 import { SeriesForecaster } from './series-forecaster.ts';
 
 /** A series to follow, with its past. */
-export interface NewSeries extends ForecastSubject {
+export interface NewSeries {
+  series: Series;
   shape: SeriesShape;
   /** One value per step, oldest first, NaN where it is missing; the last belongs to the step before the next. */
   past: Float64Array;
@@ -31,7 +33,7 @@ export class ForecastPool {
   readonly #series = new Map<string, Followed>();
 
   add(series: NewSeries): void {
-    this.#series.set(subjectKey(series), new Followed(series));
+    this.#series.set(seriesKey(series.series), new Followed(series));
   }
 
   remove(key: string): void {
@@ -46,7 +48,7 @@ export class ForecastPool {
 }
 
 class Followed {
-  readonly #subject: ForecastSubject;
+  readonly #series: Series;
   readonly #forecaster: SeriesForecaster;
   readonly #balanced: Track;
   readonly #quiet: Track;
@@ -54,8 +56,8 @@ class Followed {
   /** Its own record is so bad that its AMBER is not shown. */
   #isMuted: boolean;
 
-  constructor({ host, process, metric, shape, past, record, isGoingOn }: NewSeries) {
-    this.#subject = { host, process, metric };
+  constructor({ series, shape, past, record, isGoingOn }: NewSeries) {
+    this.#series = series;
     this.#forecaster = new SeriesForecaster(shape);
     for (const value of past) this.#forecaster.learn(Number.isNaN(value) ? null : value);
     const last = isGoingOn ? record.at(-1) : null;
@@ -73,8 +75,8 @@ class Followed {
     if (!history.isPresent) return null;
     const { threshold } = history.shape;
     const isAmber = amberSince !== null && probability !== null;
-    const story = isAmber ? this.#forecaster.explain(this.#subject.metric, probability) : silence;
-    const made = { time, ...this.#subject, value, threshold, probability, amberSince, notifySince, ...story };
+    const story = isAmber ? this.#forecaster.explain(subjectOf(this.#series).metric, probability) : silence;
+    const made = { time, series: this.#series, value, threshold, probability, amberSince, notifySince, ...story };
     this.#judge(saidOf(made));
     return { ...made, isMuted: this.#isMuted };
   }

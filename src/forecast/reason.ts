@@ -1,10 +1,9 @@
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
-import type { ThresholdMetric } from '../core/threshold.ts';
 
 /** What is known when a series is about to breach. */
 export interface ReasonFacts {
-  metric: ThresholdMetric;
+  metric: string;
   value: number;
   threshold: number;
   stepSeconds: number;

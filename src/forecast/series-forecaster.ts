@@ -1,5 +1,4 @@
 import type { Forecast } from '../core/forecast.ts';
-import type { ThresholdMetric } from '../core/threshold.ts';
 import type { Expert } from './expert.ts';
 import { analogsByLevel, analogsBySlowLevel, analogsByTimeOfDay, analogsSinceBreach } from './experts/analogs.ts';
 import { BaseRate } from './experts/base-rate.ts';
@@ -139,7 +138,7 @@ export class SeriesForecaster {
    * @param metric gives the unit
    * @param probability of a breach within the horizon
    */
-  explain(metric: ThresholdMetric, probability: number): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
+  explain(metric: string, probability: number): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
     const { history } = this;
     const { stepSeconds, threshold, horizonSteps } = history.shape;
     const line = this.#line();

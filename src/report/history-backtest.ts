@@ -3,8 +3,9 @@ import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { formatValue } from '../core/format-value.ts';
+import { seriesKey } from '../core/series.ts';
 import { terminalText } from '../core/terminal-text.ts';
-import { isProcessThreshold, type Threshold, usageColumn } from '../core/threshold.ts';
+import type { Threshold } from '../core/threshold.ts';
 import { type PolicyName, policies } from '../forecast/alarm-policy.ts';
 import { backtest } from '../forecast/backtest.ts';
 import { type Said, tallyOf } from '../forecast/score.ts';
@@ -66,22 +67,22 @@ async function read(
   now: number,
   stepMs: number,
 ) {
-  const metric = isProcessThreshold(threshold) ? usageColumn(threshold) : threshold.metric;
-  const { points } = await client.series({
-    host,
-    ...(process !== null && { process }),
-    metric,
+  const { metric } = threshold.selector;
+  const labels = process === null ? { host } : { host, process };
+  const { series } = await client.series({
+    series: seriesKey({ metric, labels }),
     window: `${sinceMs}ms`,
     step: `${stepMs}ms`,
     // The step that goes on has no mean yet.
     at: new Date(Math.floor(now / stepMs) * stepMs - 1).toISOString(),
   });
+  const points = series[0]?.points ?? [];
   const [first] = points;
   if (!first) {
     const subject = process === null ? host : `${process} on ${host}`;
     throw new MonitorError(
       'not_found',
-      `nothing is stored of ${metric} of ${subject} in the last ${formatDuration(sinceMs)}`,
+      `nothing is stored of ${threshold.metric} of ${subject} in the last ${formatDuration(sinceMs)}`,
     );
   }
   const start = Date.parse(first.time);

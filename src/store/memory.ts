@@ -1,23 +1,28 @@
-import { type Forecast, type ForecastSubject, subjectKey } from '../core/forecast.ts';
+import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
-import { type HostMetric, isUsageMetric, meanColumnIds, processColumn, type UsageMetric } from '../core/metric.ts';
-import { runOf, type Sample, stretchesOf } from '../core/run.ts';
+import { meanColumnIds, processColumn } from '../core/metric.ts';
+import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../core/snapshot.ts';
 import {
   type Above,
+  type Appended,
   byTimeHostName,
-  type DetailedQuery,
+  type ForecastQuery,
   isAbove,
+  isKnown,
   type MeanQuery,
   type MeanRow,
-  meansByStep,
+  type MetricSample,
   nameKey,
   newNamesDefault,
-  type Point,
+  type PageQuery,
+  type Records,
   type RowsWanted,
   refuseTooMany,
-  type SeriesKey,
+  type Sample,
+  type Selected,
+  type SelectQuery,
   type SnapshotKey,
   type Store,
   type StoreOptions,
@@ -28,15 +33,163 @@ import {
   wantedOf,
 } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
-import { admitNames, NameBudget } from './name-budget.ts';
+import { admitNames, admitSeries, NameBudget } from './name-budget.ts';
+import { filterTest, inSteps, ownerOf, selectedOf, toldOf } from './series-filter.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
-export function openMemoryStore(options: StoreOptions): Store {
-  /** By host, then by time. */
-  const byHost = new Map<string, Map<number, Snapshot>>();
+export async function openMemoryStore(options: StoreOptions): Promise<Store> {
+  return new MemoryStore(options);
+}
 
-  function* within(window: TimeWindow, filter: UsageFilter = {}): Iterable<Snapshot> {
-    for (const [host, snapshots] of byHost) {
+/** A series of another source. */
+interface Kept {
+  series: Series;
+  kind: MetricSample['kind'];
+  /** Values by time. */
+  values: Map<number, number>;
+}
+
+export class MemoryStore implements Store {
+  readonly url = 'memory:';
+  readonly expiresItself = false;
+  /** By host, then by time. */
+  readonly #byHost = new Map<string, Map<number, Snapshot>>();
+  readonly #series = new Map<string, Kept>();
+  #forecasts: Forecast[] = [];
+  #tallies: HourTally[] = [];
+  readonly #names = new Set<string>();
+  readonly #options: StoreOptions;
+  readonly #now: () => number;
+  readonly #nameBudget: NameBudget<string>;
+  readonly #seriesBudget: NameBudget<string>;
+
+  constructor(options: StoreOptions) {
+    const { newNamesPerDay = newNamesDefault, now = Date.now } = options;
+    this.#options = options;
+    this.#now = now;
+    this.#nameBudget = new NameBudget(newNamesPerDay);
+    this.#seriesBudget = new NameBudget(newNamesPerDay);
+  }
+
+  async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
+    for (const snapshot of snapshots) this.#addSnapshot(snapshot);
+    const beyondBudget = samples.filter((sample) => !this.#addSample(sample));
+    this.#forecasts.push(...structuredClone([...forecasts]));
+    if (accuracy !== undefined) {
+      const { from, to } = accuracy.hours;
+      const others = this.#tallies.filter(({ time }) => time <= from || time > to);
+      this.#tallies = others.concat(structuredClone([...accuracy.tallies]));
+    }
+    return { refused: [], beyondBudget };
+  }
+
+  async latest(at: number) {
+    const newest: SnapshotHeader[] = [];
+    for (const snapshots of this.#byHost.values()) {
+      const seen = [...snapshots.values()].filter((snapshot) => placedAt(snapshot) <= at && !snapshot.isFromFuture);
+      const last = seen.reduce<Snapshot | null>(
+        (best, one) => (best && placedAt(best) >= placedAt(one) ? best : one),
+        null,
+      );
+      if (last) newest.push(headerOf(last));
+    }
+    return newest.sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async rows(keys: readonly SnapshotKey[], wanted: RowsWanted = {}) {
+    const snapshots = keys
+      .map((key) => this.#byHost.get(key.host)?.get(key.time))
+      .filter((found) => found !== undefined);
+    const { above, withinMs } = wanted;
+    const wasAbove = above && withinMs !== undefined ? this.#namesAbove(keys, above, withinMs) : new Set<string>();
+    return wantedOf(
+      snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]),
+      wanted,
+      (row) => wasAbove.has(nameKey(row)),
+    );
+  }
+
+  async means(query: MeanQuery) {
+    const means = [...groupBy(this.#rows(query, query), (row) => row.name)].map(([name, group]) => meanOf(name, group));
+    if (query.top === undefined) refuseTooMany(means.length);
+    return means.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
+  }
+
+  async page(query: PageQuery) {
+    return toTable([...this.#rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
+  }
+
+  async select(query: SelectQuery): Promise<Selected[]> {
+    const { series: wanted } = query;
+    const series = 'metric' in wanted ? selectedOf(wanted, this.#seriesIn(query, wanted.metric)) : wanted;
+    return series.map((each) => ({ series: each, samples: inSteps(this.#samples(each, query), query) }));
+  }
+
+  async above(metric: string, level: number, window: TimeWindow) {
+    const found = new Map([...this.#seriesIn(window, metric)].map((series) => [seriesKey(series), series]));
+    return [...found.values()].filter(
+      (series) =>
+        this.#series.get(seriesKey(series))?.kind === 'counter' ||
+        this.#samples(series, window).some((sample) => isKnown(sample) && sample.value > level),
+    );
+  }
+
+  async forecasts({ from, to, ...filter }: ForecastQuery) {
+    const fits = filterTest(filter);
+    const found = this.#forecasts.filter(({ time, series }) => time > from && time <= to && fits(series));
+    return found.sort((a, b) => a.time - b.time);
+  }
+
+  async tallies({ from, to, ...filter }: ForecastQuery) {
+    const fits = filterTest(filter);
+    const found = this.#tallies.filter(({ time, series }) => time > from && time <= to && fits(series));
+    return [...groupBy(found, ({ series }) => seriesKey(series)).values()].map((hours) => {
+      const last = hours.toSorted((a, b) => a.time - b.time).at(-1) as HourTally;
+      return { ...last, tally: addTallies(hours.map(({ tally }) => tally)) };
+    });
+  }
+
+  async expire(at: number): Promise<void> {
+    const oldest = at - this.#options.retentionMs;
+    this.#forecasts = this.#forecasts.filter((forecast) => forecast.time >= oldest);
+    this.#tallies = this.#tallies.filter((hour) => hour.time >= oldest);
+    for (const [host, snapshots] of this.#byHost) {
+      for (const time of snapshots.keys()) if (time < oldest) snapshots.delete(time);
+      if (snapshots.size === 0) this.#byHost.delete(host);
+    }
+    for (const [key, { values }] of this.#series) {
+      for (const time of values.keys()) if (time < oldest) values.delete(time);
+      if (values.size === 0) this.#series.delete(key);
+    }
+  }
+
+  async ping(): Promise<void> {}
+
+  async close(): Promise<void> {}
+
+  #addSnapshot(snapshot: Snapshot): void {
+    const stored = this.#byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
+    this.#byHost.set(snapshot.host, stored);
+    if (stored.has(snapshot.time)) return;
+    admitNames(snapshot, this.#names, this.#nameBudget, this.#now(), this.#options.warn);
+    stored.set(snapshot.time, structuredClone(snapshot));
+  }
+
+  /** @returns whether its series is within the budget */
+  #addSample({ series, kind, time, value }: MetricSample): boolean {
+    const key = seriesKey(series);
+    let kept = this.#series.get(key);
+    if (kept === undefined) {
+      if (!admitSeries(ownerOf(series), this.#seriesBudget, this.#now(), this.#options.warn)) return false;
+      kept = { series, kind, values: new Map() };
+      this.#series.set(key, kept);
+    }
+    if (!kept.values.has(time)) kept.values.set(time, value);
+    return true;
+  }
+
+  *#within(window: TimeWindow, filter: UsageFilter = {}): Iterable<Snapshot> {
+    for (const [host, snapshots] of this.#byHost) {
       if (filter.hosts && !filter.hosts.includes(host)) continue;
       for (const snapshot of snapshots.values()) {
         if (filter.ip !== undefined && snapshot.ip !== filter.ip) continue;
@@ -45,125 +198,55 @@ export function openMemoryStore(options: StoreOptions): Store {
     }
   }
 
-  function* rows(window: TimeWindow, filter: UsageFilter): Iterable<UsageRow> {
-    for (const snapshot of within(window, filter)) yield* rowsIn(snapshot, filter.process);
+  *#rows(window: TimeWindow, filter: UsageFilter): Iterable<UsageRow> {
+    for (const snapshot of this.#within(window, filter)) yield* rowsIn(snapshot, filter.process);
   }
 
-  let kept: Forecast[] = [];
-  let tallies: HourTally[] = [];
-  const { newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
-  const budget = new NameBudget<string>(newNamesPerDay);
-  const known = new Set<string>();
-
   /** The names that were above within so long before, by host and name. */
-  function namesAbove(keys: readonly SnapshotKey[], above: Above, withinMs: number): Set<string> {
+  #namesAbove(keys: readonly SnapshotKey[], above: Above, withinMs: number): Set<string> {
     const over = keys.flatMap(({ host, time }) =>
-      [...rows({ from: time - withinMs, to: time }, { hosts: [host] })].filter((row) => isAbove(row, above)),
+      [...this.#rows({ from: time - withinMs, to: time }, { hosts: [host] })].filter((row) => isAbove(row, above)),
     );
     return new Set(over.map(nameKey));
   }
 
-  function samplesOf(series: SeriesKey, window: TimeWindow): Sample[] {
-    const samples = [...within(window, { hosts: [series.host] })].map((snapshot): Sample => {
-      const { time, metrics, processes } = snapshot;
-      if (series.kind === 'system') return { time, value: metrics[series.metric] ?? null };
-      return {
-        time,
-        value: processes.name.includes(series.process) ? (usageValue(snapshot, series) ?? null) : 'exited',
-      };
+  /** The series of a name that have samples in the window, some of them often. */
+  *#seriesIn(window: TimeWindow, metric: string): Iterable<Series> {
+    const family = familyOf(metric);
+    if (family.family === 'metric') {
+      for (const { series, values } of this.#series.values())
+        if (series.metric === metric && [...values.keys()].some((time) => time > window.from && time <= window.to))
+          yield series;
+      return;
+    }
+    for (const snapshot of this.#within(window)) {
+      if (family.family === 'host') yield hostSeries(family.column, snapshot.host);
+      else for (const name of snapshot.processes.name) yield processSeries(family.column, snapshot.host, name);
+    }
+  }
+
+  #samples(series: Series, window: TimeWindow): Sample[] {
+    const family = familyOf(series.metric);
+    if (family.family === 'metric') return this.#ofOtherSource(series, window);
+    const { host = '', process = '' } = series.labels;
+    const samples = [...this.#within(window, { hosts: [host] })].map(({ time, metrics, processes }): Sample => {
+      if (family.family === 'host') return { time, value: metrics[family.column] ?? null };
+      const index = processes.name.indexOf(process);
+      return { time, value: index < 0 ? 'exited' : (processes[family.column][index] ?? null) };
     });
     return samples.sort((a, b) => a.time - b.time);
   }
 
-  function pointsOf(series: SeriesKey, window: TimeWindow): Point[] {
-    return samplesOf(series, window).filter((sample): sample is Point => typeof sample.value === 'number');
+  #ofOtherSource(series: Series, { from, to }: TimeWindow): Sample[] {
+    const kept = this.#series.get(seriesKey(series));
+    if (kept === undefined) return [];
+    const points = [...kept.values].map(([time, value]) => ({ time, value })).filter(({ time }) => time <= to);
+    return toldOf(
+      kept.kind,
+      points.sort((a, b) => a.time - b.time),
+      from,
+    );
   }
-
-  return {
-    url: 'memory:',
-    expiresItself: false,
-    async write(snapshots) {
-      for (const snapshot of snapshots) {
-        const stored = byHost.get(snapshot.host) ?? new Map<number, Snapshot>();
-        byHost.set(snapshot.host, stored);
-        if (stored.has(snapshot.time)) continue;
-        admitNames(snapshot, known, budget, now(), warn);
-        stored.set(snapshot.time, structuredClone(snapshot));
-      }
-      return [];
-    },
-    async hosts(at) {
-      const newest: SnapshotHeader[] = [];
-      for (const snapshots of byHost.values()) {
-        const seen = [...snapshots.values()].filter((snapshot) => placedAt(snapshot) <= at && !snapshot.isFromFuture);
-        const last = seen.reduce<Snapshot | null>(
-          (best, one) => (best && placedAt(best) >= placedAt(one) ? best : one),
-          null,
-        );
-        if (last) newest.push(headerOf(last));
-      }
-      return newest.sort((a, b) => (a.host < b.host ? -1 : 1));
-    },
-    async rowsOf(keys: readonly SnapshotKey[], wanted: RowsWanted = {}) {
-      const snapshots = keys.map((key) => byHost.get(key.host)?.get(key.time)).filter((found) => found !== undefined);
-      const { above, withinMs } = wanted;
-      const wasAbove = above && withinMs !== undefined ? namesAbove(keys, above, withinMs) : new Set<string>();
-      return wantedOf(
-        snapshots.flatMap((snapshot) => [...rowsIn(snapshot)]),
-        wanted,
-        (row) => wasAbove.has(nameKey(row)),
-      );
-    },
-    async mean(query: MeanQuery) {
-      const means = [...groupBy(rows(query, query), (row) => row.name)].map(([name, group]) => meanOf(name, group));
-      if (query.top === undefined) refuseTooMany(means.length);
-      return means.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
-    },
-    async detailed(query: DetailedQuery) {
-      return toTable([...rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
-    },
-    async runs(queries, window) {
-      return queries.map((query) => runOf(stretchesOf(samplesOf(query.series, window), query), query));
-    },
-    async stepMeans(series, window, stepMs) {
-      return series.map((key) => meansByStep(pointsOf(key, window), stepMs));
-    },
-    async seriesAbove(metric, level, window) {
-      const keys = [...within(window)].flatMap((snapshot) => keysOf(snapshot, metric));
-      const distinct = new Map(keys.map((key) => [JSON.stringify(key), key]));
-      return [...distinct.values()].filter((key) => pointsOf(key, window).some(({ value }) => value > level));
-    },
-    async keepForecasts(forecasts) {
-      kept.push(...structuredClone(forecasts));
-    },
-    async forecasts({ from, to, ...subject }) {
-      const found = kept.filter(
-        (forecast) => forecast.time > from && forecast.time <= to && isAbout(forecast, subject),
-      );
-      return found.sort((a, b) => a.time - b.time);
-    },
-    async keepTallies({ from, to }, kept) {
-      tallies = tallies.filter(({ time }) => time <= from || time > to).concat(structuredClone([...kept]));
-    },
-    async tallies({ from, to, ...subject }) {
-      const found = tallies.filter((hour) => hour.time > from && hour.time <= to && isAbout(hour, subject));
-      return [...groupBy(found, subjectKey).values()].map((hours) => {
-        const last = hours.toSorted((a, b) => a.time - b.time).at(-1) as HourTally;
-        return { ...last, tally: addTallies(hours.map(({ tally }) => tally)) };
-      });
-    },
-    async expire(at) {
-      const oldest = at - options.retentionMs;
-      kept = kept.filter((forecast) => forecast.time >= oldest);
-      tallies = tallies.filter((hour) => hour.time >= oldest);
-      for (const [host, snapshots] of byHost) {
-        for (const time of snapshots.keys()) if (time < oldest) snapshots.delete(time);
-        if (snapshots.size === 0) byHost.delete(host);
-      }
-    },
-    async ping() {},
-    async close() {},
-  };
 }
 
 function headerOf({ processes: _, ...header }: Snapshot): SnapshotHeader {
@@ -175,22 +258,6 @@ function* rowsIn(snapshot: Snapshot, process?: string): Iterable<UsageRow> {
   for (const [index, name] of processes.name.entries()) {
     if (process === undefined || name === process) yield { host, time, ...usageAt(processes, index) };
   }
-}
-
-function usageValue(snapshot: Snapshot, series: { process: string; metric: UsageMetric }) {
-  const index = snapshot.processes.name.indexOf(series.process);
-  return index < 0 ? null : snapshot.processes[series.metric][index];
-}
-
-function keysOf(snapshot: Snapshot, metric: UsageMetric | HostMetric): SeriesKey[] {
-  const { host } = snapshot;
-  if (!isUsageMetric(metric)) return [{ kind: 'system', host, metric }];
-  return snapshot.processes.name.map((process) => ({ kind: 'process', host, process, metric }));
-}
-
-function isAbout(item: ForecastSubject, { host, process, metric }: Partial<ForecastSubject>): boolean {
-  const isSame = <T>(wanted: T | undefined, value: T) => wanted === undefined || wanted === value;
-  return isSame(host, item.host) && isSame(process, item.process) && isSame(metric, item.metric);
 }
 
 function meanOf(name: string, rows: readonly UsageRow[]): MeanRow {

@@ -92,6 +92,26 @@ export function admitNames(
   return unknown.length > 0;
 }
 
+/** Whether a series that nobody had before may be kept: one more of its owner's today. Said once a day. */
+export function admitSeries(
+  owner: string,
+  budget: NameBudget<string>,
+  now: number,
+  warn: (message: string) => void,
+): boolean {
+  if (budget.left(owner, now) > 0) {
+    budget.spend(owner, 1, now);
+    return true;
+  }
+  if (budget.foldedSince(owner, now) === null) warn(tooManySeries(owner, budget.perDay));
+  budget.fold(owner, now);
+  return false;
+}
+
+export function tooManySeries(owner: string, perDay: number): string {
+  return `${owner === '' ? 'who names neither host nor source' : owner} has sent more than ${perDay} new series today: further ones are not stored until midnight UTC; see which label changes all the time, or allow more with --new-names`;
+}
+
 /** What is said of a host once a day. */
 export function foldingWarning(host: string, perDay: number): string {
   return `${host} has sent more than ${perDay} new process names today: further ones are counted in ${otherName} until midnight UTC; see what makes up names there, or allow more with --new-names`;

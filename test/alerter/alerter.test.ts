@@ -33,7 +33,7 @@ async function setUp(thresholds: string[] = []) {
   let seconds = 0;
   const step = async (processes: UsageGiven[], host = 'web-01') => {
     made.time.now = noon + ++seconds * 10_000;
-    await made.store.write([makeSnapshot({ host, time: made.time.now, processes })]);
+    await made.store.append({ snapshots: [makeSnapshot({ host, time: made.time.now, processes })] });
     await alerter.poll();
     return said.splice(0);
   };

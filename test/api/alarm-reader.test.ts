@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runOf, stretchesOf } from '../../src/alarms/run.ts';
 import { AlarmReader } from '../../src/api/alarm-reader.ts';
 import { ForgottenHosts } from '../../src/api/forgotten-hosts.ts';
 import { KnownHosts } from '../../src/api/known-hosts.ts';
-import { runOf, type Sample, stretchesOf } from '../../src/core/run.ts';
-import { readsWithin, type Store } from '../../src/core/store.ts';
+import { readsWithin, type Sample, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { trustedClock } from '../trusted-clock.ts';
 import { retentionMs } from './make-app.ts';
 
@@ -20,7 +21,7 @@ async function setUp(
   over: (store: Store) => Partial<Store> = () => ({}),
 ) {
   const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
-  const store = { ...memory, ...over(memory) };
+  const store = overStore(memory, over(memory));
   const time = { now: noon };
   const clock = { now: () => time.now, monotonic: () => 0 };
   const serverClock = trustedClock();
@@ -45,7 +46,9 @@ async function setUp(
   const put = (cpu: number | null | 'exited', at: number) => {
     const metrics = { 'collector.sweepMs': 1, ...(cpu !== null && { 'system.cpu': 1 }) };
     const processes = [{ name: 'other' }, ...(cpu === 'exited' ? [] : [{ name: 'p', cpu }])];
-    return store.write([makeSnapshot({ time: noon + at * minute, intervalMs: minute, metrics, processes })]);
+    return store.append({
+      snapshots: [makeSnapshot({ time: noon + at * minute, intervalMs: minute, metrics, processes })],
+    });
   };
   for (const [index, cpu] of values.entries()) await put(cpu, index);
   const sinceOf = (alarms: Awaited<ReturnType<typeof reader.now>>) => {
@@ -72,9 +75,9 @@ test('a search far back that takes long holds up nothing, and its result is know
     free = resolve;
   });
   const { now, at } = await setUp([5, ...repeat(90, 200)], 'cpu=80', (store) => ({
-    runs: async (queries, window, reading = {}) => {
+    select: async (query, reading = {}) => {
       if (reading.lane === 'background') await isFree;
-      return store.runs(queries, window, reading);
+      return store.select(query, reading);
     },
   }));
   const begin = performance.now();

@@ -2,15 +2,18 @@ import { describe, expect, test } from 'vitest';
 import { MonitorError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { body, iso, makeApp, retentionMs } from './make-app.ts';
 
 /** CPU of one process at every ten seconds, the last at noon. */
 async function setUp(values: number[], options: Parameters<typeof makeApp>[0] = {}) {
   const made = await makeApp(options);
   const first = noon - (values.length - 1) * 10_000;
-  await made.store.write(
-    values.map((cpu, i) => makeSnapshot({ time: first + i * 10_000, processes: [{ name: 'yes', cpu, pid: 42 }] })),
-  );
+  await made.store.append({
+    snapshots: values.map((cpu, i) =>
+      makeSnapshot({ time: first + i * 10_000, processes: [{ name: 'yes', cpu, pid: 42 }] }),
+    ),
+  });
   const alarms = async (query = '') => (await made.get(`/v1/alarms${query}`)).body;
   return { ...made, alarms };
 }
@@ -30,6 +33,7 @@ describe('GET /v1/alarms', () => {
           ip: '10.0.0.5',
           subject: { kind: 'process', name: 'yes', pid: 42 },
           metric: 'cpu',
+          series: 'process_cpu_max{host="web-01",process="yes"}',
           of: 'largest',
           basis: 'core',
           value: 97.346,
@@ -55,10 +59,10 @@ describe('GET /v1/alarms', () => {
   test('a run that is older than the first look back is found, and remembered', async () => {
     const { alarms, store } = await setUp([5, ...Array(800).fill(95)]);
     let wide = 0;
-    const runs = store.runs;
-    store.runs = (queries, window) => {
-      if (window.to - window.from > 7_200_000) wide++;
-      return runs(queries, window);
+    const select = store.select.bind(store);
+    store.select = (query, reading) => {
+      if (query.to - query.from > 7_200_000) wide++;
+      return select(query, reading);
     };
     for (let i = 0; i < 3; i++) expect((await alarms()).alarms[0].since).toBe(iso(noon - 799 * 10_000));
     expect(wide).toBe(1);
@@ -69,7 +73,7 @@ describe('GET /v1/alarms', () => {
     const begin = (await alarms()).alarms[0].since;
     const next = async (seconds: number, cpu: number) => {
       time.now = noon + seconds * 1000;
-      await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu }] })]);
+      await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu }] })] });
       return (await alarms()).alarms[0]?.since;
     };
     expect(await next(10, 96)).toBe(begin);
@@ -90,10 +94,10 @@ describe('GET /v1/alarms', () => {
       reason: 'cpu is 12.0 after it was over 80; RED ends when it has been at or under 75 for 30s',
     });
     time.now = noon + 10_000;
-    await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })]);
+    await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })] });
     expect((await alarms()).level).toBe('GREEN');
     time.now = noon + 20_000;
-    await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu: 12 }] })]);
+    await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [{ name: 'yes', cpu: 12 }] })] });
     expect((await alarms()).level).toBe('GREEN');
   });
 
@@ -102,7 +106,7 @@ describe('GET /v1/alarms', () => {
     const levels: string[] = [];
     for (const [index, cpu] of [5, 95, 50, 76, 50, 50, 50, 50, 50].entries()) {
       time.now = noon + index * 10_000;
-      await store.write([makeSnapshot({ time: time.now, metrics: { 'system.cpu': cpu } })]);
+      await store.append({ snapshots: [makeSnapshot({ time: time.now, metrics: { 'system.cpu': cpu } })] });
       levels.push((await get('/v1/alarms')).body.level);
     }
     expect(levels).toEqual(['GREEN', 'RED', 'RED', 'RED', 'RED', 'RED', 'RED', 'GREEN', 'GREEN']);
@@ -157,7 +161,7 @@ describe('GET /v1/alarms', () => {
       { name: 'java', cpu: 300, cpuMax: 70 },
       { name: '__unattributed__', cpu: 400, cpuMax: 400 },
     ];
-    await store.write([makeSnapshot({ metrics: { 'system.cpu': 95 }, processes })]);
+    await store.append({ snapshots: [makeSnapshot({ metrics: { 'system.cpu': 95 }, processes })] });
     const [alarm, ...others] = (await get('/v1/alarms')).body.alarms;
     expect(others).toEqual([]);
     expect(alarm).toMatchObject({
@@ -169,7 +173,9 @@ describe('GET /v1/alarms', () => {
 
   test('may be asked for one host or level; the level of all stays', async () => {
     const { store, get } = await makeApp();
-    await store.write(['a', 'b'].map((host) => makeSnapshot({ host, processes: [{ name: 'p', cpu: 90 }] })));
+    await store.append({
+      snapshots: ['a', 'b'].map((host) => makeSnapshot({ host, processes: [{ name: 'p', cpu: 90 }] })),
+    });
     expect((await get('/v1/alarms?host=a')).body.alarms.map((alarm: { host: string }) => alarm.host)).toEqual(['a']);
     expect((await get('/v1/alarms?level=AMBER')).body).toMatchObject({ level: 'RED', alarms: [] });
     expect((await get('/v1/alarms?level=PINK')).status).toBe(400);
@@ -195,7 +201,7 @@ test('the stream gives all alarms, then each change', async () => {
   };
   await until('event: alarms');
   time.now = noon + 10_000;
-  await store.write([makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })]);
+  await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })] });
   await until('event: change');
   expect(text).toContain('"level":"OK","before":"RED"');
   const closing = app.close();
@@ -207,7 +213,9 @@ describe('a store that is away', () => {
   test('is 503 with Retry-After, not ready, and alive', async () => {
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
     const away = () => Promise.reject(new MonitorError('unavailable', 'the store is away'));
-    const { get, put } = await makeApp({ store: { ...memory, write: away, ping: away, hosts: away, mean: away } });
+    const { get, put } = await makeApp({
+      store: overStore(memory, { append: away, ping: away, latest: away, means: away }),
+    });
     const answer = await put({ host: 'a', time: iso(noon), processes: [] });
     expect([answer.statusCode, answer.json().code, answer.headers['retry-after']]).toEqual([503, 'unavailable', '5']);
     expect((await get('/health/ready')).status).toBe(503);
@@ -218,7 +226,7 @@ describe('a store that is away', () => {
   test('what nobody foresaw is 500, and its text is hidden', async () => {
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
     const { get } = await makeApp({
-      store: { ...memory, mean: () => Promise.reject(new Error('password is hunter2')) },
+      store: overStore(memory, { means: () => Promise.reject(new Error('password is hunter2')) }),
     });
     const { status, body } = await get('/v1/usage/mean');
     expect([status, body.code]).toEqual([500, 'internal']);
@@ -232,7 +240,9 @@ test('/metrics has the latest usage, bounded, with names escaped', async () => {
     ...Array.from({ length: 300 }, (_, i) => ({ name: `p${i}`, cpu: i, memory: 300 - i })),
     { name: 'a"b\\c\nd', cpu: 999 },
   ];
-  await store.write([makeSnapshot({ processes, metrics: { 'system.cpu': 12, 'collector.sweepMs': 3 } })]);
+  await store.append({
+    snapshots: [makeSnapshot({ processes, metrics: { 'system.cpu': 12, 'collector.sweepMs': 3 } })],
+  });
   const text = (await app.inject('/metrics')).body;
   expect(text).toContain('amberwatch_host{host="web-01",metric="system.cpu"} 12');
   expect(text).toContain('amberwatch_host{host="web-01",metric="collector.sweepMs"} 3');

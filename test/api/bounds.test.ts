@@ -10,12 +10,13 @@ import { ForecastScores } from '../../src/api/forecast-scores.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import { isAmber } from '../../src/core/forecast.ts';
 import type { AccuracyAnswer, MeanAnswer } from '../../src/core/schema.ts';
-import type { Reading, Store } from '../../src/core/store.ts';
+import type { Reading } from '../../src/core/store.ts';
 import { saidOf, tallyOf } from '../../src/forecast/score.ts';
 import { ReadLane } from '../../src/read-lane.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { body, iso, makeApp, retentionMs } from './make-app.ts';
 
 const minute = 60_000;
@@ -25,16 +26,15 @@ const hour = 60 * minute;
 async function slowStore() {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const ends: string[] = [];
-  const slow: Store = {
-    ...store,
-    mean: (_query, { signal }: Reading = {}) =>
+  const slow = overStore(store, {
+    means: (_query, { signal }: Reading = {}) =>
       new Promise((_resolve, reject) => {
         signal?.addEventListener('abort', () => {
           ends.push((signal.reason as MonitorError).message);
           reject(signal.reason);
         });
       }),
-  };
+  });
   return { store: slow, ends };
 }
 
@@ -56,7 +56,7 @@ test('what takes too long is stopped, and the answer says what would be cheaper'
 test('accuracy has a deadline too while the store says nothing of its sums', async () => {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const { get } = await makeApp({
-    store: { ...store, tallies: () => new Promise(() => undefined) },
+    store: overStore(store, { tallies: () => new Promise(() => undefined) }),
     queryTimeoutMs: 50,
   });
   const { status, body: problem } = await get('/v1/forecasts/accuracy?window=31d');
@@ -261,7 +261,7 @@ test('who listens and does not read is cut off after ten seconds', async () => {
 test('accuracy is the same from the sums of hours as from all that was said', async () => {
   const { store, get, app } = await makeApp();
   const { time } = { time: { now: noon } };
-  await store.write([makeSnapshot()]);
+  await store.append({ snapshots: [makeSnapshot()] });
   const made = Array.from({ length: 7 * 60 }, (_, k) => {
     const isOver = k % 97 < 4;
     const isLoud = k % 13 < 5;
@@ -272,7 +272,7 @@ test('accuracy is the same from the sums of hours as from all that was said', as
       amberSince: isLoud ? noon : null,
     });
   });
-  await store.keepForecasts(made);
+  await store.append({ forecasts: made });
   const options = { store, log: app.log, retentionMs, stepMs: minute, horizonMs: 10 * minute };
   const scores = new ForecastScores({ ...options, clock: { now: () => time.now, monotonic: () => time.now } });
   await scores.sumUp();

@@ -98,7 +98,7 @@ describe('clocks', () => {
     });
     const snapshot = makeSnapshot({ time: noon });
     hosts.hear([snapshot], noon);
-    await store.write([snapshot]);
+    await store.append({ snapshots: [snapshot] });
     hosts.stored(snapshot);
     time.now += 3_600_000;
     time.monotonic += 20_000;

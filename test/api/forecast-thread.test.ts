@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { ForecastThread } from '../../src/api/forecast-thread.ts';
-import { subjectKey } from '../../src/core/forecast.ts';
+import { processSeries, seriesKey } from '../../src/core/series.ts';
 import { noon } from '../make-snapshot.ts';
 
-const subject = { host: 'web-01', process: 'p', metric: 'cpu' as const };
+const followed = processSeries('cpuMax', 'web-01', 'p');
 const shape = { threshold: 80, horizonSteps: 10, stepSeconds: 60 };
-const series = { ...subject, shape, past: new Float64Array(60).fill(50), record: [], isGoingOn: false };
-const step = { time: noon, values: [{ key: subjectKey(subject), value: 50 }] };
+const series = { series: followed, shape, past: new Float64Array(60).fill(50), record: [], isGoingOn: false };
+const step = { time: noon, values: [{ key: seriesKey(followed), value: 50 }] };
 
 test('after its thread has failed, the next call finds a new one, which knows no series', async () => {
   const thread = new ForecastThread();

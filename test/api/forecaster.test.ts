@@ -11,6 +11,7 @@ import { parseThreshold } from '../../src/core/threshold.ts';
 import { openStore } from '../../src/store/open.ts';
 import { leak, safeSawtooth } from '../forecast/synthetic-series.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { trustedClock } from '../trusted-clock.ts';
 import { retentionMs } from './make-app.ts';
 
@@ -29,13 +30,15 @@ async function setUp(threshold = 'memory=80') {
   const thresholds = [parseThreshold(threshold)];
   const start = (over: Partial<Store> = {}) => {
     const options = { clock, log: pino({ level: 'silent' }), thresholds, horizonMs: 10 * minute };
-    const forecaster = new Forecaster({ store: { ...store, ...over }, ...options });
+    const forecaster = new Forecaster({ store: overStore(store, over), ...options });
     closing.push(forecaster);
     return forecaster;
   };
   /** The snapshot in the middle of minute `k`. */
   const put = (k: number, processes: UsageGiven[]) =>
-    store.write([makeSnapshot({ time: noon + k * minute + minute / 2, intervalMs: minute, processes })]);
+    store.append({
+      snapshots: [makeSnapshot({ time: noon + k * minute + minute / 2, intervalMs: minute, processes })],
+    });
   /** Minute `k` is over. */
   const tick = (forecaster: Forecaster, k: number) => {
     time.now = noon + (k + 1) * minute + 4000;
@@ -72,7 +75,7 @@ const processesAt = (k: number): UsageGiven[] => [
   { name: 'small', memory: 12 },
 ];
 const breach = climb.findIndex((value, k) => k > 200 && value > 80);
-const of = (forecasts: Forecast[], name: string) => forecasts.filter(({ process }) => process === name);
+const of = (forecasts: Forecast[], name: string) => forecasts.filter(({ series }) => series.labels.process === name);
 
 describe('the forecaster', () => {
   test('follows what may breach, and AMBER becomes RED as the same alarm', async () => {
@@ -157,22 +160,22 @@ describe('the forecaster', () => {
 
   test('a clock that was set back, or a store that was away, makes it start anew', async () => {
     const { start, put, tick, kept } = await setUp();
+    // What it keeps it does not find again.
+    const { store: aside } = await setUp();
     for (let k = 0; k < 310; k++) await put(k, processesAt(k));
     let isAway = true;
     const forecaster = start({
-      keepForecasts: (forecasts) => {
+      append: (records) => {
         if (isAway) throw new MonitorError('unavailable', 'away');
-        return stored(forecasts);
+        return aside.append(records);
       },
     });
-    const { store } = await setUp();
-    const stored = (forecasts: readonly Forecast[]) => store.keepForecasts(forecasts);
     await expect(tick(forecaster, 305)).rejects.toThrow('away');
     isAway = false;
     await tick(forecaster, 306);
     await tick(forecaster, 303);
     await tick(forecaster, 304);
-    const times = of(await store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER }), 'leaky').map(
+    const times = of(await aside.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER }), 'leaky').map(
       ({ time }) => (time - noon) / minute,
     );
     expect(times).toEqual([304, 305, 307]);
@@ -195,6 +198,8 @@ describe('the forecaster', () => {
         { name: 'calm', cpu: 80 },
       ]);
     await tick(start(), 99);
-    expect(await kept()).toMatchObject([{ process: 'busy', metric: 'cpu', value: 30, threshold: 50 }]);
+    expect(await kept()).toMatchObject([
+      { series: { metric: 'process_cpu_max', labels: { process: 'busy' } }, value: 30, threshold: 50 },
+    ]);
   });
 });

@@ -12,25 +12,27 @@ const minute = 60_000;
 describe('GET /v1/forecasts', () => {
   test('gives the newest of each series, most likely first', async () => {
     const { store, get, time } = await makeApp();
-    await store.keepForecasts([
-      makeForecast({ time: noon - 2 * minute, probability: 0.9 }),
-      makeForecast({ time: noon - minute, probability: 0.123456 }),
-      makeForecast({
-        time: noon - minute,
-        process: 'java',
-        metric: 'memory',
-        probability: 0.5,
-        notifySince: noon - minute,
-      }),
-      makeForecast({
-        time: noon - minute,
-        process: null,
-        metric: 'system.cpu',
-        probability: null,
-        intervalSeconds: null,
-      }),
-      makeForecast({ time: noon - 9 * minute, process: 'old' }),
-    ]);
+    await store.append({
+      forecasts: [
+        makeForecast({ time: noon - 2 * minute, probability: 0.9 }),
+        makeForecast({ time: noon - minute, probability: 0.123456 }),
+        makeForecast({
+          time: noon - minute,
+          process: 'java',
+          metric: 'memory',
+          probability: 0.5,
+          notifySince: noon - minute,
+        }),
+        makeForecast({
+          time: noon - minute,
+          process: null,
+          metric: 'system.cpu',
+          probability: null,
+          intervalSeconds: null,
+        }),
+        makeForecast({ time: noon - 9 * minute, process: 'old' }),
+      ],
+    });
     const { body } = await get('/v1/forecasts');
     const answer = body as ForecastsAnswer;
     expect(answer).toMatchObject({ at: iso(noon), horizonSeconds: 600, stepSeconds: 60 });
@@ -68,20 +70,20 @@ test('names reach a real database as names', async () => {
   const store = await openStore(`duckdb:${join(temporaryFolder(), 'a.db')}`, { retentionMs, warn: () => undefined });
   const { get } = await makeApp({ store });
   const name = "x'; DROP TABLE usage; --";
-  await store.write([makeSnapshot({ host: name, processes: [{ name }] })]);
-  await store.keepForecasts([makeForecast({ host: name, process: name })]);
+  await store.append({ snapshots: [makeSnapshot({ host: name, processes: [{ name }] })] });
+  await store.append({ forecasts: [makeForecast({ host: name, process: name })] });
   const subject = `host=${encodeURIComponent(name)}&process=${encodeURIComponent(name)}`;
   expect((await get(`/v1/forecasts?${subject}`)).body).toMatchObject({ forecasts: [{ host: name, process: name }] });
   expect((await get(`/v1/forecasts/accuracy?${subject}`)).body).toMatchObject({ series: [{ host: name }] });
   expect((await get(`/v1/series?${subject}&metric=cpuMax`)).body).toMatchObject({ points: [{ value: 1 }] });
   expect((await get(`/v1/series/analysis?${subject}&metric=memory`)).body).toMatchObject({ points: 1 });
-  expect(await store.rowsOf([{ host: name, time: noon }])).toHaveLength(1);
+  expect(await store.rows([{ host: name, time: noon }])).toHaveLength(1);
 });
 
 describe('GET /v1/forecasts/accuracy', () => {
   test('scores what was said when its horizon has passed, by series and overall', async () => {
     const { store, get } = await makeApp();
-    await store.write([makeSnapshot()]);
+    await store.append({ snapshots: [makeSnapshot()] });
     const said = (process: string, values: number[], amberFrom: number) =>
       values.map((value, k) =>
         makeForecast({
@@ -93,7 +95,7 @@ describe('GET /v1/forecasts/accuracy', () => {
         }),
       );
     const right = [...Array<number>(20).fill(60), 85, ...Array<number>(20).fill(50)];
-    await store.keepForecasts([...said('right', right, 16), ...said('wrong', Array<number>(41).fill(60), 15)]);
+    await store.append({ forecasts: [...said('right', right, 16), ...said('wrong', Array<number>(41).fill(60), 15)] });
     const answer = (await get('/v1/forecasts/accuracy?window=2h')).body as AccuracyAnswer;
     expect(answer.overall).toMatchObject({
       breaches: 1,
@@ -107,7 +109,7 @@ describe('GET /v1/forecasts/accuracy', () => {
     const byProcess = Object.fromEntries(answer.series.map((series) => [series.process, series]));
     expect(byProcess.right).toMatchObject({ precision: 1, recall: 1, unforeseeable: 0 });
     expect(byProcess.wrong).toMatchObject({ precision: 0, recall: null, brierSkill: null, muted: false });
-    await store.keepForecasts([makeForecast({ process: 'hidden', time: noon - 20 * minute, isMuted: true })]);
+    await store.append({ forecasts: [makeForecast({ process: 'hidden', time: noon - 20 * minute, isMuted: true })] });
     const muted = (await get('/v1/forecasts/accuracy?process=hidden')).body as AccuracyAnswer;
     expect(muted).toMatchObject({ overall: { alarms: 0 }, series: [{ muted: true }] });
     const none = (await get('/v1/forecasts/accuracy?process=nobody')).body as AccuracyAnswer;
@@ -127,13 +129,15 @@ describe('GET /v1/series', () => {
     for (let k = 0; k < 200; k++) {
       if (k === 50) continue;
       const cpu = 50 + 20 * Math.sin((2 * Math.PI * k) / 20) + (k % 7) / 10;
-      await app.store.write([
-        makeSnapshot({
-          time: noon - (200 - k) * minute,
-          metrics: { 'system.cpu': cpu },
-          processes: [{ name: 'wave', cpu }],
-        }),
-      ]);
+      await app.store.append({
+        snapshots: [
+          makeSnapshot({
+            time: noon - (200 - k) * minute,
+            metrics: { 'system.cpu': cpu },
+            processes: [{ name: 'wave', cpu }],
+          }),
+        ],
+      });
     }
     return app;
   }
@@ -141,13 +145,13 @@ describe('GET /v1/series', () => {
   test('gives regular means', async () => {
     const { get } = await withWave();
     const { body } = await get('/v1/series?host=web-01&process=wave&metric=cpuMax&window=4h&step=2m');
-    const { points, ...about } = body as SeriesAnswer;
+    const { points = [], ...about } = body as SeriesAnswer;
     expect(about).toMatchObject({ host: 'web-01', process: 'wave', metric: 'cpuMax', stepSeconds: 120 });
     expect(points).toHaveLength(100);
     expect(points[0]?.time).toBe(iso(noon - 200 * minute));
     const system = (await get('/v1/series?host=web-01&metric=system.cpu&window=4h&step=2m')).body as SeriesAnswer;
     expect(system.process).toBeNull();
-    expect(system.points.map(({ value }) => Math.round(value))).toEqual(points.map(({ value }) => Math.round(value)));
+    expect(system.points?.map(({ value }) => Math.round(value))).toEqual(points.map(({ value }) => Math.round(value)));
   });
 
   test('says what it is like', async () => {

@@ -65,13 +65,13 @@ describe('who may do what', () => {
     const answer = await ask(secrets.write, 'PUT', '/v1/usage', [body(), body({ host: 'web-02' })]);
     expect(answer.statusCode).toBe(403);
     expect(answer.json().detail).toMatch(/may report 'web-01' and not 'web-02'/);
-    expect(await store.hosts(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    expect(await store.latest(Number.MAX_SAFE_INTEGER)).toEqual([]);
     const older = {
       ipaddress: '1.2.3.4',
       data: [{ timestamp: noon / 1000, value: 1, process_name: 'x', type_data: 'cpu' }],
     };
     expect((await ask(secrets.write, 'PUT', '/ressources-usage/save-all', older)).statusCode).toBe(400);
-    expect(await store.hosts(Number.MAX_SAFE_INTEGER)).toEqual([]);
+    expect(await store.latest(Number.MAX_SAFE_INTEGER)).toEqual([]);
   });
 
   test('expired, revoked, and a file that vanished let nobody in', async () => {

@@ -10,7 +10,7 @@ describe('a host that is gone for good', () => {
   async function setUp(data = temporaryFolder()) {
     const made = await makeApp({ forgotten: openForgottenHosts(data, () => undefined) });
     const report = (host: string, at: number) =>
-      made.store.write([makeSnapshot({ host, time: at, processes: [{ name: 'p', cpu: 95 }] })]);
+      made.store.append({ snapshots: [makeSnapshot({ host, time: at, processes: [{ name: 'p', cpu: 95 }] })] });
     const names = async () => (await made.get('/v1/hosts')).body.hosts.map(({ host }: { host: string }) => host);
     const forget = (host: string) =>
       made.app.inject({ method: 'DELETE', url: `/v1/hosts/${encodeURIComponent(host)}` });

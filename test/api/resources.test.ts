@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { MonitorError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { makeApp, retentionMs } from './make-app.ts';
 
 /** As the older agents send it: one entry per instance and metric, each a few milliseconds later. */
@@ -188,7 +189,7 @@ describe('the older wire format', () => {
 
   test("a store that is away is not the sender's fault", async () => {
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
-    const store = { ...memory, write: () => Promise.reject(new MonitorError('unavailable', 'gone')) };
+    const store = overStore(memory, { append: () => Promise.reject(new MonitorError('unavailable', 'gone')) });
     const { app } = await makeApp({ store });
     const answer = await app.inject({
       method: 'PUT',

@@ -3,6 +3,7 @@ import { type ClockDoubt, ServerClock } from '../../src/api/server-clock.ts';
 import { MonitorClient } from '../../src/client.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { tableRows } from '../table-rows.ts';
 import { body, iso, makeApp, retentionMs } from './make-app.ts';
 
@@ -187,7 +188,7 @@ describe("the server's own clock", () => {
 /** A server that is started on a store with its clock so far ahead, and one collector whose clock is right. */
 async function startedAhead(aheadMs: number) {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
-  await store.write([makeSnapshot({ host: 'before', time: noon - 10_000 })]);
+  await store.append({ snapshots: [makeSnapshot({ host: 'before', time: noon - 10_000 })] });
   const made = await makeApp({ store, now: noon + aheadMs });
   const report = (host = 'web-01', times = [noon]) =>
     made.app.inject({
@@ -200,7 +201,7 @@ async function startedAhead(aheadMs: number) {
           : times.map((time) => body({ host, time: iso(time) })),
     });
   const kept = async () =>
-    tableRows(await store.detailed({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
+    tableRows(await store.page({ from: 0, to: 8e15, limit: 100, skip: 0 })).map(({ host }) => host);
   return { ...made, store, report, kept };
 }
 
@@ -302,7 +303,7 @@ test('readiness: while one try is under way nobody begins another', async () => 
       end = resolve;
     });
   };
-  const { get, time } = await makeApp({ store: { ...memory, ping } });
+  const { get, time } = await makeApp({ store: overStore(memory, { ping }) });
   const asked = [];
   for (let k = 0; k < 60; k++) {
     asked.push(get('/health/ready'));
@@ -321,7 +322,7 @@ test('readiness is tried with a write at most once a second', async () => {
     tries++;
     if (tries > 1) throw new Error('no space left on device');
   };
-  const { get, time } = await makeApp({ store: { ...memory, ping } });
+  const { get, time } = await makeApp({ store: overStore(memory, { ping }) });
   for (let k = 0; k < 20; k++) expect((await get('/health/ready')).status).toBe(200);
   expect(tries).toBe(1);
   time.now += 1000;

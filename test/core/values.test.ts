@@ -55,6 +55,7 @@ describe('IP addresses', () => {
 describe('thresholds', () => {
   test('short and long form', () => {
     expect(parseThreshold('cpu=90')).toEqual({
+      selector: { metric: 'process_cpu_max', matchers: [] },
       metric: 'cpu',
       red: 90,
       clear: 85,
@@ -64,6 +65,7 @@ describe('thresholds', () => {
       basis: 'core',
     });
     expect(parseThreshold('memory: red=70, clear=60,for=30s,hold=2m,of=group,basis=host')).toEqual({
+      selector: { metric: 'process_memory', matchers: [] },
       metric: 'memory',
       red: 70,
       clear: 60,

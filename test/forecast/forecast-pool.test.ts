@@ -1,13 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { type Forecast, subjectKey } from '../../src/core/forecast.ts';
+import type { Forecast } from '../../src/core/forecast.ts';
+import { processSeries, seriesKey } from '../../src/core/series.ts';
 import { ForecastPool } from '../../src/forecast/forecast-pool.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { noon } from '../make-snapshot.ts';
 import * as synthetic from './synthetic-series.ts';
 
 const minute = 60_000;
-const subject = { host: 'web-01', process: 'leaky', metric: 'memory' as const };
-const key = subjectKey(subject);
+const subject = { series: processSeries('memoryMax', 'web-01', 'leaky') };
+const key = seriesKey(subject.series);
 const shape = { threshold: 80, horizonSteps: 10, stepSeconds: 60 };
 
 /** A pool that follows one leak from its 1,200th minute on; `minutes` of it. */

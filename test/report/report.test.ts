@@ -73,7 +73,7 @@ describe('backtest of a manifest', () => {
     for (const [args, reason] of [
       [['--manifest', '/nowhere.json'], /^amberwatch: cannot read \/nowhere\.json/],
       [['--host', 'a', '--process', 'b', '--metric', 'system.cpu'], /system\.cpu is a metric of a host: leave out/],
-      [['--host', 'a', '--metric', 'nonsense'], /there is no metric 'nonsense'/],
+      [['--host', 'a', '--metric', 'nonsense'], /'nonsense=80' names no known metric/],
       [[], /needs --manifest FILE, or --host NAME/],
     ] as const) {
       const bad = new Program(['backtest', ...args]);
@@ -90,9 +90,11 @@ describe("backtest of one's own history", () => {
     afterAll(() => client.close());
     const values = leak(500, 120) as number[];
     for (const [k, memory] of values.entries())
-      await store.write([
-        makeSnapshot({ time: noon - (500 - k) * minute + 1, processes: [{ name: 'leaky\u001b[2J', memory }] }),
-      ]);
+      await store.append({
+        snapshots: [
+          makeSnapshot({ time: noon - (500 - k) * minute + 1, processes: [{ name: 'leaky\u001b[2J', memory }] }),
+        ],
+      });
     time.now = noon;
     const asked = {
       host: 'web-01',
@@ -111,7 +113,7 @@ describe("backtest of one's own history", () => {
       /^breaches: 4, warned of [34], half of them .* before or earlier; recall (0\.75|1\.00)$/,
     );
     await expect(backtestHistory(client, { ...asked, process: 'nobody' }, noon)).rejects.toThrow(
-      'nothing is stored of memoryMax of nobody on web-01',
+      'nothing is stored of memory of nobody on web-01',
     );
   });
 });
@@ -148,7 +150,7 @@ describe('accuracy for a person', () => {
   });
 
   test('all together, and each series with something to tell', () => {
-    const subject = { host: 'a', process: 'p', metric: 'cpu', muted: false };
+    const subject = { host: 'a', process: 'p', metric: 'cpu', series: 'process_cpu_max{...}', muted: false };
     const calm = { ...figures, alarms: 0, breaches: 0, falseAlarms: 0, warned: 0 };
     const series = [
       { ...subject, ...figures },

@@ -19,11 +19,11 @@ describe('a damaged DuckDB file', () => {
   beforeAll(async () => {
     const warn = () => undefined;
     const before = await openStore(`duckdb:${source}`, { retentionMs, warn });
-    await before.write(Array.from({ length: checkpointed }, (_, i) => snapshotAt(i)));
+    await before.append({ snapshots: Array.from({ length: checkpointed }, (_, i) => snapshotAt(i)) });
     await before.close();
     const store = await openStore(`duckdb:${source}`, { retentionMs, warn });
     for (let i = 0; i < logged; i += 10)
-      await store.write(Array.from({ length: 10 }, (_, k) => snapshotAt(checkpointed + i + k)));
+      await store.append({ snapshots: Array.from({ length: 10 }, (_, k) => snapshotAt(checkpointed + i + k)) });
     for (const suffix of ['', '.wal']) copyFileSync(`${source}${suffix}`, join(folder, `killed.db${suffix}`));
     await store.close();
   });
@@ -36,10 +36,10 @@ describe('a damaged DuckDB file', () => {
     damage(path);
     const warnings: string[] = [];
     const store = await openStore(`duckdb:${path}`, { retentionMs, warn: (message) => warnings.push(message) });
-    const rows = (await store.mean({ ...all, process: 'process-1' }))[0]?.snapshots ?? 0;
-    await store.write([snapshotAt(5000)]);
-    expect((await store.hosts(Number.MAX_SAFE_INTEGER))[0]?.time).toBe(noon + 5000 * 10_000);
-    expect(await store.rowsOf([{ host: 'web-01', time: noon + 5000 * 10_000 }])).toHaveLength(100);
+    const rows = (await store.means({ ...all, process: 'process-1' }))[0]?.snapshots ?? 0;
+    await store.append({ snapshots: [snapshotAt(5000)] });
+    expect((await store.latest(Number.MAX_SAFE_INTEGER))[0]?.time).toBe(noon + 5000 * 10_000);
+    expect(await store.rows([{ host: 'web-01', time: noon + 5000 * 10_000 }])).toHaveLength(100);
     await store.close();
     return { rows, warnings, aside: readdirSync(own).filter((file) => file.includes('damaged')) };
   }

@@ -65,14 +65,16 @@ test('names that no row has any more are forgotten, and come back with those tha
     Array.from({ length: count }, (_, i) => ({ name: `name-${from + i}` }));
   const store = await openStore(`duckdb:${path}`, options);
   for (let k = 0; k < 5; k++)
-    await store.write([makeSnapshot({ host: `host-${k}`, time: old, processes: names(k * 5000, 5000) })]);
-  await store.write([makeSnapshot({ host: 'host-0', time: now - 1000, processes: names(0, 10) })]);
+    await store.append({
+      snapshots: [makeSnapshot({ host: `host-${k}`, time: old, processes: names(k * 5000, 5000) })],
+    });
+  await store.append({ snapshots: [makeSnapshot({ host: 'host-0', time: now - 1000, processes: names(0, 10) })] });
   const expired = store.expire(now);
   // While they are being looked for, some of them are used again.
-  await store.write([makeSnapshot({ host: 'host-1', time: now - 500, processes: names(5000, 10) })]);
+  await store.append({ snapshots: [makeSnapshot({ host: 'host-1', time: now - 500, processes: names(5000, 10) })] });
   await expired;
-  await store.write([makeSnapshot({ host: 'host-2', time: now, processes: names(10_000, 10) })]);
-  const rows = tableRows(await store.detailed({ from: old, to: now, limit: 100, skip: 0 }));
+  await store.append({ snapshots: [makeSnapshot({ host: 'host-2', time: now, processes: names(10_000, 10) })] });
+  const rows = tableRows(await store.page({ from: old, to: now, limit: 100, skip: 0 }));
   expect(rows.map(({ name }) => name).sort()).toEqual(
     [0, 5000, 10_000].flatMap((from) => names(from, 10).map(({ name }) => name)).sort(),
   );
@@ -92,15 +94,15 @@ test('what is written again alone, after its group has failed, has its names', a
   const good = (host: string) => makeSnapshot({ host, time: now, processes: [{ name: 'a' }, { name: `of ${host}` }] });
   // No client can send such a time; DuckDB takes none that is not whole.
   const written = await Promise.allSettled([
-    store.write([good('one')]),
-    store.write([makeSnapshot({ host: 'bad', time: now + 0.5 })]),
-    store.write([good('two'), makeSnapshot({ host: 'bad', time: now + 1.5 }), good('three')]),
+    store.append({ snapshots: [good('one')] }),
+    store.append({ snapshots: [makeSnapshot({ host: 'bad', time: now + 0.5 })] }),
+    store.append({ snapshots: [good('two'), makeSnapshot({ host: 'bad', time: now + 1.5 }), good('three')] }),
   ]);
   expect(written.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
   await store.close();
   store = await openStore(`duckdb:${path}`, options);
   for (const host of ['one', 'two', 'three']) {
-    const rows = tableRows(await store.detailed({ from: now - 1, to: now, hosts: [host], limit: 10, skip: 0 }));
+    const rows = tableRows(await store.page({ from: now - 1, to: now, hosts: [host], limit: 10, skip: 0 }));
     expect(rows.map(({ name }) => name)).toEqual(['a', `of ${host}`]);
   }
   await store.close();
@@ -112,14 +114,14 @@ test('a host whose first snapshot could not be stored has one name, and keeps it
   const url = `duckdb:${path}`;
   let store = await openStore(url, options);
   const snapshot = makeSnapshot({ host: 'late', time: now });
-  await expect(store.write([{ ...snapshot, time: now + 0.5 }])).rejects.toThrow();
+  await expect(store.append({ snapshots: [{ ...snapshot, time: now + 0.5 }] })).rejects.toThrow();
   await store.expire(now);
-  await store.write([snapshot]);
+  await store.append({ snapshots: [snapshot] });
   await store.close();
   store = await openStore(url, options);
   await store.expire(now);
-  await store.write([snapshot]);
-  expect(await store.mean({ from: now - 1, to: now, hosts: ['late'] })).toMatchObject([{ snapshots: 1 }]);
+  await store.append({ snapshots: [snapshot] });
+  expect(await store.means({ from: now - 1, to: now, hosts: ['late'] })).toMatchObject([{ snapshots: 1 }]);
   await store.close();
 });
 
@@ -130,8 +132,8 @@ test('of two copies of a snapshot with too many names none is acknowledged that 
   const copies = [copy(), copy(), copy()];
   await Promise.all(
     copies.map(async (each) => {
-      await store.write([each]);
-      expect(await store.rowsOf([{ host: 'h', time: now }])).toHaveLength(2);
+      await store.append({ snapshots: [each] });
+      expect(await store.rows([{ host: 'h', time: now }])).toHaveLength(2);
     }),
   );
   await store.close();
@@ -142,10 +144,12 @@ test('what was marked as from the future is kept as long as the rest, counted fr
   const time = { now: Date.now() - 3 * 86_400_000 };
   const store = await openStore(`duckdb:${path}`, { ...options, now: () => time.now });
   const ahead = { time: time.now + 86_000_000, isFromFuture: true } as const;
-  await store.write([makeSnapshot({ host: 'ahead', ...ahead }), makeSnapshot({ host: 'right', time: ahead.time })]);
-  expect((await store.hosts(ahead.time)).map(({ host }) => host)).toEqual(['right']);
+  await store.append({
+    snapshots: [makeSnapshot({ host: 'ahead', ...ahead }), makeSnapshot({ host: 'right', time: ahead.time })],
+  });
+  expect((await store.latest(ahead.time)).map(({ host }) => host)).toEqual(['right']);
   await store.expire(time.now + 2.5 * 86_400_000);
-  const rows = tableRows(await store.detailed({ from: 0, to: 8e15, limit: 10, skip: 0 }));
+  const rows = tableRows(await store.page({ from: 0, to: 8e15, limit: 10, skip: 0 }));
   expect(rows.map(({ host }) => host)).toEqual(['right']);
   await store.close();
 });

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Appended } from '../../src/core/store.ts';
 import { openStore } from '../../src/store/open.ts';
 import type { InfluxCredentials } from '../../src/store/open-options.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -101,15 +102,15 @@ describe('what is older than InfluxDB keeps', () => {
     const { opening, posted } = await open(version, refusing(status, body, more));
     const store = await opening;
     const snapshots = ['a', 'b', 'c'].map((host) => makeSnapshot({ host, time: noon }));
-    const hostsOf = (refused: { host: string }[]) => refused.map(({ host }) => host);
+    const hostsOf = ({ refused }: Appended) => refused.map((each) => ('host' in each ? each.host : ''));
     const old = makeSnapshot({ host: 'old', time: noon - 1000 });
-    expect(hostsOf(await store.write([...snapshots, old]))).toEqual(['old']);
+    expect(hostsOf(await store.append({ snapshots: [...snapshots, old] }))).toEqual(['old']);
     // Two points are the oldest snapshot, and it alone: there is nothing to find out.
     const writes = () => posted('/write?db=monitoring&precision=ms').length;
     expect(writes()).toBe(1);
     // Here they are not: together, and then each alone.
     const larger = makeSnapshot({ host: 'old', time: noon - 1000, processes: [{ name: 'a' }, { name: 'b' }] });
-    expect(hostsOf(await store.write([...snapshots, larger]))).toEqual(['old']);
+    expect(hostsOf(await store.append({ snapshots: [...snapshots, larger] }))).toEqual(['old']);
     expect(writes()).toBe(1 + 1 + 4);
     await store.close();
   });
@@ -131,7 +132,7 @@ describe('what is older than InfluxDB keeps', () => {
   ])('%s is something else', async (_, status, error) => {
     const { opening } = await open('1.12.4', refusing(status, { error }));
     const store = await opening;
-    await expect(store.write([makeSnapshot({ host: 'old' })])).rejects.toThrow(/InfluxDB answered/);
+    await expect(store.append({ snapshots: [makeSnapshot({ host: 'old' })] })).rejects.toThrow(/InfluxDB answered/);
     await store.close();
   });
 });
@@ -239,8 +240,8 @@ describe('2.x', () => {
     };
     const store = await (await open('v2.3.0', version2({ other }))).opening;
     isGone = true;
-    await expect(store.write([makeSnapshot()])).rejects.toMatchObject({ code: 'unavailable' });
-    await expect(store.mean({ from: 0, to: noon })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.append({ snapshots: [makeSnapshot()] })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.means({ from: 0, to: noon })).rejects.toMatchObject({ code: 'unavailable' });
     await store.close();
   });
 });
@@ -351,7 +352,7 @@ test('a read that is cancelled closes its request, so that InfluxDB stops workin
     warn: () => undefined,
   });
   const cancelled = new AbortController();
-  const reading = store.mean({ from: 0, to: noon }, { signal: cancelled.signal });
+  const reading = store.means({ from: 0, to: noon }, { signal: cancelled.signal });
   reading.catch(() => undefined);
   setTimeout(() => cancelled.abort(new Error('too long')), 100);
   await expect(reading).rejects.toThrow('too long');

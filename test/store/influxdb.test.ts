@@ -45,8 +45,10 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
   test('points older than the retention are refused by InfluxDB, and counted as that', async () => {
     const store = await openStore(storeUrl(influxd, 'contract'), options);
     const old = makeSnapshot({ host: 'ancient', time: Date.now() - 100 * 86_400_000 });
-    await expect(store.write([old, makeSnapshot({ host: 'recent', time: Date.now() })])).resolves.toEqual([old]);
-    expect((await store.hosts(Date.now())).map((header) => header.host)).toContain('recent');
+    await expect(
+      store.append({ snapshots: [old, makeSnapshot({ host: 'recent', time: Date.now() })] }),
+    ).resolves.toMatchObject({ refused: [old] });
+    expect((await store.latest(Date.now())).map((header) => header.host)).toContain('recent');
   });
 
   test("the day's new names are counted also when the first write of them failed", async () => {
@@ -56,18 +58,18 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     let store = await openStore(url, limited);
     const snapshot = (at: number, ...names: string[]) =>
       makeSnapshot({ host: 'h', time: Date.now() - 60_000 + at, processes: names.map((name) => ({ name })) });
-    await store.write([snapshot(0, 'a')]);
+    await store.append({ snapshots: [snapshot(0, 'a')] });
     await own.kill();
-    const failing = store.write([snapshot(1, 'a', 'b', 'c')]);
+    const failing = store.append({ snapshots: [snapshot(1, 'a', 'b', 'c')] });
     await expect(failing).rejects.toMatchObject({ code: 'unavailable' });
     await own.restart();
     await expect
-      .poll(() => store.write([snapshot(2, 'a', 'b', 'c')]).catch(() => 'not yet'), { timeout: 20_000 })
-      .toEqual([]);
+      .poll(() => store.append({ snapshots: [snapshot(2, 'a', 'b', 'c')] }).catch(() => 'not yet'), { timeout: 20_000 })
+      .toEqual({ refused: [], beyondBudget: [] });
     await store.close();
     store = await openStore(url, limited);
     const last = snapshot(3, 'a', 'b', 'c', 'd');
-    await store.write([last]);
+    await store.append({ snapshots: [last] });
     expect(last.processes.name).toEqual(['a', 'b', 'c', '__other__']);
     await store.close();
     await own.close();
@@ -77,7 +79,9 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     const own = await startInfluxd();
     const store = await openStore(storeUrl(own, 'gone'), options);
     await own.close();
-    await expect(store.write([makeSnapshot({ time: Date.now() })])).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.append({ snapshots: [makeSnapshot({ time: Date.now() })] })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
     await expect(store.ping()).rejects.toMatchObject({ code: 'unavailable' });
   });
 
@@ -93,13 +97,15 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
       ),
     ]);
     const unavailable = { code: 'unavailable' };
-    await expect(store.write([makeSnapshot({ time: Date.now() })])).rejects.toMatchObject(unavailable);
-    await expect(store.hosts(Date.now())).rejects.toMatchObject(unavailable);
+    await expect(store.append({ snapshots: [makeSnapshot({ time: Date.now() })] })).rejects.toMatchObject(unavailable);
+    await expect(store.latest(Date.now())).rejects.toMatchObject(unavailable);
     await expect(store.ping()).rejects.toMatchObject(unavailable);
     await own.restart();
     await vi.waitFor(() => store.ping(), { timeout: 10_000, interval: 250 });
-    expect(await store.write([makeSnapshot({ host: 'late', time: Date.now() })])).toEqual([]);
-    expect((await store.hosts(Date.now())).map(({ host }) => host)).toEqual(['late']);
+    expect(await store.append({ snapshots: [makeSnapshot({ host: 'late', time: Date.now() })] })).toMatchObject({
+      refused: [],
+    });
+    expect((await store.latest(Date.now())).map(({ host }) => host)).toEqual(['late']);
     const answer = await fetch(`${own.url}/query?q=SHOW RETENTION POLICIES ON late`);
     expect(await answer.text()).toContain('"48h0m0s","1h0m0s"');
     await store.close();
@@ -112,8 +118,8 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
     await ask('DROP DATABASE dropped');
     for (const work of [
       () => store.ping(),
-      () => store.mean({ from: 0, to: Date.now() }),
-      () => store.write([makeSnapshot({ time: Date.now() })]),
+      () => store.means({ from: 0, to: Date.now() }),
+      () => store.append({ snapshots: [makeSnapshot({ time: Date.now() })] }),
     ])
       await expect(work()).rejects.toMatchObject({ code: 'unavailable' });
   });
@@ -156,7 +162,9 @@ if (given !== undefined)
     test('points older than the retention are counted as not stored; it is ready', async () => {
       const store = await openStore(given, { ...options, influx });
       const old = makeSnapshot({ host: 'ancient', time: Date.now() - 100 * 86_400_000 });
-      await expect(store.write([old, makeSnapshot({ host: 'recent', time: Date.now() })])).resolves.toEqual([old]);
+      await expect(
+        store.append({ snapshots: [old, makeSnapshot({ host: 'recent', time: Date.now() })] }),
+      ).resolves.toMatchObject({ refused: [old] });
       await store.ping();
       await store.close();
     });

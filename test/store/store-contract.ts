@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { runOf, stretchesOf } from '../../src/core/run.ts';
-import type { SeriesKey, Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import { findRuns, runOf, stretchesOf } from '../../src/alarms/run.ts';
+import type { HostMetric, UsageMetric } from '../../src/core/metric.ts';
+import { hostSeries, processSeries, type Series, subjectOf } from '../../src/core/series.ts';
+import type { Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
 import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
-import { makeForecast } from '../make-forecast.ts';
+import { makeForecast, makeSeries } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
 import { tableRows } from '../table-rows.ts';
 
@@ -65,11 +67,11 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         { name: 'c', cpu: 999_999.999, memory: 0 },
       ];
       const snapshot = makeSnapshot({ host, time: t, processes });
-      await store.write([snapshot]);
-      const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
+      await store.append({ snapshots: [snapshot] });
+      const rows = tableRows(await store.page({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
       const byName = rows.toSorted((a, b) => (a.name < b.name ? -1 : 1));
       expect(byName).toEqual(processes.map((usage) => ({ host, time: t, ...makeUsage(usage) })));
-      const [header] = (await store.hosts(t)).filter((found) => found.host === host);
+      const [header] = (await store.latest(t)).filter((found) => found.host === host);
       const { processes: _, ...expected } = snapshot;
       expect(header).toEqual(expected);
     });
@@ -86,8 +88,8 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         metrics: {},
         processes: [],
       };
-      await store.write([makeSnapshot(bare)]);
-      const [header] = (await store.hosts(t)).filter((found) => found.host === host);
+      await store.append({ snapshots: [makeSnapshot(bare)] });
+      const [header] = (await store.latest(t)).filter((found) => found.host === host);
       expect(header).toMatchObject({ host, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {} });
     });
 
@@ -113,11 +115,11 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         '日本語',
       ];
       const host = `\ufeff${newHost()} ,="\\'\n`;
-      await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
-      const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })] });
+      const rows = tableRows(await store.page({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
       expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
       for (const name of names) {
-        const mean = await store.mean({ ...minute(t), hosts: [host], process: name });
+        const mean = await store.means({ ...minute(t), hosts: [host], process: name });
         expect(mean.map((row) => row.name)).toEqual([name]);
       }
     });
@@ -127,8 +129,10 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       await fc.assert(
         fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 20 }), async (names) => {
           const host = newHost();
-          await store.write([makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })]);
-          const rows = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
+          await store.append({
+            snapshots: [makeSnapshot({ host, time: t, processes: names.map((name) => ({ name })) })],
+          });
+          const rows = tableRows(await store.page({ ...minute(t), hosts: [host], limit: 100, skip: 0 }));
           expect(rows.map((row) => row.name).sort()).toEqual([...names].sort());
         }),
         { numRuns: 25 },
@@ -138,27 +142,31 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('a repeated (host, time) is stored once: beside, after and around newer ones', async () => {
       const host = newHost();
       const at = (seconds: number) => makeSnapshot({ host, time: t + seconds * 1000, processes: [{ name: 'p' }] });
-      await store.write([at(0), at(0), at(10)]);
-      await store.write([at(0)]);
-      await Promise.all([store.write([at(20)]), store.write([at(20)]), store.write([at(5)])]);
-      const rows = tableRows(await store.detailed({ from: t - 1, to: t + 60_000, hosts: [host], limit: 100, skip: 0 }));
+      await store.append({ snapshots: [at(0), at(0), at(10)] });
+      await store.append({ snapshots: [at(0)] });
+      await Promise.all([
+        store.append({ snapshots: [at(20)] }),
+        store.append({ snapshots: [at(20)] }),
+        store.append({ snapshots: [at(5)] }),
+      ]);
+      const rows = tableRows(await store.page({ from: t - 1, to: t + 60_000, hosts: [host], limit: 100, skip: 0 }));
       expect(rows.map((row) => (row.time - t) / 1000)).toEqual([0, 5, 10, 20]);
     });
 
     test('a repeated (host, time) is stored once even when it is far behind', async () => {
       const host = newHost();
       const backlog = Array.from({ length: 300 }, (_, i) => makeSnapshot({ host, time: t - i * 1000 }));
-      await store.write(backlog);
-      await store.write(backlog.slice(250));
-      const mean = await store.mean({ from: t - hour, to: t, hosts: [host] });
+      await store.append({ snapshots: backlog });
+      await store.append({ snapshots: backlog.slice(250) });
+      const mean = await store.means({ from: t - hour, to: t, hosts: [host] });
       expect(mean[0]).toMatchObject({ snapshots: 300 });
     });
 
     test('a second body for a stored (host, time)', async () => {
       const host = newHost();
-      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 1 }] })]);
-      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 2 }] })]);
-      const [row] = tableRows(await store.detailed({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 1 }] })] });
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes: [{ name: 'p', cpu: 2 }] })] });
+      const [row] = tableRows(await store.page({ ...minute(t), hosts: [host], limit: 10, skip: 0 }));
       expect(row?.cpu).toBe(tested.conflict === 'first-wins' ? 1 : 2);
     });
 
@@ -166,21 +174,23 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const [one, two] = [newHost(), newHost()];
       // Other tests make up names, and their rows count in all.
       const name = `mean of ${one}`;
-      await store.write([
-        makeSnapshot({ host: one, time: t - 20_000, processes: [{ name, cpu: null, memory: 10, count: 2 }] }),
-        makeSnapshot({
-          host: one,
-          time: t - 10_000,
-          processes: [{ name, cpu: 30, memory: 20, count: 4, threads: 40 }],
-        }),
-        makeSnapshot({
-          host: two,
-          time: t,
-          processes: [{ name, cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3, threads: 20 }],
-        }),
-      ]);
+      await store.append({
+        snapshots: [
+          makeSnapshot({ host: one, time: t - 20_000, processes: [{ name, cpu: null, memory: 10, count: 2 }] }),
+          makeSnapshot({
+            host: one,
+            time: t - 10_000,
+            processes: [{ name, cpu: 30, memory: 20, count: 4, threads: 40 }],
+          }),
+          makeSnapshot({
+            host: two,
+            time: t,
+            processes: [{ name, cpu: 60, cpuMax: 55, memory: 30, memoryMax: 3, count: 3, threads: 20 }],
+          }),
+        ],
+      });
       const hosts = [one, two];
-      const [row] = await store.mean({ from: t - 60_000, to: t, hosts, process: name });
+      const [row] = await store.means({ from: t - 60_000, to: t, hosts, process: name });
       expect(row).toMatchObject({
         name,
         cpu: 45,
@@ -193,7 +203,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         threads: 30,
         ioReadBytesPerSecond: null,
       });
-      const [early] = await store.mean({ from: t - 60_000, to: t - 20_000, hosts, process: name });
+      const [early] = await store.means({ from: t - 60_000, to: t - 20_000, hosts, process: name });
       expect(early).toMatchObject({
         name,
         cpu: null,
@@ -204,15 +214,15 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         hosts: 1,
         snapshots: 1,
       });
-      const [whole] = (await store.mean({ from: t - 60_000, to: t })).filter((found) => found.name === name);
+      const [whole] = (await store.means({ from: t - 60_000, to: t })).filter((found) => found.name === name);
       expect(whole).toEqual(row);
     });
 
     test('a window excludes its start and includes its end', async () => {
       const host = newHost();
-      await store.write([makeSnapshot({ host, time: t }), makeSnapshot({ host, time: t + 10_000 })]);
+      await store.append({ snapshots: [makeSnapshot({ host, time: t }), makeSnapshot({ host, time: t + 10_000 })] });
       const times = async (from: number, to: number) =>
-        tableRows(await store.detailed({ from, to, hosts: [host], limit: 10, skip: 0 })).map((row) => row.time - t);
+        tableRows(await store.page({ from, to, hosts: [host], limit: 10, skip: 0 })).map((row) => row.time - t);
       expect(await times(t, t + 10_000)).toEqual([10_000]);
       expect(await times(t - 1, t + 9_999)).toEqual([0]);
       expect(await times(t, t)).toEqual([]);
@@ -226,9 +236,9 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         { name: 'high', cpu: 90 },
         { name: 'mid', cpu: 50 },
       ];
-      await store.write([makeSnapshot({ host, time: t, processes })]);
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes })] });
       const top = async (top?: number) =>
-        (await store.mean({ ...minute(t), hosts: [host], ...(top && { top }) })).map((row) => row.name);
+        (await store.means({ ...minute(t), hosts: [host], ...(top && { top }) })).map((row) => row.name);
       expect(await top(2)).toEqual(['high', 'mid']);
       expect(await top()).toEqual(['high', 'mid', 'low', 'none']);
     });
@@ -236,11 +246,13 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('pages of raw rows join up in order of time, host and name', async () => {
       const [one, two] = [newHost(), newHost()];
       const processes = [{ name: 'b' }, { name: 'a' }, { name: 'c' }];
-      await store.write(
-        [two, one].flatMap((host) => [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes }))),
-      );
+      await store.append({
+        snapshots: [two, one].flatMap((host) =>
+          [10_000, 0].map((ms) => makeSnapshot({ host, time: t + ms, processes })),
+        ),
+      });
       const query = { from: t - 1, to: t + 10_000, hosts: [one, two] };
-      const all = tableRows(await store.detailed({ ...query, limit: 100, skip: 0 }));
+      const all = tableRows(await store.page({ ...query, limit: 100, skip: 0 }));
       const key = (row: { time: number; host: string; name: string }) => `${row.time} ${row.host} ${row.name}`;
       expect(all.map(key)).toEqual(
         [t, t + 10_000].flatMap((at) =>
@@ -248,27 +260,27 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         ),
       );
       const pages = await Promise.all(
-        [0, 5, 10].map(async (skip) => tableRows(await store.detailed({ ...query, limit: 5, skip }))),
+        [0, 5, 10].map(async (skip) => tableRows(await store.page({ ...query, limit: 5, skip }))),
       );
       expect(pages.flat().map(key)).toEqual(all.map(key));
     });
 
     test('unknown hosts and names have no rows', async () => {
       const query = { from: 0, to: t + hour, limit: 10, skip: 0 };
-      expect(tableRows(await store.detailed({ ...query, hosts: ['nobody'] }))).toEqual([]);
-      expect(await store.mean({ ...query, process: 'nothing' })).toEqual([]);
-      expect(await store.mean({ ...query, hosts: [] })).toEqual([]);
-      expect(await store.rowsOf([{ host: 'nobody', time: t }])).toEqual([]);
-      expect(await store.rowsOf([])).toEqual([]);
+      expect(tableRows(await store.page({ ...query, hosts: ['nobody'] }))).toEqual([]);
+      expect(await store.means({ ...query, process: 'nothing' })).toEqual([]);
+      expect(await store.means({ ...query, hosts: [] })).toEqual([]);
+      expect(await store.rows([{ host: 'nobody', time: t }])).toEqual([]);
+      expect(await store.rows([])).toEqual([]);
     });
 
     test('the newest header at or before an instant', async () => {
       const host = newHost();
-      await store.write(
-        [0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000, metrics: { 'system.cpu': s } })),
-      );
+      await store.append({
+        snapshots: [0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000, metrics: { 'system.cpu': s } })),
+      });
       const at = async (ms: number) =>
-        (await store.hosts(t + ms)).filter((found) => found.host === host).map((found) => found.metrics['system.cpu']);
+        (await store.latest(t + ms)).filter((found) => found.host === host).map((found) => found.metrics['system.cpu']);
       expect(await at(20_000)).toEqual([20]);
       expect(await at(19_999)).toEqual([10]);
       expect(await at(-1)).toEqual([]);
@@ -282,41 +294,41 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         { name: 'exactly', cpu: 80 },
         { name: 'null', cpu: null, memory: null },
       ];
-      await store.write(
-        [one, two].flatMap((host) =>
+      await store.append({
+        snapshots: [one, two].flatMap((host) =>
           [0, 10_000, 3_000_000].map((ms) => makeSnapshot({ host, time: t + ms, processes })),
         ),
-      );
+      });
       const keys = [
         { host: one, time: t },
         { host: two, time: t + 10_000 },
         { host: two, time: t + 3_000_000 },
       ];
-      const found = await store.rowsOf(keys);
+      const found = await store.rows(keys);
       expect(found.map((row) => `${row.host} ${row.time - t}`).sort()).toEqual(
         keys.flatMap(({ host, time }) => processes.map(() => `${host} ${time - t}`)).sort(),
       );
       const names = async (above: object) =>
-        (await store.rowsOf(keys.slice(0, 1), { above })).map((row) => row.name).sort();
+        (await store.rows(keys.slice(0, 1), { above })).map((row) => row.name).sort();
       expect(await names({ cpuMax: 80 })).toEqual(['hot']);
       expect(await names({ cpuMax: 80, memoryMax: 80 })).toEqual(['big', 'hot']);
       expect(await names({})).toEqual([]);
-      const top = (await store.rowsOf(keys.slice(0, 2), { top: 1 })).map((row) => `${row.host} ${row.name}`);
+      const top = (await store.rows(keys.slice(0, 2), { top: 1 })).map((row) => `${row.host} ${row.name}`);
       expect(top.sort()).toEqual([one, two].flatMap((host) => [`${host} big`, `${host} hot`]).sort());
     });
 
     test('rows of many snapshots that lie far apart come in one answer', async () => {
       const host = newHost();
       const times = Array.from({ length: 300 }, (_, i) => t - i * 120_000);
-      await store.write(times.map((time) => makeSnapshot({ host, time })));
-      expect(await store.rowsOf(times.map((time) => ({ host, time })))).toHaveLength(300);
+      await store.append({ snapshots: times.map((time) => makeSnapshot({ host, time })) });
+      expect(await store.rows(times.map((time) => ({ host, time })))).toHaveLength(300);
     });
 
     test('when the run over a level began', async () => {
       const host = newHost();
       const values = [90, 70, 85, 78, 90, 95];
-      await store.write(
-        values.map((cpu, i) =>
+      await store.append({
+        snapshots: values.map((cpu, i) =>
           makeSnapshot({
             host,
             time: t + i * 10_000,
@@ -327,19 +339,19 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
             ],
           }),
         ),
-      );
-      const process = (name: string) => ({ kind: 'process', host, process: name, metric: 'cpuMax' }) as const;
+      });
+      const process = (name: string) => processSeries('cpuMax', host, name);
       const window = { from: t - 1, to: t + 50_000 };
       const since = async (
-        series: Parameters<Store['runs']>[0][number]['series'],
+        series: Series,
         red: number,
         clear: number,
         gapMs = 30_000,
         to = window.to,
         { forMs = 0, holdMs = 0 } = {},
       ) =>
-        (await store.runs([{ series, red, clear, forMs, holdMs, gapMs, until: to }], window)).map(({ since: time }) =>
-          time === null ? null : (time - t) / 10_000,
+        (await findRuns(store, [{ series, red, clear, forMs, holdMs, gapMs, until: to }], window)).map(
+          ({ since: time }) => (time === null ? null : (time - t) / 10_000),
         );
       expect(await since(process('p'), 80, 80)).toEqual([4]);
       expect(await since(process('p'), 80, 75)).toEqual([2]);
@@ -347,7 +359,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await since(process('p'), 97, 60)).toEqual([null]);
       expect(await since(process('p'), 80, 80, 30_000, t + 10_000)).toEqual([null]);
       expect(await since(process('q'), 80, 80)).toEqual([3]);
-      expect(await since({ kind: 'system', host, metric: 'system.cpu' }, 80, 75)).toEqual([2]);
+      expect(await since(hostSeries('system.cpu', host), 80, 75)).toEqual([2]);
       expect(await since(process('nothing'), 80, 75)).toEqual([null]);
       const holding = { holdMs: 10_000 };
       expect(await since(process('p'), 80, 80, 30_000, window.to, holding)).toEqual([0]);
@@ -380,8 +392,8 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
               time += after * 1000;
               return { ...sweep, time };
             });
-            await store.write(
-              taken.map(({ time: at, cpu, exists }) =>
+            await store.append({
+              snapshots: taken.map(({ time: at, cpu, exists }) =>
                 makeSnapshot({
                   host,
                   time: at,
@@ -389,7 +401,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
                   processes: [{ name: 'always' }, ...(exists ? [{ name: 'p', cpu }] : [])],
                 }),
               ),
-            );
+            });
             const window = { from: t, to: time };
             const middle = (taken[Math.floor(taken.length / 2)] as { time: number }).time;
             const totals = taken.map(({ time: at, cpu }) => ({ time: at, value: cpu }));
@@ -399,15 +411,16 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
             }));
             for (const until of [middle, time]) {
               const queries = asked.map((level) => ({ ...level, until }));
-              const of = (series: SeriesKey) =>
-                store.runs(
+              const of = (series: Series) =>
+                findRuns(
+                  store,
                   queries.map((query) => ({ series, ...query })),
                   window,
                 );
-              expect(await of({ kind: 'process', host, process: 'p', metric: 'cpuMax' })).toEqual(
+              expect(await of(processSeries('cpuMax', host, 'p'))).toEqual(
                 queries.map((query) => runOf(stretchesOf(samples, query), query)),
               );
-              expect(await of({ kind: 'system', host, metric: 'system.cpu' })).toEqual(
+              expect(await of(hostSeries('system.cpu', host))).toEqual(
                 queries.map((query) => runOf(stretchesOf(totals, query), query)),
               );
             }
@@ -425,15 +438,17 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           time: t + s * 1000,
           processes: Object.entries(cpu).map(([name, value]) => ({ name, cpu: value, memory: 1 })),
         });
-      await store.write([
-        put(host, 0, { long: 95, calm: 1, short: 1, gone: 1 }),
-        put(host, 30, { long: 1, calm: 1, short: 95, gone: 95 }),
-        put(host, 60, { long: 1, calm: 1, short: 1, now: 95 }),
-        put(other, 60, { short: 1, now: 1 }),
-      ]);
+      await store.append({
+        snapshots: [
+          put(host, 0, { long: 95, calm: 1, short: 1, gone: 1 }),
+          put(host, 30, { long: 1, calm: 1, short: 95, gone: 95 }),
+          put(host, 60, { long: 1, calm: 1, short: 1, now: 95 }),
+          put(other, 60, { short: 1, now: 1 }),
+        ],
+      });
       const keys = [host, other].map((of) => ({ host: of, time: t + 60_000 }));
       const names = async (withinMs?: number) =>
-        (await store.rowsOf(keys, { above: { cpuMax: 80 }, ...(withinMs !== undefined && { withinMs }) }))
+        (await store.rows(keys, { above: { cpuMax: 80 }, ...(withinMs !== undefined && { withinMs }) }))
           .map((row) => `${row.host === host ? 1 : 2} ${row.name} ${row.cpu}`)
           .sort();
       expect(await names()).toEqual(['1 now 95']);
@@ -443,13 +458,15 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
 
     test('a run ends where it is asked for, whatever came later in the window', async () => {
       const host = newHost();
-      await store.write(
-        [90, 90, 1, 90].map((cpu, k) => makeSnapshot({ host, time: t + k * 10_000, processes: [{ name: 'p', cpu }] })),
-      );
-      const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
+      await store.append({
+        snapshots: [90, 90, 1, 90].map((cpu, k) =>
+          makeSnapshot({ host, time: t + k * 10_000, processes: [{ name: 'p', cpu }] }),
+        ),
+      });
+      const series = processSeries('cpuMax', host, 'p');
       const query = { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 30_000 };
       const untils = [10_000, 20_000, 30_000].map((ms) => ({ ...query, until: t + ms }));
-      const runs = await store.runs(untils, { from: t - 1, to: t + 60_000 });
+      const runs = await findRuns(store, untils, { from: t - 1, to: t + 60_000 });
       expect(runs.map(({ since }) => since)).toEqual([t, null, t + 30_000]);
     });
 
@@ -462,17 +479,19 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           metrics: { 'system.cpu': 10, ...(skew !== 0 && { 'collector.clockSkewSeconds': skew }) },
         });
       for (let placed = 0; placed <= 120_000; placed += 10_000) {
-        await store.write([
-          at(right, placed, 0),
-          at(behind, placed, -45),
-          at(ahead, placed, 60),
-          // Right until it is set back by half an hour.
-          at(setBack, placed, placed < 60_000 ? 0 : -1800),
-        ]);
+        await store.append({
+          snapshots: [
+            at(right, placed, 0),
+            at(behind, placed, -45),
+            at(ahead, placed, 60),
+            // Right until it is set back by half an hour.
+            at(setBack, placed, placed < 60_000 ? 0 : -1800),
+          ],
+        });
       }
       for (const ms of [0, 30_000, 55_000, 65_000, 119_999, 120_000]) {
         const newest = Math.floor(ms / 10_000) * 10_000;
-        const found = new Map((await store.hosts(t + ms)).map((header) => [header.host, header]));
+        const found = new Map((await store.latest(t + ms)).map((header) => [header.host, header]));
         expect(
           [right, behind, ahead, setBack].map((host) => (found.get(host)?.time ?? 0) - t),
           `${ms} ms`,
@@ -486,15 +505,17 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const put = (host: string, k: number, ip: string | null, cpu: number) =>
         makeSnapshot({ host, ip, time: t + k * 10_000, processes: [{ name: 'p', cpu }, { name: `of-${ip}` }] });
       const [old, now, none] = [`10.1.${t % 200}.1`, `10.1.${t % 200}.2`, '10.200.0.9'];
-      await store.write([
-        ...[0, 1, 2].map((k) => put(moved, k, old, 10)),
-        ...[3, 4, 5].map((k) => put(moved, k, now, 30)),
-        put(moved, 6, old, 50),
-        ...[0, 1, 2, 3, 4, 5, 6].map((k) => put(stayed, k, now, 100)),
-      ]);
+      await store.append({
+        snapshots: [
+          ...[0, 1, 2].map((k) => put(moved, k, old, 10)),
+          ...[3, 4, 5].map((k) => put(moved, k, now, 30)),
+          put(moved, 6, old, 50),
+          ...[0, 1, 2, 3, 4, 5, 6].map((k) => put(stayed, k, now, 100)),
+        ],
+      });
       const window = { from: t - 1, to: t + 60_000 };
       const meanOf = async (filter: UsageFilter, given = window) => {
-        const row = (await store.mean({ ...given, ...filter })).find(({ name }) => name === 'p');
+        const row = (await store.means({ ...given, ...filter })).find(({ name }) => name === 'p');
         return row && [row.cpu, row.snapshots, row.hosts];
       };
       expect(await meanOf({ ip: old })).toEqual([20, 4, 1]);
@@ -503,21 +524,24 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await meanOf({ ip: now, process: 'p' }, { from: t + 25_000, to: t + 50_000 })).toEqual([65, 6, 2]);
       expect(await meanOf({ ip: none })).toBeUndefined();
       expect(await meanOf({ ip: old, hosts: [stayed] })).toBeUndefined();
-      const names = (await store.mean({ ...window, ip: old })).map(({ name }) => name).sort();
+      const names = (await store.means({ ...window, ip: old })).map(({ name }) => name).sort();
       expect(names).toEqual([`of-${old}`, 'p']);
-      const rows = tableRows(await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 0 }));
+      const rows = tableRows(await store.page({ ...window, ip: old, process: 'p', limit: 3, skip: 0 }));
       expect(rows.map((row) => row.time - t)).toEqual([0, 10_000, 20_000]);
-      const rest = tableRows(await store.detailed({ ...window, ip: old, process: 'p', limit: 3, skip: 3 }));
+      const rest = tableRows(await store.page({ ...window, ip: old, process: 'p', limit: 3, skip: 3 }));
       expect(rest.map((row) => [row.host, row.time - t])).toEqual([[moved, 60_000]]);
     });
 
     test('a hole ends a run', async () => {
       const host = newHost();
-      await store.write(
-        [0, 10, 20, 70, 80].map((s) => makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] })),
-      );
-      const series = { kind: 'process', host, process: 'p', metric: 'cpuMax' } as const;
-      const runs = await store.runs(
+      await store.append({
+        snapshots: [0, 10, 20, 70, 80].map((s) =>
+          makeSnapshot({ host, time: t + s * 1000, processes: [{ name: 'p', cpu: 90 }] }),
+        ),
+      });
+      const series = processSeries('cpuMax', host, 'p');
+      const runs = await findRuns(
+        store,
         [
           { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 30_000, until: t + 90_000 },
           { series, red: 80, clear: 80, forMs: 0, holdMs: 0, gapMs: 60_000, until: t + 90_000 },
@@ -530,18 +554,18 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
     test('many runs at once, over every metric', async () => {
       const host = newHost();
       const names = Array.from({ length: 300 }, (_, i) => `p${i}`);
-      await store.write(
-        [0, 10_000].map((ms) =>
+      await store.append({
+        snapshots: [0, 10_000].map((ms) =>
           makeSnapshot({
             host,
             time: t + ms,
             processes: names.map((name, i) => ({ name, cpu: ms === 0 && i % 2 ? 1 : 90, memory: 85 })),
           }),
         ),
-      );
+      });
       const queries = names.flatMap((process) =>
         (['cpu', 'cpuMax', 'memory', 'memoryMax'] as const).map((metric) => ({
-          series: { kind: 'process', host, process, metric } as const,
+          series: processSeries(metric, host, process),
           red: 80,
           clear: 80,
           forMs: 0,
@@ -550,7 +574,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           until: t + 10_000,
         })),
       );
-      const runs = await store.runs(queries, { from: t - 1, to: t + 10_000 });
+      const runs = await findRuns(store, queries, { from: t - 1, to: t + 10_000 });
       expect(runs.map(({ since }) => since)).toEqual(
         names.flatMap((_, i) => {
           const cpu = i % 2 ? t + 10_000 : t;
@@ -563,21 +587,23 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const hosts = Array.from({ length: 20 }, newHost);
       const writes = hosts.flatMap((host) =>
         Array.from({ length: 10 }, (_, i) =>
-          store.write([
-            makeSnapshot({ host, time: t + i * 1000, processes: [{ name: 'w' }, { name: `${host}-own` }] }),
-          ]),
+          store.append({
+            snapshots: [
+              makeSnapshot({ host, time: t + i * 1000, processes: [{ name: 'w' }, { name: `${host}-own` }] }),
+            ],
+          }),
         ),
       );
       await Promise.all(writes);
-      const mean = await store.mean({ from: t - 1, to: t + hour, hosts, process: 'w' });
+      const mean = await store.means({ from: t - 1, to: t + hour, hosts, process: 'w' });
       expect(mean[0]).toMatchObject({ hosts: 20, snapshots: 200 });
     });
 
     test('a snapshot with 5,000 names is stored whole', async () => {
       const host = newHost();
       const processes = Array.from({ length: 5000 }, (_, i) => ({ name: `proc ${i}`, cpu: i % 7 ? i / 100 : null }));
-      await store.write([makeSnapshot({ host, time: t, processes })]);
-      const rows = await store.rowsOf([{ host, time: t }]);
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes })] });
+      const rows = await store.rows([{ host, time: t }]);
       expect(rows).toHaveLength(5000);
       expect(rows.find((row) => row.name === 'proc 4999')?.cpu).toBe(49.99);
       expect(rows.find((row) => row.name === 'proc 7')?.cpu).toBeNull();
@@ -588,8 +614,8 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const start = Math.floor(t / 60_000) * 60_000;
       const values = [10, 20, null, 60, 0, 5];
       const times = [0, 59_000, 61_000, 120_000, 179_999, 300_000].map((offset) => start + offset);
-      await store.write(
-        times.map((time, k) =>
+      await store.append({
+        snapshots: times.map((time, k) =>
           makeSnapshot({
             host,
             time,
@@ -597,16 +623,14 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
             processes: [{ name: "it's", cpu: 99, cpuMax: values[k] ?? null }, { name: 'other' }],
           }),
         ),
-      );
-      const means = await store.stepMeans(
-        [
-          { kind: 'process', host, process: "it's", metric: 'cpuMax' },
-          { kind: 'system', host, metric: 'system.cpu' },
-          { kind: 'process', host, process: 'nobody', metric: 'cpuMax' },
-        ],
-        { from: start - 1, to: start + hour },
-        60_000,
-      );
+      });
+      const series = [
+        processSeries('cpuMax', host, "it's"),
+        hostSeries('system.cpu', host),
+        processSeries('cpuMax', host, 'nobody'),
+      ];
+      const query = { from: start - 1, to: start + hour, series, stepMs: 60_000 };
+      const means = (await store.select(query)).map(({ samples }) => samples);
       const steps = (pairs: [number, number][]) => pairs.map(([k, value]) => ({ time: start + k * 60_000, value }));
       expect(means).toEqual([
         steps([
@@ -636,19 +660,26 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
             { name: 'b', cpuMax: 40 },
           ],
         });
-      await store.write([write(0, 90, 3), write(1000, 40.001, 0.5), write(2000, 10, 0.2)]);
+      await store.append({ snapshots: [write(0, 90, 3), write(1000, 40.001, 0.5), write(2000, 10, 0.2)] });
       const of = async (metric: 'cpuMax' | 'system.load1', level: number, from: number, to: number) =>
-        (await store.seriesAbove(metric, level, { from: t + from, to: t + to })).filter((key) => key.host === host);
-      expect(await of('cpuMax', 40, 0, 2000)).toEqual([{ kind: 'process', host, process: 'a', metric: 'cpuMax' }]);
+        (await store.above(nameOf(metric), level, { from: t + from, to: t + to })).filter(
+          ({ labels }) => labels.host === host,
+        );
+      const nameOf = (metric: UsageMetric | HostMetric) =>
+        (metric.includes('.') ? hostSeries(metric as HostMetric, '') : processSeries(metric as UsageMetric, '', ''))
+          .metric;
+      expect(await of('cpuMax', 40, 0, 2000)).toEqual([processSeries('cpuMax', host, 'a')]);
       expect(await of('cpuMax', 40, 1000, 2000)).toEqual([]);
       expect(await of('cpuMax', 39, -1, 0)).toHaveLength(2);
-      expect(await of('system.load1', 0.4, 0, 1000)).toEqual([{ kind: 'system', host, metric: 'system.load1' }]);
+      expect(await of('system.load1', 0.4, 0, 1000)).toEqual([hostSeries('system.load1', host)]);
       expect(await of('system.load1', 0.5, 0, 1000)).toEqual([]);
     });
 
     test('keeps forecasts', async () => {
       const host = newHost();
-      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })]);
+      await store.append({
+        snapshots: [makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })],
+      });
       const kept = [
         makeForecast({ host, time: t }),
         makeForecast({ host, time: t, process: "o'd", metric: 'memory', isMuted: true, reason: 'a "b", \\ c' }),
@@ -665,42 +696,64 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
           reason: '',
         }),
       ];
-      await store.keepForecasts(kept);
-      await store.keepForecasts([]);
+      await store.append({ forecasts: kept });
+      await store.append({ forecasts: [] });
       const window = { from: t - 1, to: t + 1 };
-      const found = await store.forecasts({ ...window, host });
+      const ofHost = [{ label: 'host', operator: '=', value: host }] as const;
+      const found = await store.forecasts({ ...window, matchers: ofHost });
       expect(found).toHaveLength(3);
       expect(found).toEqual(expect.arrayContaining(kept));
       expect(found[2]).toEqual(kept[2]);
-      expect(await store.forecasts({ ...window, from: t, host })).toEqual([kept[2]]);
-      expect(await store.forecasts({ ...window, host, process: "o'd" })).toEqual([kept[1]]);
-      expect(await store.forecasts({ ...window, host, process: null })).toEqual([kept[2]]);
-      expect(await store.forecasts({ ...window, host, metric: 'cpu' })).toEqual([kept[0]]);
-      expect(await store.forecasts({ ...window, host: 'nobody' })).toEqual([]);
+      expect(await store.forecasts({ ...window, from: t, matchers: ofHost })).toEqual([kept[2]]);
+      expect(await store.forecasts({ ...window, series: kept[1]?.series as Series })).toEqual([kept[1]]);
+      expect(await store.forecasts({ ...window, metrics: ['system_cpu'], matchers: ofHost })).toEqual([kept[2]]);
+      expect(
+        await store.forecasts({ ...window, metrics: ['process_cpu', 'process_cpu_max'], matchers: ofHost }),
+      ).toEqual([kept[0]]);
+      expect(
+        await store.forecasts({ ...window, matchers: [{ label: 'host', operator: '=', value: 'nobody' }] }),
+      ).toEqual([]);
     });
 
     test('sums up how right forecasts were, by series', async () => {
       const host = newHost();
-      await store.write([makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })]);
+      await store.append({
+        snapshots: [makeSnapshot({ host, time: t, processes: [{ name: 'nginx' }, { name: "o'd" }] })],
+      });
       const hourOf = (process: string | null, hours: number, given: Partial<Tally>, isMuted = false): HourTally => {
-        const metric = process === null ? 'system.cpu' : 'cpu';
-        return { host, process, metric, time: t + hours * 60_000, isMuted, tally: { ...emptyTally(), ...given } };
+        const series = makeSeries({ host, process, metric: process === null ? 'system.cpu' : 'cpu' });
+        return { series, time: t + hours * 60_000, isMuted, tally: { ...emptyTally(), ...given } };
       };
       const ofHour = (hours: number) => ({ from: t + hours * 60_000 - 1, to: t + hours * 60_000 });
-      await store.keepTallies(ofHour(0), [hourOf('nginx', 0, { predictions: 7, alarms: 7 })]);
-      await store.keepTallies(ofHour(0), [
-        hourOf('nginx', 0, { predictions: 60, squaredError: 0.25, leadsMs: [60_000, 120_000] }),
-        hourOf("o'd", 0, { predictions: 1 }),
-      ]);
-      await store.keepTallies(ofHour(1), [
-        hourOf('nginx', 1, { predictions: 59, squaredError: 0.5, leadsMs: [180_000] }, true),
-        hourOf(null, 1, { alarms: 2 }),
-      ]);
-      await store.keepTallies(ofHour(9), []);
+      await store.append({
+        accuracy: { hours: ofHour(0), tallies: [hourOf('nginx', 0, { predictions: 7, alarms: 7 })] },
+      });
+      await store.append({
+        accuracy: {
+          hours: ofHour(0),
+          tallies: [
+            hourOf('nginx', 0, { predictions: 60, squaredError: 0.25, leadsMs: [60_000, 120_000] }),
+            hourOf("o'd", 0, { predictions: 1 }),
+          ],
+        },
+      });
+      await store.append({
+        accuracy: {
+          hours: ofHour(1),
+          tallies: [
+            hourOf('nginx', 1, { predictions: 59, squaredError: 0.5, leadsMs: [180_000] }, true),
+            hourOf(null, 1, { alarms: 2 }),
+          ],
+        },
+      });
+      await store.append({ accuracy: { hours: ofHour(9), tallies: [] } });
       const window = { from: t - 1, to: t + 60_000 };
-      const nginx = await store.tallies({ ...window, host, process: 'nginx' });
+      const of = (process: string | null) => ({
+        series: makeSeries({ host, process, metric: process === null ? 'system.cpu' : 'cpu' }),
+      });
+      const nginx = await store.tallies({ ...window, ...of('nginx') });
       expect(nginx).toHaveLength(1);
-      expect(nginx[0]).toMatchObject({ host, process: 'nginx', metric: 'cpu', time: t + 60_000, isMuted: true });
+      expect(nginx[0]).toMatchObject({ ...of('nginx'), time: t + 60_000, isMuted: true });
       const [sum] = nginx;
       expect({ ...sum?.tally, leadsMs: sum?.tally.leadsMs.toSorted((a, b) => a - b) }).toEqual({
         ...emptyTally(),
@@ -708,23 +761,24 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         squaredError: 0.75,
         leadsMs: [60_000, 120_000, 180_000],
       });
-      const all = await store.tallies({ ...window, host });
-      expect(all.map(({ process }) => process).sort()).toEqual(['nginx', "o'd", null].sort());
-      expect(await store.tallies({ ...window, host, process: null })).toMatchObject([{ tally: { alarms: 2 } }]);
-      expect(await store.tallies({ from: t, to: t + 60_000, host, process: 'nginx' })).toMatchObject([
+      const matchers = [{ label: 'host', operator: '=', value: host }] as const;
+      const all = await store.tallies({ ...window, matchers });
+      expect(all.map(({ series }) => subjectOf(series).process).sort()).toEqual(['nginx', "o'd", null].sort());
+      expect(await store.tallies({ ...window, ...of(null) })).toMatchObject([{ tally: { alarms: 2 } }]);
+      expect(await store.tallies({ from: t, to: t + 60_000, ...of('nginx') })).toMatchObject([
         { tally: { predictions: 59 } },
       ]);
-      expect(await store.tallies({ ...window, host, process: 'nobody' })).toEqual([]);
+      expect(await store.tallies({ ...window, ...of('nobody') })).toEqual([]);
     });
 
     test('a read that is cancelled ends with the reason, and others go on', async (context) => {
       if (!tested.durable) context.skip('kept in memory only');
       const cancelled = new AbortController();
-      const reading = store.mean({ from: 0, to: t }, { signal: cancelled.signal });
+      const reading = store.means({ from: 0, to: t }, { signal: cancelled.signal });
       cancelled.abort(new Error('enough'));
       await expect(reading).rejects.toThrow('enough');
-      await expect(store.hosts(t, { signal: cancelled.signal })).rejects.toThrow('enough');
-      await expect(store.mean({ from: 0, to: t })).resolves.toBeDefined();
+      await expect(store.latest(t, { signal: cancelled.signal })).rejects.toThrow('enough');
+      await expect(store.means({ from: 0, to: t })).resolves.toBeDefined();
     });
 
     test('is ready', () => expect(store.ping()).resolves.toBeUndefined());
@@ -733,12 +787,12 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       if (!tested.durable) context.skip('kept in memory only');
       const host = newHost();
       const snapshots = [0, 10, 20].map((s) => makeSnapshot({ host, time: t + s * 1000 }));
-      await store.write(snapshots);
-      const before = await store.mean({ from: t - 1, to: t + hour, hosts: [host] });
+      await store.append({ snapshots: snapshots });
+      const before = await store.means({ from: t - 1, to: t + hour, hosts: [host] });
       await store.close();
       store = await tested.open();
-      await store.write(snapshots);
-      expect(await store.mean({ from: t - 1, to: t + hour, hosts: [host] })).toEqual(before);
+      await store.append({ snapshots: snapshots });
+      expect(await store.means({ from: t - 1, to: t + hour, hosts: [host] })).toEqual(before);
     });
 
     test('after a restart every name is there, also those that came while another group was written', async (context) => {
@@ -746,12 +800,14 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const host = newHost();
       const writes = Array.from({ length: 200 }, async (_, i) => {
         await new Promise((resolve) => setTimeout(resolve, i / 4));
-        await store.write([makeSnapshot({ host, time: t + i, processes: [{ name: `${host} only ${i}` }] })]);
+        await store.append({
+          snapshots: [makeSnapshot({ host, time: t + i, processes: [{ name: `${host} only ${i}` }] })],
+        });
       });
       await Promise.all(writes);
       await store.close();
       store = await tested.open();
-      const rows = tableRows(await store.detailed({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 }));
+      const rows = tableRows(await store.page({ from: t - 1, to: t + 1000, hosts: [host], limit: 1000, skip: 0 }));
       expect(rows.map((row) => row.name)).toEqual(writes.map((_, i) => `${host} only ${i}`));
     });
 
@@ -763,31 +819,35 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const named = (...names: string[]) => names.map((name) => ({ name: `${host} ${name}`, memory: 1, rssBytes: 5 }));
       const known = named('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h');
       const rowsAt = async (at: number) =>
-        (await store.rowsOf([{ host, time: at }])).map(({ name, count }) => `${name.replace(`${host} `, '')} ${count}`);
+        (await store.rows([{ host, time: at }])).map(({ name, count }) => `${name.replace(`${host} `, '')} ${count}`);
       await reopen(limited);
-      await store.write([makeSnapshot({ host, time: t, processes: known })]);
+      await store.append({ snapshots: [makeSnapshot({ host, time: t, processes: known })] });
       const more = [...known, ...named('i', 'j', 'k', 'l', 'm'), { name: '__other__', memory: 1, rssBytes: 5 }];
       const folded = makeSnapshot({ host, time: t + 1000, processes: more });
-      await store.write([folded]);
+      await store.append({ snapshots: [folded] });
       expect((await rowsAt(t + 1000)).sort()).toEqual(
         [...'abcdefghij']
           .map((name) => `${name} 1`)
           .concat('__other__ 4')
           .sort(),
       );
-      const [sum] = (await store.rowsOf([{ host, time: t + 1000 }])).filter(({ name }) => name === '__other__');
+      const [sum] = (await store.rows([{ host, time: t + 1000 }])).filter(({ name }) => name === '__other__');
       expect(sum).toMatchObject({ memory: 4, memoryMax: 1, rssBytes: 20, pid: null });
       expect(folded.metrics).toMatchObject({ 'collector.foldedNames': 3, 'collector.foldedSinceMs': tested.now });
-      expect((await store.hosts(t + 1000)).find((header) => header.host === host)?.metrics).toEqual(folded.metrics);
-      await store.write([makeSnapshot({ host: other, time: t, processes: [{ name: `${other} own` }] })]);
-      expect((await store.rowsOf([{ host: other, time: t }])).map(({ name }) => name)).toEqual([`${other} own`]);
+      expect((await store.latest(t + 1000)).find((header) => header.host === host)?.metrics).toEqual(folded.metrics);
+      await store.append({
+        snapshots: [makeSnapshot({ host: other, time: t, processes: [{ name: `${other} own` }] })],
+      });
+      expect((await store.rows([{ host: other, time: t }])).map(({ name }) => name)).toEqual([`${other} own`]);
       if (tested.durable) await reopen(limited);
-      await store.write([makeSnapshot({ host, time: t + 2000, processes: [...known.slice(0, 1), ...named('n')] })]);
+      await store.append({
+        snapshots: [makeSnapshot({ host, time: t + 2000, processes: [...known.slice(0, 1), ...named('n')] })],
+      });
       expect((await rowsAt(t + 2000)).sort()).toEqual(['__other__ 1', 'a 1']);
       expect(said.every((text) => text.includes(`${host} has sent more than 10 new process names today`))).toBe(true);
       expect(said).toHaveLength(tested.durable ? 2 : 1);
       time.now += 24 * hour;
-      await store.write([makeSnapshot({ host, time: t + 3000, processes: named('n') })]);
+      await store.append({ snapshots: [makeSnapshot({ host, time: t + 3000, processes: named('n') })] });
       expect(await rowsAt(t + 3000)).toEqual(['n 1']);
       await reopen();
     });
@@ -796,14 +856,15 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       if (!tested.expires) context.skip('the engine expires by itself');
       const host = newHost();
       const old = tested.now - 49 * hour;
-      await store.write([
-        makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }),
-        makeSnapshot({ host, time: t }),
-      ]);
-      await store.keepForecasts([makeForecast({ host, time: old }), makeForecast({ host, time: t })]);
+      await store.append({
+        snapshots: [makeSnapshot({ host, time: old, processes: [{ name: 'gone' }] }), makeSnapshot({ host, time: t })],
+      });
+      await store.append({ forecasts: [makeForecast({ host, time: old }), makeForecast({ host, time: t })] });
       await store.expire(tested.now);
-      expect((await store.forecasts({ from: 0, to: tested.now, host })).map(({ time }) => time)).toEqual([t]);
-      const rows = tableRows(await store.detailed({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 }));
+      expect(
+        (await store.forecasts({ from: 0, to: tested.now, series: makeSeries({ host }) })).map(({ time }) => time),
+      ).toEqual([t]);
+      const rows = tableRows(await store.page({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 }));
       expect(rows.map((row) => row.time)).toEqual([t]);
     });
   });

@@ -2,11 +2,13 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
-import { schemaVersion, tablesBefore } from '../../src/store/duckdb/schema.ts';
+import { schemaVersion, tablesOf } from '../../src/store/duckdb/schema.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 
+/** As they were up to version 2. */
+const tablesBefore = tablesOf(2).map(({ sql }) => sql);
 const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
 
 async function run(path: string, ...statements: string[]): Promise<unknown[][]> {
@@ -57,13 +59,13 @@ describe("the file's version", () => {
     const path = await oldFile();
     const store = await openStore(`duckdb:${path}`, options);
     const at = noon + 100_000;
-    expect((await store.hosts(at)).map(({ host, time }) => [host, time - noon])).toEqual([
+    expect((await store.latest(at)).map(({ host, time }) => [host, time - noon])).toEqual([
       ['behind', 55_000],
       ['right', 100_000],
     ]);
-    expect((await store.mean({ from: 0, to: 8e15 }))[0]).toMatchObject({ name: 'nginx', cpu: 5, snapshots: 20 });
-    await store.write([makeSnapshot({ host: 'new', time: at })]);
-    expect(await store.hosts(at)).toHaveLength(3);
+    expect((await store.means({ from: 0, to: 8e15 }))[0]).toMatchObject({ name: 'nginx', cpu: 5, snapshots: 20 });
+    await store.append({ snapshots: [makeSnapshot({ host: 'new', time: at })] });
+    expect(await store.latest(at)).toHaveLength(3);
     await store.close();
     expect(readdirSync(join(path, '..')).filter((name) => name.includes('version'))).toEqual([]);
     expect(await run(path, 'SELECT version FROM version')).toEqual([[schemaVersion]]);
@@ -86,15 +88,15 @@ describe("the file's version", () => {
       `INSERT INTO usage VALUES (${noon}, 0, 0, 5000, 5000, 1000, 1000, NULL, 1, NULL), (${noon + 600_000}, 0, 0, 9000, 9000, 1000, 1000, NULL, 1, NULL)`,
     );
     const store = await openStore(`duckdb:${path}`, { ...options, now: () => noon + 1000 });
-    expect(await store.hosts(noon + 3_600_000)).toEqual([
+    expect(await store.latest(noon + 3_600_000)).toEqual([
       { host: 'web', time: noon, ...about, metrics: { 'system.cpu': 10 } },
     ]);
     const window = { from: 0, to: noon + 3_600_000 };
-    expect(await store.mean({ ...window, ip: '10.0.0.5' })).toMatchObject([{ cpu: 5, snapshots: 1 }]);
-    await store.write([
-      makeSnapshot({ host: 'web', time: noon + 10_000, processes: [{ name: 'nginx' }, { name: 'new' }] }),
-    ]);
-    expect((await store.mean(window)).map(({ name, snapshots }) => [name, snapshots]).sort()).toEqual([
+    expect(await store.means({ ...window, ip: '10.0.0.5' })).toMatchObject([{ cpu: 5, snapshots: 1 }]);
+    await store.append({
+      snapshots: [makeSnapshot({ host: 'web', time: noon + 10_000, processes: [{ name: 'nginx' }, { name: 'new' }] })],
+    });
+    expect((await store.means(window)).map(({ name, snapshots }) => [name, snapshots]).sort()).toEqual([
       ['new', 1],
       ['nginx', 3],
     ]);
@@ -135,8 +137,8 @@ test('a start that is killed while it makes the tables, now or by 0.1.0, can be 
     // As 0.1.0 made them, one by one; what this version makes comes in one transaction.
     await run(path, 'SELECT 1', ...tablesBefore.slice(0, count).map((sql) => sql.replace(', placed BIGINT', '')));
     const store = await openStore(`duckdb:${path}`, options);
-    await store.write([makeSnapshot()]);
-    expect(await store.hosts(noon)).toHaveLength(1);
+    await store.append({ snapshots: [makeSnapshot()] });
+    expect(await store.latest(noon)).toHaveLength(1);
     await store.close();
     expect(await run(path, 'SELECT version FROM version')).toEqual([[schemaVersion]]);
   }
@@ -146,7 +148,7 @@ describe('a folder that is not there any more', () => {
   const setUp = async () => {
     const folder = join(temporaryFolder(), 'data');
     const store = await openStore(`duckdb:${join(folder, 'amberwatch.db')}`, options);
-    await store.write([makeSnapshot()]);
+    await store.append({ snapshots: [makeSnapshot()] });
     await store.ping();
     return { folder, store };
   };
@@ -168,18 +170,18 @@ describe('a folder that is not there any more', () => {
     change(folder);
     await expect(store.ping()).rejects.toMatchObject(refused);
     for (const time of [noon + 1, noon + 1, noon + 2])
-      await expect(store.write([makeSnapshot({ time })])).rejects.toMatchObject(refused);
+      await expect(store.append({ snapshots: [makeSnapshot({ time })] })).rejects.toMatchObject(refused);
     await store.close();
   });
 
   test('put back: it goes on', async () => {
     const { folder, store } = await setUp();
     renameSync(folder, `${folder}-aside`);
-    await expect(store.write([makeSnapshot({ time: noon + 1 })])).rejects.toMatchObject(refused);
+    await expect(store.append({ snapshots: [makeSnapshot({ time: noon + 1 })] })).rejects.toMatchObject(refused);
     renameSync(`${folder}-aside`, folder);
-    await store.write([makeSnapshot({ time: noon + 1 })]);
+    await store.append({ snapshots: [makeSnapshot({ time: noon + 1 })] });
     await store.ping();
-    expect((await store.hosts(noon + 1))[0]?.time).toBe(noon + 1);
+    expect((await store.latest(noon + 1))[0]?.time).toBe(noon + 1);
     await store.close();
   });
 });

@@ -7,7 +7,7 @@ import { collectGarbage } from '../../collect-garbage.ts';
 import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { TimeWindow } from '../../core/store.ts';
+import type { MetricSample, TimeWindow } from '../../core/store.ts';
 import { type HourTally, tallyCounts } from '../../core/tally.ts';
 import { replaceFile } from '../../durable-file.ts';
 import { GroupCommit } from '../group-commit.ts';
@@ -16,11 +16,12 @@ import { Dictionary } from './dictionary.ts';
 import { decoded, NameTexts } from './name-texts.ts';
 import { askForVerification, openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
-import type { Engine, ThreadData, Written } from './protocol.ts';
+import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
 import { Readers } from './readers.ts';
 import { DuckdbReads } from './reads.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
 import { RowCounts } from './row-counts.ts';
+import { type PendingSamples, SeriesWriter } from './series-writer.ts';
 import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts';
 import { UnusedNames } from './unused-names.ts';
 
@@ -43,6 +44,10 @@ const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 const headerBytes = 1000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
+/** So much of other sources' samples is deleted at a time. */
+const samplesExpiredMs = 6 * 3_600_000;
+/** Bytes of a sample with its series, as it waits. */
+const sampleBytes = 300;
 /** Process rows deleted at a time. */
 const mostExpired = 2_000_000;
 
@@ -97,8 +102,10 @@ interface Parts {
   hosts: Dictionary;
   names: NameTexts;
   recent: RecentTimes;
+  series: NameTexts;
   counts: RowCounts;
   writer: SnapshotWriter;
+  seriesWriter: SeriesWriter;
 }
 
 class DuckdbEngine extends DuckdbReads implements Engine {
@@ -108,6 +115,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   readonly #retentionMs: number;
   readonly #parts: Parts;
   readonly #commit: GroupCommit<Pending>;
+  readonly #samples: GroupCommit<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
   readonly #unused: UnusedNames;
 
@@ -121,6 +129,11 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
       ({ packed }) => packed.data.byteLength + headerBytes,
+      limits,
+    );
+    this.#samples = new GroupCommit(
+      (group) => this.#commit.exclusive(() => this.#writeSamples(group)),
+      ({ samples }) => samples.length * sampleBytes,
       limits,
     );
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
@@ -170,8 +183,22 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       counts,
       nextName,
     });
-    const names = new NameTexts(readers);
-    const parts = { instance, connection, maintenance, readers, hosts, names, recent, counts, writer };
+    const names = new NameTexts(readers, 'name');
+    const series = new NameTexts(readers, 'series');
+    const seriesWriter = await openSeriesWriter(connection, maintenance, readers, options);
+    const parts = {
+      instance,
+      connection,
+      maintenance,
+      readers,
+      hosts,
+      names,
+      series,
+      recent,
+      counts,
+      writer,
+      seriesWriter,
+    };
     return new DuckdbEngine(parts, options);
   }
 
@@ -189,43 +216,19 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     };
   }
 
-  keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
-    return this.#appendAll('forecast', forecasts, appendForecast);
+  async writeSamples(samples: readonly MetricSample[], now: number): Promise<WrittenSamples> {
+    const pending: PendingSamples = { samples, now, beyondBudget: [], warned: [] };
+    await this.#samples.add(pending);
+    return { beyondBudget: pending.beyondBudget, warned: pending.warned };
   }
 
-  keepTallies({ from, to }: TimeWindow, tallies: readonly HourTally[]): Promise<void> {
-    return this.#appendAll('tally', tallies, appendTally, `DELETE FROM tally WHERE time > ${from} AND time <= ${to}`);
+  keepForecasts(forecasts: readonly Forecast[], now: number): Promise<void> {
+    return this.#commit.exclusive(() => this.#parts.seriesWriter.writeRows('forecast', forecasts, appendForecast, now));
   }
 
-  /** All or none of what is about subjects that are still stored: what has expired meanwhile is of no use. */
-  async #appendAll<T extends { host: string; process: string | null }>(
-    table: string,
-    items: readonly T[],
-    append: (appender: DuckDBAppender, item: T, host: number, name: number | null) => void,
-    first?: string,
-  ): Promise<void> {
-    const { hosts, names, connection } = this.#parts;
-    const processes = items.flatMap(({ process }) => (process === null ? [] : [process]));
-    const ids = await names.findAll(processes, { lane: 'present' });
-    const appendTo = (appender: DuckDBAppender) => {
-      for (const item of items) {
-        const host = hosts.find(item.host);
-        const name = item.process === null ? null : ids.get(item.process);
-        if (host !== undefined && name !== undefined) append(appender, item, host, name);
-      }
-      appender.closeSync();
-    };
-    await this.#commit.exclusive(async () => {
-      await connection.run('BEGIN');
-      try {
-        if (first !== undefined) await connection.run(first);
-        appendTo(await connection.createAppender(table));
-        await connection.run('COMMIT');
-      } catch (error) {
-        await connection.run('ROLLBACK').catch(() => undefined);
-        throw error;
-      }
-    });
+  keepTallies({ from, to }: TimeWindow, tallies: readonly HourTally[], now: number): Promise<void> {
+    const before = `DELETE FROM tally WHERE time > ${from} AND time <= ${to}`;
+    return this.#commit.exclusive(() => this.#parts.seriesWriter.writeRows('tally', tallies, appendTally, now, before));
   }
 
   /** A stretch at a time: a week's rows in one deletion would take more memory than there is, and keep writers waiting. */
@@ -235,8 +238,36 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       await this.#commit.exclusive(async () => {
         await this.#parts.maintenance.run(`DELETE FROM usage WHERE time < ${end}`);
       });
+    await this.#expireSamples(oldest);
     await this.#commit.exclusive(() => this.#expireRest(oldest));
     this.#parts.counts.forget(oldest);
+    await this.#forgetSeries();
+  }
+
+  async #expireSamples(oldest: number): Promise<void> {
+    const [first] = await this.#parts.readers.query('SELECT min(time)::DOUBLE AS time FROM sample', {
+      lane: 'background',
+    });
+    for (let end = (first?.time as number | null) ?? oldest; end < oldest; ) {
+      end = Math.min(oldest, end + samplesExpiredMs);
+      const sql = `DELETE FROM sample WHERE time < ${end}`;
+      await this.#commit.exclusive(async () => void (await this.#parts.maintenance.run(sql)));
+    }
+  }
+
+  /** Found beside the writing, and deleted as far as they are not used again meanwhile. */
+  async #forgetSeries(): Promise<void> {
+    const { seriesWriter, series, readers } = this.#parts;
+    seriesWriter.watch();
+    try {
+      const used = ['sample', 'forecast', 'tally'].map((table) => `SELECT series FROM ${table}`).join(' UNION ');
+      const rows = await readers.query(`SELECT id FROM series WHERE id NOT IN (${used})`, { lane: 'background' });
+      if (rows.length === 0) return;
+      await this.#commit.exclusive(() => seriesWriter.forget(rows.map(({ id }) => id as number)));
+      series.clear();
+    } finally {
+      seriesWriter.unwatch();
+    }
   }
 
   async #expireRest(oldest: number): Promise<void> {
@@ -308,10 +339,19 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     });
   }
 
-  async #write(group: readonly Pending[]): Promise<void> {
+  #write(group: readonly Pending[]): Promise<void> {
+    return this.#guarded(() => this.#parts.writer.write(group));
+  }
+
+  #writeSamples(group: readonly PendingSamples[]): Promise<void> {
+    return this.#guarded(() => this.#parts.seriesWriter.writeSamples(group));
+  }
+
+  /** Nothing is acknowledged that went into a file that nobody can find. */
+  async #guarded(write: () => Promise<void>): Promise<void> {
     this.#checkFile();
     try {
-      await this.#parts.writer.write(group);
+      await write();
     } catch (error) {
       if (/FATAL|invalidated/i.test(messageOf(error))) endThread(error);
       throw storeFailure(error);
@@ -337,6 +377,23 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       collectGarbage();
     });
   }
+}
+
+/** Reads what is needed to know: the next id, and what has been spent today. */
+async function openSeriesWriter(
+  connection: DuckDBConnection,
+  lookups: DuckDBConnection,
+  readers: Readers,
+  { newNamesPerDay, now }: ThreadData,
+): Promise<SeriesWriter> {
+  const budget = new NameBudget<string>(newNamesPerDay);
+  const spent = await readers.query(
+    `SELECT encode(owner) AS owner, count(*)::DOUBLE AS series FROM series WHERE day = ${dayOf(now)} GROUP BY owner`,
+    { lane: 'present' },
+  );
+  for (const { owner, series } of spent) budget.spend(decoded(owner), series as number, now);
+  const [next] = await readers.query('SELECT coalesce(max(id), -1) + 1 AS id FROM series', { lane: 'present' });
+  return new SeriesWriter({ connection, lookups, budget, nextSeries: Number(next?.id ?? 0) });
 }
 
 /**
@@ -369,21 +426,9 @@ function appendTime(appender: DuckDBAppender, value: number | null): void {
   else appender.appendBigInt(BigInt(value));
 }
 
-function appendSubject(
-  appender: DuckDBAppender,
-  { time, metric }: { time: number; metric: string },
-  host: number,
-  name: number | null,
-): void {
-  appendTime(appender, time);
-  appender.appendInteger(host);
-  if (name === null) appender.appendNull();
-  else appender.appendInteger(name);
-  appender.appendVarchar(metric);
-}
-
-function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: number, name: number | null): void {
-  appendSubject(appender, forecast, host, name);
+function appendForecast(appender: DuckDBAppender, forecast: Forecast, series: number): void {
+  appendTime(appender, forecast.time);
+  appender.appendInteger(series);
   for (const value of [forecast.value, forecast.threshold, forecast.probability]) appendNumber(appender, value);
   appendTime(appender, forecast.amberSince);
   appendTime(appender, forecast.notifySince);
@@ -394,8 +439,9 @@ function appendForecast(appender: DuckDBAppender, forecast: Forecast, host: numb
   appender.endRow();
 }
 
-function appendTally(appender: DuckDBAppender, hour: HourTally, host: number, name: number | null): void {
-  appendSubject(appender, hour, host, name);
+function appendTally(appender: DuckDBAppender, hour: HourTally, series: number): void {
+  appendTime(appender, hour.time);
+  appender.appendInteger(series);
   appender.appendBoolean(hour.isMuted);
   for (const count of tallyCounts) appendNumber(appender, hour.tally[count]);
   if (hour.tally.leadsMs.length === 0) appender.appendNull();

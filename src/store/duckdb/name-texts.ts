@@ -6,9 +6,11 @@ import type { Bound, Readers } from './readers.ts';
 /** Names remembered, in each direction. */
 const mostRemembered = 50_000;
 
-/** Ids of these names; `i` counts from 1. */
-export const idsSql = `SELECT wanted.i::INTEGER AS i, name.id AS id FROM name
-  JOIN (SELECT unnest($1) AS text, generate_subscripts($1, 1) AS i) wanted ON name.text = wanted.text`;
+/** Ids of these texts of a dictionary; `i` counts from 1. */
+export function idsSql(table: 'name' | 'series'): string {
+  return `SELECT wanted.i::INTEGER AS i, ${table}.id AS id FROM ${table}
+    JOIN (SELECT unnest($1) AS text, generate_subscripts($1, 1) AS i) wanted ON ${table}.text = wanted.text`;
+}
 
 /** Of `encode(text)`: the driver takes the byte order mark off a text that begins with one. */
 export function decoded(value: unknown): string {
@@ -19,16 +21,18 @@ export function namesValue(names: readonly string[]): Bound {
   return { value: listValue([...names]), type: LIST(VARCHAR) };
 }
 
-/** Process names by id and ids by name: those in use are remembered, all others are in the database. */
+/** Texts of a dictionary by id and ids by text: those in use are remembered, all others are in the database. */
 export class NameTexts {
   readonly #readers: Readers;
+  readonly #table: 'name' | 'series';
   readonly #texts = new RecentMap<number, string>(mostRemembered);
   readonly #ids = new RecentMap<string, number>(mostRemembered);
   /** What was read before the last deletion is not remembered after it. */
   #deletions = 0;
 
-  constructor(readers: Readers) {
+  constructor(readers: Readers, table: 'name' | 'series') {
     this.#readers = readers;
+    this.#table = table;
   }
 
   /** What gives the names of these ids; '' for one that is forgotten. */
@@ -42,7 +46,7 @@ export class NameTexts {
     }
     if (missing.length > 0) {
       const deletions = this.#deletions;
-      const sql = `SELECT id, encode(text) AS text FROM name WHERE id IN (${missing.join(', ')})`;
+      const sql = `SELECT id, encode(text) AS text FROM ${this.#table} WHERE id IN (${missing.join(', ')})`;
       for (const { id, text } of await this.#readers.query(sql, reading)) {
         texts.set(id as number, decoded(text));
         if (deletions === this.#deletions) this.#texts.set(id as number, decoded(text));
@@ -67,7 +71,7 @@ export class NameTexts {
     if (missing.size === 0) return found;
     const wanted = [...missing];
     const deletions = this.#deletions;
-    for (const row of await this.#readers.query(idsSql, reading, namesValue(wanted))) {
+    for (const row of await this.#readers.query(idsSql(this.#table), reading, namesValue(wanted))) {
       const name = wanted[(row.i as number) - 1] as string;
       found.set(name, row.id as number);
       if (deletions === this.#deletions) this.#ids.set(name, row.id as number);

@@ -1,17 +1,7 @@
 import { chmod, copyFile, open, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import {
-  migrationFrom,
-  placeUnplaced,
-  schemaVersion,
-  tableNames,
-  tableNamesBefore,
-  tables,
-  tablesBefore,
-  versionBefore,
-  versionTable,
-} from './schema.ts';
+import { migrationFrom, placeUnplaced, schemaVersion, tablesOf, versionTable } from './schema.ts';
 
 /** Larger files are read whole at the start only after a query has met damage: it takes a second for each GB. */
 const verifiedBytes = 1024 ** 3;
@@ -69,9 +59,9 @@ async function openWhole(path: string, settings: Record<string, string>): Promis
   let old = 0;
   try {
     old = await oldVersion(connection);
-    await makeTables(connection, old === 0);
-    const present = old === 0 ? tableNames : tableNamesBefore;
-    if (await mustVerify(path)) for (const table of present) await readAll(connection, table);
+    const version = old === 0 ? schemaVersion : old;
+    await makeTables(connection, version);
+    if (await mustVerify(path)) for (const { name } of tablesOf(version)) await readAll(connection, name);
     await rm(verifyMarker(path), { force: true });
     connection.closeSync();
     if (old === 0) {
@@ -142,7 +132,8 @@ async function migrate(path: string, settings: Record<string, string>, from: num
 async function migrateFrom(connection: DuckDBConnection, from: number): Promise<void> {
   await connection.run('BEGIN');
   for (let version = from; version < schemaVersion; version++)
-    for (const statement of migrationFrom(version)) await connection.run(statement);
+    for (const change of migrationFrom(version))
+      await (typeof change === 'string' ? connection.run(change) : change(connection));
   await connection.run(versionTable);
   await connection.run('DELETE FROM version');
   await connection.run(`INSERT INTO version VALUES (${schemaVersion}, 0)`);
@@ -168,10 +159,10 @@ async function copyDurably(from: string, to: string): Promise<void> {
 }
 
 /** All or none: a kill in the middle must not leave a file that looks like one of another version. */
-async function makeTables(connection: DuckDBConnection, isOfNow: boolean): Promise<void> {
+async function makeTables(connection: DuckDBConnection, version: number): Promise<void> {
   await connection.run('BEGIN');
-  for (const statement of isOfNow ? tables : tablesBefore) await connection.run(statement);
-  if (isOfNow) {
+  for (const { sql } of tablesOf(version)) await connection.run(sql);
+  if (version === schemaVersion) {
     await connection.run(versionTable);
     await connection.run(`INSERT INTO version SELECT ${schemaVersion}, 0 WHERE NOT EXISTS (SELECT * FROM version)`);
   }
@@ -230,38 +221,58 @@ function salvage(path: string, damaged: string, settings: Record<string, string>
       await connection.run(`ATTACH '${damaged.replaceAll("'", "''")}' AS damaged (READ_ONLY)`);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      await makeTables(connection, true);
+      await makeTables(connection, schemaVersion);
       return 'nothing of it could be read: starting empty';
     }
-    await oldVersion(connection, 'damaged').catch((error: unknown) => {
-      if (!isDamage(error)) throw error;
-    });
-    const isOld = (await columnsOf(connection, 'about')) !== null;
-    await makeTables(connection, !isOld);
+    const version = await versionOfDamaged(connection);
+    await makeTables(connection, version);
     let lost = 0;
-    for (const table of isOld ? tableNamesBefore : tableNames) lost += await copyReadable(connection, table);
+    for (const { name } of tablesOf(version)) lost += await copyReadable(connection, name);
     await connection.run(placeUnplaced());
-    await nameTheNameless(connection, isOld);
+    await nameTheNameless(connection, version);
     await connection.run('DETACH damaged');
-    if (isOld) await migrateFrom(connection, versionBefore);
+    if (version < schemaVersion) await migrateFrom(connection, version);
     await connection.run('CHECKPOINT');
     return `${lost} rows of it could not be read, all others are kept`;
   });
 }
 
+/** As the file says; where that cannot be read, as its tables look. 1 and 2 have the same. */
+async function versionOfDamaged(connection: DuckDBConnection): Promise<number> {
+  let said: number | null = null;
+  try {
+    said = (await oldVersion(connection, 'damaged')) || schemaVersion;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  if ((await columnsOf(connection, 'about')) !== null) return 2;
+  if (said !== null && said > 2) return said;
+  const usage = (await columnsOf(connection, 'usage')) ?? [];
+  const isOld = (await columnsOf(connection, 'forecast'))?.includes('metric') ?? false;
+  return !isOld ? schemaVersion : usage.includes('threads') ? 4 : 3;
+}
+
 /** Of a table of the damaged file; null: it has none. */
-async function columnsOf(connection: DuckDBConnection, table: string): Promise<string | null> {
+async function columnsOf(connection: DuckDBConnection, table: string): Promise<string[] | null> {
   const found = await connection.runAndReadAll(
-    `SELECT string_agg(column_name, ', ') FROM duckdb_columns() WHERE database_name = 'damaged' AND table_name = '${table}'`,
+    `SELECT column_name FROM duckdb_columns() WHERE database_name = 'damaged' AND table_name = '${table}'`,
   );
-  return found.getRows()[0]?.[0] as string | null;
+  const names = found.getRows().map(([name]) => String(name));
+  return names.length === 0 ? null : names;
 }
 
 /** @returns how many rows could not be read */
 async function copyReadable(connection: DuckDBConnection, table: string): Promise<number> {
-  // An older file has fewer columns.
-  const columns = await columnsOf(connection, table);
-  if (columns === null) return 0;
+  // An older file has fewer columns, and one that was being migrated may have more.
+  const made = await connection.runAndReadAll(
+    `SELECT column_name FROM duckdb_columns() WHERE database_name = current_database() AND table_name = '${table}'`,
+  );
+  const known = new Set(made.getRows().map(([name]) => String(name)));
+  const columns = (await columnsOf(connection, table))
+    ?.filter((name) => known.has(name))
+    .map((name) => `"${name}"`)
+    .join(', ');
+  if (columns === undefined) return 0;
   const copy = (where = '') =>
     connection.run(`INSERT INTO ${table} (${columns}) SELECT ${columns} FROM damaged.${table} ${where}`);
   try {
@@ -283,7 +294,7 @@ async function copyReadable(connection: DuckDBConnection, table: string): Promis
 }
 
 /** Rows whose name or header was lost still count. */
-async function nameTheNameless(connection: DuckDBConnection, isOld: boolean): Promise<void> {
+async function nameTheNameless(connection: DuckDBConnection, version: number): Promise<void> {
   const header = JSON.stringify({
     intervalMs: 10_000,
     bootId: null,
@@ -295,7 +306,7 @@ async function nameTheNameless(connection: DuckDBConnection, isOld: boolean): Pr
     ['host', 'usage', `'lost-' || host`],
     ['host', 'snapshot', `'lost-' || host`],
     ['name', 'usage', `'lost-' || name`],
-    ...(isOld ? ([['about', 'snapshot', `'${header}'`]] as const) : []),
+    ...(version < 3 ? ([['about', 'snapshot', `'${header}'`]] as const) : []),
   ] as const) {
     await connection.run(
       `INSERT INTO ${dictionary} (id, text) SELECT DISTINCT ${dictionary}, ${text} FROM ${table} WHERE ${dictionary} NOT IN (SELECT id FROM ${dictionary})`,

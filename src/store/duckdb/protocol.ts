@@ -1,5 +1,7 @@
 import type { ErrorCode } from '../../core/error.ts';
-import type { Reading, Reads, Store } from '../../core/store.ts';
+import type { Forecast } from '../../core/forecast.ts';
+import type { MetricSample, Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
+import type { HourTally } from '../../core/tally.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 
 /** What the store's thread is started with. */
@@ -36,10 +38,21 @@ export interface Written {
   folding: Folding[];
 }
 
+export interface WrittenSamples {
+  /** Places of those that are of new series beyond their owner's budget. */
+  beyondBudget: number[];
+  /** Owners who are beyond it for the first time today. */
+  warned: string[];
+}
+
 /** The store as its thread has it: snapshots come packed, and names have ids. */
-export interface Engine extends Reads, Pick<Store, 'keepForecasts' | 'keepTallies' | 'expire' | 'ping' | 'close'> {
+export interface Engine extends Required<Reads>, Pick<Store, 'expire' | 'ping' | 'close'> {
   /** @param now wall time as they came */
   write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written>;
+  writeSamples(samples: readonly MetricSample[], now: number): Promise<WrittenSamples>;
+  /** All or none. */
+  keepForecasts(forecasts: readonly Forecast[], now: number): Promise<void>;
+  keepTallies(hours: TimeWindow, tallies: readonly HourTally[], now: number): Promise<void>;
   /**
    * Finds the names that no row has any more, if there are so many names that it is worth it. From now on it is
    * watched which of them are used again. @returns how many
@@ -53,15 +66,15 @@ export type Method = keyof Engine;
 
 /** How many arguments each read has before its bounds. */
 export const readArguments = {
-  hosts: 1,
-  rowsOf: 2,
-  mean: 1,
-  detailed: 1,
-  runs: 2,
-  stepMeans: 3,
-  seriesAbove: 3,
+  latest: 1,
+  rows: 2,
+  means: 1,
+  page: 1,
+  select: 1,
+  above: 3,
   forecasts: 1,
   tallies: 1,
+  stretches: 2,
 } as const satisfies Record<keyof Reads, number>;
 
 export interface Call {

@@ -1,5 +1,6 @@
 import type { Forecast } from '../../core/forecast.ts';
 import {
+  type HostMetric,
   hostColumn,
   hostMetrics,
   isUsageMetric,
@@ -9,15 +10,25 @@ import {
   processColumn,
   processColumnIds,
   snakeCase,
+  type UsageMetric,
   usageMetrics,
 } from '../../core/metric.ts';
-import type { Stretch } from '../../core/run.ts';
+import { type Series, seriesKey } from '../../core/series.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
-import type { MeanRow, RowsWanted, RunQuery, TimeWindow, UsageRow } from '../../core/store.ts';
+import type {
+  Aggregate,
+  MeanRow,
+  RowsWanted,
+  SeriesFilter,
+  Stretch,
+  StretchQuery,
+  TimeWindow,
+  UsageRow,
+} from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
-import type { ThresholdMetric } from '../../core/threshold.ts';
 import type { Dictionary } from './dictionary.ts';
-import type { Row } from './readers.ts';
+import { namesValue } from './name-texts.ts';
+import type { Bound, Row } from './readers.ts';
 import { metricSql, scaleOf, sqlType } from './schema.ts';
 
 /**
@@ -207,10 +218,11 @@ export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
   };
 }
 
-export type RunMetric = RunQuery['series']['metric'];
+/** A column of processes or of hosts. */
+export type StoredColumn = UsageMetric | HostMetric;
 
-/** A run query with its names looked up. All queries of one call are about the same metric. */
-export interface RunIds extends Omit<RunQuery, 'series'> {
+/** A query for stretches with its names looked up. All queries of one call are about the same column. */
+export interface StretchIds extends Omit<StretchQuery, 'series'> {
   index: number;
   host: number;
   name: number | null;
@@ -225,7 +237,7 @@ const mostIslands = 100_000;
  * Samples that follow each other on one side of `clear`, newest first: `first_over` is the first of them over `red`,
  * `previous` when the process was in a snapshot before them, `swept` when the host had sent one.
  */
-export function islandsSql(metric: RunMetric, queries: readonly RunIds[], window: TimeWindow): string {
+export function islandsSql(metric: StoredColumn, queries: readonly StretchIds[], window: TimeWindow): string {
   const process = isUsageMetric(metric);
   const column = process ? snakeCase(metric) : metricSql(metric);
   const levelOf = (value: number) => (process ? level(metric, value) : num(value));
@@ -260,7 +272,7 @@ export function islandsSql(metric: RunMetric, queries: readonly RunIds[], window
     FROM island GROUP BY i, number, level ORDER BY since DESC LIMIT ${mostIslands}`;
 }
 
-/** The stretches of one run, as core/run.ts' stretchesOf makes them, from its islands, oldest first. */
+/** The stretches of one series, as alarms/run.ts' stretchesOf makes them, from its islands, oldest first. */
 export function toStretches(islands: readonly Row[], gapMs: number): Stretch[] {
   const stretches: Stretch[] = [];
   let hasExited = false;
@@ -301,80 +313,124 @@ export interface SeriesIds {
 }
 
 export function stepMeansSql(
-  metric: RunMetric,
+  metric: StoredColumn,
   series: readonly SeriesIds[],
   window: TimeWindow,
   stepMs: number,
+  aggregate: Aggregate = 'mean',
 ): string {
   const isUsage = isUsageMetric(metric);
-  const value = isUsage ? `avg(${snakeCase(metric)}) / ${scaleOf(metric)}` : `avg(${metricSql(metric)})`;
-  const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
-  const names = isUsage ? ` AND p.name IN (${[...new Set(series.map(({ name }) => name))].join(', ')})` : '';
+  const fold = aggregate === 'mean' ? 'avg' : aggregate;
+  const value = isUsage ? `${fold}(${snakeCase(metric)}) / ${scaleOf(metric)}` : `${fold}(${metricSql(metric)})`;
   return `
-    SELECT i, (p.time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS step, ${value} AS value
-    FROM ${isUsage ? 'usage' : 'snapshot'} p JOIN (VALUES ${wanted}) wanted(i, host, name)
-      ON p.host = wanted.host ${isUsage ? 'AND p.name = wanted.name' : ''}
-    WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)}
-      AND p.host IN (${[...new Set(series.map(({ host }) => host))].join(', ')})${names}
+    SELECT i, (p.time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS step, ${value} AS value ${fromSeries(isUsage, series, window)}
     GROUP BY i, step ORDER BY i, step`;
 }
 
-export function seriesAboveSql(metric: RunMetric, limit: number, window: TimeWindow): string {
+/** Every sample of these series, oldest first; of a process, no row where it was not in the snapshot. */
+export function samplesSql(metric: StoredColumn, series: readonly SeriesIds[], window: TimeWindow): string {
+  const isUsage = isUsageMetric(metric);
+  const value = isUsage ? `${snakeCase(metric)} / ${scaleOf(metric)}` : metricSql(metric);
+  return `SELECT i, p.time::DOUBLE AS time, ${value} AS value ${fromSeries(isUsage, series, window)} ORDER BY p.time`;
+}
+
+/** When these hosts have sent snapshots, oldest first. */
+export function sweepsSql(hosts: readonly number[], window: TimeWindow): string {
+  return `SELECT host, time::DOUBLE AS time FROM snapshot WHERE ${where(window, { hosts })} ORDER BY time`;
+}
+
+/** Rows of `p` that belong to these series. */
+function fromSeries(isUsage: boolean, series: readonly SeriesIds[], window: TimeWindow): string {
+  const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
+  const names = isUsage ? ` AND p.name IN (${[...new Set(series.map(({ name }) => name))].join(', ')})` : '';
+  return `FROM ${isUsage ? 'usage' : 'snapshot'} p JOIN (VALUES ${wanted}) wanted(i, host, name)
+      ON p.host = wanted.host ${isUsage ? 'AND p.name = wanted.name' : ''}
+    WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)}
+      AND p.host IN (${[...new Set(series.map(({ host }) => host))].join(', ')})${names}`;
+}
+
+/** The hosts, and of columns of processes the names, that have rows in the window. */
+export function presentSql(isUsage: boolean, window: TimeWindow, hosts: readonly number[]): string {
+  return `SELECT DISTINCT host, ${isUsage ? 'name' : 'NULL::INTEGER AS name'} FROM ${isUsage ? 'usage' : 'snapshot'}
+    WHERE ${where(window, { hosts })}`;
+}
+
+/** Samples of other sources, by id, oldest first. */
+export function sourceSamplesSql(ids: readonly number[], window: TimeWindow): string {
+  return `SELECT series, time::DOUBLE AS time, value FROM sample
+    WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND series IN (${ids.join(', ')}) ORDER BY time`;
+}
+
+/** Series of other sources of one name with samples in the window; `$1` is their host; those that count whatever their values. */
+export function sourceSeriesSql(
+  metric: string,
+  window: TimeWindow,
+  { ofHost, over }: { ofHost?: boolean; over?: number },
+): string {
+  const level = over === undefined ? '' : ` AND (value > ${num(over)} OR kind = 'counter')`;
+  return `SELECT DISTINCT encode(text) AS text FROM sample JOIN series ON series.id = sample.series
+    WHERE metric = ${quoted(metric)}${ofHost ? ' AND host = $1' : ''}
+      AND time > ${num(window.from)} AND time <= ${num(window.to)}${level} LIMIT ${mostSourceSeries}`;
+}
+
+/** More than this are not looked at by one question. */
+const mostSourceSeries = 20_000;
+
+export function seriesAboveSql(metric: StoredColumn, limit: number, window: TimeWindow): string {
   const isUsage = isUsageMetric(metric);
   const over = isUsage ? `${snakeCase(metric)} > ${level(metric, limit)}` : `${metricSql(metric)} > ${num(limit)}`;
   return `SELECT DISTINCT host, ${isUsage ? 'name' : 'NULL AS name'} FROM ${isUsage ? 'usage' : 'snapshot'}
     WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND ${over}`;
 }
 
-export interface ForecastIds {
-  host?: number;
-  /** Null: of the host itself. */
-  name?: number | null;
-  metric?: ThresholdMetric;
-}
-
-function ofSubject(window: TimeWindow, { host, name, metric }: ForecastIds): string {
+/**
+ * Of all series that may fit: `$1` is a list of the key and the host that are wanted, as far as they are. What else a
+ * filter says has to be looked at in the answer.
+ */
+function ofSeries(window: TimeWindow, { series, metrics, matchers = [] }: SeriesFilter): string {
+  const host = matchers.find(({ label, operator }) => label === 'host' && operator === '=');
   const conditions = [
-    `time > ${num(window.from)} AND time <= ${num(window.to)}`,
-    host === undefined ? '' : `host = ${host}`,
-    name === undefined ? '' : name === null ? 'name IS NULL' : `name = ${name}`,
-    metric === undefined ? '' : `metric = ${quoted(metric)}`,
-  ];
-  return conditions.filter(Boolean).join(' AND ');
+    series === undefined ? '' : 'text = $1[1]',
+    metrics === undefined ? '' : `metric IN (${metrics.map(quoted).join(', ') || 'NULL'})`,
+    host === undefined ? '' : host.value === '' ? 'host IS NULL' : 'host = $1[2]',
+  ].filter(Boolean);
+  const during = `time > ${num(window.from)} AND time <= ${num(window.to)}`;
+  return conditions.length === 0
+    ? during
+    : `${during} AND series IN (SELECT id FROM series WHERE ${conditions.join(' AND ')})`;
 }
 
-export function talliesSql(window: TimeWindow, ids: ForecastIds): string {
-  return `SELECT max(time)::DOUBLE AS time, host, name, metric, arg_max(muted, time) AS muted,
+/** `$1` of `ofSeries`; undefined: it is not in the text. */
+export function seriesBound({ series, matchers = [] }: SeriesFilter): Bound | undefined {
+  const host = matchers.find(({ label, operator, value }) => label === 'host' && operator === '=' && value !== '');
+  if (series === undefined && host === undefined) return undefined;
+  return namesValue([series === undefined ? '' : seriesKey(series), host?.value ?? '']);
+}
+
+export function talliesSql(window: TimeWindow, filter: SeriesFilter): string {
+  return `SELECT max(time)::DOUBLE AS time, series, arg_max(muted, time) AS muted,
       ${tallyCounts.map((count) => `sum("${count}") AS "${count}"`).join(', ')}, string_agg(leads, ' ') AS leads
-    FROM tally WHERE ${ofSubject(window, ids)} GROUP BY host, name, metric`;
+    FROM tally WHERE ${ofSeries(window, filter)} GROUP BY series`;
 }
 
-export function toTally(row: Row, hosts: Dictionary, nameOf: NameOf): HourTally {
+export function toTally(row: Row, series: Series): HourTally {
   const tally = emptyTally();
   for (const count of tallyCounts) tally[count] = row[count] as number;
   if (row.leads !== null) tally.leadsMs = (row.leads as string).split(' ').map(Number);
-  return { ...subjectOf(row, hosts, nameOf), time: row.time as number, isMuted: Boolean(row.muted), tally };
+  return { series, time: row.time as number, isMuted: Boolean(row.muted), tally };
 }
 
-function subjectOf(row: Row, hosts: Dictionary, nameOf: NameOf) {
-  return {
-    host: hosts.text(row.host as number),
-    process: row.name === null ? null : nameOf(row.name as number),
-    metric: row.metric as ThresholdMetric,
-  };
-}
-
-export function forecastsSql(window: TimeWindow, ids: ForecastIds): string {
-  return `SELECT time::DOUBLE AS time, host, name, metric, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
+export function forecastsSql(window: TimeWindow, filter: SeriesFilter): string {
+  return `SELECT time::DOUBLE AS time, series, value, threshold, probability, muted, eta, eta_low, eta_high, reason,
       amber_since::DOUBLE AS amber_since, notify_since::DOUBLE AS notify_since
-    FROM forecast WHERE ${ofSubject(window, ids)} ORDER BY time`;
+    FROM forecast WHERE ${ofSeries(window, filter)} ORDER BY time`;
 }
 
-export function toForecast(row: Row, hosts: Dictionary, nameOf: NameOf): Forecast {
+export function toForecast(row: Row, series: Series): Forecast {
   const [low, high] = [finite(row.eta_low), finite(row.eta_high)];
   return {
     time: row.time as number,
-    ...subjectOf(row, hosts, nameOf),
+    series,
     value: row.value as number,
     threshold: row.threshold as number,
     probability: finite(row.probability),

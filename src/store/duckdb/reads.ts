@@ -1,42 +1,57 @@
+import { VARCHAR } from '@duckdb/node-api';
 import { binByTime } from '../../core/bin-by-time.ts';
 import { groupBy } from '../../core/group-by.ts';
-import { type HostMetric, isUsageMetric, type UsageMetric } from '../../core/metric.ts';
-import { runOf } from '../../core/run.ts';
+import { exactValue, labelTest } from '../../core/label-test.ts';
+import { isUsageMetric } from '../../core/metric.ts';
+import { parseSeries, type Selector } from '../../core/selector.ts';
+import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import {
-  type DetailedQuery,
   type ForecastQuery,
   type MeanQuery,
   mostNames,
+  type PageQuery,
   type Point,
   type Reading,
   type Reads,
   type RowsWanted,
-  type RunQuery,
   refuseTooMany,
-  type SeriesKey,
+  refuseTooManySeries,
+  type Sample,
+  type Selected,
+  type SelectQuery,
   type SnapshotKey,
+  type Stretch,
+  type StretchQuery,
   type TimeWindow,
   type UsageFilter,
   type UsageRow,
   type UsageTable,
 } from '../../core/store.ts';
+import { type StoredPoint, withExits } from '../samples.ts';
+import { counterReachMs, filterTest, inSteps, selectedOf, toldOf } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';
-import type { NameTexts } from './name-texts.ts';
+import { decoded, type NameTexts } from './name-texts.ts';
 import {
   countSql,
   detailedSql,
-  type ForecastIds,
   forecastsSql,
   hostsSql,
   hostsWithSql,
   type IdFilter,
   islandsSql,
   meanSql,
-  type RunIds,
-  type RunMetric,
+  presentSql,
   rowsSql,
+  type SeriesIds,
+  type StoredColumn,
+  type StretchIds,
+  samplesSql,
   seriesAboveSql,
+  seriesBound,
+  sourceSamplesSql,
+  sourceSeriesSql,
   stepMeansSql,
+  sweepsSql,
   talliesSql,
   toForecast,
   toHeader,
@@ -51,6 +66,8 @@ import { TableBuilder } from './table-builder.ts';
 
 /** A page is looked for in stretches of time that hold at most so many times its rows. */
 const mostSurplus = 4;
+/** A longer window is a heavy question of other sources' samples. */
+const heavyMs = 6 * 3_600_000;
 /** Rows of one name or host are looked for in so many of all. */
 const firstStretchRows = 200_000;
 
@@ -58,6 +75,7 @@ interface Parts {
   readers: Readers;
   hosts: Dictionary;
   names: NameTexts;
+  series: NameTexts;
   counts: RowCounts;
 }
 
@@ -66,23 +84,25 @@ export class DuckdbReads implements Reads {
   readonly #readers: Readers;
   readonly #hosts: Dictionary;
   readonly #names: NameTexts;
+  readonly #series: NameTexts;
   readonly #counts: RowCounts;
 
-  constructor({ readers, hosts, names, counts }: Parts) {
+  constructor({ readers, hosts, names, series, counts }: Parts) {
+    this.#series = series;
     this.#readers = readers;
     this.#hosts = hosts;
     this.#names = names;
     this.#counts = counts;
   }
 
-  async hosts(at: number, reading: Reading = {}) {
+  async latest(at: number, reading: Reading = {}) {
     const rows = await this.#readers.query(hostsSql(at), reading);
     const headers = rows.map((row) => toHeader(row, this.#hosts));
     const byHost = new Map(headers.map((header) => [header.host, header]));
     return [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
   }
 
-  async rowsOf(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}): Promise<UsageRow[]> {
+  async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}): Promise<UsageRow[]> {
     const keys = snapshots.flatMap(({ host, time }) => {
       const id = this.#hosts.find(host);
       return id === undefined ? [] : [{ host: id, time }];
@@ -95,7 +115,7 @@ export class DuckdbReads implements Reads {
     return rows.map((row) => toUsage(row, this.#hosts, nameOf));
   }
 
-  async mean(query: MeanQuery, reading: Reading = {}) {
+  async means(query: MeanQuery, reading: Reading = {}) {
     const cost = this.#cost(query, reading);
     const filter = await this.#ids(query, cost);
     if (!filter) return [];
@@ -105,7 +125,7 @@ export class DuckdbReads implements Reads {
     return rows.map((row) => toMean(row, nameOf));
   }
 
-  async detailed(query: DetailedQuery, reading: Reading = {}): Promise<UsageTable> {
+  async page(query: PageQuery, reading: Reading = {}): Promise<UsageTable> {
     const { limit, skip } = query;
     const isNarrow = query.hosts !== undefined || query.ip !== undefined || query.process !== undefined;
     const all = this.#counts.rowsIn(query);
@@ -152,82 +172,189 @@ export class DuckdbReads implements Reads {
     return { to, rows: found };
   }
 
-  async runs(queries: readonly RunQuery[], window: TimeWindow, reading: Reading = {}) {
+  async stretches(
+    queries: readonly StretchQuery[],
+    window: TimeWindow,
+    reading: Reading = {},
+  ): Promise<(Stretch[] | null)[]> {
     const cost = this.#cost(window, reading);
     const idOf = await this.#seriesIds(
       queries.map(({ series }) => series),
       cost,
     );
-    const known = queries.flatMap(({ series, ...levels }, index): (RunIds & { metric: RunMetric })[] => {
+    const known = queries.flatMap(({ series, ...levels }, index): (StretchIds & { column: StoredColumn })[] => {
       const ids = idOf(series);
-      return ids ? [{ ...levels, index, ...ids, metric: series.metric }] : [];
+      return ids ? [{ ...levels, index, ...ids }] : [];
     });
     const islands = new Map<number, Row[]>();
-    for (const [metric, group] of groupBy(known, (query) => query.metric)) {
-      const rows = await this.#readers.query(islandsSql(metric, group, window), this.#costOf(metric, cost));
+    for (const [column, group] of groupBy(known, (query) => query.column)) {
+      const rows = await this.#readers.query(islandsSql(column, group, window), this.#costOf(column, cost));
       for (const [index, ofOne] of groupBy(rows.reverse(), (row) => row.i as number)) islands.set(index, ofOne);
     }
-    return queries.map((query, index) => runOf(toStretches(islands.get(index) ?? [], query.gapMs), query));
+    return queries.map(({ series, gapMs }, index) =>
+      familyOf(series.metric).family === 'metric' ? null : toStretches(islands.get(index) ?? [], gapMs),
+    );
   }
 
-  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {
-    const cost = this.#cost(window, reading);
-    const idOf = await this.#seriesIds(series, cost);
-    const points: Point[][] = series.map(() => []);
-    const known = series.flatMap((key, index) => {
-      const ids = idOf(key);
-      return ids ? [{ ...ids, index, metric: key.metric as RunMetric }] : [];
-    });
-    for (const [metric, group] of groupBy(known, (ids) => ids.metric)) {
-      const rows = await this.#readers.query(stepMeansSql(metric, group, window, stepMs), this.#costOf(metric, cost));
-      for (const row of rows)
-        if (row.value !== null) points[row.i as number]?.push({ time: row.step as number, value: row.value as number });
+  async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
+    const cost = this.#cost(query, reading);
+    const { series } = query;
+    const wanted = 'metric' in series ? await this.#named(series, query, cost) : series;
+    const [others = [], ours = []] = [true, false].map((isOther) =>
+      wanted.filter(({ metric }) => (familyOf(metric).family === 'metric') === isOther),
+    );
+    const samples = new Map([
+      ...(await this.#samplesOfSources(others, query, reading)),
+      ...(query.stepMs === null
+        ? await this.#rawSamples(ours, query, cost)
+        : await this.#steps(ours, query, query.stepMs, cost)),
+    ]);
+    return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+  }
+
+  /** The series in the window that a selector names. */
+  async #named(selector: Selector, window: TimeWindow, cost: Cost): Promise<Series[]> {
+    const family = familyOf(selector.metric);
+    const fits = labelTest(selector);
+    if (family.family === 'metric') {
+      const host = exactValue(selector.matchers, 'host');
+      const sql = sourceSeriesSql(selector.metric, window, { ofHost: host !== undefined });
+      const bound = host === undefined ? undefined : { value: host, type: VARCHAR };
+      const rows = await this.#readers.query(sql, sourceCost(window, cost), bound);
+      return selectedOf(
+        selector,
+        rows.map(({ text }) => parseSeries(decoded(text))),
+      );
     }
-    return points;
+    const ofHost = labelTest({ matchers: selector.matchers.filter(({ label }) => label === 'host') });
+    const hosts = this.#hosts.ids().filter((id) => ofHost({ host: this.#hosts.text(id) }));
+    if (hosts.length === 0) return [];
+    const isUsage = family.family === 'process';
+    const rows = await this.#readers.query(presentSql(isUsage, window, hosts), cost);
+    if (!isUsage) {
+      const found = rows.map((row) => hostSeries(family.column, this.#hosts.text(row.host as number)));
+      return selectedOf(selector, found);
+    }
+    const nameOf = await this.#namesIn(rows, cost);
+    const found = rows
+      .map((row) => processSeries(family.column, this.#hosts.text(row.host as number), nameOf(row.name as number)))
+      .filter(({ labels }) => fits(labels));
+    refuseTooManySeries(found.length);
+    return selectedOf(selector, found);
   }
 
-  async seriesAbove(metric: RunMetric, level: number, window: TimeWindow, reading: Reading = {}): Promise<SeriesKey[]> {
-    const cost = this.#costOf(metric, this.#cost(window, reading));
-    const rows = await this.#readers.query(seriesAboveSql(metric, level, window), cost);
+  /** By key. */
+  async #steps(
+    series: readonly Series[],
+    query: SelectQuery,
+    stepMs: number,
+    cost: Cost,
+  ): Promise<Map<string, Sample[]>> {
+    const samples = new Map<string, Sample[]>();
+    const keys = series.map(seriesKey);
+    for (const [column, group] of await this.#byColumn(series, cost)) {
+      const sql = stepMeansSql(column, group, query, stepMs, query.aggregate);
+      for (const row of await this.#readers.query(sql, this.#costOf(column, cost)))
+        if (row.value !== null)
+          pushTo(samples, keys[row.i as number], { time: row.step as number, value: row.value as number });
+    }
+    return samples;
+  }
+
+  /** By key. */
+  async #rawSamples(series: readonly Series[], window: TimeWindow, cost: Cost): Promise<Map<string, Sample[]>> {
+    const samples = new Map<string, Sample[]>();
+    const keys = series.map(seriesKey);
+    for (const [column, group] of await this.#byColumn(series, cost)) {
+      for (const row of await this.#readers.query(samplesSql(column, group, window), this.#costOf(column, cost)))
+        pushTo(samples, keys[row.i as number], { time: row.time as number, value: row.value as number | null });
+      if (!isUsageMetric(column)) continue;
+      const hosts = [...new Set(group.map(({ host }) => host))];
+      const rows = await this.#readers.query(sweepsSql(hosts, window), this.#costOf('system.cpu', cost));
+      const sweeps = groupBy(rows, (row) => row.host as number);
+      for (const { index, host } of group) {
+        const key = keys[index] as string;
+        const times = (sweeps.get(host) ?? []).map((row) => row.time as number);
+        samples.set(key, withExits((samples.get(key) ?? []) as StoredPoint[], times));
+      }
+    }
+    return samples;
+  }
+
+  /** Of other sources, by key. */
+  async #samplesOfSources(
+    series: readonly Series[],
+    query: SelectQuery,
+    reading: Reading,
+  ): Promise<Map<string, Sample[]>> {
+    const samples = new Map<string, Sample[]>();
+    if (series.length === 0) return samples;
+    const cost = sourceCost(query, reading);
+    const keys = series.map(seriesKey);
+    const ids = await this.#series.findAll(keys, cost);
+    if (ids.size === 0) return samples;
+    const kinds = await this.#readers.query(
+      `SELECT id, kind FROM series WHERE id IN (${[...ids.values()].join(', ')})`,
+      cost,
+    );
+    const kindOf = new Map(kinds.map(({ id, kind }) => [id, kind]));
+    const window = { from: query.from - counterReachMs, to: query.to };
+    const rows = await this.#readers.query(sourceSamplesSql([...ids.values()], window), cost);
+    const bySeries = groupBy(rows, (row) => row.series as number);
+    for (const [key, id] of ids) {
+      const points = (bySeries.get(id) ?? []) as unknown as Point[];
+      const told = toldOf(kindOf.get(id) === 'counter' ? 'counter' : 'gauge', points, query.from);
+      samples.set(key, inSteps(told, query));
+    }
+    return samples;
+  }
+
+  async above(metric: string, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
+    const family = familyOf(metric);
+    if (family.family === 'metric') {
+      const sql = sourceSeriesSql(metric, window, { over: level });
+      const found = await this.#readers.query(sql, sourceCost(window, reading));
+      return found.map(({ text }) => parseSeries(decoded(text)));
+    }
+    const cost = this.#costOf(family.column, this.#cost(window, reading));
+    const rows = await this.#readers.query(seriesAboveSql(family.column, level, window), cost);
     const nameOf = await this.#namesIn(rows, cost);
     return rows.map((row) => {
       const host = this.#hosts.text(row.host as number);
-      if (row.name === null) return { kind: 'system', host, metric: metric as HostMetric };
-      return { kind: 'process', host, process: nameOf(row.name as number), metric: metric as UsageMetric };
+      return family.family === 'host'
+        ? hostSeries(family.column, host)
+        : processSeries(family.column, host, nameOf(row.name as number));
     });
   }
 
   forecasts(query: ForecastQuery, reading: Reading = {}) {
-    return this.#ofSubject(query, reading, forecastsSql, toForecast);
+    return this.#ofSeries(query, reading, forecastsSql, toForecast);
   }
 
   tallies(query: ForecastQuery, reading: Reading = {}) {
-    return this.#ofSubject(query, reading, talliesSql, toTally);
+    return this.#ofSeries(query, reading, talliesSql, toTally);
   }
 
-  async #ofSubject<T>(
+  async #ofSeries<T>(
     query: ForecastQuery,
     reading: Reading,
-    sqlOf: (window: TimeWindow, ids: ForecastIds) => string,
-    toItem: (row: Row, hosts: Dictionary, nameOf: (id: number) => string) => T,
+    sqlOf: (window: TimeWindow, filter: ForecastQuery) => string,
+    toItem: (row: Row, series: Series) => T,
   ): Promise<T[]> {
-    const ids = await this.#subjectIds(query, reading);
-    if (ids === null) return [];
-    const rows = await this.#readers.query(sqlOf(query, ids), reading);
-    const nameOf = await this.#namesIn(rows, reading);
-    return rows.map((row) => toItem(row, this.#hosts, nameOf));
-  }
-
-  /** Null: none of these was ever stored. */
-  async #subjectIds({ host, process, metric }: ForecastQuery, reading: Reading): Promise<ForecastIds | null> {
-    const hostId = host === undefined ? undefined : this.#hosts.find(host);
-    const name = process == null ? process : await this.#names.find(process, reading);
-    if ((host !== undefined && hostId === undefined) || (process != null && name === undefined)) return null;
-    return {
-      ...(hostId !== undefined && { host: hostId }),
-      ...(name !== undefined && { name }),
-      ...(metric !== undefined && { metric }),
-    };
+    const rows = await this.#readers.query(sqlOf(query, query), reading, seriesBound(query));
+    const ids = new Set(rows.map((row) => row.series as number));
+    const textOf = await this.#series.of(ids, reading);
+    const fits = filterTest(query);
+    const wanted = new Map<number, Series>();
+    for (const id of ids) {
+      const text = textOf(id);
+      const series = text === '' ? null : parseSeries(text);
+      if (series !== null && fits(series)) wanted.set(id, series);
+    }
+    return rows.flatMap((row) => {
+      const series = wanted.get(row.series as number);
+      return series === undefined ? [] : [toItem(row, series)];
+    });
   }
 
   #cost(window: TimeWindow, reading: Reading): Cost {
@@ -235,7 +362,7 @@ export class DuckdbReads implements Reads {
   }
 
   /** Metrics of hosts have a row for each snapshot only. */
-  #costOf(metric: RunMetric, cost: Cost): Cost {
+  #costOf(metric: StoredColumn, cost: Cost): Cost {
     return isUsageMetric(metric) ? cost : { ...cost, rows: this.#counts.snapshotsIn(cost.rows ?? 0) };
   }
 
@@ -245,18 +372,29 @@ export class DuckdbReads implements Reads {
     return this.#names.of(ids, reading);
   }
 
-  /** What gives the ids of a series; null when its host or process was never stored. */
+  /** What gives the ids of a series of ours; null when its host or process was never stored, or it is of another source. */
   async #seriesIds(
-    all: readonly SeriesKey[],
+    all: readonly Series[],
     reading: Reading,
-  ): Promise<(series: SeriesKey) => { host: number; name: number | null } | null> {
-    const texts = all.flatMap((series) => (series.kind === 'process' ? [series.process] : []));
+  ): Promise<(series: Series) => { host: number; name: number | null; column: StoredColumn } | null> {
+    const texts = all.flatMap(({ labels }) => labels.process ?? []);
     const ids = await this.#names.findAll(texts, reading);
-    return (series) => {
-      const host = this.#hosts.find(series.host);
-      const name = series.kind === 'process' ? ids.get(series.process) : null;
-      return host === undefined || name === undefined ? null : { host, name };
+    return ({ metric, labels }) => {
+      const family = familyOf(metric);
+      if (family.family === 'metric') return null;
+      const host = this.#hosts.find(labels.host ?? '');
+      const name = family.family === 'process' ? ids.get(labels.process ?? '') : null;
+      return host === undefined || name === undefined ? null : { host, name, column: family.column };
     };
+  }
+
+  async #byColumn(series: readonly Series[], reading: Reading): Promise<Map<StoredColumn, SeriesIds[]>> {
+    const idOf = await this.#seriesIds(series, reading);
+    const known = series.flatMap((each, index) => {
+      const ids = idOf(each);
+      return ids ? [{ ...ids, index }] : [];
+    });
+    return groupBy(known, ({ column }) => column);
   }
 
   /** Names and the address as ids; null when what is asked for was never stored. */
@@ -277,4 +415,16 @@ export class DuckdbReads implements Reads {
     const partly = idsOf(false);
     return { hosts: idsOf(true), ...(partly.length > 0 && { partly: { hosts: partly, ip } }) };
   }
+}
+
+/** About what samples of other sources cost: nobody counts them. */
+function sourceCost({ from, to }: TimeWindow, reading: Reading): Cost {
+  return { ...reading, ...(to - from > heavyMs && { rows: Number.MAX_SAFE_INTEGER }) };
+}
+
+function pushTo(samples: Map<string, Sample[]>, key: string | undefined, sample: Sample): void {
+  if (key === undefined) return;
+  const known = samples.get(key);
+  if (known) known.push(sample);
+  else samples.set(key, [sample]);
 }

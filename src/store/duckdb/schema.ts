@@ -1,3 +1,4 @@
+import type { DuckDBConnection } from '@duckdb/node-api';
 import {
   type HostMetric,
   hostColumn,
@@ -7,12 +8,13 @@ import {
   snakeCase,
 } from '../../core/metric.ts';
 import { tallyCounts } from '../../core/tally.ts';
+import { nameSeries } from './name-series.ts';
 
 /**
  * The version of the tables below as far as they do not come from the catalogue. Whoever changes one raises this above
  * `schemaVersion`, and says in `structuralChanges` how a file comes from the version before.
  */
-const structureVersion = 3;
+const structureVersion = 5;
 
 /** A file says which it has, one of before there were versions by not saying it. A new column is a new version. */
 export const schemaVersion = Math.max(structureVersion, ...processColumnIds.map((id) => processColumn(id).since));
@@ -36,47 +38,69 @@ function usageTable(version: number): string {
   return `CREATE TABLE IF NOT EXISTS usage (time BIGINT, host INTEGER, name INTEGER, ${columns.join(', ')})`;
 }
 
-const forecastTable = `CREATE TABLE IF NOT EXISTS forecast (
-     time BIGINT, host INTEGER, name INTEGER, metric VARCHAR, value DOUBLE, threshold DOUBLE, probability DOUBLE,
-     amber_since BIGINT, notify_since BIGINT, muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR)`;
-const hostTable = 'CREATE TABLE IF NOT EXISTS host (id INTEGER, text VARCHAR)';
-/** How right the forecasts of an hour were; `leads` are milliseconds, with blanks between. */
-const tallyTable = `CREATE TABLE IF NOT EXISTS tally (
-     time BIGINT, host INTEGER, name INTEGER, metric VARCHAR, muted BOOLEAN,
-     ${tallyCounts.map((count) => `"${count}" DOUBLE`).join(', ')}, leads VARCHAR)`;
+interface Table {
+  name: string;
+  sql: string;
+}
+
+function table(name: string, columns: string): Table {
+  return { name, sql: `CREATE TABLE IF NOT EXISTS ${name} (${columns})` };
+}
+
+const forecastColumns = `value DOUBLE, threshold DOUBLE, probability DOUBLE, amber_since BIGINT, notify_since BIGINT,
+  muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR`;
+const tallyColumns = `muted BOOLEAN, ${tallyCounts.map((count) => `"${count}" DOUBLE`).join(', ')}, leads VARCHAR`;
+/** Up to version 4 a series was a host, a process name (null: the host itself) and what a threshold calls its metric. */
+const seriesBefore = 'time BIGINT, host INTEGER, name INTEGER, metric VARCHAR';
 
 /**
+ * The tables of a file of that version.
+ *
  * Host and process names are ids into dictionary tables, rows are in time order and have no key: a DuckDB primary key
  * costs seven times the space. (host, time) is kept unique by RecentTimes. A name knows which host brought it along,
  * and on which day. `snapshot` is kept narrow, since a commit costs by the column: `header` is what rarely changes of
  * a host, as JSON, which repeats and so costs next to nothing; `metrics` is a JSON array of the host metrics, each at its
- * `place` of the catalogue; `placed` is `placedAt` of core/host-clock.ts;
- * `received` is when one that is marked as from the future came, and null for all others.
+ * `place` of the catalogue; `placed` is `placedAt` of core/host-clock.ts; `received` is when one that is marked as from
+ * the future came, and null for all others.
+ *
+ * `series` are those of other sources, whose values are in `sample`, and all that have forecasts: `text` is the key,
+ * `metric` and `host` are parts of it, `kind` is of another source's, `owner` and `day` who brought it along when.
+ * `tally`: how right the forecasts of an hour were; `leads` are milliseconds, with blanks between.
  */
-export const tables = [
-  hostTable,
-  'CREATE TABLE IF NOT EXISTS name (id INTEGER, text VARCHAR, host INTEGER, day INTEGER)',
-  `CREATE TABLE IF NOT EXISTS snapshot (
-     host INTEGER, time BIGINT, ip VARCHAR, header VARCHAR, metrics VARCHAR, placed BIGINT, received BIGINT)`,
-  usageTable(schemaVersion),
-  forecastTable,
-  tallyTable,
-];
-export const tableNames = ['host', 'name', 'snapshot', 'usage', 'forecast', 'tally'];
-
-/** What `tablesBefore` are. */
-export const versionBefore = 2;
-
-/** As they were up to version 2: what is readable of a damaged file of then is copied into these, and then migrated. */
-export const tablesBefore = [
-  hostTable,
-  'CREATE TABLE IF NOT EXISTS name (id INTEGER, text VARCHAR)',
-  'CREATE TABLE IF NOT EXISTS about (id INTEGER, text VARCHAR)',
-  'CREATE TABLE IF NOT EXISTS snapshot (host INTEGER, time BIGINT, about INTEGER, metrics VARCHAR, placed BIGINT)',
-  usageTable(versionBefore),
-  forecastTable,
-];
-export const tableNamesBefore = ['host', 'name', 'about', 'snapshot', 'usage', 'forecast'];
+export function tablesOf(version: number): Table[] {
+  const usage = { name: 'usage', sql: usageTable(version) };
+  if (version < 3)
+    return [
+      table('host', 'id INTEGER, text VARCHAR'),
+      table('name', 'id INTEGER, text VARCHAR'),
+      table('about', 'id INTEGER, text VARCHAR'),
+      table('snapshot', 'host INTEGER, time BIGINT, about INTEGER, metrics VARCHAR, placed BIGINT'),
+      usage,
+      table('forecast', `${seriesBefore}, ${forecastColumns}`),
+    ];
+  const tables = [
+    table('host', 'id INTEGER, text VARCHAR'),
+    table('name', 'id INTEGER, text VARCHAR, host INTEGER, day INTEGER'),
+    table(
+      'snapshot',
+      'host INTEGER, time BIGINT, ip VARCHAR, header VARCHAR, metrics VARCHAR, placed BIGINT, received BIGINT',
+    ),
+    usage,
+  ];
+  if (version < 5)
+    return [
+      ...tables,
+      table('forecast', `${seriesBefore}, ${forecastColumns}`),
+      table('tally', `${seriesBefore}, ${tallyColumns}`),
+    ];
+  return [
+    ...tables,
+    table('series', 'id INTEGER, text VARCHAR, metric VARCHAR, host VARCHAR, kind VARCHAR, owner VARCHAR, day INTEGER'),
+    table('sample', 'time BIGINT, series INTEGER, value DOUBLE'),
+    table('forecast', `time BIGINT, series INTEGER, ${forecastColumns}`),
+    table('tally', `time BIGINT, series INTEGER, ${tallyColumns}`),
+  ];
+}
 
 /** One row: the version, and how often a write was tried. */
 export const versionTable = 'CREATE TABLE IF NOT EXISTS version (version INTEGER, tried BIGINT)';
@@ -85,8 +109,10 @@ export const versionTable = 'CREATE TABLE IF NOT EXISTS version (version INTEGER
 export const placeUnplaced = () =>
   `UPDATE snapshot SET placed = time - coalesce(${metricSql('collector.clockSkewSeconds')}, 0)::BIGINT * 1000 WHERE placed IS NULL`;
 
+type Change = string | ((connection: DuckDBConnection) => Promise<void>);
+
 /** What brings a file from a version to the next; all that are needed run in one transaction. */
-export function migrationFrom(version: number): string[] {
+export function migrationFrom(version: number): Change[] {
   const added = processColumnIds.filter((id) => processColumn(id).since === version + 1 && version > 0);
   return [
     ...(structuralChanges[version] ?? []),
@@ -94,7 +120,7 @@ export function migrationFrom(version: number): string[] {
   ];
 }
 
-const structuralChanges: Readonly<Record<number, readonly string[]>> = {
+const structuralChanges: Readonly<Record<number, readonly Change[]>> = {
   1: ['ALTER TABLE snapshot ADD COLUMN IF NOT EXISTS placed BIGINT', placeUnplaced()],
   // A text for each combination of what a host says of itself was one that anybody could fill the memory with.
   2: [
@@ -107,7 +133,21 @@ const structuralChanges: Readonly<Record<number, readonly string[]>> = {
     'DROP TABLE about',
     'ALTER TABLE name ADD COLUMN host INTEGER',
     'ALTER TABLE name ADD COLUMN day INTEGER',
-    tallyTable,
+    `CREATE TABLE IF NOT EXISTS tally (${seriesBefore}, ${tallyColumns})`,
+  ],
+  // A series of any source has a place now.
+  4: [
+    ...tablesOf(5)
+      .filter(({ name }) => name === 'series' || name === 'sample')
+      .map(({ sql }) => sql),
+    nameSeries,
+    ...['forecast', 'tally'].flatMap((name) => [
+      `CREATE TABLE ${name}_5 AS SELECT time, named.series, ${name}.* EXCLUDE (time, host, name, metric) FROM ${name}
+       JOIN named ON named.host = ${name}.host AND named.name IS NOT DISTINCT FROM ${name}.name AND named.metric = ${name}.metric`,
+      `DROP TABLE ${name}`,
+      `ALTER TABLE ${name}_5 RENAME TO ${name}`,
+    ]),
+    'DROP TABLE named',
   ],
 };
 

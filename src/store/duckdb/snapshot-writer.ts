@@ -161,7 +161,7 @@ export class SnapshotWriter {
     const wanted = [...new Set(group.flatMap(({ packed }) => packed.unknown))];
     if (wanted.length === 0) return new Map();
     const { value, type } = namesValue(wanted);
-    const rows = (await this.#lookups.runAndReadAll(idsSql, [value], [type])).getRows();
+    const rows = (await this.#lookups.runAndReadAll(idsSql('name'), [value], [type])).getRows();
     return new Map(rows.map(([i, id]) => [wanted[(i as number) - 1] as string, id as number]));
   }
 

@@ -1,8 +1,18 @@
 import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../../core/error.ts';
-import { newNamesDefault, type Reading, type Reads, type Store, type StoreOptions } from '../../core/store.ts';
+import type { Snapshot } from '../../core/snapshot.ts';
+import {
+  type Appended,
+  type MetricSample,
+  newNamesDefault,
+  type Reading,
+  type Reads,
+  type Records,
+  type Store,
+  type StoreOptions,
+} from '../../core/store.ts';
 import { startWorker } from '../../worker.ts';
-import { foldingWarning, foldNames } from '../name-budget.ts';
+import { foldingWarning, foldNames, tooManySeries } from '../name-budget.ts';
 import { RecentMap } from '../recent-map.ts';
 import { pack } from './packed-snapshot.ts';
 import {
@@ -29,55 +39,112 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
   const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
   const thread = new StoreThread({ path, retentionMs, newNamesPerDay, now: now(), stamp: timeStamp(now()) });
   for (const damage of (await thread.opened) as string[]) warn(damage);
-  const engine = thread.engine();
-  const ids = new RecentMap<string, number>(mostNames);
-  /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
-  let gate: Promise<unknown> = Promise.resolve();
-  const underWay = new Set<Promise<unknown>>();
-  /** One at a time. */
-  let expiring: Promise<void> = Promise.resolve();
+  return new DuckdbStore(path, thread, { newNamesPerDay, now, warn });
+}
 
-  async function expireNow(at: number): Promise<void> {
-    await engine.expire(at);
-    if ((await engine.findUnusedNames()) === 0) return;
-    gate = Promise.allSettled(underWay).then(() => ids.clear());
-    await gate;
-    await engine.forgetNames();
+class DuckdbStore implements Store {
+  readonly url: string;
+  readonly expiresItself = false;
+  readonly latest: Engine['latest'];
+  readonly rows: Engine['rows'];
+  readonly means: Engine['means'];
+  readonly page: Engine['page'];
+  readonly select: Engine['select'];
+  readonly above: Engine['above'];
+  readonly forecasts: Engine['forecasts'];
+  readonly tallies: Engine['tallies'];
+  readonly stretches: Engine['stretches'];
+  readonly ping: Engine['ping'];
+  readonly close: Engine['close'];
+  readonly #thread: StoreThread;
+  readonly #engine: Engine;
+  readonly #options: Required<Pick<StoreOptions, 'newNamesPerDay' | 'now' | 'warn'>>;
+  readonly #ids = new RecentMap<string, number>(mostNames);
+  /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
+  #gate: Promise<unknown> = Promise.resolve();
+  readonly #underWay = new Set<Promise<unknown>>();
+  /** One at a time. */
+  #expiring: Promise<void> = Promise.resolve();
+
+  constructor(
+    path: string,
+    thread: StoreThread,
+    options: Required<Pick<StoreOptions, 'newNamesPerDay' | 'now' | 'warn'>>,
+  ) {
+    this.url = `duckdb:${path}`;
+    this.#thread = thread;
+    this.#engine = thread.engine();
+    this.#options = options;
+    const { latest, rows, means, page, select, above, forecasts, tallies, stretches, ping, close } = this.#engine;
+    this.latest = latest;
+    this.rows = rows;
+    this.means = means;
+    this.page = page;
+    this.select = select;
+    this.above = above;
+    this.forecasts = forecasts;
+    this.tallies = tallies;
+    this.stretches = stretches;
+    this.ping = ping;
+    this.close = close;
   }
 
-  return {
-    ...engine,
-    url: `duckdb:${path}`,
-    expiresItself: false,
-    async write(snapshots) {
-      for (let rest = [...snapshots]; rest.length > 0; ) {
-        // Whoever waited for one may find the next.
-        for (let passed: unknown; passed !== gate; ) {
-          passed = gate;
-          await passed;
-        }
-        const packed = rest.map((snapshot) => pack(snapshot, ids));
-        const data = packed.map((each) => each.data);
-        const written = thread.call('write', [packed, now()], data) as Promise<Written>;
-        underWay.add(written);
-        const { learned, overBudget, folding } = await written.finally(() => underWay.delete(written));
-        for (const [name, id] of learned) ids.set(name, id);
-        for (const { index, since } of folding)
-          (rest[index] as (typeof rest)[number]).metrics['collector.foldedSinceMs'] = since;
-        rest = overBudget.map(({ index, names, since, isFirst }) => {
-          const snapshot = rest[index] as (typeof rest)[number];
-          if (isFirst) warn(foldingWarning(snapshot.host, newNamesPerDay));
-          foldNames(snapshot, new Set(names), since);
-          return snapshot;
-        });
+  async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
+    const now = this.#options.now();
+    if (snapshots.length > 0) await this.#write(snapshots);
+    const beyondBudget = samples.length > 0 ? await this.#writeSamples(samples) : [];
+    if (forecasts.length > 0) await this.#engine.keepForecasts(forecasts, now);
+    if (accuracy !== undefined) await this.#engine.keepTallies(accuracy.hours, accuracy.tallies, now);
+    return { refused: [], beyondBudget };
+  }
+
+  expire(at: number): Promise<void> {
+    this.#expiring = this.#expiring.catch(() => undefined).then(() => this.#expireNow(at));
+    return this.#expiring;
+  }
+
+  async #write(snapshots: readonly Snapshot[]): Promise<void> {
+    const { now, warn, newNamesPerDay } = this.#options;
+    for (let rest = [...snapshots]; rest.length > 0; ) {
+      // Whoever waited for one may find the next.
+      for (let passed: unknown; passed !== this.#gate; ) {
+        passed = this.#gate;
+        await passed;
       }
-      return [];
-    },
-    expire(at) {
-      expiring = expiring.catch(() => undefined).then(() => expireNow(at));
-      return expiring;
-    },
-  };
+      const { learned, overBudget, folding } = await this.#writePacked(rest, now());
+      for (const [name, id] of learned) this.#ids.set(name, id);
+      for (const { index, since } of folding) (rest[index] as Snapshot).metrics['collector.foldedSinceMs'] = since;
+      rest = overBudget.map(({ index, names, since, isFirst }) => {
+        const snapshot = rest[index] as Snapshot;
+        if (isFirst) warn(foldingWarning(snapshot.host, newNamesPerDay));
+        foldNames(snapshot, new Set(names), since);
+        return snapshot;
+      });
+    }
+  }
+
+  async #writePacked(snapshots: readonly Snapshot[], now: number): Promise<Written> {
+    const packed = snapshots.map((snapshot) => pack(snapshot, this.#ids));
+    const data = packed.map((each) => each.data);
+    const written = this.#thread.call('write', [packed, now], data) as Promise<Written>;
+    this.#underWay.add(written);
+    return written.finally(() => this.#underWay.delete(written));
+  }
+
+  async #writeSamples(samples: readonly MetricSample[]): Promise<MetricSample[]> {
+    const { now, warn, newNamesPerDay } = this.#options;
+    const { beyondBudget, warned } = await this.#engine.writeSamples(samples, now());
+    for (const owner of warned) warn(tooManySeries(owner, newNamesPerDay));
+    return beyondBudget.map((index) => samples[index] as MetricSample);
+  }
+
+  async #expireNow(at: number): Promise<void> {
+    await this.#engine.expire(at);
+    if ((await this.#engine.findUnusedNames()) === 0) return;
+    this.#gate = Promise.allSettled(this.#underWay).then(() => this.#ids.clear());
+    await this.#gate;
+    await this.#engine.forgetNames();
+  }
 }
 
 /** `20261121T063415`, of when the store is opened. */
@@ -110,6 +177,7 @@ class StoreThread {
   engine(): Engine {
     const methods: Method[] = [
       'write',
+      'writeSamples',
       'keepForecasts',
       'keepTallies',
       'findUnusedNames',

@@ -7,10 +7,7 @@ import type { SnapshotWriter } from './snapshot-writer.ts';
 const manyNames = 20_000;
 /** Deleted at a time: whoever writes waits for it. */
 const deletedAtOnce = 50_000;
-/** An id that a forecast has would name another process once it is given again. */
-const unusedIn = ['usage', 'forecast', 'tally'].map(
-  (table) => `id NOT IN (SELECT DISTINCT name FROM ${table} WHERE name IS NOT NULL)`,
-);
+const unused = 'id NOT IN (SELECT DISTINCT name FROM usage)';
 
 interface Parts {
   instance: DuckDBInstance;
@@ -38,7 +35,7 @@ export class UnusedNames {
     const connection = await instance.connect();
     this.#connection = connection;
     const find = async () => {
-      await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE ${unusedIn.join(' AND ')}`);
+      await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE ${unused}`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
     };
     const found = await readers.background(find).catch((error: unknown) => {

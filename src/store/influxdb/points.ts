@@ -9,10 +9,13 @@ import {
   processColumnIds,
   snakeCase,
 } from '../../core/metric.ts';
+import { parseSeries } from '../../core/selector.ts';
+import { familyOf, type Series, seriesKey } from '../../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
-import type { UsageRow } from '../../core/store.ts';
+import type { MetricSample, UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
-import type { ThresholdMetric } from '../../core/threshold.ts';
+import { seriesBeforeSelectors } from '../series-before-selectors.ts';
+import { ownerOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName, encodeName } from './name-codec.ts';
 
@@ -66,10 +69,24 @@ export function newNamesPoint(host: string, names: number, time: number): Point 
   return new Point('new_names').tag('host', encodeName(host)).timestamp(time).intField('count', names);
 }
 
+/** Measurement `new_series`: the same of series of other sources, by whom they are of. */
+export function newSeriesPoint(owner: string, names: number, time: number): Point {
+  return new Point('new_series').tag('owner', encodeName(owner)).timestamp(time).intField('count', names);
+}
+
+/** Measurement `metric`: a sample of another source; its labels are in the tag `series`. */
+export function toSamplePoint({ series, kind, time, value }: MetricSample): Point {
+  const point = new Point('metric').tag('name', series.metric).tag('series', encodeName(seriesKey(series)));
+  return point
+    .tag('owner', encodeName(ownerOf(series)))
+    .tag('kind', kind)
+    .timestamp(time)
+    .floatField('value', value);
+}
+
 /** Measurement `accuracy`: of an hour of forecasts, tags as in `forecast`. `leads` are milliseconds, with blanks between. */
-export function toTallyPoint({ time, host, process, metric, isMuted, tally }: HourTally): Point {
-  const point = new Point('accuracy').tag('host', encodeName(host)).tag('metric', metric).timestamp(time);
-  if (process !== null) point.tag('process', encodeName(process));
+export function toTallyPoint({ time, series, isMuted, tally }: HourTally): Point {
+  const point = taggedPoint('accuracy', series).timestamp(time);
   for (const count of tallyCounts) point.floatField(count, tally[count]);
   return point.booleanField('muted', isMuted).stringField('leads', tally.leadsMs.join(' '));
 }
@@ -80,22 +97,33 @@ export function toTally(sums: Row, leads: readonly Row[], last: Row | undefined)
   for (const count of tallyCounts) tally[count] = numberOf(sums[count]) ?? 0;
   const texts = leads.map((row) => String(row.leads ?? '')).filter((text) => text !== '');
   tally.leadsMs = texts.flatMap((text) => text.split(' ').map(Number));
-  return { ...subjectOf(sums), time: Number(last?.time ?? sums.time), isMuted: last?.muted === true, tally };
+  return { series: seriesOf(sums), time: Number(last?.time ?? sums.time), isMuted: last?.muted === true, tally };
 }
 
-function subjectOf(row: Row) {
-  return {
-    host: decodeName(String(row.host)),
-    process: row.process == null || row.process === '' ? null : decodeName(String(row.process)),
-    metric: row.metric as ThresholdMetric,
-  };
+/** Tags of a series of ours: metric, host and process; of another source: metric, series and, where it has one, host. */
+function taggedPoint(measurement: string, series: Series): Point {
+  const { metric, labels } = series;
+  const point = new Point(measurement).tag('metric', metric);
+  if (familyOf(metric).family === 'metric') point.tag('series', encodeName(seriesKey(series)));
+  if (labels.host !== undefined) point.tag('host', encodeName(labels.host));
+  if (labels.process !== undefined) point.tag('process', encodeName(labels.process));
+  return point;
 }
 
-/** Measurement `forecast`: tags host, process (absent: the host itself) and metric. */
+/** Of a row with these tags; up to 0.3.0 the metric was what thresholds call it. */
+function seriesOf(row: Row): Series {
+  const text = (tag: string) => (row[tag] == null || row[tag] === '' ? null : decodeName(String(row[tag])));
+  const key = text('series');
+  if (key !== null) return parseSeries(key);
+  const [host, process, metric] = [text('host') ?? '', text('process'), String(row.metric)];
+  if (familyOf(metric).family === 'metric') return seriesBeforeSelectors(host, process, metric);
+  return { metric, labels: process === null ? { host } : { host, process } };
+}
+
+/** Measurement `forecast`. */
 export function toForecastPoint(forecast: Forecast): Point {
-  const { host, process, metric, time, intervalSeconds, reason } = forecast;
-  const point = new Point('forecast').tag('host', encodeName(host)).tag('metric', metric).timestamp(time);
-  if (process !== null) point.tag('process', encodeName(process));
+  const { series, time, intervalSeconds, reason } = forecast;
+  const point = taggedPoint('forecast', series).timestamp(time);
   const [low, high] = intervalSeconds ?? [null, null];
   const numbers = {
     value: forecast.value,
@@ -115,7 +143,7 @@ export function toForecast(row: Row): Forecast {
   const [low, high] = [numberOf(row.eta_low), numberOf(row.eta_high)];
   return {
     time: Number(row.time),
-    ...subjectOf(row),
+    series: seriesOf(row),
     value: Number(row.value),
     threshold: Number(row.threshold),
     probability: numberOf(row.probability),

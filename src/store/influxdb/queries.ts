@@ -7,8 +7,10 @@ import {
   snakeCase,
   type UsageMetric,
 } from '../../core/metric.ts';
-import type { Above, ForecastQuery, SeriesKey, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
+import { familyOf, type Series, seriesKey, subjectOf } from '../../core/series.ts';
+import type { Above, Aggregate, ForecastQuery, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { tallyCounts } from '../../core/tally.ts';
+import { seriesBeforeSelectors } from '../series-before-selectors.ts';
 import { literal } from './name-codec.ts';
 import { metricField } from './points.ts';
 
@@ -120,38 +122,70 @@ export function sweepsStatement(hosts: readonly string[], window: TimeWindow): s
   return `SELECT "interval_ms" FROM "snapshot", "snapshot_from_future" WHERE ${during(window)} AND ${anyOf('host', hosts)} GROUP BY "host"`;
 }
 
-/** The points of several series of one metric; those without a value too, where they are of a process. */
-export function pointsStatement(series: readonly SeriesKey[], window: TimeWindow): string {
-  const { field, measurement, tags } = columnOf((series[0] as SeriesKey).metric);
+/** The points of several series of one column; those without a value too, where they are of a process. */
+export function pointsStatement(column: StoredColumn, series: readonly Series[], window: TimeWindow): string {
+  const { field, measurement, tags } = placeOf(column);
   const always = measurement === 'process' ? ', "count"' : '';
   return `SELECT "${field}" AS value${always} FROM "${measurement}"
-    WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY ${tags}`;
+    WHERE ${during(window)} AND (${series.map(labelled).join(' OR ')}) GROUP BY ${tags}`;
 }
 
-/** The means of several series of one metric over regular steps. */
-export function stepMeansStatement(series: readonly SeriesKey[], window: TimeWindow, stepMs: number): string {
-  const { field, measurement, tags } = columnOf((series[0] as SeriesKey).metric);
-  return `SELECT MEAN("${field}") AS value FROM "${measurement}"
-    WHERE ${during(window)} AND (${series.map(subjectOf).join(' OR ')}) GROUP BY time(${stepMs}ms), ${tags} FILL(none)`;
+/** What several series of one column come to over regular steps. */
+export function stepsStatement(
+  column: StoredColumn,
+  series: readonly Series[],
+  window: TimeWindow,
+  stepMs: number,
+  aggregate: Aggregate,
+): string {
+  const { field, measurement, tags } = placeOf(column);
+  return `SELECT ${aggregate.toUpperCase()}("${field}") AS value FROM "${measurement}"
+    WHERE ${during(window)} AND (${series.map(labelled).join(' OR ')}) GROUP BY time(${stepMs}ms), ${tags} FILL(none)`;
 }
 
-/** The points of a metric over a level: of a short time they are fewer than there are series to group them by. */
-export function overStatement(metric: UsageMetric | HostMetric, level: number, window: TimeWindow): string {
-  const { field, measurement, tags } = columnOf(metric);
+/** The points of a column over a level: of a short time they are fewer than there are series to group them by. */
+export function overStatement(column: StoredColumn, level: number, window: TimeWindow): string {
+  const { field, measurement, tags } = placeOf(column);
   return `SELECT "${field}" AS value, ${tags} FROM "${measurement}" WHERE ${during(window)} AND "${field}" > ${level}`;
 }
 
-/** The highest value of every series of a metric. */
-export function peaksStatement(metric: UsageMetric | HostMetric, window: TimeWindow): string {
-  const { field, measurement, tags } = columnOf(metric);
+/** The highest value of every series of a column. */
+export function peaksStatement(column: StoredColumn, window: TimeWindow): string {
+  const { field, measurement, tags } = placeOf(column);
   return `SELECT MAX("${field}") AS value FROM "${measurement}" WHERE ${during(window)} GROUP BY ${tags}`;
+}
+
+/** Hosts, and of columns of processes the names, with points in the window. */
+export function presentStatement(column: StoredColumn, window: TimeWindow, host: string | undefined): string {
+  const { measurement, always, tags } = placeOf(column);
+  const ofHost = host === undefined ? '' : ` AND ${anyOf('host', [host])}`;
+  return `SELECT COUNT("${always}") AS points FROM "${measurement}" WHERE ${during(window)}${ofHost} GROUP BY ${tags}`;
+}
+
+/** Series of other sources of one name with samples in the window, and their highest values. */
+export function sourceSeriesStatement(metric: string, window: TimeWindow): string {
+  return `SELECT MAX("value") AS value FROM "metric" WHERE ${during(window)} AND ${anyOf('name', [metric])} GROUP BY "series", "kind"`;
+}
+
+/** All samples of series of other sources. */
+export function sourceSamplesStatement(keys: readonly string[], window: TimeWindow): string {
+  return `SELECT "value" FROM "metric" WHERE ${during(window)} AND ${anyOf('series', keys)} GROUP BY "series", "kind"`;
+}
+
+/** All series of other sources that are of somebody. */
+export function seriesStatement(owner: string): string {
+  return `SHOW TAG VALUES FROM "metric" WITH KEY = "series" WHERE ${anyOf('owner', [owner])}`;
+}
+
+export function newSeriesStatement(owner: string, window: TimeWindow): string {
+  return `SELECT MAX("count") AS names FROM "new_series" WHERE ${during(window)} AND ${anyOf('owner', [owner])}`;
 }
 
 /** Three statements: the sums of each series, the lead times of all hours that have any, and the last hour of each. */
 export function talliesStatements(query: ForecastQuery): string[] {
   const sums = tallyCounts.map((count) => `SUM("${count}") AS "${count}"`).join(', ');
-  const about = ofSubject(query);
-  const bySeries = 'GROUP BY "host", "process", "metric"';
+  const about = ofSeries(query);
+  const bySeries = 'GROUP BY "host", "process", "metric", "series"';
   return [
     `SELECT ${sums} FROM "accuracy" WHERE ${about} ${bySeries}`,
     `SELECT "leads" FROM "accuracy" WHERE ${about} AND "leads" != '' ${bySeries}`,
@@ -169,26 +203,45 @@ export function newNamesStatement(host: string, window: TimeWindow): string {
 }
 
 export function forecastsStatement(query: ForecastQuery): string {
-  return `SELECT * FROM "forecast" WHERE ${ofSubject(query)} ORDER BY time ASC`;
+  return `SELECT * FROM "forecast" WHERE ${ofSeries(query)} ORDER BY time ASC`;
 }
 
-function ofSubject({ host, process, metric, ...window }: ForecastQuery): string {
+/** Of all series that may fit: what else a filter says has to be looked at in the answer. An absent tag reads as an empty one. */
+function ofSeries({ series, metrics, matchers = [], ...window }: ForecastQuery): string {
+  const host = matchers.find(({ label, operator }) => label === 'host' && operator === '=');
   const conditions = [
     during(window),
-    host === undefined ? '' : anyOf('host', [host]),
-    // An absent tag reads as an empty one.
-    process === undefined ? '' : process === null ? `"process" = ''` : anyOf('process', [process]),
-    metric === undefined ? '' : anyOf('metric', [metric]),
+    series === undefined ? '' : isSeries(series),
+    metrics === undefined ? '' : metrics.length === 0 ? `"metric" = ''` : anyOf('metric', metrics.flatMap(namesOf)),
+    host === undefined ? '' : anyOf('host', [host.value]),
   ];
   return conditions.filter(Boolean).join(' AND ');
 }
 
-function columnOf(metric: UsageMetric | HostMetric): { field: string; measurement: string; tags: string } {
-  if (isUsageMetric(metric)) return { field: snakeCase(metric), measurement: 'process', tags: '"host", "process"' };
-  return { field: metricField(metric), measurement: 'snapshot', tags: '"host"' };
+function isSeries(series: Series): string {
+  const { metric, labels } = series;
+  if (familyOf(metric).family === 'metric') return anyOf('series', [seriesKey(series)]);
+  return `${anyOf('metric', namesOf(metric))} AND ${anyOf('host', [labels.host ?? ''])} AND ${anyOf('process', [labels.process ?? ''])}`;
 }
 
-function subjectOf(series: SeriesKey): string {
-  const host = anyOf('host', [series.host]);
-  return series.kind === 'process' ? `(${host} AND ${anyOf('process', [series.process])})` : host;
+/** Up to 0.3.0 a forecast was of what thresholds call the metric, and that was of the largest instance. */
+function namesOf(metric: string): string[] {
+  const before = subjectOf({ metric, labels: {} });
+  const wasSo = seriesKey(seriesBeforeSelectors('', before.process, before.metric));
+  const isSo = seriesKey({ metric, labels: before.process === null ? { host: '' } : { host: '', process: '' } });
+  return wasSo === isSo && before.metric !== metric ? [metric, before.metric] : [metric];
+}
+
+/** A column of processes or of hosts. */
+export type StoredColumn = UsageMetric | HostMetric;
+
+function placeOf(column: StoredColumn): { field: string; measurement: string; always: string; tags: string } {
+  if (isUsageMetric(column))
+    return { field: snakeCase(column), measurement: 'process', always: 'count', tags: '"host", "process"' };
+  return { field: metricField(column), measurement: 'snapshot', always: 'interval_ms', tags: '"host"' };
+}
+
+function labelled({ labels: { host = '', process } }: Series): string {
+  const ofHost = anyOf('host', [host]);
+  return process === undefined ? ofHost : `(${ofHost} AND ${anyOf('process', [process])})`;
 }

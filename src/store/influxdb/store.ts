@@ -1,25 +1,30 @@
 import { binByTime } from '../../core/bin-by-time.ts';
-import { dayMs, dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import type { Forecast } from '../../core/forecast.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
+import { exactValue } from '../../core/label-test.ts';
 import { isUsageMetric, meanColumnIds, snakeCase } from '../../core/metric.ts';
-import { runOf, stretchesOf } from '../../core/run.ts';
+import { parseSeries, type Selector } from '../../core/selector.ts';
+import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
 import {
+  type Appended,
   byTimeHostName,
-  type DetailedQuery,
   type ForecastQuery,
+  isKnown,
   type MeanQuery,
   type MeanRow,
+  type MetricSample,
   nameKey,
   newNamesDefault,
+  type PageQuery,
   type Reading,
+  type Records,
   type RowsWanted,
-  type RunQuery,
   refuseTooMany,
-  type SeriesKey,
+  type Sample,
+  type Selected,
+  type SelectQuery,
   type SnapshotKey,
   type Store,
   type TimeWindow,
@@ -29,23 +34,27 @@ import {
   type UsageTable,
   wantedOf,
 } from '../../core/store.ts';
-import type { HourTally } from '../../core/tally.ts';
+import { addTallies, type HourTally } from '../../core/tally.ts';
 import { ReadLane } from '../../read-lane.ts';
 import { untilAborted } from '../../shared-work.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { admitNames, NameBudget } from '../name-budget.ts';
+import { admitNames, admitSeries } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
-import { RecentMap } from '../recent-map.ts';
+import { type StoredPoint, withExits } from '../samples.ts';
+import { counterReachMs, filterTest, inSteps, ownerOf, selectedOf, toldOf } from '../series-filter.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, PastRetention, parseAddress, type Row } from './connection.ts';
+import { KnownNames } from './known-names.ts';
 import { decodeName } from './name-codec.ts';
 import {
   newNamesPoint,
+  newSeriesPoint,
   numberOf,
   toForecast,
   toForecastPoint,
   toHeader,
   toPoints,
+  toSamplePoint,
   toTally,
   toTallyPoint,
   toUsage,
@@ -62,18 +71,23 @@ import {
   namesRowsStatement,
   namesStatement,
   newNamesStatement,
+  newSeriesStatement,
   overStatement,
   type PointFilter,
   peaksStatement,
   pointsStatement,
+  presentStatement,
   rightStatement,
   rowsStatement,
-  stepMeansStatement,
+  type StoredColumn,
+  seriesStatement,
+  sourceSamplesStatement,
+  sourceSeriesStatement,
+  stepsStatement,
   sweepsStatement,
   talliesStatements,
   triedStatement,
 } from './queries.ts';
-import { knownPoints, type StoredPoint, withExits } from './samples.ts';
 
 /** A point as an object and then as a line, in memory. */
 const pointBytes = 250;
@@ -85,8 +99,6 @@ const prepareEveryMs = 2_000;
 const heavyMs = 6 * 3_600_000;
 /** Points over a level are asked for one by one in a window of up to so long. */
 const shortMs = 2 * 3_600_000;
-/** Hosts whose names are remembered. */
-const mostHosts = 4000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
@@ -126,11 +138,9 @@ class InfluxdbStore implements Store {
   readonly #lanes = { light: new ReadLane(8, 200), heavy: new ReadLane(2, 32) };
   readonly #now: () => number;
   readonly #warn: (message: string) => void;
-  readonly #budget: NameBudget<string>;
-  /** All process names of hosts that have written lately. */
-  readonly #names = new RecentMap<string, { day: number; names: Promise<Set<string>> }>(mostHosts);
-  /** How many new names of today hosts have, where no point tells of it yet. */
-  readonly #newNames = new Map<string, { names: number; at: number }>();
+  /** Process names by host, and series of other sources by whom they are of. */
+  readonly #names: KnownNames;
+  readonly #series: KnownNames;
 
   constructor(url: string, options: OpenOptions, connection: InfluxConnection, prepare: () => Promise<void>) {
     const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
@@ -139,8 +149,24 @@ class InfluxdbStore implements Store {
     this.#retentionMs = retentionMs;
     this.#now = now;
     this.#warn = warn;
-    this.#budget = new NameBudget(newNamesPerDay);
     this.#connection = connection;
+    const shared = {
+      query: (statements: readonly string[]) => connection.query(statements),
+      perDay: newNamesPerDay,
+      now,
+    };
+    this.#names = new KnownNames({
+      ...shared,
+      namesStatement,
+      countStatement: newNamesStatement,
+      countPoint: newNamesPoint,
+    });
+    this.#series = new KnownNames({
+      ...shared,
+      namesStatement: seriesStatement,
+      countStatement: newSeriesStatement,
+      countPoint: newSeriesPoint,
+    });
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
       (snapshot) => (snapshot.processes.name.length + 1) * pointBytes,
@@ -159,63 +185,59 @@ class InfluxdbStore implements Store {
     return this.#prepared;
   }
 
-  async write(snapshots: readonly Snapshot[]): Promise<Snapshot[]> {
+  async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
     await this.prepare();
     for (const snapshot of snapshots) await this.#admitNames(snapshot);
     await this.#commit.addAll(snapshots);
-    return snapshots.filter((snapshot) => this.#refused.has(snapshot));
+    const refused: (Snapshot | MetricSample)[] = snapshots.filter((snapshot) => this.#refused.has(snapshot));
+    const taken = await this.#appendSamples(samples);
+    if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint)).catch(ignorePastRetention);
+    // Points of the same series and hour are overwritten.
+    const tallies = accuracy?.tallies ?? [];
+    if (tallies.length > 0) await this.#connection.write(tallies.map(toTallyPoint)).catch(ignorePastRetention);
+    return { refused: [...refused, ...taken.refused], beyondBudget: taken.beyondBudget };
   }
 
   /** Names that its host has never had, as far as it may bring them along today; each is a series for ever. */
   async #admitNames(snapshot: Snapshot): Promise<void> {
     const { host } = snapshot;
-    const known = await this.#namesOf(host);
-    const now = this.#now();
-    if (admitNames(snapshot, known, this.#budget, now, this.#warn))
-      this.#newNames.set(host, { names: this.#budget.perDay - this.#budget.left(host, now), at: now });
+    const known = await this.#names.of(host);
+    if (admitNames(snapshot, known, this.#names.budget, this.#now(), this.#warn)) this.#names.spent(host);
   }
 
-  /** Read anew each day: what InfluxDB has forgotten is new again. */
-  #namesOf(host: string): Promise<Set<string>> {
-    const day = dayOf(this.#now());
-    const known = this.#names.get(host);
-    if (known?.day === day) return known.names;
-    const names = this.#readNames(host);
-    this.#names.set(host, { day, names });
-    names.catch(() => this.#names.clear());
-    return names;
+  async #appendSamples(samples: readonly MetricSample[]): Promise<Appended> {
+    const beyondBudget: MetricSample[] = [];
+    const admitted: MetricSample[] = [];
+    for (const sample of samples) ((await this.#admitSeries(sample)) ? admitted : beyondBudget).push(sample);
+    if (admitted.length === 0) return { refused: [], beyondBudget };
+    const counts = this.#series.countsOf(admitted.map(({ series }) => ownerOf(series)));
+    let refused: MetricSample[] = [];
+    try {
+      await this.#connection.write([...admitted.map(toSamplePoint), ...counts.points]);
+    } catch (error) {
+      if (!(error instanceof PastRetention)) throw error;
+      const byTime = admitted.toSorted((a, b) => a.time - b.time);
+      const oldest = this.#now() - this.#retentionMs;
+      refused = byTime.slice(0, error.points ?? byTime.findLastIndex(({ time }) => time < oldest) + 1);
+    }
+    counts.settle();
+    return { refused, beyondBudget };
   }
 
-  async #readNames(host: string): Promise<Set<string>> {
-    const now = this.#now();
-    const today = { from: dayOf(now) * dayMs - 1, to: now };
-    const [names = [], counts = []] = await this.#connection.query([
-      namesStatement(host),
-      newNamesStatement(host, today),
-    ]);
-    const spent = numberOf(counts[0]?.names) ?? 0;
-    // What has been spent is known of a host that was forgotten for others.
-    this.#budget.spend(host, Math.max(0, spent - (this.#budget.perDay - this.#budget.left(host, now))), now);
-    return new Set(names.map((row) => decodeName(String(row.value))));
-  }
-
-  /** Counts that go along with these snapshots, and are told of once they are written. */
-  #newNamesOf(group: readonly Snapshot[]) {
-    const hosts = new Set(group.map(({ host }) => host));
-    const counts = [...hosts].flatMap((host) => {
-      const count = this.#newNames.get(host);
-      return count === undefined ? [] : [{ host, count }];
-    });
-    const settle = () => {
-      for (const { host, count } of counts) if (this.#newNames.get(host) === count) this.#newNames.delete(host);
-    };
-    return { points: counts.map(({ host, count: { names, at } }) => newNamesPoint(host, names, at)), settle };
+  async #admitSeries({ series }: MetricSample): Promise<boolean> {
+    const [owner, key] = [ownerOf(series), seriesKey(series)];
+    const known = await this.#series.of(owner);
+    if (known.has(key)) return true;
+    if (!admitSeries(owner, this.#series.budget, this.#now(), this.#warn)) return false;
+    known.add(key);
+    this.#series.spent(owner);
+    return true;
   }
 
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.prepare();
-    const newNames = this.#newNamesOf(group);
+    const newNames = this.#names.countsOf(group.map(({ host }) => host));
     try {
       await this.#connection.write([...group.flatMap(toPoints), ...newNames.points]);
     } catch (error) {
@@ -226,7 +248,7 @@ class InfluxdbStore implements Store {
     newNames.settle();
   }
 
-  async hosts(at: number, reading: Reading = {}) {
+  async latest(at: number, reading: Reading = {}) {
     const from = at - this.#retentionMs;
     const byTime = (await this.#query(hostsStatement({ from, to: at }), reading)).map(toHeader);
     const newest = new Map(byTime.filter((header) => placedAt(header) <= at).map((header) => [header.host, header]));
@@ -261,7 +283,7 @@ class InfluxdbStore implements Store {
     return found.flat().map(toHeader);
   }
 
-  async rowsOf(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
+  async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
     if (wanted.above && Object.keys(wanted.above).length === 0) return [];
     const keys = new Set(snapshots.map(keyOf));
     const rows: UsageRow[] = [];
@@ -301,7 +323,7 @@ class InfluxdbStore implements Store {
     return rows;
   }
 
-  async mean(query: MeanQuery, reading: Reading = {}) {
+  async means(query: MeanQuery, reading: Reading = {}) {
     const filter = await this.#filterOf(query, reading);
     if (filter === null) return [];
     const [means = [], hosts = []] = await this.#queryAll(meanStatements(query, filter), reading, query);
@@ -311,7 +333,7 @@ class InfluxdbStore implements Store {
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
-  async detailed(query: DetailedQuery, reading: Reading = {}): Promise<UsageTable> {
+  async page(query: PageQuery, reading: Reading = {}): Promise<UsageTable> {
     const filter = await this.#filterOf(query, reading);
     if (filter === null) return toTable([]);
     const end = query.skip + query.limit;
@@ -333,17 +355,80 @@ class InfluxdbStore implements Store {
     return [...rows.filter((row) => row.time < last), ...whole.map(toUsage)];
   }
 
-  async runs(queries: readonly RunQuery[], window: TimeWindow, reading: Reading = {}) {
-    const all = queries.map((query) => query.series);
-    const points = await this.#points(all, (series) => pointsStatement(series, window), window, reading);
-    const hosts = new Set(all.flatMap((series) => (series.kind === 'process' ? [series.host] : [])));
-    const sweeps = await this.#sweeps([...hosts], window, reading);
-    return queries.map((query) => {
-      const found = points.get(seriesId(query.series)) ?? [];
-      const { kind, host } = query.series;
-      const samples = kind === 'system' ? found : withExits(found, sweeps.get(host) ?? []);
-      return runOf(stretchesOf(samples, query), query);
-    });
+  async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
+    const { series } = query;
+    const wanted = 'metric' in series ? await this.#named(series, query, reading) : series;
+    const [others = [], ours = []] = [true, false].map((isOther) =>
+      wanted.filter(({ metric }) => (familyOf(metric).family === 'metric') === isOther),
+    );
+    const samples = new Map([
+      ...(await this.#samplesOfSources(others, query, reading)),
+      ...(await this.#samples(ours, query, reading)),
+    ]);
+    return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+  }
+
+  /** The series in the window that a selector names. */
+  async #named(selector: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
+    const family = familyOf(selector.metric);
+    if (family.family === 'metric') {
+      const [rows = []] = await this.#queryAll([sourceSeriesStatement(selector.metric, window)], reading, window);
+      return selectedOf(selector, rows.map(sourceOfRow));
+    }
+    const host = exactValue(selector.matchers, 'host');
+    const [rows = []] = await this.#queryAll([presentStatement(family.column, window, host)], reading, window);
+    return selectedOf(
+      selector,
+      rows.map((row) => seriesOfRow(row, family.column)),
+    );
+  }
+
+  /** Of hosts and processes, by key; raw ones of a process with when it was not in a snapshot. */
+  async #samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
+    const { stepMs, aggregate = 'mean' } = query;
+    const statement = (column: StoredColumn, group: readonly Series[]) =>
+      stepMs === null ? pointsStatement(column, group, query) : stepsStatement(column, group, query, stepMs, aggregate);
+    const points = await this.#points(series, statement, query, reading);
+    if (stepMs !== null) return new Map([...points].map(([key, found]) => [key, found.filter(isKnown)]));
+    const processes = series.filter(({ labels }) => labels.process !== undefined);
+    const hosts = new Set(processes.map(({ labels }) => labels.host ?? ''));
+    const sweeps = await this.#sweeps([...hosts], query, reading);
+    const withSweeps = new Map<string, Sample[]>(points);
+    for (const each of processes) {
+      const key = seriesKey(each);
+      withSweeps.set(key, withExits(points.get(key) ?? [], sweeps.get(each.labels.host ?? '') ?? []));
+    }
+    return withSweeps;
+  }
+
+  /** Of other sources, by key. */
+  async #samplesOfSources(
+    series: readonly Series[],
+    query: SelectQuery,
+    reading: Reading,
+  ): Promise<Map<string, Sample[]>> {
+    const samples = new Map<string, Sample[]>();
+    const window = { from: query.from - counterReachMs, to: query.to };
+    for (let at = 0; at < series.length; at += seriesPerQuery) {
+      const keys = series.slice(at, at + seriesPerQuery).map(seriesKey);
+      const [rows = []] = await this.#queryAll([sourceSamplesStatement(keys, window)], reading, window);
+      for (const [key, group] of groupBy(rows, (row) => decodeName(String(row.series)))) {
+        const points = group.map((row) => ({ time: Number(row.time), value: Number(row.value) }));
+        const kind = group[0]?.kind === 'counter' ? 'counter' : 'gauge';
+        samples.set(
+          key,
+          inSteps(
+            toldOf(
+              kind,
+              points.sort((a, b) => a.time - b.time),
+              query.from,
+            ),
+            query,
+          ),
+        );
+      }
+    }
+    return samples;
   }
 
   /** When each host has sent a snapshot, oldest first. */
@@ -361,63 +446,58 @@ class InfluxdbStore implements Store {
     return sweeps;
   }
 
-  async stepMeans(series: readonly SeriesKey[], window: TimeWindow, stepMs: number, reading: Reading = {}) {
-    const statement = (group: readonly SeriesKey[]) => stepMeansStatement(group, window, stepMs);
-    const points = await this.#points(series, statement, window, reading);
-    return series.map((key) => knownPoints(points.get(seriesId(key)) ?? []));
-  }
-
-  /** `statement` asks for `value` of several series of one metric. By series id; a value may be unknown. */
+  /** `statement` asks for `value` of several series of one column. By key; a value may be unknown. */
   async #points(
-    series: readonly SeriesKey[],
-    statement: (group: readonly SeriesKey[]) => string,
+    series: readonly Series[],
+    statement: (column: StoredColumn, group: readonly Series[]) => string,
     window: TimeWindow,
     reading: Reading,
   ): Promise<Map<string, StoredPoint[]>> {
     const points = new Map<string, StoredPoint[]>();
-    for (const group of groupsOfOneMetric(series)) {
-      const { kind, metric } = group[0] as SeriesKey;
-      const [rows = []] = await this.#queryAll([statement(group)], reading, window);
+    for (const { column, group } of groupsOfOneColumn(series)) {
+      const [rows = []] = await this.#queryAll([statement(column, group)], reading, window);
       for (const row of rows) {
-        const id = seriesId(keyOfRow(row, kind, metric));
-        const found = points.get(id) ?? [];
-        points.set(id, found);
+        const key = seriesKey(seriesOfRow(row, column));
+        const found = points.get(key) ?? [];
+        points.set(key, found);
         found.push({ time: Number(row.time), value: numberOf(row.value) });
       }
     }
     return points;
   }
 
-  async seriesAbove(metric: SeriesKey['metric'], level: number, window: TimeWindow, reading: Reading = {}) {
-    const kind = isUsageMetric(metric) ? 'process' : 'system';
+  async above(metric: string, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
+    const family = familyOf(metric);
+    if (family.family === 'metric') {
+      const [rows = []] = await this.#queryAll([sourceSeriesStatement(metric, window)], reading, window);
+      return rows.filter((row) => row.kind === 'counter' || Number(row.value) > level).map(sourceOfRow);
+    }
     const isShort = window.to - window.from <= shortMs;
-    const statement = isShort ? overStatement(metric, level, window) : peaksStatement(metric, window);
+    const statement = isShort ? overStatement(family.column, level, window) : peaksStatement(family.column, window);
     const [rows = []] = await this.#queryAll([statement], reading, window);
-    const keys = rows.filter((row) => Number(row.value) > level).map((row) => keyOfRow(row, kind, metric));
-    return [...new Map(keys.map((key) => [seriesId(key), key])).values()];
-  }
-
-  async keepForecasts(forecasts: readonly Forecast[]): Promise<void> {
-    await this.prepare();
-    if (forecasts.length > 0) await this.#connection.write(forecasts.map(toForecastPoint)).catch(ignorePastRetention);
+    const series = rows.filter((row) => Number(row.value) > level).map((row) => seriesOfRow(row, family.column));
+    return [...new Map(series.map((each) => [seriesKey(each), each])).values()];
   }
 
   async forecasts(query: ForecastQuery, reading: Reading = {}) {
     const [rows = []] = await this.#queryAll([forecastsStatement(query)], reading, query);
-    return rows.map(toForecast);
-  }
-
-  /** Points of the same series and hour are overwritten. */
-  async keepTallies(_hours: TimeWindow, tallies: readonly HourTally[]): Promise<void> {
-    await this.prepare();
-    if (tallies.length > 0) await this.#connection.write(tallies.map(toTallyPoint)).catch(ignorePastRetention);
+    const fits = filterTest(query);
+    return rows.map(toForecast).filter(({ series }) => fits(series));
   }
 
   async tallies(query: ForecastQuery, reading: Reading = {}): Promise<HourTally[]> {
     const [sums = [], leads = [], last = []] = await this.#queryAll(talliesStatements(query), reading, query);
-    const leadsOf = groupBy(leads, subjectId);
-    const lastOf = new Map(last.map((row) => [subjectId(row), row]));
-    return sums.map((row) => toTally(row, leadsOf.get(subjectId(row)) ?? [], lastOf.get(subjectId(row))));
+    const leadsOf = groupBy(leads, tagsOf);
+    const lastOf = new Map(last.map((row) => [tagsOf(row), row]));
+    const fits = filterTest(query);
+    const found = sums
+      .map((row) => toTally(row, leadsOf.get(tagsOf(row)) ?? [], lastOf.get(tagsOf(row))))
+      .filter(({ series }) => fits(series));
+    // One that was called otherwise up to 0.3.0 comes in two parts.
+    return [...groupBy(found, ({ series }) => seriesKey(series)).values()].map((parts) => ({
+      ...(parts.toSorted((a, b) => a.time - b.time).at(-1) as HourTally),
+      tally: addTallies(parts.map(({ tally }) => tally)),
+    }));
   }
 
   /** InfluxDB does so by itself. */
@@ -483,9 +563,9 @@ class InfluxdbStore implements Store {
   }
 }
 
-/** Of the rows that are about one series. */
-function subjectId({ host, process, metric }: Row): string {
-  return JSON.stringify([host, process ?? '', metric]);
+/** The same of rows that are about one series. */
+function tagsOf({ host, process, metric, series }: Row): string {
+  return JSON.stringify([host ?? '', process ?? '', metric, series ?? '']);
 }
 
 /** The oldest that make up so many points: a retention cuts by time. Null: they do not. */
@@ -518,23 +598,26 @@ function toMean(row: Row, hosts: number): MeanRow {
   return { ...means, name: decodeName(String(row.process)), hosts, snapshots: Number(row.snapshots) } as MeanRow;
 }
 
-function keyOfRow(row: Row, kind: SeriesKey['kind'], metric: SeriesKey['metric']): SeriesKey {
+function seriesOfRow(row: Row, column: StoredColumn): Series {
   const host = decodeName(String(row.host));
-  return (
-    kind === 'process' ? { kind, host, process: decodeName(String(row.process)), metric } : { kind, host, metric }
-  ) as SeriesKey;
+  return isUsageMetric(column)
+    ? processSeries(column, host, decodeName(String(row.process)))
+    : hostSeries(column, host);
 }
 
-function* groupsOfOneMetric(series: readonly SeriesKey[]): Iterable<SeriesKey[]> {
-  for (const group of groupBy(series, (key) => key.metric).values()) {
-    for (let from = 0; from < group.length; from += seriesPerQuery) yield group.slice(from, from + seriesPerQuery);
+function sourceOfRow(row: Row): Series {
+  return parseSeries(decodeName(String(row.series)));
+}
+
+function* groupsOfOneColumn(series: readonly Series[]): Iterable<{ column: StoredColumn; group: Series[] }> {
+  for (const [metric, group] of groupBy(series, (each) => each.metric)) {
+    const family = familyOf(metric);
+    if (family.family === 'metric') continue;
+    for (let from = 0; from < group.length; from += seriesPerQuery)
+      yield { column: family.column, group: group.slice(from, from + seriesPerQuery) };
   }
 }
 
 function keyOf({ host, time }: SnapshotKey): string {
   return JSON.stringify([host, time]);
-}
-
-function seriesId(series: SeriesKey): string {
-  return JSON.stringify([series.kind, series.host, series.kind === 'process' ? series.process : null, series.metric]);
 }

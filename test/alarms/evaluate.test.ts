@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { type Alarms, candidates, evaluate, prefilter } from '../../src/core/alarm.ts';
+import { candidates, evaluate, prefilter } from '../../src/alarms/evaluate.ts';
+import { Lines } from '../../src/alarms/lines.ts';
+import { runOf, stretchesOf } from '../../src/alarms/run.ts';
+import type { Alarms } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
-import { runOf, type Sample, stretchesOf } from '../../src/core/run.ts';
 import type { SnapshotHeader } from '../../src/core/snapshot.ts';
-import type { UsageRow } from '../../src/core/store.ts';
+import type { Sample, UsageRow } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
@@ -28,7 +30,7 @@ function alarmsOf(
   } = {},
 ): Alarms {
   const hosts = options.hosts ?? [header()];
-  const lines = options.texts?.map(parseThreshold) ?? thresholds;
+  const lines = new Lines(options.texts?.map(parseThreshold) ?? thresholds);
   const found = candidates(lines, hosts, rows);
   return evaluate(
     options.at ?? noon,

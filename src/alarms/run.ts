@@ -1,19 +1,11 @@
-import type { RunQuery } from './store.ts';
+import type { Reads, Sample, Stretch, StretchQuery, TimeWindow } from '../core/store.ts';
 
-/** A value of one snapshot; null where it is not known, `exited` where the process was not in it. */
-export interface Sample {
-  time: number;
-  value: number | null | 'exited';
-}
-
-/** Values that follow each other, all of one level. */
-export interface Stretch {
-  /** Of the first and of the last of them. */
-  from: number;
-  to: number;
-  level: 'low' | 'between' | 'over';
-  /** What was before has nothing to do with it: the process had exited, or nothing was heard for too long. */
-  hole: 'exit' | 'gap' | null;
+/** Asks for the run at `until`. */
+export interface RunQuery extends StretchQuery {
+  /** How long it has to last before it counts. */
+  forMs: number;
+  /** How long values have to be at or under `clear` to end it. */
+  holdMs: number;
 }
 
 /** What a window shows of the run at its end. Epoch milliseconds. */
@@ -26,8 +18,18 @@ export interface Run {
   mayBeOlder: boolean;
 }
 
+/** For each query its run, as far as the window shows it. Values nobody knows are passed over. */
+export async function findRuns(reads: Reads<[]>, queries: readonly RunQuery[], window: TimeWindow): Promise<Run[]> {
+  const stretches = (await reads.stretches?.(queries, window)) ?? queries.map(() => null);
+  const rest = queries.filter((_, index) => stretches[index] == null);
+  const selected =
+    rest.length === 0 ? [] : await reads.select({ ...window, series: rest.map(({ series }) => series), stepMs: null });
+  const plain = new Map(rest.map((query, index) => [query, stretchesOf(selected[index]?.samples ?? [], query)]));
+  return queries.map((query, index) => runOf(stretches[index] ?? plain.get(query) ?? [], query));
+}
+
 /** Samples by time as stretches; without a value for more than `gapMs` is a hole. */
-export function stretchesOf(samples: Iterable<Sample>, query: Omit<RunQuery, 'series'>): Stretch[] {
+export function stretchesOf(samples: Iterable<Sample>, query: Omit<StretchQuery, 'series'>): Stretch[] {
   const stretches: Stretch[] = [];
   let hasExited = false;
   let sweptAt = Number.NEGATIVE_INFINITY;

@@ -1,14 +1,9 @@
-import type { Sample } from '../../core/run.ts';
-import type { Point } from '../../core/store.ts';
+import type { Sample } from '../core/store.ts';
 
 /** Null: the process was there, and its value is not known. */
 export interface StoredPoint {
   time: number;
   value: number | null;
-}
-
-export function knownPoints(points: readonly StoredPoint[]): Point[] {
-  return points.filter((point): point is Point => point.value !== null);
 }
 
 /** The points of a process by time, and between them the snapshots of its host that it is not in. */

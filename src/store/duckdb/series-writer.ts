@@ -1,0 +1,244 @@
+import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
+import { dayOf } from '../../core/clock.ts';
+import { type Series, seriesKey } from '../../core/series.ts';
+import type { MetricSample } from '../../core/store.ts';
+import type { NameBudget } from '../name-budget.ts';
+import { RecentMap } from '../recent-map.ts';
+import { ownerOf } from '../series-filter.ts';
+import { idsSql, namesValue } from './name-texts.ts';
+
+/** Series whose ids, and whose newest samples, are remembered. */
+const mostRemembered = 100_000;
+
+interface Parts {
+  /** Appends only. */
+  connection: DuckDBConnection;
+  /** For what has to be looked up before. */
+  lookups: DuckDBConnection;
+  budget: NameBudget<string>;
+  nextSeries: number;
+}
+
+/** Samples that wait to be written, and what became of them. */
+export interface PendingSamples {
+  samples: readonly MetricSample[];
+  /** Wall time as they came. */
+  now: number;
+  /** Places of samples of series beyond the budget. */
+  beyondBudget: number[];
+  /** Owners who are beyond theirs for the first time today. */
+  warned: string[];
+}
+
+interface FreshSeries {
+  id: number;
+  series: Series;
+  key: string;
+  kind: MetricSample['kind'] | null;
+  now: number;
+}
+
+interface NewSample {
+  id: number;
+  key: string;
+  time: number;
+  value: number;
+}
+
+/** Gives series their ids, and writes samples. Whoever calls has the turn in the chain of commits. */
+export class SeriesWriter {
+  readonly #connection: DuckDBConnection;
+  readonly #lookups: DuckDBConnection;
+  readonly #budget: NameBudget<string>;
+  readonly #ids = new RecentMap<string, number>(mostRemembered);
+  /** Time of the newest sample of a series. */
+  readonly #newest = new RecentMap<number, number>(mostRemembered);
+  #nextSeries: number;
+  /** Ids that rows were written with since that was asked; null: nobody has. */
+  #used: Set<number> | null = null;
+
+  constructor({ connection, lookups, budget, nextSeries }: Parts) {
+    this.#connection = connection;
+    this.#lookups = lookups;
+    this.#budget = budget;
+    this.#nextSeries = nextSeries;
+  }
+
+  /** Writes rows of series in a transaction, those of `first` before; the ids of all series are there then. */
+  async writeRows<T extends { series: Series }>(
+    table: string,
+    items: readonly T[],
+    append: (appender: DuckDBAppender, item: T, id: number) => void,
+    now: number,
+    first?: string,
+  ): Promise<void> {
+    const keys = items.map(({ series }) => seriesKey(series));
+    const known = await this.#idsOf(keys);
+    const fresh = new Map<string, FreshSeries>();
+    for (const [index, { series }] of items.entries()) {
+      const key = keys[index] as string;
+      if (!known.has(key) && !fresh.has(key)) fresh.set(key, this.#fresh(series, key, null, now));
+    }
+    const idOf = (key: string) => (known.get(key) ?? fresh.get(key)?.id) as number;
+    await this.#transaction(async () => {
+      if (first !== undefined) await this.#connection.run(first);
+      await this.#appendSeries([...fresh.values()]);
+      const appender = await this.#connection.createAppender(table);
+      for (const [index, item] of items.entries()) append(appender, item, idOf(keys[index] as string));
+      appender.closeSync();
+    });
+    this.#remember(fresh.values());
+    for (const key of keys) this.#used?.add(idOf(key));
+  }
+
+  /** In one transaction, each (series, time) once. What is of a new series beyond the budget is left out, and said. */
+  async writeSamples(group: readonly PendingSamples[]): Promise<void> {
+    const keysOf = group.map(({ samples }) => samples.map(({ series }) => seriesKey(series)));
+    const known = await this.#idsOf(keysOf.flat());
+    const fresh = new Map<string, FreshSeries>();
+    const wanted: NewSample[] = [];
+    for (const [place, pending] of group.entries()) {
+      pending.beyondBudget = [];
+      for (const [index, { series, kind, time, value }] of pending.samples.entries()) {
+        const key = keysOf[place]?.[index] as string;
+        const id = known.get(key) ?? fresh.get(key)?.id ?? this.#admit(series, key, kind, pending, fresh);
+        if (id === null) pending.beyondBudget.push(index);
+        else wanted.push({ id, key, time, value });
+      }
+    }
+    const samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
+    try {
+      await this.#transaction(async () => {
+        await this.#appendSeries([...fresh.values()]);
+        const appender = await this.#connection.createAppender('sample');
+        for (const { id, time, value } of samples) {
+          appender.appendBigInt(BigInt(time));
+          appender.appendInteger(id);
+          appender.appendDouble(value);
+          appender.endRow();
+        }
+        appender.closeSync();
+      });
+    } catch (error) {
+      for (const { series, now } of fresh.values()) this.#budget.spend(ownerOf(series), -1, now);
+      // The outcome may be unknown: the database is asked from now on.
+      this.#newest.clear();
+      throw error;
+    }
+    this.#remember(fresh.values());
+    for (const { id, time } of samples) {
+      if (time > (this.#newest.get(id) ?? Number.NEGATIVE_INFINITY)) this.#newest.set(id, time);
+      this.#used?.add(id);
+    }
+  }
+
+  /** From now on it is remembered which series are written. */
+  watch(): void {
+    this.#used = new Set();
+  }
+
+  /** Deletes series that no row had as it was looked, and none has got since. */
+  async forget(ids: readonly number[]): Promise<void> {
+    const gone = ids.filter((id) => !this.#used?.has(id));
+    if (gone.length > 0) await this.#lookups.run(`DELETE FROM series WHERE id IN (${gone.join(', ')})`);
+    this.unwatch();
+    this.#ids.clear();
+    this.#newest.clear();
+  }
+
+  unwatch(): void {
+    this.#used = null;
+  }
+
+  async #idsOf(keys: readonly string[]): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    const missing = new Set<string>();
+    for (const key of keys) {
+      const id = this.#ids.get(key);
+      if (id === undefined) missing.add(key);
+      else found.set(key, id);
+    }
+    if (missing.size === 0) return found;
+    const wanted = [...missing];
+    const { value, type } = namesValue(wanted);
+    for (const [i, id] of (await this.#lookups.runAndReadAll(idsSql('series'), [value], [type])).getRows()) {
+      const key = wanted[(i as number) - 1] as string;
+      found.set(key, id as number);
+      this.#ids.set(key, id as number);
+    }
+    return found;
+  }
+
+  /** The id of a new series; null: its owner has too many today. */
+  #admit(
+    series: Series,
+    key: string,
+    kind: MetricSample['kind'],
+    pending: PendingSamples,
+    fresh: Map<string, FreshSeries>,
+  ): number | null {
+    const { now } = pending;
+    const owner = ownerOf(series);
+    if (this.#budget.left(owner, now) === 0) {
+      if (this.#budget.foldedSince(owner, now) === null) pending.warned.push(owner);
+      this.#budget.fold(owner, now);
+      return null;
+    }
+    this.#budget.spend(owner, 1, now);
+    const added = this.#fresh(series, key, kind, now);
+    fresh.set(key, added);
+    return added.id;
+  }
+
+  #fresh(series: Series, key: string, kind: FreshSeries['kind'], now: number): FreshSeries {
+    return { id: this.#nextSeries++, series, key, kind, now };
+  }
+
+  async #withoutStored(wanted: readonly NewSample[], fresh: ReadonlySet<number>): Promise<NewSample[]> {
+    const byName = new Map<string, NewSample>();
+    for (const sample of wanted) {
+      const name = `${sample.id} ${sample.time}`;
+      if (!byName.has(name)) byName.set(name, sample);
+    }
+    const doubtful = [...byName.values()].filter(
+      ({ id, time }) => !fresh.has(id) && time <= (this.#newest.get(id) ?? Number.POSITIVE_INFINITY),
+    );
+    if (doubtful.length === 0) return [...byName.values()];
+    const list = (values: readonly number[]) => [...new Set(values)].join(', ');
+    const sql = `SELECT series, time::DOUBLE FROM sample WHERE time IN (${list(doubtful.map(({ time }) => time))})
+      AND series IN (${list(doubtful.map(({ id }) => id))})`;
+    for (const [id, time] of (await this.#lookups.runAndReadAll(sql)).getRows()) byName.delete(`${id} ${time}`);
+    return [...byName.values()];
+  }
+
+  async #appendSeries(fresh: readonly FreshSeries[]): Promise<void> {
+    if (fresh.length === 0) return;
+    const appender = await this.#connection.createAppender('series');
+    const text = (value: string | null | undefined) =>
+      value == null ? appender.appendNull() : appender.appendVarchar(value);
+    for (const { id, series, key, kind, now } of fresh) {
+      appender.appendInteger(id);
+      for (const value of [key, series.metric, series.labels.host, kind]) text(value);
+      text(kind === null ? null : ownerOf(series));
+      if (kind === null) appender.appendNull();
+      else appender.appendInteger(dayOf(now));
+      appender.endRow();
+    }
+    appender.closeSync();
+  }
+
+  #remember(fresh: Iterable<FreshSeries>): void {
+    for (const { key, id } of fresh) this.#ids.set(key, id);
+  }
+
+  async #transaction(work: () => Promise<void>): Promise<void> {
+    await this.#connection.run('BEGIN');
+    try {
+      await work();
+      await this.#connection.run('COMMIT');
+    } catch (error) {
+      await this.#connection.run('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+}
