@@ -53,7 +53,10 @@ export function snapshotBody(host: number, time: number, processes: number): obj
     memoryBytes: snapshot.memoryBytes,
     limitedBy: 'host',
     system: { cpu: 40, memory: 50 },
-    processes: snapshot.processes,
+    processes: Object.fromEntries(
+      // As a collector sends it: nothing of what is not known.
+      Object.entries(snapshot.processes).filter(([, values]) => (values as unknown[]).some((value) => value !== null)),
+    ),
   };
 }
 

@@ -1,6 +1,14 @@
 import { MonitorError } from '../core/error.ts';
 import { canonicalIp } from '../core/ip.ts';
-import { hostColumn, hostMetrics, maxPercent, processColumn, processColumnIds, roundTo } from '../core/metric.ts';
+import {
+  hostColumn,
+  hostMetrics,
+  maxPercent,
+  type ProcessColumnId,
+  processColumn,
+  processColumnIds,
+  roundTo,
+} from '../core/metric.ts';
 import type { ProcessColumnsBody, ProcessUsageBody, ResourcesBody, SnapshotBody } from '../core/schema.ts';
 import {
   emptyColumns,
@@ -129,16 +137,30 @@ function columnsOf(body: ProcessUsageBody[] | ProcessColumnsBody): ProcessColumn
   return columns;
 }
 
-/** Column by column: row by row takes twice as long. A column that no row has is absent. */
+/** Column by column. One that no row has is absent. */
 function rowsToColumns(rows: readonly ProcessUsageBody[]): ProcessColumnsBody {
-  const columns: Record<string, unknown[]> = { name: rows.map((row) => row.name) };
+  const columns: Record<string, unknown[]> = { name: rows.map((row) => row.name), cpu: [], memory: [] };
   for (const id of processColumnIds) {
-    if (!rows.some((row) => row[id] !== undefined)) continue;
-    const { insteadOfMissing } = processColumn(id);
-    const instead = insteadOfMissing as keyof ProcessUsageBody | undefined;
-    columns[id] = rows.map((row) => row[id] ?? (row[id] === null ? null : missing(id, instead && row[instead])));
+    const values = columnOf(rows, id, processColumn(id).insteadOfMissing as ProcessColumnId | undefined);
+    if (values !== null) columns[id] = values;
   }
-  return { cpu: [], memory: [], ...columns } as unknown as ProcessColumnsBody;
+  return columns as unknown as ProcessColumnsBody;
+}
+
+function columnOf(
+  rows: readonly ProcessUsageBody[],
+  id: ProcessColumnId,
+  instead: ProcessColumnId | undefined,
+): unknown[] | null {
+  const values: unknown[] = new Array(rows.length);
+  let isThere = false;
+  for (let i = 0; i < rows.length; i++) {
+    const row = rows[i] as ProcessUsageBody;
+    const value = row[id];
+    if (value !== undefined) isThere = true;
+    values[i] = value === undefined ? missing(id, instead && row[instead]) : value;
+  }
+  return isThere ? values : null;
 }
 
 function missing(id: string, instead: unknown): unknown {

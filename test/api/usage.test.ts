@@ -268,6 +268,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'POST /v1/join',
     'POST /v1/store/expiry',
     'PUT /ressources-usage/save-all',
+    'PUT /v1/metrics',
     'PUT /v1/usage',
   ]);
   const page = await app.inject('/docs/');

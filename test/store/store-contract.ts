@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findRuns, runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { HostMetric, UsageMetric } from '../../src/core/metric.ts';
-import { hostSeries, processSeries, type Series, subjectOf } from '../../src/core/series.ts';
-import type { Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import { parseSelector, type Selector } from '../../src/core/selector.ts';
+import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../../src/core/series.ts';
+import type { MetricSample, Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
 import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
 import { makeForecast, makeSeries } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
@@ -771,6 +772,229 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await store.tallies({ ...window, ...of('nobody') })).toEqual([]);
     });
 
+    describe('samples of other sources', () => {
+      const gauge = (
+        labels: Record<string, string>,
+        time: number,
+        value: number,
+        metric = 'queue_length',
+      ): MetricSample => ({
+        series: { metric, labels },
+        kind: 'gauge',
+        time,
+        value,
+      });
+      const within = (from: number, to: number) => ({ from: t + from, to: t + to });
+      const raw = async (series: readonly Series[] | Selector, from = -1, to = 600_000) =>
+        (await store.select({ ...within(from, to), series, stepMs: null })).map((each) => [
+          seriesKey(each.series),
+          each.samples.map(({ time, value }) => [time - t, value]),
+        ]);
+
+      test('are kept exactly, each once, by key', async () => {
+        const host = newHost();
+        const labels = { host, a: 'it\'s "x"\n\\', b: '\ufeff日本' };
+        const values = [0, -0.1, 1e300, 1 / 3, Number.MAX_SAFE_INTEGER];
+        const samples = values.map((value, k) => gauge(labels, t + k * 1000, value));
+        expect(await store.append({ samples })).toEqual({ refused: [], beyondBudget: [] });
+        await store.append({ samples: [samples[2] as MetricSample, gauge({ host }, t, 7)] });
+        const points = values.map((value, k) => [k * 1000, value]);
+        const key = seriesKey({ metric: 'queue_length', labels });
+        expect(await raw(parseSelector(`queue_length{host="${host}"}`))).toEqual([
+          [key, points],
+          [seriesKey({ metric: 'queue_length', labels: { host } }), [[0, 7]]],
+        ]);
+        expect(await raw([{ metric: 'queue_length', labels }], 0, 2000)).toEqual([[key, points.slice(1, 3)]]);
+        expect(await raw([{ metric: 'queue_length', labels: { host, a: 'other' } }])).toEqual([
+          [expect.any(String), []],
+        ]);
+      });
+
+      test('selectors name them, and processes and hosts', async () => {
+        const host = newHost();
+        const names = ['java-1', 'java-2', 'nginx'];
+        const processes = names.map((name, k) => ({ name, cpu: 10 * (k + 1) }));
+        await store.append({
+          snapshots: [0, 10_000].map((ms) =>
+            makeSnapshot({ host, time: t + ms, processes, metrics: { 'system.cpu': 3 } }),
+          ),
+          samples: names.map((name, k) => gauge({ host, name }, t, k)),
+        });
+        const named = async (text: string) => {
+          const query = { ...within(-1, 60_000), series: parseSelector(text), stepMs: 3_600_000 };
+          return (await store.select(query)).map(({ series, samples }) => [
+            series.labels.process ?? series.labels.name ?? series.metric,
+            samples.map(({ value }) => value),
+          ]);
+        };
+        const of = `host="${host}"`;
+        expect(await named(`process_cpu{${of},process=~"java.*"}`)).toEqual([
+          ['java-1', [10]],
+          ['java-2', [20]],
+        ]);
+        expect(await named(`process_cpu{${of},process!~"java.*"}`)).toEqual([['nginx', [30]]]);
+        expect(await named(`process_count{${of},process="nginx"}`)).toEqual([['nginx', [1]]]);
+        expect(await named(`system_cpu{host=~"${host}|nobody"}`)).toEqual([['system_cpu', [3]]]);
+        expect(await named(`queue_length{${of},name=~".*a.*"}`)).toEqual([
+          ['java-1', [0]],
+          ['java-2', [1]],
+        ]);
+        expect(await named(`queue_length{${of},name!=""}`)).toHaveLength(3);
+        expect(await named(`queue_length{${of},name=""}`)).toEqual([]);
+        expect(await named(`process_cpu{${of},other="x"}`)).toEqual([]);
+        expect(await named(`nothing_of_that_name{${of}}`)).toEqual([]);
+      });
+
+      test('over steps: mean, least and most', async () => {
+        const host = newHost();
+        const start = Math.floor(t / 60_000) * 60_000;
+        const at = [0, 59_999, 60_000, 200_000];
+        await store.append({
+          samples: at.map((ms, k) => gauge({ host }, start + ms, [4, 8, -1, 5][k] as number)),
+          snapshots: at.map((ms, k) =>
+            makeSnapshot({ host, time: start + ms, processes: [{ name: 'p', cpu: [4, 8, 1, 5][k] as number }] }),
+          ),
+        });
+        const series = [{ metric: 'queue_length', labels: { host } }, processSeries('cpu', host, 'p')];
+        const steps = async (aggregate: 'mean' | 'min' | 'max') =>
+          (await store.select({ from: start - 1, to: start + hour, series, stepMs: 60_000, aggregate })).map(
+            ({ samples }) => samples.map(({ time, value }) => [(time - start) / 60_000, value]),
+          );
+        const both = (of: [number, number][], process: [number, number][]) => [of, process];
+        expect(await steps('mean')).toEqual(
+          both(
+            [
+              [0, 6],
+              [1, -1],
+              [3, 5],
+            ],
+            [
+              [0, 6],
+              [1, 1],
+              [3, 5],
+            ],
+          ),
+        );
+        expect(await steps('min')).toEqual(
+          both(
+            [
+              [0, 4],
+              [1, -1],
+              [3, 5],
+            ],
+            [
+              [0, 4],
+              [1, 1],
+              [3, 5],
+            ],
+          ),
+        );
+        expect(await steps('max')).toEqual(
+          both(
+            [
+              [0, 8],
+              [1, -1],
+              [3, 5],
+            ],
+            [
+              [0, 8],
+              [1, 1],
+              [3, 5],
+            ],
+          ),
+        );
+      });
+
+      test('of a counter the rates, also of the first in the window', async () => {
+        const host = newHost();
+        const samples = [100, 110, 5, 25].map(
+          (value, k): MetricSample => ({ ...gauge({ host }, t + k * 10_000, value, 'done_total'), kind: 'counter' }),
+        );
+        await store.append({ samples });
+        const series = [{ metric: 'done_total', labels: { host } }];
+        expect((await raw(series))[0]?.[1]).toEqual([
+          [10_000, 1],
+          [20_000, 0.5],
+          [30_000, 2],
+        ]);
+        expect((await raw(series, 10_000))[0]?.[1]).toEqual([
+          [20_000, 0.5],
+          [30_000, 2],
+        ]);
+      });
+
+      test('above a level, within the window', async () => {
+        const host = newHost();
+        const metric = `depth_${host.replaceAll('-', '_')}`;
+        const of = (n: string, ms: number, value: number) => gauge({ host, n }, t + ms, value, metric);
+        await store.append({ samples: [of('a', 0, 90), of('a', 1000, 10), of('b', 0, 40), of('b', 2000, 41)] });
+        await store.append({ samples: [{ ...of('c', 500, 1), kind: 'counter' }] });
+        const above = async (level: number, from: number, to: number) =>
+          (await store.above(metric, level, within(from, to))).map(({ labels }) => labels.n).sort();
+        expect(await above(40, -1, 600)).toEqual(['a', 'c']);
+        expect(await above(40, 600, 2000)).toEqual(['b']);
+        expect(await above(41, -1, 2000)).toEqual(['a', 'c']);
+      });
+
+      test('have forecasts and sums like any other series', async () => {
+        const series = { metric: 'queue_length', labels: { host: newHost(), q: 'x"y' } };
+        const none = { metric: 'queue_length', labels: { q: newHost() } };
+        const kept = [makeForecast({ time: t }), makeForecast({ time: t })].map((each, k) => ({
+          ...each,
+          series: k ? none : series,
+        }));
+        await store.append({ forecasts: kept });
+        const window = { from: t - 1, to: t };
+        expect(await store.forecasts({ ...window, series })).toEqual([kept[0]]);
+        const matchers = [
+          { label: 'host', operator: '=', value: '' },
+          { label: 'q', operator: '=', value: none.labels.q },
+        ] as const;
+        expect(await store.forecasts({ ...window, matchers })).toEqual([kept[1]]);
+        expect(await store.forecasts({ ...window, series, metrics: ['process_cpu'] })).toEqual([]);
+        const tally = { ...emptyTally(), predictions: 3 };
+        await store.append({ accuracy: { hours: window, tallies: [{ series, time: t, isMuted: false, tally }] } });
+        expect(await store.tallies({ ...window, series })).toMatchObject([{ series, tally: { predictions: 3 } }]);
+      });
+
+      test('after a restart all is there, and a repeat is still recognised', async (context) => {
+        if (!tested.durable) context.skip('kept in memory only');
+        const host = newHost();
+        const samples = [0, 1000, 2000].map((ms) => gauge({ host }, t + ms, ms));
+        await store.append({ samples });
+        await reopen();
+        await store.append({ samples: [...samples.slice(1), gauge({ host }, t + 500, 5)] });
+        expect((await raw([{ metric: 'queue_length', labels: { host } }]))[0]?.[1]).toEqual([
+          [0, 0],
+          [500, 5],
+          [1000, 1000],
+          [2000, 2000],
+        ]);
+      });
+
+      test('new series beyond so many a day are not stored, and it is said; those there are go on', async () => {
+        const warnings: string[] = [];
+        await reopen({ newNamesPerDay: 3, warn: (message) => warnings.push(message) });
+        const host = newHost();
+        const of = (names: string[], ms: number) => names.map((n) => gauge({ host, n }, t + ms, 1));
+        const first = await store.append({ samples: of(['a', 'b', 'c', 'd', 'e'], 0) });
+        expect(first.beyondBudget.map(({ series }) => series.labels.n)).toEqual(['d', 'e']);
+        const again = await store.append({ samples: [...of(['a', 'f'], 1000), gauge({ source: host }, t, 1)] });
+        expect(again.beyondBudget.map(({ series }) => series.labels.n)).toEqual(['f']);
+        expect(warnings).toEqual([
+          expect.stringMatching(new RegExp(`^host ${host} has sent more than 3 new series today`)),
+        ]);
+        expect((await raw(parseSelector(`queue_length{host="${host}"}`))).map(([, points]) => points?.length)).toEqual([
+          2, 1, 1,
+        ]);
+        if (tested.durable) {
+          await reopen({ newNamesPerDay: 3 });
+          expect((await store.append({ samples: of(['a', 'g'], 2000) })).beyondBudget).toHaveLength(1);
+        }
+        await reopen();
+      });
+    });
+
     test('a read that is cancelled ends with the reason, and others go on', async (context) => {
       if (!tested.durable) context.skip('kept in memory only');
       const cancelled = new AbortController();
@@ -866,6 +1090,35 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       ).toEqual([t]);
       const rows = tableRows(await store.page({ from: 0, to: tested.now, hosts: [host], limit: 10, skip: 0 }));
       expect(rows.map((row) => row.time)).toEqual([t]);
+    });
+
+    test('forgets samples too, and series that have none any more come back with the next', async (context) => {
+      if (!tested.expires) context.skip('the engine expires by itself');
+      const host = newHost();
+      const sample = (n: string, time: number): MetricSample => ({
+        series: { metric: 'queue_length', labels: { host, n } },
+        kind: 'gauge',
+        time,
+        value: 1,
+      });
+      const old = tested.now - 49 * hour;
+      await store.append({ samples: [sample('gone', old), sample('kept', old), sample('kept', t)] });
+      await store.expire(tested.now);
+      const all = async () =>
+        (
+          await store.select({
+            from: 0,
+            to: tested.now,
+            series: parseSelector(`queue_length{host="${host}"}`),
+            stepMs: null,
+          })
+        ).map(({ series, samples }) => [series.labels.n, samples.length]);
+      expect(await all()).toEqual([['kept', 1]]);
+      await store.append({ samples: [sample('gone', t), sample('kept', t + 1), sample('kept', t)] });
+      expect(await all()).toEqual([
+        ['gone', 1],
+        ['kept', 2],
+      ]);
     });
   });
 }

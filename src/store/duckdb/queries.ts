@@ -104,13 +104,16 @@ function meansOfOneHost(condition: string): string {
 function meansOverHosts(condition: string): string {
   const means = meanColumnIds.map((id) => {
     const column = snakeCase(id);
-    const value = isPeak(id) ? `max(${column}_max)` : `sum(${column}_sum) / sum(${column}_count)`;
+    // Of instances there is a count in every row.
+    const rows = id === 'count' ? 'snapshots' : `${column}_count`;
+    const value = isPeak(id) ? `max(${column}_max)` : `sum(${column}_sum) / sum(${rows})`;
     return `${value} / ${scaleOf(id)} AS ${column}`;
   });
   const parts = meanColumnIds.map((id) => {
     const column = snakeCase(id);
     if (isPeak(id)) return `max(${column})::DOUBLE AS ${column}_max`;
-    return `sum(${column})::DOUBLE AS ${column}_sum, count(${column})::DOUBLE AS ${column}_count`;
+    const sum = `sum(${column})::DOUBLE AS ${column}_sum`;
+    return id === 'count' ? sum : `${sum}, count(${column})::DOUBLE AS ${column}_count`;
   });
   return `
     SELECT name, ${means.join(', ')}, count(*)::DOUBLE AS hosts, sum(snapshots)::DOUBLE AS snapshots
