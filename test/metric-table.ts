@@ -5,7 +5,9 @@ import {
   processColumnIds,
   prometheusName,
   snakeCase,
+  type UsageMetric,
 } from '../src/core/metric.ts';
+import { hostMetric, processMetric } from '../src/core/series.ts';
 import { sqlType } from '../src/store/duckdb/schema.ts';
 
 /** docs/METRICS.md, made from the catalogue: `npx vitest run test/docs.test.ts -u` writes it anew. */
@@ -18,6 +20,7 @@ export function metricTable(): string {
     const { unit, kind, instances, overTime, threshold, isExposed, description } = processColumn(id);
     return [
       code(id),
+      kind === 'identity' ? undefined : code(processMetric(id as UsageMetric)),
       unit,
       kind,
       instances && `${instances.add} of ${instances.of}`,
@@ -31,7 +34,7 @@ export function metricTable(): string {
   });
   const hosts = hostMetrics.map((id) => {
     const { unit, kind, place, by, description } = hostColumn(id);
-    return [code(id), unit, kind, by, String(place), code(id.replace('.', '_')), description];
+    return [code(id), code(hostMetric(id)), unit, kind, by, String(place), code(id.replace('.', '_')), description];
   });
   return `# Metrics
 
@@ -46,6 +49,7 @@ tell of it.
 ${table(
   [
     'column',
+    'series',
     'unit',
     'kind',
     'over instances',
@@ -64,6 +68,21 @@ ${table(
 DuckDB: table \`snapshot\`, a list in which each has its place. InfluxDB: measurement \`snapshot\` (\`snapshot_from_future\`
 where the clock of the host was ahead), tag \`host\`. Prometheus: \`amberwatch_host{host,metric}\`. Thresholds take the name in the first column.
 
-${table(['column', 'unit', 'kind', 'told by', 'place', 'InfluxDB', 'what it is'], hosts)}
+${table(['column', 'series', 'unit', 'kind', 'told by', 'place', 'InfluxDB', 'what it is'], hosts)}
+
+## Of other sources (family \`metric\`, any labels)
+
+What PUT /v1/metrics brings: one value under any name that is not taken above. DuckDB: tables \`series\` and \`sample\`.
+InfluxDB: measurement \`metric\`, field \`value\`, tags \`name\`, \`series\` (name and labels as a selector), \`kind\` (gauge or
+counter) and \`owner\` (\`host NAME\`, \`source NAME\` or neither).
+
+## What else is written into InfluxDB
+
+| measurement | tags | what |
+| --- | --- | --- |
+| \`forecast\` | \`metric\` (the series' name), \`host\`, \`process\`; of other sources \`series\` | one forecast of a series and step. Up to 0.3.0 \`metric\` was the name in thresholds |
+| \`accuracy\` | the same | how right the forecasts of an hour were |
+| \`new_names\`, \`new_series\` | \`host\`; \`owner\` | how many new process names and series of today there are so far |
+| \`tried\` | | that it could be written: readiness |
 `;
 }

@@ -105,6 +105,40 @@ describe('the forecaster', () => {
     expect((await reader.now()).alarms).toMatchObject([{ level: 'RED', state: 'stale' }]);
   });
 
+  test.each<['gauge' | 'counter', string]>([
+    ['gauge', 'queue_filled{}:red=80,hold=0'],
+    ['counter', 'queue_filled{queue=~"m.*"}:red=80,hold=0'],
+  ])('a %s of another source goes AMBER, RED as the same alarm, and back', async (kind, threshold) => {
+    const { store, start, put, tick, reader, time } = await setUp(threshold);
+    const series = { metric: 'queue_filled', labels: { source: 'mailer', queue: 'mail' } };
+    let total = 0;
+    const send = (k: number, value: number) => {
+      total += value * 60;
+      const sample = { series, kind, time: noon + k * minute + minute / 2, value: kind === 'gauge' ? value : total };
+      return store.append({ samples: [sample] });
+    };
+    for (let k = 0; k < 300; k++) {
+      await put(k, [{ name: 'other' }]);
+      await send(k, climb[k] as number);
+    }
+    const forecaster = start();
+    const seen: string[] = [];
+    let id: string | undefined;
+    for (let k = 300; k < breach + 6; k++) {
+      await put(k, [{ name: 'other' }]);
+      await send(k, k < breach + 3 ? (climb[k] as number) : 5);
+      await tick(forecaster, k);
+      const { level, alarms } = await reader.at(time.now, readsWithin(store, {}));
+      const mine = alarms.find(({ metric }) => metric === 'queue_filled');
+      id ??= mine?.id;
+      if (mine) expect(mine).toMatchObject({ id, host: 'mailer', subject: { kind: 'series' }, threshold: 80 });
+      if (mine?.level === 'AMBER' && mine.prediction) expect(mine.reason).toMatch(/reaches 80|likely/);
+      if (seen.at(-1) !== level) seen.push(level);
+    }
+    expect(seen).toEqual(['GREEN', 'AMBER', 'RED', 'GREEN']);
+    expect((await store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER, series })).length).toBeGreaterThan(50);
+  });
+
   test('an AMBER of a host that falls silent stays as its last state', async () => {
     const { start, put, tick, reader, time } = await setUp();
     for (let k = 0; k < breach - 2; k++) await put(k, processesAt(k));
