@@ -401,9 +401,10 @@ function fromEnvironment(key: SettingKey, environment: Environment): string[] | 
   return settings[key].repeatable ? words(text) : [text];
 }
 
-/** What blanks separate, but for those between quotes: a selector may have some. */
+/** What blanks separate, but for those between quotes or braces: a selector may have some. */
 function words(text: string): string[] {
-  return text.match(/(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\S)+/g) ?? [];
+  const quoted = '"(?:\\\\.|[^"\\\\])*"|\'(?:\\\\.|[^\'\\\\])*\'';
+  return text.match(new RegExp(`(?:\\{(?:${quoted}|[^}"'])*\\}|${quoted}|\\S)+`, 'g')) ?? [];
 }
 
 function setting<T>(definition: Setting<T>): Setting<T> {

@@ -91,7 +91,7 @@ describe('a database of 0.3.0', () => {
     const series = { metric: 'queue_length', labels: { host: 'web-01' } };
     await store.append({
       snapshots: [makeSnapshot({ time: noon + 10_000, processes: [{ name: 'java', threads: 40 }] })],
-      samples: [{ series, kind: 'gauge', time: noon, value: 7 }],
+      samples: [{ series, kind: 'gauge', time: noon, value: 7, owner: 'host web-01' }],
     });
     await store.close();
     store = await open(path);

@@ -1,6 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
+import { overStore } from '../test/over-store.ts';
 import { buildServer } from './in-process-server.ts';
 import { bodyOf } from './made-snapshots.ts';
 import { seededRandom } from './random.ts';
@@ -19,7 +20,9 @@ export const hostileBodies: Scenario = {
     const random = seededRandom(11);
     const count = scaled(1_000_000, scale);
     // It keeps nothing: what grows would be the server itself.
-    const store = { ...(await openQuietly('memory:')), write: async () => [] };
+    const store = overStore(await openQuietly('memory:'), {
+      append: async () => ({ refused: [], beyondBudget: [] }),
+    });
     const app = await buildServer(store);
     await app.ready();
     const statuses = new Map<number, number>();

@@ -12,9 +12,9 @@ import {
 import { dayOf } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { type Forecast, isAmber } from '../core/forecast.ts';
-import { formatValue } from '../core/format-value.ts';
+import { formatUnit } from '../core/format-value.ts';
 import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt, seenAt } from '../core/host-clock.ts';
-import { type HostMetric, snakeCase, unitOf } from '../core/metric.ts';
+import { type HostMetric, snakeCase } from '../core/metric.ts';
 import {
   familyOf,
   hostSeries,
@@ -23,6 +23,7 @@ import {
   type Subject,
   seriesKey,
   subjectOf,
+  unitOfSeries,
 } from '../core/series.ts';
 import { otherName, reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { Above, UsageRow } from '../core/store.ts';
@@ -224,8 +225,9 @@ function redAlarm(
   ];
 }
 
-function redReason({ metric, red, clear, holdMs }: Threshold, value: number, lastedMs: number): string {
-  const is = `${metric} is ${levelText(metric, value, 1)}`;
+function redReason({ selector, metric: name, red, clear, holdMs }: Threshold, value: number, lastedMs: number): string {
+  const { metric } = selector;
+  const is = `${name} is ${levelText(metric, value, 1)}`;
   if (value > red)
     return `${is}, over ${levelText(metric, red)}${lastedMs > 0 ? ` for ${formatDuration(lastedMs)}` : ''}`;
   const calm = `at or under ${levelText(metric, Math.round(clear * 10) / 10)}`;
@@ -234,7 +236,8 @@ function redReason({ metric, red, clear, holdMs }: Threshold, value: number, las
 
 /** A percentage is told as a number alone. */
 function levelText(metric: string, value: number, digits?: number): string {
-  if (!['percent', 'percentOfCore'].includes(unitOf(metric))) return formatValue(metric, value);
+  const unit = unitOfSeries(metric);
+  if (unit !== 'percent' && unit !== 'percentOfCore') return formatUnit(unit, value);
   return digits === undefined ? String(value) : value.toFixed(digits);
 }
 
@@ -248,7 +251,8 @@ function amberAlarm(
   const { host, process, metric } = subjectOf(series);
   const isOfHost = familyOf(series.metric).family !== 'metric';
   const { probability, etaSeconds, intervalSeconds } = forecast;
-  const header = headers.get(host);
+  // Of another source its host's collector says nothing.
+  const header = isOfHost ? headers.get(host) : undefined;
   return {
     id: alarmId(series),
     level: 'AMBER',

@@ -4,7 +4,7 @@ import { type Alarm, type Alarms, serverClockMetric } from '../core/alarm.ts';
 import { type Change, changes } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
-import { messageOf } from '../core/error.ts';
+import { MonitorError, messageOf } from '../core/error.ts';
 import { columnOfQuantity } from '../core/metric.ts';
 import type { AlarmsAnswer } from '../core/schema.ts';
 import type { ProcessUsage } from '../core/snapshot.ts';
@@ -223,10 +223,16 @@ async function ending({ host, alarm }: Change, client: MonitorClient): Promise<P
   return { value, reason: value === null ? 'not known any more' : 'back under the threshold' };
 }
 
-/** Of another source: its newest value. */
+/** Of another source: its newest value, where it can be had: what has ended is said in any case. */
 async function endingOfSeries({ series: key }: Alarm, client: MonitorClient): Promise<Partial<Announcement>> {
-  const { series } = await client.series({ series: key, window: '1h', step: '1s' });
-  const value = series[0]?.points.at(-1)?.value;
+  const query = { series: key, window: '1h', step: '10s', aggregate: 'max' };
+  const answer = await client.series(query).catch((error: unknown) => {
+    if (error instanceof MonitorError && ['unavailable', 'timeout', 'internal'].includes(error.code)) throw error;
+    return null;
+  });
+  if (answer === null) return { value: null, reason: 'back under the threshold' };
+  // The key of one without a label also names those that have more.
+  const value = answer.series.find(({ series }) => series === key)?.points.at(-1)?.value;
   if (value === undefined)
     return { level: 'STALE', value: null, reason: 'forgotten: nothing has been heard of it for an hour' };
   return { value, reason: 'back under the threshold' };

@@ -47,7 +47,9 @@ function subject({ process, pid, metric, series }: Announcement): string[] {
 }
 
 function story(announcement: Announcement): string {
-  const { level, metric, value, threshold, since, time, reason, before, leadSeconds } = announcement;
+  const { level, metric, value, threshold, since, time, reason, before, leadSeconds, series } = announcement;
+  // Of another source nobody knows the unit, whatever its name is.
+  const told = (number: number) => formatValue(series || metric === null ? '' : metric, number);
   const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
   if (reason.startsWith('forgotten')) return reason;
   if (metric === null)
@@ -59,17 +61,17 @@ function story(announcement: Announcement): string {
     if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
     if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
     if (before === 'AMBER' && value !== null)
-      return `${metric} ${formatValue(metric, value)}, not expected over ${formatValue(metric, threshold ?? 0)} any more; ${wasBefore}`;
+      return `${metric} ${told(value)}, not expected over ${told(threshold ?? 0)} any more; ${wasBefore}`;
     if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
-    return `${metric} ${formatValue(metric, value)}, no longer over ${formatValue(metric, threshold ?? 0)}; ${wasBefore}`;
+    return `${metric} ${told(value)}, no longer over ${told(threshold ?? 0)}; ${wasBefore}`;
   }
-  const over = `over ${formatValue(metric, threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
+  const over = `over ${told(threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
   const isOver = (value ?? 0) > (threshold ?? 0);
-  const line = `${metric} ${formatValue(metric, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
+  const line = `${metric} ${told(value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
   const [, culprits] = reason.split('; most by ');
   if (isClock(metric) || metric === foldedNames) return `${terminalText(reason, 300)}${silence(announcement)}`;
   if (level === 'AMBER')
-    return `${metric} ${formatValue(metric, value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
+    return `${metric} ${told(value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
   return `${line}${lead}${culprits === undefined ? '' : `; most by ${terminalText(culprits, 120)}`}`;
 }

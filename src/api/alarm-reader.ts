@@ -18,7 +18,16 @@ import { groupBy } from '../core/group-by.ts';
 import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
 import { familyOf, type Series, seriesKey, subjectOf } from '../core/series.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
-import { isKnown, type Point, type Reads, readsWithin, type Store, type UsageRow } from '../core/store.ts';
+import {
+  isKnown,
+  type Point,
+  type Reads,
+  readsWithin,
+  type Selected,
+  type Store,
+  type TimeWindow,
+  type UsageRow,
+} from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
@@ -39,6 +48,11 @@ const longestHeldGapMs = 600_000;
 const longestSilenceMs = 3_600_000;
 /** Until it has been silent for three times this, or three times as long as it usually is, it counts as fresh. */
 const leastIntervalMs = 100_000;
+/** With fewer samples than this in the hour a series is looked at for so long. */
+const leastSamples = 4;
+const rareReachMs = 86_400_000;
+/** Series of other sources over one line that are looked at: those that have been there longest. */
+const mostSeriesOver = 500;
 /** Instants that are looked at one by one. */
 const mostLooks = 20;
 const longestSharedReachMs = 2 * 3_600_000;
@@ -224,7 +238,7 @@ export class AlarmReader {
       for (const threshold of ofHosts) {
         const window = { from: Math.min(...times) - heldWithin([threshold], bin), to: Math.max(...times) };
         const factor = Math.min(...bin.map(({ cores }) => levelFactor(threshold, cores)));
-        for (const series of await reads.above(threshold.selector.metric, threshold.clear * factor, window)) {
+        for (const series of await reads.above(threshold.selector, threshold.clear * factor, window)) {
           const { host = '' } = series.labels;
           const keys = found.get(host);
           if (keys) keys.push(seriesKey(series));
@@ -239,15 +253,16 @@ export class AlarmReader {
   async #ofSeries(at: number, reads: Reads<[]>): Promise<Candidate[]> {
     const found: Candidate[] = [];
     const window = { from: at - longestSilenceMs, to: at };
-    const thresholds = this.#lines.all.filter((threshold) => !isOfHost(threshold));
-    for (const threshold of thresholds) {
-      const { metric } = threshold.selector;
-      const above = await reads.above(metric, threshold.clear, window);
-      const series = above.filter((each) => this.#lines.on(each) === threshold);
-      for (const { series: each, samples } of await reads.select({ ...window, series, stepMs: null })) {
+    for (const threshold of this.#lines.all.filter((each) => !isOfHost(each))) {
+      const above = await reads.above(threshold.selector, threshold.clear, window);
+      const series = above
+        .filter((each) => this.#lines.on(each) === threshold)
+        .filter(({ labels }) => !this.#hosts.isForgotten(labels.host ?? '', at))
+        .slice(0, mostSeriesOver);
+      for (const { series: each, samples } of await samplesOf(series, window, reads)) {
         const known = samples.filter(isKnown);
         const last = known.at(-1);
-        if (last === undefined) continue;
+        if (last === undefined || last.time <= window.from) continue;
         const header = reporterOf(each, known);
         const heldFrom = last.time - threshold.holdMs - gapOf(header);
         if (known.some(({ time, value }) => value > threshold.clear && (time === last.time || time > heldFrom)))
@@ -278,7 +293,9 @@ export class AlarmReader {
     const known = remembered.staleForecasts.get(snapshotKey(header));
     const until = Math.min(at, this.#endOf(header));
     const matchers = [{ label: 'host', operator: '=', value: header.host }] as const;
-    return known ?? newestForecasts(reads, until, this.#stepMs, { matchers });
+    const last = known ?? (await newestForecasts(reads, until, this.#stepMs, { matchers }));
+    // Other sources may go on although the collector of their host does not.
+    return last.filter(({ series }) => familyOf(series.metric).family !== 'metric');
   }
 
   #endOf(header: SnapshotHeader): number {
@@ -488,6 +505,16 @@ function runKey({ series }: Candidate): string {
 
 function isOfHost({ selector }: Threshold): boolean {
   return familyOf(selector.metric).family !== 'metric';
+}
+
+/** Of those that report rarely of a day: from one or two samples nobody knows how often they come. */
+async function samplesOf(series: readonly Series[], window: TimeWindow, reads: Reads<[]>): Promise<Selected[]> {
+  if (series.length === 0) return [];
+  const found = await reads.select({ ...window, series, stepMs: null });
+  const rare = found.filter(({ samples }) => samples.length < leastSamples).map((each) => each.series);
+  if (rare.length === 0) return found;
+  const longer = await reads.select({ from: window.to - rareReachMs, to: window.to, series: rare, stepMs: null });
+  return [...found.filter(({ samples }) => samples.length >= leastSamples), ...longer];
 }
 
 /** A source as if it were a host that reports as often as the samples come. */

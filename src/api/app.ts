@@ -5,6 +5,7 @@ import formats from 'ajv-formats';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import { mostAheadMs, placedAt } from '../core/host-clock.ts';
+import { familyOf } from '../core/series.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
@@ -112,7 +113,17 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   app.addHook('onListen', async () => forecaster.start());
   app.addHook('preClose', () => forecaster.close());
-  const scores = new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs: forecaster.stepMs });
+  const scores = new ForecastScores({
+    store,
+    clock,
+    log,
+    retentionMs,
+    horizonMs,
+    stepMs: forecaster.stepMs,
+    otherMetrics: thresholds
+      .map(({ selector }) => selector.metric)
+      .filter((metric) => familyOf(metric).family === 'metric'),
+  });
   app.addHook('onListen', async () => scores.start());
   app.addHook('preClose', () => scores.close());
   // A store that is not there yet says nothing of before.

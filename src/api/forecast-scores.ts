@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { type Forecast, isAmber } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { seriesKey } from '../core/series.ts';
+import { builtInMetrics, familyOf, seriesKey } from '../core/series.ts';
 import { type Reads, readsWithin, type SeriesFilter, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
@@ -32,6 +32,8 @@ export interface ForecastScoresOptions {
   retentionMs: number;
   stepMs: number;
   horizonMs: number;
+  /** Names of series of other sources that there are thresholds on. */
+  otherMetrics: readonly string[];
 }
 
 export interface Scores extends TimeWindow {
@@ -189,16 +191,21 @@ export class ForecastScores {
   ): AsyncGenerator<Forecast[]> {
     const { clock, horizonMs } = this.#options;
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
-    const { matchers = [] } = filter;
+    const { matchers = [], metrics } = filter;
     const isOfOne = matchers.some(({ label, operator }) => label === 'host' && operator === '=');
-    // Those of no host too.
-    const hosts = isOfOne ? [] : [...(await reads.latest(clock.now())).map(({ host }) => host), ''];
-    const parts = hosts.map((value) => [...matchers, { label: 'host', operator: '=', value } as const]);
+    const of = (value: string) => [...matchers, { label: 'host', operator: '=', value } as const];
+    const hosts = isOfOne ? [] : (await reads.latest(clock.now())).map(({ host }) => host);
+    const parts: SeriesFilter[] = isOfOne
+      ? [filter]
+      : hosts.map((host) => ({ ...filter, metrics: metrics ?? builtInMetrics, matchers: of(host) }));
+    // Those of other sources may be of hosts that send no snapshots, or of none.
+    const others = isOfOne
+      ? []
+      : (metrics ?? this.#options.otherMetrics).filter((metric) => familyOf(metric).family === 'metric');
+    for (const metric of others) parts.push({ ...filter, metrics: [metric] });
     let judged = 0;
-    for (const part of isOfOne ? [matchers] : parts) {
-      const made = groupBy(await reads.forecasts({ ...around, ...filter, matchers: part }), ({ series }) =>
-        seriesKey(series),
-      );
+    for (const part of parts) {
+      const made = groupBy(await reads.forecasts({ ...around, ...part }), ({ series }) => seriesKey(series));
       for (const series of made.values()) {
         yield series;
         if (++judged % judgedAtOnce === 0) await setImmediate();

@@ -189,7 +189,7 @@ export class Forecaster {
       const isOfHost = familyOf(selector.metric).family !== 'metric';
       const least = red * filterShare * (isOfHost ? Math.min(...factors, Number.POSITIVE_INFINITY) : 1);
       if (!Number.isFinite(least)) continue;
-      for (const series of await reads.above(selector.metric, least, window)) {
+      for (const series of await reads.above(selector, least, window)) {
         const { host = '', process = '' } = series.labels;
         if (this.#lines.on(series) !== threshold || (isOfHost && reservedNames.has(process))) continue;
         const factor = levelFactor(threshold, cores.get(host) ?? null);

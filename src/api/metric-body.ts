@@ -3,22 +3,35 @@ import type { MetricBody } from '../core/schema.ts';
 import { longestSelector } from '../core/selector.ts';
 import { familyOf, type Labels, type Series, seriesKey } from '../core/series.ts';
 import type { MetricSample } from '../core/store.ts';
+import type { TokenRecord } from '../core/token.ts';
 import { timeOf } from './snapshot-body.ts';
+
+/** A series is asked for by its key, and Node takes 16 KiB of headers. */
+const longestInUrl = 8000;
 
 /**
  * Validated bodies as the samples they mean, each (series, time) once: the first of it.
  * @param now of a sample that does not say when it was taken
+ * @param token whose new series these are; of who may write any they are their host's, else their source's
  * @throws MonitorError `invalid` for what a schema cannot say
  */
-export function toSamples(bodies: readonly MetricBody[], now: number): MetricSample[] {
+export function toSamples(bodies: readonly MetricBody[], now: number, token: TokenRecord | null): MetricSample[] {
   const samples = new Map<string, MetricSample>();
   for (const [index, { name, labels = {}, kind = 'gauge', value, time }] of bodies.entries()) {
     const series = { metric: name, labels: knownLabels(labels) };
     const at = time === undefined ? now : timeOf(time);
     const key = `${keyOf(series, index)} ${at}`;
-    if (!samples.has(key)) samples.set(key, { series, kind: kind as MetricSample['kind'], value, time: at });
+    if (!samples.has(key))
+      samples.set(key, { series, kind: kind as MetricSample['kind'], value, time: at, owner: ownerOf(series, token) });
   }
   return [...samples.values()];
+}
+
+/** A token cannot spend the budget of another owner, whatever labels it sends. */
+function ownerOf({ labels }: Series, token: TokenRecord | null): string {
+  const { host, source } = token?.role === 'write' ? token : labels;
+  if (host != null) return `host ${host}`;
+  return source == null ? '' : `source ${source}`;
 }
 
 /** One that is empty is none, as in Prometheus. */
@@ -35,10 +48,10 @@ function keyOf(series: Series, index: number): string {
       `body/${index}/name '${metric}' is amberwatch's own: collectors send it with PUT /v1/usage; choose another name`,
     );
   const key = seriesKey(series);
-  if (key.length > longestSelector)
+  if (key.length > longestSelector || encodeURIComponent(key).length > longestInUrl)
     throw new MonitorError(
       'invalid',
-      `body/${index}: name and labels of ${metric} are longer than ${longestSelector} characters together; shorten a label`,
+      `body/${index}: name and labels of ${metric} are longer than ${longestSelector} characters together, or ${longestInUrl} as a part of a URL; shorten a label`,
     );
   return key;
 }

@@ -20,7 +20,7 @@ export function metricSampleRoutes({ clock, ingest }: AppParts): FastifyPluginAs
         },
       },
       async ({ body, token }, reply) => {
-        const samples = toSamples(Array.isArray(body) ? body : [body], clock.now());
+        const samples = toSamples(Array.isArray(body) ? body : [body], clock.now(), token);
         const taken = await ingest.writeSamples(samples, token);
         return taken.stored < samples.length ? taken : reply.code(204).send(null);
       },

@@ -20,8 +20,6 @@ import { iso, windowOf } from './window.ts';
 
 /** A week of minutes, about. */
 const mostSteps = 10_500;
-/** Of all series of an answer. */
-const mostPoints = 200_000;
 /** The test for stationarity takes longer than is fair for more. */
 const mostAnalysed = 3000;
 
@@ -120,12 +118,6 @@ export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPlu
     const aggregate = (query.aggregate ?? 'mean') as Aggregate;
     const series = wantedSeries(query);
     const found = await readsWithin(store, reading).select({ ...window, series, stepMs, aggregate });
-    const points = found.reduce((sum, { samples }) => sum + samples.length, 0);
-    if (points > mostPoints)
-      throw new MonitorError(
-        'invalid',
-        `that is ${points} points of ${found.length} series, and at most ${mostPoints} are given; choose a longer step (step=), a shorter window or fewer series`,
-      );
     return { from: iso(window.from), to: iso(window.to), stepSeconds: stepMs / 1000, aggregate, found };
   }
 }

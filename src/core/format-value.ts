@@ -15,6 +15,10 @@ const formats: Record<Unit, (value: number) => string> = {
   none: (value) => String(Math.round(value * 1000) / 1000),
 };
 
+export function formatUnit(unit: Unit, value: number): string {
+  return formats[unit](value);
+}
+
 /** A value with its unit, for a person. */
 export function formatValue(metric: string, value: number): string {
   // Not of any host, and so of no family.

@@ -151,7 +151,8 @@ const metricBody = Type.Object(
         description: 'A counter only ever grows: what is told of it is by how much, in a second. Default gauge.',
       }),
     ),
-    value: Type.Number({ minimum: -Number.MAX_VALUE, maximum: Number.MAX_VALUE }),
+    // Sums and differences of these are numbers too.
+    value: Type.Number({ minimum: -1e300, maximum: 1e300 }),
     time: Type.Optional(instant('When it was measured. Default: now.')),
   },
   { title: 'MetricSample' },

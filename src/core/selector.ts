@@ -24,9 +24,9 @@ export interface Selector {
 /** Longer ones nobody has written. */
 export const longestSelector = 4000;
 const mostMatchers = 30;
+const mostExpressions = 3;
+/** Characters of an expression, times what its counted repetitions multiply it by: `(a{30}){30}` is 900 times as long. */
 const longestExpression = 200;
-/** How often in all counted repetitions may repeat: `(a{30}){30}` would be 900 times as long as it looks. */
-const mostRepeated = 100;
 const name = /[a-zA-Z_:][a-zA-Z0-9_:]*/y;
 const label = /[a-zA-Z_][a-zA-Z0-9_]*/y;
 const operator = /=~|!~|!=|=/y;
@@ -50,6 +50,8 @@ export function readSelector(text: string): { selector: Selector; end: number } 
     while (!reader.skip('}')) {
       if (matchers.length === mostMatchers) throw refused(text, reader.at, `at most ${mostMatchers} matchers`);
       matchers.push(readMatcher(reader));
+      if (matchers.filter(isExpression).length > mostExpressions)
+        throw refused(text, reader.at, `at most ${mostExpressions} matchers with an expression`);
       if (!reader.skip(',') && !reader.isAt('}')) throw refused(text, reader.at, "',' or '}'");
     }
   }
@@ -61,24 +63,32 @@ function readMatcher(reader: Reader): Matcher {
   const found = reader.take(operator, 'one of = != =~ !~') as Matcher['operator'];
   const at = reader.at;
   const value = reader.takeQuoted();
-  if (found === '=~' || found === '!~') refuseCostly(value, reader.text, at);
-  return { label: name, operator: found, value };
+  const matcher = { label: name, operator: found, value };
+  if (isExpression(matcher)) refuseCostly(value, reader.text, at);
+  return matcher;
 }
 
-/** Every expression takes time in proportion to the text; these bound how much, and how long it takes to be read. */
+function isExpression({ operator }: Matcher): boolean {
+  return operator === '=~' || operator === '!~';
+}
+
+/** Every expression takes time in proportion to the text; this bounds how much, and how long it takes to be read. */
 function refuseCostly(expression: string, text: string, at: number): void {
-  if (expression.length > longestExpression)
-    throw refused(text, at, `an expression of at most ${longestExpression} characters`);
-  if (/\(\?(?!:)/.test(expression)) throw refused(text, at, "an expression without '(?' (flags, look-ahead, names)");
   const counts = [...expression.matchAll(/\{(\d+)(?:,(\d*))?\}/g)].map(([, least, most]) => Number(most || least));
-  if (counts.reduce((product, count) => product * Math.max(1, count), 1) > mostRepeated)
-    throw refused(text, at, `an expression that repeats at most ${mostRepeated} times by counting`);
+  const length = counts.reduce((product, count) => product * Math.max(1, count), expression.length);
+  if (length > longestExpression)
+    throw refused(text, at, `an expression of at most ${longestExpression} characters, counted repetitions multiplied`);
+  if (/\(\?(?!:)/.test(expression)) throw refused(text, at, "an expression without '(?' (flags, look-ahead, names)");
 }
 
-/** The series that a key names: see `seriesKey` in series.ts. @throws MonitorError `invalid` for what is none */
-export function parseSeries(key: string): Series {
-  const { metric, matchers } = parseSelector(key);
-  return { metric, labels: Object.fromEntries(matchers.map(({ label, value }) => [label, value])) };
+/** The series that a key names: see `seriesKey` in series.ts. Null for what is none, as in a damaged file. */
+export function parseSeries(key: string): Series | null {
+  try {
+    const { metric, matchers } = parseSelector(key);
+    return { metric, labels: Object.fromEntries(matchers.map(({ label, value }) => [label, value])) };
+  } catch {
+    return null;
+  }
 }
 
 /** As parseSelector reads it; the same for the same selector. */

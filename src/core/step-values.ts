@@ -23,9 +23,12 @@ export function byStep(points: Iterable<Point>, stepMs: number, aggregate: Aggre
  * anew at 0, as Prometheus' rate takes it (https://prometheus.io/docs/prometheus/latest/querying/functions/#rate).
  */
 export function ratesOf(points: readonly Point[]): Point[] {
-  return points.slice(1).map(({ time, value }, index) => {
-    const before = points[index] as Point;
+  const rates: Point[] = [];
+  for (const [index, { time, value }] of points.entries()) {
+    const before = points[index - 1];
+    if (before === undefined || time <= before.time) continue;
     const grown = value < before.value ? value : value - before.value;
-    return { time, value: (grown / (time - before.time)) * 1000 };
-  });
+    rates.push({ time, value: (grown / (time - before.time)) * 1000 });
+  }
+  return rates;
 }

@@ -94,6 +94,8 @@ export interface MetricSample {
   value: number;
   /** Epoch milliseconds. (series, time) names the sample. */
   time: number;
+  /** Whose new series these count as: `host NAME`, `source NAME`, or '' of nobody. */
+  owner: string;
 }
 
 /** A value of one snapshot or sample; null where it is not known, `exited` where the process was not in it. */
@@ -175,11 +177,15 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   /**
    * In the order of the list, each with what there is of it; of a selector by key. All in one go: ask for few or for
    * little. Of a counter the rates.
-   * @throws MonitorError `invalid` for a selector that names more than `mostSelected` series
+   * @throws MonitorError `invalid` for a selector that names more than `mostSelected` series, or more than
+   * `mostPoints` steps of them
    */
   select(query: SelectQuery, ...bounds: Bounds): Promise<Selected[]>;
-  /** The series of this name with a value over `level` in the window, in no order. Of a metric that counts, all. */
-  above(metric: string, level: number, window: TimeWindow, ...bounds: Bounds): Promise<Series[]>;
+  /**
+   * The series that a selector names with a value over `level` in the window, in no order; of other sources at most
+   * `mostNamed`, those that have been there longest. Of a counter it is the rate that is looked at.
+   */
+  above(selector: Selector, level: number, window: TimeWindow, ...bounds: Bounds): Promise<Series[]>;
   /** By time; those of one instant in no order. */
   forecasts(query: ForecastQuery, ...bounds: Bounds): Promise<Forecast[]>;
   /** The sums of the hours in the window, by series; an hour is in it when its end is. */
@@ -191,8 +197,11 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   stretches?(queries: readonly StretchQuery[], window: TimeWindow, ...bounds: Bounds): Promise<(Stretch[] | null)[]>;
 }
 
-/** More series are not in one answer. */
+/** More series are not in one answer, nor more steps of all of them. */
 export const mostSelected = 1000;
+export const mostPoints = 200_000;
+/** More series of other sources are not looked at for one. */
+export const mostNamed = 20_000;
 
 /** What can be put into a store, each kind whole or not at all. */
 export interface Records {
@@ -243,7 +252,7 @@ export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
     means: (query) => store.means(query, reading),
     page: (query) => store.page(query, reading),
     select: (query) => store.select(query, reading),
-    above: (metric, level, window) => store.above(metric, level, window, reading),
+    above: (selector, level, window) => store.above(selector, level, window, reading),
     forecasts: (query) => store.forecasts(query, reading),
     tallies: (query) => store.tallies(query, reading),
     ...(store.stretches && {
@@ -344,11 +353,20 @@ export function isKnown(sample: Sample): sample is Point {
   return typeof sample.value === 'number';
 }
 
-/** @throws MonitorError `invalid` for more series than one answer may have */
-export function refuseTooManySeries(count: number): void {
+/** @throws MonitorError `invalid` for more series, or more steps of them, than one answer may have */
+export function refuseTooManySeries(
+  count: number,
+  { from, to, stepMs }: Pick<SelectQuery, 'from' | 'to' | 'stepMs'>,
+): void {
   if (count > mostSelected)
     throw new MonitorError(
       'invalid',
       `the selector names more than ${mostSelected} series; write more matchers, such as host="web-01", or ask for a shorter window (window=)`,
+    );
+  const points = stepMs === null ? 0 : count * Math.ceil((to - from) / stepMs);
+  if (points > mostPoints)
+    throw new MonitorError(
+      'invalid',
+      `the selector names ${count} series, and that is up to ${points} points, where at most ${mostPoints} are given; choose a longer step (step=), a shorter window (window=) or fewer series`,
     );
 }

@@ -62,12 +62,13 @@ type Target = { word: string } | { selector: Selector };
 
 /** What is before the `=` or `:`, and all from there on. */
 function splitThreshold(text: string): { target: Target; rest: string } {
-  const [whole = '', word = ''] = /^\s*([a-z][\w.]*)\s*(?=[=:])/i.exec(text) ?? [];
-  if (words.includes(word)) return { target: { word }, rest: text.slice(whole.length) };
-  if (builtInMetrics.includes(word))
-    return { target: { selector: { metric: word, matchers: [] } }, rest: text.slice(whole.length) };
-  const braces = text.indexOf('{');
-  if (braces < 0) throw unknownMetric(text);
+  if (!text.includes('{')) {
+    const [whole = '', word = ''] = /^\s*([a-z][\w.]*)\s*(?=[=:])/i.exec(text) ?? [];
+    const rest = text.slice(whole.length);
+    if (words.includes(word)) return { target: { word }, rest };
+    if (builtInMetrics.includes(word)) return { target: { selector: { metric: word, matchers: [] } }, rest };
+    throw unknownMetric(text);
+  }
   const { selector, end } = readSelector(text);
   if (!/[=:]/.test(text[end] ?? ''))
     throw new MonitorError('invalid', `threshold '${text}': after the selector write =80 or :red=80,clear=75,for=30s`);
@@ -170,6 +171,8 @@ function makeThreshold(target: Target, fields: Fields, text: string): Threshold 
   const holdMs = span(fields.hold, defaultHoldMs, metric, 'hold');
   if (holdMs > longestHoldMs)
     throw new MonitorError('invalid', `threshold ${metric}: hold '${fields.hold}' is longer than 1h`);
+  if (fields.basis !== undefined && familyOf(selector.metric).family === 'metric')
+    throw new MonitorError('invalid', `threshold ${metric}: 'basis' goes with cpu alone`);
   const threshold = { selector, metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
   refuseUnreachable(threshold);
   return threshold;

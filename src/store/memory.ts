@@ -2,6 +2,7 @@ import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
 import { meanColumnIds, processColumn } from '../core/metric.ts';
+import type { Selector } from '../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../core/snapshot.ts';
 import {
@@ -17,6 +18,7 @@ import {
   nameKey,
   newNamesDefault,
   type PageQuery,
+  type Reading,
   type Records,
   type RowsWanted,
   refuseTooMany,
@@ -34,7 +36,7 @@ import {
 } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { admitNames, admitSeries, NameBudget } from './name-budget.ts';
-import { filterTest, inSteps, ownerOf, selectedOf, toldOf } from './series-filter.ts';
+import { filterTest, fitting, inSteps, selectedOf, toldOf } from './series-filter.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
 export async function openMemoryStore(options: StoreOptions): Promise<Store> {
@@ -119,18 +121,18 @@ export class MemoryStore implements Store {
     return toTable([...this.#rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
   }
 
-  async select(query: SelectQuery): Promise<Selected[]> {
+  async select(query: SelectQuery, { signal }: Reading = {}): Promise<Selected[]> {
     const { series: wanted } = query;
-    const series = 'metric' in wanted ? selectedOf(wanted, this.#seriesIn(query, wanted.metric)) : wanted;
+    const series =
+      'metric' in wanted ? await selectedOf(wanted, this.#seriesIn(query, wanted.metric), query, signal) : wanted;
     return series.map((each) => ({ series: each, samples: inSteps(this.#samples(each, query), query) }));
   }
 
-  async above(metric: string, level: number, window: TimeWindow) {
-    const found = new Map([...this.#seriesIn(window, metric)].map((series) => [seriesKey(series), series]));
-    return [...found.values()].filter(
-      (series) =>
-        this.#series.get(seriesKey(series))?.kind === 'counter' ||
-        this.#samples(series, window).some((sample) => isKnown(sample) && sample.value > level),
+  async above(selector: Selector, level: number, window: TimeWindow, { signal }: Reading = {}) {
+    const { metric, matchers } = selector;
+    const named = await fitting(filterTest({ metrics: [metric], matchers }), this.#seriesIn(window, metric), signal);
+    return [...named.values()].filter((series) =>
+      this.#samples(series, window).some((sample) => isKnown(sample) && sample.value > level),
     );
   }
 
@@ -176,11 +178,11 @@ export class MemoryStore implements Store {
   }
 
   /** @returns whether its series is within the budget */
-  #addSample({ series, kind, time, value }: MetricSample): boolean {
+  #addSample({ series, kind, time, value, owner }: MetricSample): boolean {
     const key = seriesKey(series);
     let kept = this.#series.get(key);
     if (kept === undefined) {
-      if (!admitSeries(ownerOf(series), this.#seriesBudget, this.#now(), this.#options.warn)) return false;
+      if (!admitSeries(owner, this.#seriesBudget, this.#now(), this.#options.warn)) return false;
       kept = { series, kind, values: new Map() };
       this.#series.set(key, kept);
     }

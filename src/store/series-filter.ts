@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { labelTest } from '../core/label-test.ts';
 import type { Selector } from '../core/selector.ts';
 import { type Series, seriesKey } from '../core/series.ts';
@@ -22,12 +23,37 @@ export function filterTest({ series, metrics, matchers = [] }: SeriesFilter): (s
     (key === undefined || seriesKey(each) === key) && (metrics?.includes(each.metric) ?? true) && fits(each.labels);
 }
 
-/** Those of these series that a selector names, by key. @throws MonitorError `invalid` for too many */
-export function selectedOf(selector: Selector, series: Iterable<Series>): Series[] {
-  const fits = filterTest({ metrics: [selector.metric], matchers: selector.matchers });
+/** Other work has its turn after so long. */
+const turnMs = 8;
+
+/** Those of these that fit, once each: expressions may take a while for many. @throws the signal's reason */
+export async function fitting(
+  fits: (series: Series) => boolean,
+  series: Iterable<Series>,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, Series>> {
   const found = new Map<string, Series>();
-  for (const each of series) if (fits(each)) found.set(seriesKey(each), each);
-  refuseTooManySeries(found.size);
+  let begin = performance.now();
+  for (const each of series) {
+    if (fits(each)) found.set(seriesKey(each), each);
+    if (performance.now() - begin < turnMs) continue;
+    await setImmediate();
+    signal?.throwIfAborted();
+    begin = performance.now();
+  }
+  return found;
+}
+
+/** Those of these series that the selector of a query names, by key. @throws MonitorError `invalid` for too many */
+export async function selectedOf(
+  selector: Selector,
+  series: Iterable<Series>,
+  query: SelectQuery,
+  signal: AbortSignal | undefined,
+): Promise<Series[]> {
+  const fits = filterTest({ metrics: [selector.metric], matchers: selector.matchers });
+  const found = await fitting(fits, series, signal);
+  refuseTooManySeries(found.size, query);
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
@@ -40,10 +66,4 @@ export function inSteps(samples: readonly Sample[], { stepMs, aggregate }: Selec
 export function toldOf(kind: 'gauge' | 'counter', points: readonly Point[], from: number): Point[] {
   const told = kind === 'counter' ? ratesOf(points) : points;
   return told.filter(({ time }) => time > from);
-}
-
-/** Whose new series these count as: a host's, else a source's, else nobody's. */
-export function ownerOf({ labels }: Series): string {
-  if (labels.host !== undefined) return `host ${labels.host}`;
-  return labels.source === undefined ? '' : `source ${labels.source}`;
 }

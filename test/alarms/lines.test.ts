@@ -48,6 +48,7 @@ describe('thresholds with selectors', () => {
     'process_memory{}:red=90,for=30s',
     'system_cpu{host!="a"}:red=80,clear=60',
     'queue_length{}:red=1000,hold=0',
+    'cpu:rate5m{}:red=5',
     'a:b{x="=:,{}\\""}:red=1',
     'threads:red=500',
     'cpu:red=90,of=group,basis=host',
@@ -66,6 +67,7 @@ describe('thresholds with selectors', () => {
   test.each([
     ['queue_length=5', /names no known metric.*or a selector with braces/],
     ['cpuu=80', /names no known metric/],
+    ['queue{}:red=5,basis=host', /'basis' goes with cpu alone/],
     ['threads:for=30s', /there is no usual line for it; say red=/],
     ['queue{}:clear=5', /there is no usual line for it; say red=/],
     ['process_rss_bytes{}=5', /rssBytes can have none/],

@@ -273,7 +273,7 @@ test('accuracy is the same from the sums of hours as from all that was said', as
     });
   });
   await store.append({ forecasts: made });
-  const options = { store, log: app.log, retentionMs, stepMs: minute, horizonMs: 10 * minute };
+  const options = { store, log: app.log, retentionMs, stepMs: minute, horizonMs: 10 * minute, otherMetrics: [] };
   const scores = new ForecastScores({ ...options, clock: { now: () => time.now, monotonic: () => time.now } });
   await scores.sumUp();
   expect((await store.tallies({ from: 0, to: noon })).map(({ time: last }) => last)).toEqual([noon - hour]);

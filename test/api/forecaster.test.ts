@@ -114,7 +114,13 @@ describe('the forecaster', () => {
     let total = 0;
     const send = (k: number, value: number) => {
       total += value * 60;
-      const sample = { series, kind, time: noon + k * minute + minute / 2, value: kind === 'gauge' ? value : total };
+      const sample = {
+        series,
+        kind,
+        owner: 'source mailer',
+        time: noon + k * minute + minute / 2,
+        value: kind === 'gauge' ? value : total,
+      };
       return store.append({ samples: [sample] });
     };
     for (let k = 0; k < 300; k++) {

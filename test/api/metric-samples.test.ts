@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { emptyBook, issueToken } from '../../src/core/token.ts';
-import { noon } from '../make-snapshot.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { iso, makeApp, retentionMs } from './make-app.ts';
 
 const url = '/v1/metrics';
@@ -143,6 +144,20 @@ describe('who may write which series', () => {
     }
   });
 
+  test('the budget of new series is that of the token, whatever labels it sends', async () => {
+    const store = await openStore('memory:', { retentionMs, newNamesPerDay: 3, warn: () => undefined });
+    const { app } = await makeApp({ access, store });
+    const send = async (secret: string, labels: object[]) => {
+      const headers = { authorization: `Bearer ${secret}` };
+      const payload = labels.map((each) => sample({ labels: each }));
+      return (await app.inject({ method: 'PUT', url, payload, headers })).statusCode;
+    };
+    const made = (given: object) => Array.from({ length: 5 }, (_, i) => ({ ...given, n: String(i) }));
+    expect(await send(source.secret, made({ source: 'billing', host: 'web-01' }))).toBe(200);
+    expect(await send(write.secret, [{ host: 'web-01', a: 'b' }])).toBe(204);
+    expect(await send(write.secret, made({ host: 'web-01', source: 'other' }))).toBe(200);
+  });
+
   test('a source reports no hosts', async () => {
     const snapshot = { host: 'billing', time: iso(noon), processes: [] };
     expect(await as(source.secret, snapshot, '/v1/usage')).toEqual([
@@ -197,6 +212,30 @@ describe('alarms on series of other sources', () => {
       time.now = at(minutes * 60);
       expect((await get('/v1/alarms?host=web-01')).body.alarms[0]?.state).toBe(state);
     }
+  });
+
+  test('one that reports rarely is not stale between two samples, and its run is one', async () => {
+    const { send, get, time } = await setUp({ thresholds: ['queue_length{}=100'] });
+    for (let k = 0; k < 5; k++) {
+      time.now = at(k * 2400);
+      await send(sample({ value: 120 }));
+    }
+    for (const minutes of [1, 30, 59]) {
+      time.now = at(4 * 2400 + minutes * 60);
+      const { alarms } = (await get('/v1/alarms')).body;
+      expect(alarms).toMatchObject([{ state: 'firing', since: iso(noon) }]);
+    }
+  });
+
+  test("a host that is forgotten or silent: the first ends its series' alarms, the second says nothing of them", async () => {
+    const { send, get, app, store, time } = await setUp({ thresholds: ['queue_length{}=100'] });
+    await store.append({ snapshots: [makeSnapshot({ host: 'web-01', time: noon })] });
+    time.now = at(120);
+    await send(sample({ value: 120, labels: { host: 'web-01' } }));
+    const { stale, alarms } = (await get('/v1/alarms')).body;
+    expect([stale.length, alarms[0].state]).toEqual([1, 'firing']);
+    expect((await app.inject({ method: 'DELETE', url: '/v1/hosts/web-01' })).statusCode).toBe(200);
+    expect((await get('/v1/alarms')).body.alarms).toEqual([]);
   });
 
   test('a counter by its rate', async () => {

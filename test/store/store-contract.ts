@@ -4,7 +4,8 @@ import { findRuns, runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { HostMetric, UsageMetric } from '../../src/core/metric.ts';
 import { parseSelector, type Selector } from '../../src/core/selector.ts';
 import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../../src/core/series.ts';
-import type { MetricSample, Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import { byStep } from '../../src/core/step-values.ts';
+import { isKnown, type MetricSample, type Store, type StoreOptions, type UsageFilter } from '../../src/core/store.ts';
 import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
 import { makeForecast, makeSeries } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
@@ -663,7 +664,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         });
       await store.append({ snapshots: [write(0, 90, 3), write(1000, 40.001, 0.5), write(2000, 10, 0.2)] });
       const of = async (metric: 'cpuMax' | 'system.load1', level: number, from: number, to: number) =>
-        (await store.above(nameOf(metric), level, { from: t + from, to: t + to })).filter(
+        (await store.above(parseSelector(nameOf(metric)), level, { from: t + from, to: t + to })).filter(
           ({ labels }) => labels.host === host,
         );
       const nameOf = (metric: UsageMetric | HostMetric) =>
@@ -783,6 +784,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         kind: 'gauge',
         time,
         value,
+        owner: labels.host === undefined ? `source ${labels.source}` : `host ${labels.host}`,
       });
       const within = (from: number, to: number) => ({ from: t + from, to: t + to });
       const raw = async (series: readonly Series[] | Selector, from = -1, to = 600_000) =>
@@ -923,17 +925,62 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         ]);
       });
 
+      test('what an engine makes of them itself is what is made of the samples', async () => {
+        const value = fc.oneof(fc.constantFrom(70, 80, 81, 90), fc.integer({ min: 0, max: 100 }));
+        const step = fc.record({ ms: fc.constantFrom(1000, 10_000, 10_000, 31_000), value });
+        await fc.assert(
+          fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
+            const host = newHost();
+            let [time, total] = [t, 0];
+            const samples = steps.flatMap(({ ms, value }): MetricSample[] => {
+              time += ms;
+              total = value % 7 === 0 ? value : total + (value * ms) / 1000;
+              return [gauge({ host }, time, value), { ...gauge({ host, k: 'c' }, time, total), kind: 'counter' }];
+            });
+            await store.append({ samples });
+            const levels = { red: 80, clear: 75, gapMs: 30_000, until: time };
+            const series = [{ host }, { host, k: 'c' }].map((labels) => ({ metric: 'queue_length', labels }));
+            const window = { from: t - 1, to: time };
+            const plain = await store.select({ ...window, series, stepMs: null });
+            const queries = series.map((each) => ({ ...levels, series: each, forMs: 0, holdMs: 20_000 }));
+            expect(await findRuns(store, queries, window)).toEqual(
+              queries.map((query, k) => runOf(stretchesOf(plain[k]?.samples ?? [], query), query)),
+            );
+            const steps10 = await store.select({ ...window, series, stepMs: 10_000, aggregate: 'max' });
+            for (const [k, { samples: found }] of steps10.entries())
+              expect(found).toEqual(byStep((plain[k]?.samples ?? []).filter(isKnown), 10_000, 'max'));
+          }),
+          { numRuns: 25 },
+        );
+      });
+
+      test('more steps of more series than one answer may have are refused before they are read', async () => {
+        const host = newHost();
+        await store.append({ samples: [gauge({ host, n: 'a' }, t, 1), gauge({ host, n: 'b' }, t, 1)] });
+        const query = { series: parseSelector(`queue_length{host="${host}"}`), stepMs: 1000 };
+        await expect(store.select({ ...query, from: t - 150_000_000, to: t })).rejects.toThrow(
+          /the selector names 2 series, and that is up to 300000 points, where at most 200000 are given/,
+        );
+      });
+
       test('above a level, within the window', async () => {
         const host = newHost();
         const metric = `depth_${host.replaceAll('-', '_')}`;
         const of = (n: string, ms: number, value: number) => gauge({ host, n }, t + ms, value, metric);
         await store.append({ samples: [of('a', 0, 90), of('a', 1000, 10), of('b', 0, 40), of('b', 2000, 41)] });
-        await store.append({ samples: [{ ...of('c', 500, 1), kind: 'counter' }] });
+        const counted = (ms: number, value: number): MetricSample => ({ ...of('c', ms, value), kind: 'counter' });
+        await store.append({ samples: [counted(-1000, 1), counted(500, 100), counted(1500, 101)] });
         const above = async (level: number, from: number, to: number) =>
-          (await store.above(metric, level, within(from, to))).map(({ labels }) => labels.n).sort();
+          (await store.above(parseSelector(`${metric}{host="${host}"}`), level, within(from, to)))
+            .map(({ labels }) => labels.n)
+            .sort();
         expect(await above(40, -1, 600)).toEqual(['a', 'c']);
         expect(await above(40, 600, 2000)).toEqual(['b']);
         expect(await above(41, -1, 2000)).toEqual(['a', 'c']);
+        expect(await above(0.5, 600, 2000)).toEqual(['a', 'b', 'c']);
+        expect(await store.above(parseSelector(`${metric}{n=~"b|x"}`), 40, within(-1, 2000))).toMatchObject([
+          { labels: { n: 'b' } },
+        ]);
       });
 
       test('have forecasts and sums like any other series', async () => {
@@ -1100,6 +1147,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         kind: 'gauge',
         time,
         value: 1,
+        owner: `host ${host}`,
       });
       const old = tested.now - 49 * hour;
       await store.append({ samples: [sample('gone', old), sample('kept', old), sample('kept', t)] });

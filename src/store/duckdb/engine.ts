@@ -7,6 +7,7 @@ import { collectGarbage } from '../../collect-garbage.ts';
 import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
+import { seriesKey } from '../../core/series.ts';
 import type { MetricSample, TimeWindow } from '../../core/store.ts';
 import { type HourTally, tallyCounts } from '../../core/tally.ts';
 import { replaceFile } from '../../durable-file.ts';
@@ -46,8 +47,9 @@ const headerBytes = 1000;
 const triedBytes = 64 * 1024;
 /** So much of other sources' samples is deleted at a time. */
 const samplesExpiredMs = 6 * 3_600_000;
-/** Bytes of a sample with its series, as it waits. */
-const sampleBytes = 300;
+const seriesDeletedAtOnce = 20_000;
+/** Bytes of a sample as it waits, beside the text of its labels. */
+const sampleBytes = 200;
 /** Process rows deleted at a time. */
 const mostExpired = 2_000_000;
 
@@ -133,7 +135,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     );
     this.#samples = new GroupCommit(
       (group) => this.#commit.exclusive(() => this.#writeSamples(group)),
-      ({ samples }) => samples.length * sampleBytes,
+      ({ samples }) => samples.reduce((sum, { series }) => sum + sampleBytes + 2 * seriesKey(series).length, 0),
       limits,
     );
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
@@ -245,12 +247,13 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   }
 
   async #expireSamples(oldest: number): Promise<void> {
-    const [first] = await this.#parts.readers.query('SELECT min(time)::DOUBLE AS time FROM sample', {
-      lane: 'background',
-    });
-    for (let end = (first?.time as number | null) ?? oldest; end < oldest; ) {
-      end = Math.min(oldest, end + samplesExpiredMs);
-      const sql = `DELETE FROM sample WHERE time < ${end}`;
+    const first = async () => {
+      const sql = `SELECT min(time)::DOUBLE AS time FROM sample WHERE time < ${oldest}`;
+      const [row] = await this.#parts.readers.query(sql, { lane: 'background' });
+      return (row?.time ?? null) as number | null;
+    };
+    for (let time = await first(); time !== null; time = await first()) {
+      const sql = `DELETE FROM sample WHERE time < ${Math.min(oldest, time + samplesExpiredMs)}`;
       await this.#commit.exclusive(async () => void (await this.#parts.maintenance.run(sql)));
     }
   }
@@ -263,8 +266,11 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       const used = ['sample', 'forecast', 'tally'].map((table) => `SELECT series FROM ${table}`).join(' UNION ');
       const rows = await readers.query(`SELECT id FROM series WHERE id NOT IN (${used})`, { lane: 'background' });
       if (rows.length === 0) return;
-      await this.#commit.exclusive(() => seriesWriter.forget(rows.map(({ id }) => id as number)));
-      series.clear();
+      for (let from = 0; from < rows.length; from += seriesDeletedAtOnce) {
+        const ids = rows.slice(from, from + seriesDeletedAtOnce).map(({ id }) => id as number);
+        await this.#commit.exclusive(() => seriesWriter.forget(ids));
+        series.clear();
+      }
     } finally {
       seriesWriter.unwatch();
     }
@@ -392,7 +398,14 @@ async function openSeriesWriter(
     { lane: 'present' },
   );
   for (const { owner, series } of spent) budget.spend(decoded(owner), series as number, now);
-  const [next] = await readers.query('SELECT coalesce(max(id), -1) + 1 AS id FROM series', { lane: 'present' });
+  // Rows of a file that was damaged may have ids of series that are lost: they are not given again.
+  const ids = [
+    'SELECT id FROM series',
+    ...['sample', 'forecast', 'tally'].map((table) => `SELECT max(series) FROM ${table}`),
+  ];
+  const [next] = await readers.query(`SELECT coalesce(max(id), -1) + 1 AS id FROM (${ids.join(' UNION ALL ')})`, {
+    lane: 'present',
+  });
   return new SeriesWriter({ connection, lookups, budget, nextSeries: Number(next?.id ?? 0) });
 }
 

@@ -1,4 +1,5 @@
 import { type DuckDBConnection, INTEGER, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { parseSeries } from '../../core/selector.ts';
 import { seriesKey, subjectOf } from '../../core/series.ts';
 import { seriesBeforeSelectors } from '../series-before-selectors.ts';
 import { decoded } from './name-texts.ts';
@@ -13,9 +14,11 @@ export async function nameSeries(connection: DuckDBConnection): Promise<void> {
     FROM (SELECT host, name, metric FROM forecast UNION SELECT host, name, metric FROM tally) each
     JOIN host ON host.id = each.host LEFT JOIN name ON name.id = each.name
     WHERE each.name IS NULL OR name.text IS NOT NULL`);
-  const rows = found.getRows().map(([host, name, metric, hostText, nameText], id) => {
+  const rows = found.getRows().flatMap(([host, name, metric, hostText, nameText], id) => {
     const series = seriesBeforeSelectors(decoded(hostText), name === null ? null : decoded(nameText), String(metric));
-    return { id, host, name, metric: String(metric), series, text: seriesKey(series) };
+    const text = seriesKey(series);
+    // Of a damaged file.
+    return parseSeries(text) === null ? [] : [{ id, host, name, metric: String(metric), series, text }];
   });
   const numbers = (values: unknown[]) => listValue(values as number[]);
   const texts = (values: string[]) => listValue(values);

@@ -293,7 +293,7 @@ async function copyReadable(connection: DuckDBConnection, table: string): Promis
   return lost;
 }
 
-/** Rows whose name or header was lost still count. */
+/** Rows whose name, header or series was lost still count. */
 async function nameTheNameless(connection: DuckDBConnection, version: number): Promise<void> {
   const header = JSON.stringify({
     intervalMs: 10_000,
@@ -312,4 +312,9 @@ async function nameTheNameless(connection: DuckDBConnection, version: number): P
       `INSERT INTO ${dictionary} (id, text) SELECT DISTINCT ${dictionary}, ${text} FROM ${table} WHERE ${dictionary} NOT IN (SELECT id FROM ${dictionary})`,
     );
   }
+  for (const table of version < 5 ? [] : ['sample', 'forecast', 'tally'])
+    await connection.run(
+      `INSERT INTO series (id, text, metric) SELECT DISTINCT series, 'lost_' || series || '{}', 'lost_' || series FROM ${table}
+       WHERE series NOT IN (SELECT id FROM series)`,
+    );
 }

@@ -15,17 +15,19 @@ import {
 } from '../../core/metric.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
-import type {
-  Aggregate,
-  MeanRow,
-  RowsWanted,
-  SeriesFilter,
-  Stretch,
-  StretchQuery,
-  TimeWindow,
-  UsageRow,
+import {
+  type Aggregate,
+  type MeanRow,
+  mostNamed,
+  type RowsWanted,
+  type SeriesFilter,
+  type Stretch,
+  type StretchQuery,
+  type TimeWindow,
+  type UsageRow,
 } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
+import { counterReachMs } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';
 import { namesValue } from './name-texts.ts';
 import type { Bound, Row } from './readers.ts';
@@ -240,9 +242,14 @@ const mostIslands = 100_000;
  * Samples that follow each other on one side of `clear`, newest first: `first_over` is the first of them over `red`,
  * `previous` when the process was in a snapshot before them, `swept` when the host had sent one.
  */
-export function islandsSql(metric: StoredColumn, queries: readonly StretchIds[], window: TimeWindow): string {
-  const process = isUsageMetric(metric);
-  const column = process ? snakeCase(metric) : metricSql(metric);
+export function islandsSql(
+  metric: StoredColumn | SourceIds,
+  queries: readonly StretchIds[],
+  window: TimeWindow,
+): string {
+  const ofSource = typeof metric === 'object';
+  const process = !ofSource && isUsageMetric(metric);
+  const column = ofSource ? 'value' : process ? snakeCase(metric) : metricSql(metric);
   const levelOf = (value: number) => (process ? level(metric, value) : num(value));
   const wanted = queries.map(
     (query) =>
@@ -255,7 +262,10 @@ export function islandsSql(metric: StoredColumn, queries: readonly StretchIds[],
   const source = process
     ? `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
         LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`
-    : 'snapshot p JOIN wanted ON p.host = wanted.host';
+    : ofSource
+      ? // Whose id is in the place of a host's.
+        `(SELECT series AS host, time, value FROM ${toldSql(metric, window)}) p JOIN wanted ON p.host = wanted.host`
+      : 'snapshot p JOIN wanted ON p.host = wanted.host';
   return `
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
@@ -358,26 +368,63 @@ export function presentSql(isUsage: boolean, window: TimeWindow, hosts: readonly
     WHERE ${where(window, { hosts })}`;
 }
 
-/** Samples of other sources, by id, oldest first. */
-export function sourceSamplesSql(ids: readonly number[], window: TimeWindow): string {
-  return `SELECT series, time::DOUBLE AS time, value FROM sample
-    WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND series IN (${ids.join(', ')}) ORDER BY time`;
+/** Ids of series of other sources by kind. */
+export interface SourceIds {
+  gauge: readonly number[] | string;
+  counter: readonly number[] | string;
 }
 
-/** Series of other sources of one name with samples in the window; `$1` is their host; those that count whatever their values. */
-export function sourceSeriesSql(
-  metric: string,
+/**
+ * What is told of samples of other sources, as rows of series, time and value: gauges as they are, counters by their
+ * rates, as `ratesOf` of core/step-values.ts. Ids may be a query for them.
+ */
+function toldSql({ gauge, counter }: SourceIds, { from, to }: TimeWindow): string {
+  const during = (begin: number) => `time > ${num(begin)} AND time <= ${num(to)}`;
+  const list = (ids: readonly number[] | string) => (typeof ids === 'string' ? ids : ids.join(', ') || 'NULL');
+  return `(
+    SELECT series, time, value FROM sample WHERE ${during(from)} AND series IN (${list(gauge)})
+    UNION ALL SELECT series, time, rate FROM (
+      SELECT series, time, CASE WHEN value < lag(value) OVER w THEN value ELSE value - lag(value) OVER w END
+          * 1000 / (time - lag(time) OVER w) AS rate
+      FROM sample WHERE ${during(from - counterReachMs)} AND series IN (${list(counter)})
+      WINDOW w AS (PARTITION BY series ORDER BY time))
+    WHERE rate IS NOT NULL AND time > ${num(from)})`;
+}
+
+export function sourceSamplesSql(ids: SourceIds, window: TimeWindow): string {
+  return `SELECT series, time::DOUBLE AS time, value FROM ${toldSql(ids, window)} ORDER BY time`;
+}
+
+export function sourceStepsSql(
+  ids: SourceIds,
   window: TimeWindow,
-  { ofHost, over }: { ofHost?: boolean; over?: number },
+  stepMs: number,
+  aggregate: Aggregate = 'mean',
 ): string {
-  const level = over === undefined ? '' : ` AND (value > ${num(over)} OR kind = 'counter')`;
-  return `SELECT DISTINCT encode(text) AS text FROM sample JOIN series ON series.id = sample.series
-    WHERE metric = ${quoted(metric)}${ofHost ? ' AND host = $1' : ''}
-      AND time > ${num(window.from)} AND time <= ${num(window.to)}${level} LIMIT ${mostSourceSeries}`;
+  const fold = aggregate === 'mean' ? 'avg' : aggregate;
+  return `SELECT series, (time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS time, ${fold}(value) AS value
+    FROM ${toldSql(ids, window)} GROUP BY ALL ORDER BY time`;
 }
 
-/** More than this are not looked at by one question. */
-const mostSourceSeries = 20_000;
+/** Ids of all series of a name, of a kind. */
+function idsOfMetric(metric: string, kind: 'gauge' | 'counter'): string {
+  return `SELECT id FROM series WHERE metric = ${quoted(metric)} AND kind = '${kind}'`;
+}
+
+/** Series of other sources of one name with a value over a level, those longest there first. */
+export function sourceAboveSql(metric: string, level: number, window: TimeWindow): string {
+  const ids = { gauge: idsOfMetric(metric, 'gauge'), counter: idsOfMetric(metric, 'counter') };
+  return `SELECT DISTINCT series AS id FROM ${toldSql(ids, window)} WHERE value > ${num(level)}
+    ORDER BY id LIMIT ${mostNamed}`;
+}
+
+/** Series of other sources of one name with samples in the window, one more than are looked at; `$1` is their host. */
+export function sourceSeriesSql(metric: string, window: TimeWindow, ofHost: boolean): string {
+  return `SELECT DISTINCT series AS id FROM sample
+    WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND series IN
+      (SELECT id FROM series WHERE metric = ${quoted(metric)}${ofHost ? ' AND host = $1' : ''})
+    ORDER BY id LIMIT ${mostNamed + 1}`;
+}
 
 export function seriesAboveSql(metric: StoredColumn, limit: number, window: TimeWindow): string {
   const isUsage = isUsageMetric(metric);
@@ -390,12 +437,13 @@ export function seriesAboveSql(metric: StoredColumn, limit: number, window: Time
  * Of all series that may fit: `$1` is a list of the key and the host that are wanted, as far as they are. What else a
  * filter says has to be looked at in the answer.
  */
-function ofSeries(window: TimeWindow, { series, metrics, matchers = [] }: SeriesFilter): string {
-  const host = matchers.find(({ label, operator }) => label === 'host' && operator === '=');
+function ofSeries(window: TimeWindow, filter: SeriesFilter): string {
+  const { series, metrics } = filter;
+  const host = hostOf(filter);
   const conditions = [
     series === undefined ? '' : 'text = $1[1]',
     metrics === undefined ? '' : `metric IN (${metrics.map(quoted).join(', ') || 'NULL'})`,
-    host === undefined ? '' : host.value === '' ? 'host IS NULL' : 'host = $1[2]',
+    host === undefined ? '' : host === '' ? 'host IS NULL' : 'host = $1[2]',
   ].filter(Boolean);
   const during = `time > ${num(window.from)} AND time <= ${num(window.to)}`;
   return conditions.length === 0
@@ -403,11 +451,17 @@ function ofSeries(window: TimeWindow, { series, metrics, matchers = [] }: Series
     : `${during} AND series IN (SELECT id FROM series WHERE ${conditions.join(' AND ')})`;
 }
 
+/** Of several matchers one: the others are looked at in the answer. */
+function hostOf({ matchers = [] }: SeriesFilter): string | undefined {
+  return matchers.find(({ label, operator }) => label === 'host' && operator === '=')?.value;
+}
+
 /** `$1` of `ofSeries`; undefined: it is not in the text. */
-export function seriesBound({ series, matchers = [] }: SeriesFilter): Bound | undefined {
-  const host = matchers.find(({ label, operator, value }) => label === 'host' && operator === '=' && value !== '');
-  if (series === undefined && host === undefined) return undefined;
-  return namesValue([series === undefined ? '' : seriesKey(series), host?.value ?? '']);
+export function seriesBound(filter: SeriesFilter): Bound | undefined {
+  const { series } = filter;
+  const host = hostOf(filter);
+  if (series === undefined && !host) return undefined;
+  return namesValue([series === undefined ? '' : seriesKey(series), host ?? '']);
 }
 
 export function talliesSql(window: TimeWindow, filter: SeriesFilter): string {

@@ -1,5 +1,6 @@
 import { VARCHAR } from '@duckdb/node-api';
 import { binByTime } from '../../core/bin-by-time.ts';
+import { MonitorError } from '../../core/error.ts';
 import { groupBy } from '../../core/group-by.ts';
 import { exactValue, labelTest } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
@@ -8,14 +9,13 @@ import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../
 import {
   type ForecastQuery,
   type MeanQuery,
+  mostNamed,
   mostNames,
   type PageQuery,
-  type Point,
   type Reading,
   type Reads,
   type RowsWanted,
   refuseTooMany,
-  refuseTooManySeries,
   type Sample,
   type Selected,
   type SelectQuery,
@@ -28,9 +28,9 @@ import {
   type UsageTable,
 } from '../../core/store.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { counterReachMs, filterTest, inSteps, selectedOf, toldOf } from '../series-filter.ts';
+import { filterTest, fitting, selectedOf } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';
-import { decoded, type NameTexts } from './name-texts.ts';
+import type { NameTexts } from './name-texts.ts';
 import {
   countSql,
   detailedSql,
@@ -48,8 +48,10 @@ import {
   samplesSql,
   seriesAboveSql,
   seriesBound,
+  sourceAboveSql,
   sourceSamplesSql,
   sourceSeriesSql,
+  sourceStepsSql,
   stepMeansSql,
   sweepsSql,
   talliesSql,
@@ -172,11 +174,7 @@ export class DuckdbReads implements Reads {
     return { to, rows: found };
   }
 
-  async stretches(
-    queries: readonly StretchQuery[],
-    window: TimeWindow,
-    reading: Reading = {},
-  ): Promise<(Stretch[] | null)[]> {
+  async stretches(queries: readonly StretchQuery[], window: TimeWindow, reading: Reading = {}): Promise<Stretch[][]> {
     const cost = this.#cost(window, reading);
     const idOf = await this.#seriesIds(
       queries.map(({ series }) => series),
@@ -187,13 +185,22 @@ export class DuckdbReads implements Reads {
       return ids ? [{ ...levels, index, ...ids }] : [];
     });
     const islands = new Map<number, Row[]>();
-    for (const [column, group] of groupBy(known, (query) => query.column)) {
-      const rows = await this.#readers.query(islandsSql(column, group, window), this.#costOf(column, cost));
+    const look = async (sql: string, each: Cost) => {
+      const rows = await this.#readers.query(sql, each);
       for (const [index, ofOne] of groupBy(rows.reverse(), (row) => row.i as number)) islands.set(index, ofOne);
-    }
-    return queries.map(({ series, gapMs }, index) =>
-      familyOf(series.metric).family === 'metric' ? null : toStretches(islands.get(index) ?? [], gapMs),
+    };
+    for (const [column, group] of groupBy(known, (query) => query.column))
+      await look(islandsSql(column, group, window), this.#costOf(column, cost));
+    const { ids, kinds } = await this.#sources(
+      queries.map(({ series }) => series),
+      reading,
     );
+    const ofSources = queries.flatMap(({ series, ...levels }, index): StretchIds[] => {
+      const id = ids.get(seriesKey(series));
+      return id === undefined ? [] : [{ ...levels, index, host: id, name: null }];
+    });
+    if (ofSources.length > 0) await look(islandsSql(kinds, ofSources, window), sourceCost(window, reading));
+    return queries.map(({ gapMs }, index) => toStretches(islands.get(index) ?? [], gapMs));
   }
 
   async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
@@ -213,34 +220,44 @@ export class DuckdbReads implements Reads {
   }
 
   /** The series in the window that a selector names. */
-  async #named(selector: Selector, window: TimeWindow, cost: Cost): Promise<Series[]> {
-    const family = familyOf(selector.metric);
-    const fits = labelTest(selector);
+  async #named(selector: Selector, query: SelectQuery, cost: Cost): Promise<Series[]> {
+    return selectedOf(selector, await this.#present(selector, query, cost), query, cost.signal);
+  }
+
+  /** Those of its name, and more of its host than it may want. */
+  async #present({ metric, matchers }: Selector, window: TimeWindow, cost: Cost): Promise<Series[]> {
+    const family = familyOf(metric);
     if (family.family === 'metric') {
-      const host = exactValue(selector.matchers, 'host');
-      const sql = sourceSeriesSql(selector.metric, window, { ofHost: host !== undefined });
+      const host = exactValue(matchers, 'host');
       const bound = host === undefined ? undefined : { value: host, type: VARCHAR };
+      const sql = sourceSeriesSql(metric, window, host !== undefined);
       const rows = await this.#readers.query(sql, sourceCost(window, cost), bound);
-      return selectedOf(
-        selector,
-        rows.map(({ text }) => parseSeries(decoded(text))),
-      );
+      if (rows.length > mostNamed)
+        throw new MonitorError(
+          'invalid',
+          `there are more than ${mostNamed} series of ${metric} in the window; name their host (host="web-01"), or ask for a shorter one`,
+        );
+      return this.#seriesOf(rows, cost);
     }
-    const ofHost = labelTest({ matchers: selector.matchers.filter(({ label }) => label === 'host') });
+    const ofHost = labelTest({ matchers: matchers.filter(({ label }) => label === 'host') });
     const hosts = this.#hosts.ids().filter((id) => ofHost({ host: this.#hosts.text(id) }));
     if (hosts.length === 0) return [];
     const isUsage = family.family === 'process';
     const rows = await this.#readers.query(presentSql(isUsage, window, hosts), cost);
-    if (!isUsage) {
-      const found = rows.map((row) => hostSeries(family.column, this.#hosts.text(row.host as number)));
-      return selectedOf(selector, found);
-    }
     const nameOf = await this.#namesIn(rows, cost);
-    const found = rows
-      .map((row) => processSeries(family.column, this.#hosts.text(row.host as number), nameOf(row.name as number)))
-      .filter(({ labels }) => fits(labels));
-    refuseTooManySeries(found.length);
-    return selectedOf(selector, found);
+    return rows.map((row) => {
+      const host = this.#hosts.text(row.host as number);
+      return family.family === 'process'
+        ? processSeries(family.column, host, nameOf(row.name as number))
+        : hostSeries(family.column, host);
+    });
+  }
+
+  /** Of rows with ids of the dictionary; what cannot be read there is left out. */
+  async #seriesOf(rows: readonly Row[], reading: Reading): Promise<Series[]> {
+    const ids = rows.map(({ id }) => id as number);
+    const textOf = await this.#series.of(ids, reading);
+    return ids.map((id) => parseSeries(textOf(id))).filter((series) => series !== null);
   }
 
   /** By key. */
@@ -287,44 +304,52 @@ export class DuckdbReads implements Reads {
     query: SelectQuery,
     reading: Reading,
   ): Promise<Map<string, Sample[]>> {
-    const samples = new Map<string, Sample[]>();
-    if (series.length === 0) return samples;
-    const cost = sourceCost(query, reading);
-    const keys = series.map(seriesKey);
-    const ids = await this.#series.findAll(keys, cost);
-    if (ids.size === 0) return samples;
-    const kinds = await this.#readers.query(
-      `SELECT id, kind FROM series WHERE id IN (${[...ids.values()].join(', ')})`,
-      cost,
-    );
-    const kindOf = new Map(kinds.map(({ id, kind }) => [id, kind]));
-    const window = { from: query.from - counterReachMs, to: query.to };
-    const rows = await this.#readers.query(sourceSamplesSql([...ids.values()], window), cost);
+    const { ids, kinds } = await this.#sources(series, reading);
+    if (ids.size === 0) return new Map();
+    const { stepMs, aggregate } = query;
+    const sql = stepMs === null ? sourceSamplesSql(kinds, query) : sourceStepsSql(kinds, query, stepMs, aggregate);
+    const rows = await this.#readers.query(sql, sourceCost(query, reading));
     const bySeries = groupBy(rows, (row) => row.series as number);
-    for (const [key, id] of ids) {
-      const points = (bySeries.get(id) ?? []) as unknown as Point[];
-      const told = toldOf(kindOf.get(id) === 'counter' ? 'counter' : 'gauge', points, query.from);
-      samples.set(key, inSteps(told, query));
-    }
-    return samples;
+    const samples = (id: number) =>
+      (bySeries.get(id) ?? []).map((row): Sample => ({ time: row.time as number, value: row.value as number }));
+    return new Map([...ids].map(([key, id]) => [key, samples(id)]));
   }
 
-  async above(metric: string, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
-    const family = familyOf(metric);
-    if (family.family === 'metric') {
-      const sql = sourceSeriesSql(metric, window, { over: level });
-      const found = await this.#readers.query(sql, sourceCost(window, reading));
-      return found.map(({ text }) => parseSeries(decoded(text)));
-    }
-    const cost = this.#costOf(family.column, this.#cost(window, reading));
-    const rows = await this.#readers.query(seriesAboveSql(family.column, level, window), cost);
-    const nameOf = await this.#namesIn(rows, cost);
-    return rows.map((row) => {
-      const host = this.#hosts.text(row.host as number);
-      return family.family === 'host'
-        ? hostSeries(family.column, host)
-        : processSeries(family.column, host, nameOf(row.name as number));
-    });
+  /** Of those that are of other sources and stored: the ids by key, and all ids by kind. */
+  async #sources(
+    series: readonly Series[],
+    reading: Reading,
+  ): Promise<{ ids: Map<string, number>; kinds: { gauge: number[]; counter: number[] } }> {
+    const keys = series.filter(({ metric }) => familyOf(metric).family === 'metric').map(seriesKey);
+    const ids = keys.length === 0 ? new Map<string, number>() : await this.#series.findAll(keys, reading);
+    const kinds = { gauge: [] as number[], counter: [] as number[] };
+    if (ids.size === 0) return { ids, kinds };
+    const sql = `SELECT id, kind FROM series WHERE id IN (${[...ids.values()].join(', ')})`;
+    for (const { id, kind } of await this.#readers.query(sql, reading))
+      kinds[kind === 'counter' ? 'counter' : 'gauge'].push(id as number);
+    return { ids, kinds };
+  }
+
+  async above(selector: Selector, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
+    const family = familyOf(selector.metric);
+    const found = async () => {
+      if (family.family === 'metric') {
+        const sql = sourceAboveSql(selector.metric, level, window);
+        return this.#seriesOf(await this.#readers.query(sql, sourceCost(window, reading)), reading);
+      }
+      const cost = this.#costOf(family.column, this.#cost(window, reading));
+      const rows = await this.#readers.query(seriesAboveSql(family.column, level, window), cost);
+      const nameOf = await this.#namesIn(rows, cost);
+      return rows.map((row) => {
+        const host = this.#hosts.text(row.host as number);
+        return family.family === 'host'
+          ? hostSeries(family.column, host)
+          : processSeries(family.column, host, nameOf(row.name as number));
+      });
+    };
+    const series = await found();
+    if (selector.matchers.length === 0) return series;
+    return [...(await fitting(labelFits(selector), series, reading.signal)).values()];
   }
 
   forecasts(query: ForecastQuery, reading: Reading = {}) {
@@ -345,15 +370,13 @@ export class DuckdbReads implements Reads {
     const ids = new Set(rows.map((row) => row.series as number));
     const textOf = await this.#series.of(ids, reading);
     const fits = filterTest(query);
-    const wanted = new Map<number, Series>();
-    for (const id of ids) {
-      const text = textOf(id);
-      const series = text === '' ? null : parseSeries(text);
-      if (series !== null && fits(series)) wanted.set(id, series);
-    }
+    const known = new Map([...ids].map((id) => [id, parseSeries(textOf(id))]));
+    const all = [...known.values()].filter((series) => series !== null);
+    const fitted = new Set((await fitting(fits, all, reading.signal)).values());
+    const wanted = new Map([...known].filter(([, series]) => series !== null && fitted.has(series)));
     return rows.flatMap((row) => {
       const series = wanted.get(row.series as number);
-      return series === undefined ? [] : [toItem(row, series)];
+      return series == null ? [] : [toItem(row, series)];
     });
   }
 
@@ -415,6 +438,11 @@ export class DuckdbReads implements Reads {
     const partly = idsOf(false);
     return { hosts: idsOf(true), ...(partly.length > 0 && { partly: { hosts: partly, ip } }) };
   }
+}
+
+function labelFits(selector: Selector): (series: Series) => boolean {
+  const fits = labelTest(selector);
+  return ({ labels }) => fits(labels);
 }
 
 /** About what samples of other sources cost: nobody counts them. */

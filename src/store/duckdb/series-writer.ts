@@ -4,7 +4,6 @@ import { type Series, seriesKey } from '../../core/series.ts';
 import type { MetricSample } from '../../core/store.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { RecentMap } from '../recent-map.ts';
-import { ownerOf } from '../series-filter.ts';
 import { idsSql, namesValue } from './name-texts.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
@@ -34,7 +33,9 @@ interface FreshSeries {
   id: number;
   series: Series;
   key: string;
+  /** Null: of hosts and processes. */
   kind: MetricSample['kind'] | null;
+  owner: string | null;
   now: number;
 }
 
@@ -77,7 +78,8 @@ export class SeriesWriter {
     const fresh = new Map<string, FreshSeries>();
     for (const [index, { series }] of items.entries()) {
       const key = keys[index] as string;
-      if (!known.has(key) && !fresh.has(key)) fresh.set(key, this.#fresh(series, key, null, now));
+      if (!known.has(key) && !fresh.has(key))
+        fresh.set(key, { id: this.#nextSeries++, series, key, kind: null, owner: null, now });
     }
     const idOf = (key: string) => (known.get(key) ?? fresh.get(key)?.id) as number;
     await this.#transaction(async () => {
@@ -99,15 +101,17 @@ export class SeriesWriter {
     const wanted: NewSample[] = [];
     for (const [place, pending] of group.entries()) {
       pending.beyondBudget = [];
-      for (const [index, { series, kind, time, value }] of pending.samples.entries()) {
+      for (const [index, sample] of pending.samples.entries()) {
+        const { time, value } = sample;
         const key = keysOf[place]?.[index] as string;
-        const id = known.get(key) ?? fresh.get(key)?.id ?? this.#admit(series, key, kind, pending, fresh);
+        const id = known.get(key) ?? fresh.get(key)?.id ?? this.#admit(sample, key, pending, fresh);
         if (id === null) pending.beyondBudget.push(index);
         else wanted.push({ id, key, time, value });
       }
     }
-    const samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
+    let samples: NewSample[];
     try {
+      samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
       await this.#transaction(async () => {
         await this.#appendSeries([...fresh.values()]);
         const appender = await this.#connection.createAppender('sample');
@@ -120,7 +124,7 @@ export class SeriesWriter {
         appender.closeSync();
       });
     } catch (error) {
-      for (const { series, now } of fresh.values()) this.#budget.spend(ownerOf(series), -1, now);
+      for (const { owner, now } of fresh.values()) this.#budget.spend(owner ?? '', -1, now);
       // The outcome may be unknown: the database is asked from now on.
       this.#newest.clear();
       throw error;
@@ -141,7 +145,6 @@ export class SeriesWriter {
   async forget(ids: readonly number[]): Promise<void> {
     const gone = ids.filter((id) => !this.#used?.has(id));
     if (gone.length > 0) await this.#lookups.run(`DELETE FROM series WHERE id IN (${gone.join(', ')})`);
-    this.unwatch();
     this.#ids.clear();
     this.#newest.clear();
   }
@@ -171,27 +174,21 @@ export class SeriesWriter {
 
   /** The id of a new series; null: its owner has too many today. */
   #admit(
-    series: Series,
+    { series, kind, owner }: MetricSample,
     key: string,
-    kind: MetricSample['kind'],
     pending: PendingSamples,
     fresh: Map<string, FreshSeries>,
   ): number | null {
     const { now } = pending;
-    const owner = ownerOf(series);
     if (this.#budget.left(owner, now) === 0) {
       if (this.#budget.foldedSince(owner, now) === null) pending.warned.push(owner);
       this.#budget.fold(owner, now);
       return null;
     }
     this.#budget.spend(owner, 1, now);
-    const added = this.#fresh(series, key, kind, now);
-    fresh.set(key, added);
-    return added.id;
-  }
-
-  #fresh(series: Series, key: string, kind: FreshSeries['kind'], now: number): FreshSeries {
-    return { id: this.#nextSeries++, series, key, kind, now };
+    const id = this.#nextSeries++;
+    fresh.set(key, { id, series, key, kind, owner, now });
+    return id;
   }
 
   async #withoutStored(wanted: readonly NewSample[], fresh: ReadonlySet<number>): Promise<NewSample[]> {
@@ -216,11 +213,11 @@ export class SeriesWriter {
     const appender = await this.#connection.createAppender('series');
     const text = (value: string | null | undefined) =>
       value == null ? appender.appendNull() : appender.appendVarchar(value);
-    for (const { id, series, key, kind, now } of fresh) {
+    for (const { id, series, key, kind, owner, now } of fresh) {
       appender.appendInteger(id);
       for (const value of [key, series.metric, series.labels.host, kind]) text(value);
-      text(kind === null ? null : ownerOf(series));
-      if (kind === null) appender.appendNull();
+      text(owner);
+      if (owner === null) appender.appendNull();
       else appender.appendInteger(dayOf(now));
       appender.endRow();
     }

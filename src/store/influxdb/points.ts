@@ -15,7 +15,6 @@ import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot
 import type { MetricSample, UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import { seriesBeforeSelectors } from '../series-before-selectors.ts';
-import { ownerOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName, encodeName } from './name-codec.ts';
 
@@ -75,13 +74,9 @@ export function newSeriesPoint(owner: string, names: number, time: number): Poin
 }
 
 /** Measurement `metric`: a sample of another source; its labels are in the tag `series`. */
-export function toSamplePoint({ series, kind, time, value }: MetricSample): Point {
+export function toSamplePoint({ series, kind, time, value, owner }: MetricSample): Point {
   const point = new Point('metric').tag('name', series.metric).tag('series', encodeName(seriesKey(series)));
-  return point
-    .tag('owner', encodeName(ownerOf(series)))
-    .tag('kind', kind)
-    .timestamp(time)
-    .floatField('value', value);
+  return point.tag('owner', encodeName(owner)).tag('kind', kind).timestamp(time).floatField('value', value);
 }
 
 /** Measurement `accuracy`: of an hour of forecasts, tags as in `forecast`. `leads` are milliseconds, with blanks between. */
@@ -114,7 +109,8 @@ function taggedPoint(measurement: string, series: Series): Point {
 function seriesOf(row: Row): Series {
   const text = (tag: string) => (row[tag] == null || row[tag] === '' ? null : decodeName(String(row[tag])));
   const key = text('series');
-  if (key !== null) return parseSeries(key);
+  // One that cannot be read somebody else has written.
+  if (key !== null) return parseSeries(key) ?? { metric: 'unreadable', labels: {} };
   const [host, process, metric] = [text('host') ?? '', text('process'), String(row.metric)];
   if (familyOf(metric).family === 'metric') return seriesBeforeSelectors(host, process, metric);
   return { metric, labels: process === null ? { host } : { host, process } };

@@ -167,9 +167,26 @@ export function sourceSeriesStatement(metric: string, window: TimeWindow): strin
   return `SELECT MAX("value") AS value FROM "metric" WHERE ${during(window)} AND ${anyOf('name', [metric])} GROUP BY "series", "kind"`;
 }
 
-/** All samples of series of other sources. */
-export function sourceSamplesStatement(keys: readonly string[], window: TimeWindow): string {
-  return `SELECT "value" FROM "metric" WHERE ${during(window)} AND ${anyOf('series', keys)} GROUP BY "series", "kind"`;
+type Kind = 'gauge' | 'counter';
+
+/** All samples of series of other sources of a kind. */
+export function sourceSamplesStatement(keys: readonly string[], kind: Kind, window: TimeWindow): string {
+  return `SELECT "value" FROM "metric" WHERE ${ofSources(keys, kind, window)} GROUP BY "series"`;
+}
+
+/** What gauges of other sources come to over regular steps. */
+export function sourceStepsStatement(
+  keys: readonly string[],
+  window: TimeWindow,
+  stepMs: number,
+  aggregate: Aggregate,
+): string {
+  return `SELECT ${aggregate.toUpperCase()}("value") AS value FROM "metric"
+    WHERE ${ofSources(keys, 'gauge', window)} GROUP BY time(${stepMs}ms), "series" FILL(none)`;
+}
+
+function ofSources(keys: readonly string[], kind: Kind, window: TimeWindow): string {
+  return `${during(window)} AND "kind" = '${kind}' AND ${anyOf('series', keys)}`;
 }
 
 /** All series of other sources that are of somebody. */

@@ -15,9 +15,11 @@ import {
   type MeanQuery,
   type MeanRow,
   type MetricSample,
+  mostNamed,
   nameKey,
   newNamesDefault,
   type PageQuery,
+  type Point,
   type Reading,
   type Records,
   type RowsWanted,
@@ -41,7 +43,7 @@ import { GroupCommit } from '../group-commit.ts';
 import { admitNames, admitSeries } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { counterReachMs, filterTest, inSteps, ownerOf, selectedOf, toldOf } from '../series-filter.ts';
+import { counterReachMs, filterTest, fitting, inSteps, selectedOf, toldOf } from '../series-filter.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, PastRetention, parseAddress, type Row } from './connection.ts';
 import { KnownNames } from './known-names.ts';
@@ -83,6 +85,7 @@ import {
   seriesStatement,
   sourceSamplesStatement,
   sourceSeriesStatement,
+  sourceStepsStatement,
   stepsStatement,
   sweepsStatement,
   talliesStatements,
@@ -99,6 +102,8 @@ const prepareEveryMs = 2_000;
 const heavyMs = 6 * 3_600_000;
 /** Points over a level are asked for one by one in a window of up to so long. */
 const shortMs = 2 * 3_600_000;
+/** Counters whose rates are looked at for whether they are above a level. */
+const mostCounters = 2000;
 /** Series asked for in one query. */
 const seriesPerQuery = 50;
 
@@ -210,7 +215,7 @@ class InfluxdbStore implements Store {
     const admitted: MetricSample[] = [];
     for (const sample of samples) ((await this.#admitSeries(sample)) ? admitted : beyondBudget).push(sample);
     if (admitted.length === 0) return { refused: [], beyondBudget };
-    const counts = this.#series.countsOf(admitted.map(({ series }) => ownerOf(series)));
+    const counts = this.#series.countsOf(admitted.map(({ owner }) => owner));
     let refused: MetricSample[] = [];
     try {
       await this.#connection.write([...admitted.map(toSamplePoint), ...counts.points]);
@@ -224,8 +229,8 @@ class InfluxdbStore implements Store {
     return { refused, beyondBudget };
   }
 
-  async #admitSeries({ series }: MetricSample): Promise<boolean> {
-    const [owner, key] = [ownerOf(series), seriesKey(series)];
+  async #admitSeries({ series, owner }: MetricSample): Promise<boolean> {
+    const key = seriesKey(series);
     const known = await this.#series.of(owner);
     if (known.has(key)) return true;
     if (!admitSeries(owner, this.#series.budget, this.#now(), this.#warn)) return false;
@@ -369,18 +374,17 @@ class InfluxdbStore implements Store {
   }
 
   /** The series in the window that a selector names. */
-  async #named(selector: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
+  async #named(selector: Selector, query: SelectQuery, reading: Reading): Promise<Series[]> {
     const family = familyOf(selector.metric);
-    if (family.family === 'metric') {
-      const [rows = []] = await this.#queryAll([sourceSeriesStatement(selector.metric, window)], reading, window);
-      return selectedOf(selector, rows.map(sourceOfRow));
-    }
     const host = exactValue(selector.matchers, 'host');
-    const [rows = []] = await this.#queryAll([presentStatement(family.column, window, host)], reading, window);
-    return selectedOf(
-      selector,
-      rows.map((row) => seriesOfRow(row, family.column)),
-    );
+    const statement =
+      family.family === 'metric'
+        ? sourceSeriesStatement(selector.metric, query)
+        : presentStatement(family.column, query, host);
+    const [rows = []] = await this.#queryAll([statement], reading, query);
+    const present =
+      family.family === 'metric' ? rows.flatMap(sourcesOfRow) : rows.map((row) => seriesOfRow(row, family.column));
+    return selectedOf(selector, present, query, reading.signal);
   }
 
   /** Of hosts and processes, by key; raw ones of a process with when it was not in a snapshot. */
@@ -401,32 +405,27 @@ class InfluxdbStore implements Store {
     return withSweeps;
   }
 
-  /** Of other sources, by key. */
+  /** Of other sources, by key: gauges as they are or in steps, counters by their rates. */
   async #samplesOfSources(
     series: readonly Series[],
     query: SelectQuery,
     reading: Reading,
   ): Promise<Map<string, Sample[]>> {
+    const { stepMs, aggregate = 'mean' } = query;
     const samples = new Map<string, Sample[]>();
-    const window = { from: query.from - counterReachMs, to: query.to };
+    const before = { from: query.from - counterReachMs, to: query.to };
+    const add = (key: string, found: readonly Sample[]) => samples.set(key, [...(samples.get(key) ?? []), ...found]);
     for (let at = 0; at < series.length; at += seriesPerQuery) {
       const keys = series.slice(at, at + seriesPerQuery).map(seriesKey);
-      const [rows = []] = await this.#queryAll([sourceSamplesStatement(keys, window)], reading, window);
-      for (const [key, group] of groupBy(rows, (row) => decodeName(String(row.series)))) {
-        const points = group.map((row) => ({ time: Number(row.time), value: Number(row.value) }));
-        const kind = group[0]?.kind === 'counter' ? 'counter' : 'gauge';
-        samples.set(
-          key,
-          inSteps(
-            toldOf(
-              kind,
-              points.sort((a, b) => a.time - b.time),
-              query.from,
-            ),
-            query,
-          ),
-        );
-      }
+      const gauges =
+        stepMs === null
+          ? sourceSamplesStatement(keys, 'gauge', query)
+          : sourceStepsStatement(keys, query, stepMs, aggregate);
+      const statements = [gauges, sourceSamplesStatement(keys, 'counter', before)];
+      const [ofGauges = [], ofCounters = []] = await this.#queryAll(statements, reading, before);
+      for (const [key, points] of pointsByKey(ofGauges)) add(key, points);
+      for (const [key, points] of pointsByKey(ofCounters))
+        add(key, inSteps(toldOf('counter', points, query.from), query));
     }
     return samples;
   }
@@ -466,17 +465,30 @@ class InfluxdbStore implements Store {
     return points;
   }
 
-  async above(metric: string, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
-    const family = familyOf(metric);
-    if (family.family === 'metric') {
-      const [rows = []] = await this.#queryAll([sourceSeriesStatement(metric, window)], reading, window);
-      return rows.filter((row) => row.kind === 'counter' || Number(row.value) > level).map(sourceOfRow);
-    }
+  async above(selector: Selector, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
+    const family = familyOf(selector.metric);
+    const fits = filterTest({ matchers: selector.matchers });
+    if (family.family === 'metric') return this.#sourcesAbove(selector, level, window, reading);
     const isShort = window.to - window.from <= shortMs;
     const statement = isShort ? overStatement(family.column, level, window) : peaksStatement(family.column, window);
     const [rows = []] = await this.#queryAll([statement], reading, window);
     const series = rows.filter((row) => Number(row.value) > level).map((row) => seriesOfRow(row, family.column));
-    return [...new Map(series.map((each) => [seriesKey(each), each])).values()];
+    return [...(await fitting(fits, series, reading.signal)).values()];
+  }
+
+  async #sourcesAbove(selector: Selector, level: number, window: TimeWindow, reading: Reading): Promise<Series[]> {
+    const fits = filterTest({ matchers: selector.matchers });
+    const [rows = []] = await this.#queryAll([sourceSeriesStatement(selector.metric, window)], reading, window);
+    const gauges = rows.filter((row) => row.kind !== 'counter' && Number(row.value) > level).flatMap(sourcesOfRow);
+    const counters = rows.filter((row) => row.kind === 'counter').flatMap(sourcesOfRow);
+    const above = await fitting(fits, gauges.slice(0, mostNamed), reading.signal);
+    const growing = [...(await fitting(fits, counters, reading.signal)).values()].slice(0, mostCounters);
+    const rates = await this.#samplesOfSources(growing, { ...window, series: growing, stepMs: null }, reading);
+    for (const series of growing) {
+      const samples = rates.get(seriesKey(series)) ?? [];
+      if (samples.some((sample) => isKnown(sample) && sample.value > level)) above.set(seriesKey(series), series);
+    }
+    return [...above.values()];
   }
 
   async forecasts(query: ForecastQuery, reading: Reading = {}) {
@@ -605,8 +617,20 @@ function seriesOfRow(row: Row, column: StoredColumn): Series {
     : hostSeries(column, host);
 }
 
-function sourceOfRow(row: Row): Series {
-  return parseSeries(decodeName(String(row.series)));
+/** None where the tag is none that we have written. */
+function sourcesOfRow(row: Row): Series[] {
+  return [parseSeries(decodeName(String(row.series)))].filter((series) => series !== null);
+}
+
+/** Oldest first. */
+function pointsByKey(rows: readonly Row[]): Map<string, Point[]> {
+  const byKey = groupBy(rows, (row) => decodeName(String(row.series)));
+  return new Map(
+    [...byKey].map(([key, group]) => {
+      const points = group.map((row) => ({ time: Number(row.time), value: Number(row.value) }));
+      return [key, points.sort((a, b) => a.time - b.time)];
+    }),
+  );
 }
 
 function* groupsOfOneColumn(series: readonly Series[]): Iterable<{ column: StoredColumn; group: Series[] }> {
