@@ -20,12 +20,19 @@ export interface Run {
 
 /** For each query its run, as far as the window shows it. Values nobody knows are passed over. */
 export async function findRuns(reads: Reads<[]>, queries: readonly RunQuery[], window: TimeWindow): Promise<Run[]> {
-  const stretches = (await reads.stretches?.(queries, window)) ?? queries.map(() => null);
-  const rest = queries.filter((_, index) => stretches[index] == null);
-  const selected =
-    rest.length === 0 ? [] : await reads.select({ ...window, series: rest.map(({ series }) => series), stepMs: null });
-  const plain = new Map(rest.map((query, index) => [query, stretchesOf(selected[index]?.samples ?? [], query)]));
-  return queries.map((query, index) => runOf(stretches[index] ?? plain.get(query) ?? [], query));
+  const stretches = reads.stretches
+    ? await reads.stretches(queries, window)
+    : await plainStretches(reads, queries, window);
+  return queries.map((query, index) => runOf(stretches[index] ?? [], query));
+}
+
+async function plainStretches(
+  reads: Reads<[]>,
+  queries: readonly StretchQuery[],
+  window: TimeWindow,
+): Promise<Stretch[][]> {
+  const selected = await reads.select({ ...window, series: queries.map(({ series }) => series), stepMs: null });
+  return queries.map((query, index) => stretchesOf(selected[index]?.samples ?? [], query));
 }
 
 /** Samples by time as stretches; without a value for more than `gapMs` is a hole. */

@@ -229,24 +229,23 @@ export class AlarmReader {
     };
   }
 
-  /** By host, the keys of its series that were over their clear level of late, now included. */
+  /** By host, the keys of its series that were over their clear level of late, now included; some that were not may come along. */
   async #held(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<Map<string, string[]>> {
-    const found = new Map<string, string[]>();
-    const ofHosts = this.#lines.all.filter((threshold) => threshold.holdMs > 0 && isOfHost(threshold));
+    const held = this.#lines.all.filter((threshold) => threshold.holdMs > 0 && isOfHost(threshold));
+    // One look for all lines on one metric, however many selectors there are.
+    const byMetric = groupBy(held, ({ selector }) => selector.metric);
+    const found: Series[] = [];
     for (const bin of binByTime(hosts)) {
       const times = bin.map(({ time }) => time);
-      for (const threshold of ofHosts) {
-        const window = { from: Math.min(...times) - heldWithin([threshold], bin), to: Math.max(...times) };
-        const factor = Math.min(...bin.map(({ cores }) => levelFactor(threshold, cores)));
-        for (const series of await reads.above(threshold.selector, threshold.clear * factor, window)) {
-          const { host = '' } = series.labels;
-          const keys = found.get(host);
-          if (keys) keys.push(seriesKey(series));
-          else found.set(host, [seriesKey(series)]);
-        }
+      for (const [metric, thresholds] of byMetric) {
+        const window = { from: Math.min(...times) - heldWithin(thresholds, bin), to: Math.max(...times) };
+        const levels = thresholds.flatMap((each) => bin.map(({ cores }) => each.clear * levelFactor(each, cores)));
+        for (const series of await reads.above({ metric, matchers: [] }, Math.min(...levels), window))
+          found.push(series);
       }
     }
-    return found;
+    const byHost = groupBy(found, ({ labels }) => labels.host ?? '');
+    return new Map([...byHost].map(([host, series]) => [host, series.map(seriesKey)]));
   }
 
   /** What other sources have sent, where there is a line on it, and it was over its clear level within the hour. */

@@ -136,9 +136,12 @@ function sentAtOf(date: string | undefined): number | null {
 /** As `meanSchema` says. */
 function meanText(window: TimeWindow, rows: readonly MeanRow[]): Iterable<string> {
   const round = (value: number | null) => (value === null ? null : roundPercent(value));
+  const keys = meanColumnIds.map((id) => [id, `"${id}":`] as const);
+  // By hand, as below.
   const text = (row: MeanRow) => {
-    const means = Object.fromEntries(meanColumnIds.map((id) => [id, round(row[id])]));
-    return JSON.stringify({ ...means, hosts: row.hosts, snapshots: row.snapshots });
+    let made = '{';
+    for (const [id, key] of keys) made += `${key}${round(row[id])},`;
+    return `${made}"hosts":${row.hosts},"snapshots":${row.snapshots}}`;
   };
   return objectText([...windowText(window), ['processes', objectText(mapped(rows, (row) => [row.name, [text(row)]]))]]);
 }

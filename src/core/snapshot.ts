@@ -50,8 +50,10 @@ export function roundPercent(value: number): number {
 
 /** One of which nothing is known but that it was there. */
 export function unknownUsage(name: string): ProcessUsage {
-  const values = Object.fromEntries(processColumnIds.map((id) => [id, id === 'count' ? 1 : null]));
-  return { name, ...values } as ProcessUsage;
+  const usage: Record<string, unknown> = { name };
+  for (const id of processColumnIds) usage[id] = null;
+  usage.count = 1;
+  return usage as ProcessUsage;
 }
 
 export function emptyColumns(): ProcessColumns {
@@ -65,7 +67,7 @@ export function pushUsage(columns: ProcessColumns, usage: ProcessUsage): void {
 
 /** Row `index` of the columns as an object. */
 export function usageAt(columns: ProcessColumns, index: number): ProcessUsage {
-  const usage = unknownUsage(columns.name[index] as string) as Record<ProcessColumnId, number | null>;
+  const usage: Record<string, unknown> = { name: columns.name[index] };
   for (const id of processColumnIds) usage[id] = columns[id][index] ?? null;
   return usage as ProcessUsage;
 }

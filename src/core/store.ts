@@ -191,10 +191,10 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   /** The sums of the hours in the window, by series; an hour is in it when its end is. */
   tallies(query: ForecastQuery, ...bounds: Bounds): Promise<HourTally[]>;
   /**
-   * What alarms/run.ts makes of the samples of each of these series, where an engine can do it without handing them
-   * over; null, or no such method: it cannot. Samples that nobody knows are passed over.
+   * What alarms/run.ts makes of the samples of each of these series, by an engine that can do it without handing them
+   * over; absent: it cannot. Samples that nobody knows are passed over.
    */
-  stretches?(queries: readonly StretchQuery[], window: TimeWindow, ...bounds: Bounds): Promise<(Stretch[] | null)[]>;
+  stretches?(queries: readonly StretchQuery[], window: TimeWindow, ...bounds: Bounds): Promise<Stretch[][]>;
 }
 
 /** More series are not in one answer, nor more steps of all of them. */

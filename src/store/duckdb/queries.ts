@@ -125,14 +125,18 @@ function meansOverHosts(condition: string): string {
 }
 
 export function toMean(row: Row, nameOf: NameOf): MeanRow {
-  const means = Object.fromEntries(meanColumnIds.map((id) => [id, finite(row[snakeCase(id)])]));
-  return {
-    ...means,
+  const mean: Record<string, unknown> = {
     name: nameOf(row.name as number),
     hosts: row.hosts as number,
     snapshots: row.snapshots as number,
-  } as MeanRow;
+  };
+  for (const [id, column] of meanFields) mean[id] = finite(row[column]);
+  return mean as MeanRow;
 }
+
+/** Made once: there are many rows. */
+const meanFields = meanColumnIds.map((id) => [id, snakeCase(id)] as const);
+const usageFields = processColumnIds.map((id) => [id, snakeCase(id), scaleOf(id)] as const);
 
 /** What is wider than a number the driver gives as a bigint. */
 const usageColumns = processColumnIds.map((id) =>
@@ -179,18 +183,16 @@ export function rowsSql(keys: readonly { host: number; time: number }[], { above
 type NameOf = (id: number) => string;
 
 export function toUsage(row: Row, hosts: Dictionary, nameOf: NameOf): UsageRow {
-  const values = Object.fromEntries(processColumnIds.map((id) => [id, storedValue(row, id)]));
-  return {
-    ...values,
+  const usage: Record<string, unknown> = {
     host: hosts.text(row.host as number),
     time: row.time as number,
     name: nameOf(row.name as number),
-  } as UsageRow;
-}
-
-function storedValue(row: Row, id: ProcessColumnId): number | null {
-  const value = row[snakeCase(id)];
-  return typeof value === 'number' ? value / scaleOf(id) : null;
+  };
+  for (const [id, column, scale] of usageFields) {
+    const value = row[column];
+    usage[id] = typeof value === 'number' ? value / scale : null;
+  }
+  return usage as UsageRow;
 }
 
 /** More than one of a host where a clock was set back so that two have one place. */
@@ -363,10 +365,13 @@ function fromSeries(isUsage: boolean, series: readonly SeriesIds[], window: Time
 }
 
 /** The hosts, and of columns of processes the names, that have rows in the window. */
-export function presentSql(isUsage: boolean, window: TimeWindow, hosts: readonly number[]): string {
+export function presentSql(isUsage: boolean, window: TimeWindow, filter: IdFilter): string {
   return `SELECT DISTINCT host, ${isUsage ? 'name' : 'NULL::INTEGER AS name'} FROM ${isUsage ? 'usage' : 'snapshot'}
-    WHERE ${where(window, { hosts })}`;
+    WHERE ${where(window, filter)} LIMIT ${mostPresent + 1}`;
 }
+
+/** More processes of hosts are not looked at for a selector. */
+export const mostPresent = 100_000;
 
 /** Ids of series of other sources by kind. */
 export interface SourceIds {

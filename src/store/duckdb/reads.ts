@@ -40,6 +40,7 @@ import {
   type IdFilter,
   islandsSql,
   meanSql,
+  mostPresent,
   presentSql,
   rowsSql,
   type SeriesIds,
@@ -243,7 +244,16 @@ export class DuckdbReads implements Reads {
     const hosts = this.#hosts.ids().filter((id) => ofHost({ host: this.#hosts.text(id) }));
     if (hosts.length === 0) return [];
     const isUsage = family.family === 'process';
-    const rows = await this.#readers.query(presentSql(isUsage, window, hosts), cost);
+    const process = isUsage ? exactValue(matchers, 'process') : undefined;
+    const name = process === undefined ? undefined : await this.#names.find(process, cost);
+    if (process !== undefined && name === undefined) return [];
+    const sql = presentSql(isUsage, window, { hosts, ...(name !== undefined && { name }) });
+    const rows = await this.#readers.query(sql, cost);
+    if (rows.length > mostPresent)
+      throw new MonitorError(
+        'invalid',
+        `there are more than ${mostPresent} processes of hosts in the window; name a host (host="web-01"), or ask for a shorter one`,
+      );
     const nameOf = await this.#namesIn(rows, cost);
     return rows.map((row) => {
       const host = this.#hosts.text(row.host as number);

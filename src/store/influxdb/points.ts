@@ -1,14 +1,7 @@
 import { Point } from '@influxdata/influxdb-client';
 import type { Forecast } from '../../core/forecast.ts';
 import { placedAt } from '../../core/host-clock.ts';
-import {
-  type HostMetric,
-  hostMetrics,
-  type ProcessColumnId,
-  processColumn,
-  processColumnIds,
-  snakeCase,
-} from '../../core/metric.ts';
+import { type HostMetric, hostMetrics, processColumn, processColumnIds, snakeCase } from '../../core/metric.ts';
 import { parseSeries } from '../../core/selector.ts';
 import { familyOf, type Series, seriesKey } from '../../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
@@ -29,6 +22,13 @@ export function metricField(metric: HostMetric): string {
   return metric.replace('.', '_');
 }
 
+/** Made once: there are many rows. */
+const usageFields = processColumnIds.map((id) => ({
+  id,
+  field: snakeCase(id),
+  isWhole: processColumn(id).decimals === 0,
+}));
+
 /** The points of a snapshot. The header comes last: where it is, the rest is. */
 export function toPoints(snapshot: Snapshot): Point[] {
   const points = snapshot.processes.name.map((name, index) => {
@@ -36,7 +36,12 @@ export function toPoints(snapshot: Snapshot): Point[] {
     const point = new Point('process').tag('host', encodeName(snapshot.host)).tag('process', encodeName(name));
     point.timestamp(snapshot.time);
     if (snapshot.ip !== null) point.stringField('ip', snapshot.ip);
-    for (const id of processColumnIds) setField(point, id, usage[id]);
+    for (const { id, field, isWhole } of usageFields) {
+      const value = usage[id];
+      if (value === null) continue;
+      if (isWhole) point.intField(field, value);
+      else point.floatField(field, value);
+    }
     return point;
   });
   return [...points, headerPoint(snapshot)];
@@ -152,24 +157,18 @@ export function toForecast(row: Row): Forecast {
   };
 }
 
-function setField(point: Point, id: ProcessColumnId, value: number | null): void {
-  if (value === null) return;
-  if (processColumn(id).decimals === 0) point.intField(snakeCase(id), value);
-  else point.floatField(snakeCase(id), value);
-}
-
 function setFloat(point: Point, field: string, value: number | null | undefined): void {
   if (value !== null && value !== undefined) point.floatField(field, value);
 }
 
 export function toUsage(row: Row): UsageRow {
-  const values = Object.fromEntries(processColumnIds.map((id) => [id, numberOf(row[snakeCase(id)])]));
-  return {
-    ...values,
+  const usage: Record<string, unknown> = {
     host: decodeName(String(row.host)),
     time: Number(row.time),
     name: decodeName(String(row.process)),
-  } as UsageRow;
+  };
+  for (const { id, field } of usageFields) usage[id] = numberOf(row[field]);
+  return usage as UsageRow;
 }
 
 export function toHeader(row: Row): SnapshotHeader {

@@ -605,9 +605,17 @@ function ignorePastRetention(error: unknown): void {
   if (!(error instanceof PastRetention)) throw error;
 }
 
+/** Made once: there are many rows. */
+const meanFields = meanColumnIds.map((id) => [id, `mean_${snakeCase(id)}`] as const);
+
 function toMean(row: Row, hosts: number): MeanRow {
-  const means = Object.fromEntries(meanColumnIds.map((id) => [id, numberOf(row[`mean_${snakeCase(id)}`])]));
-  return { ...means, name: decodeName(String(row.process)), hosts, snapshots: Number(row.snapshots) } as MeanRow;
+  const mean: Record<string, unknown> = {
+    name: decodeName(String(row.process)),
+    hosts,
+    snapshots: Number(row.snapshots),
+  };
+  for (const [id, field] of meanFields) mean[id] = numberOf(row[field]);
+  return mean as MeanRow;
 }
 
 function seriesOfRow(row: Row, column: StoredColumn): Series {
