@@ -37,6 +37,8 @@ export type Reporter = Pick<SnapshotHeader, 'host' | 'ip' | 'time' | 'intervalMs
 /** A value of its reporter's newest snapshot that is over its clear level, or was of late: RED if its run says so. */
 export interface Candidate extends Omit<RunQuery, 'gapMs' | 'until'> {
   header: Reporter;
+  /** Of its series: it is asked for often. */
+  key: string;
   threshold: Threshold;
   subject: AlarmSubject;
   value: number;
@@ -89,7 +91,18 @@ export function candidates(
 /** The newest value of a series of another source. */
 export function seriesCandidate(threshold: Threshold, series: Series, header: Reporter, value: number): Candidate {
   const { red, clear, forMs, holdMs } = threshold;
-  return { header, threshold, series, value, subject: { kind: 'series' }, red, clear, forMs, holdMs };
+  return {
+    header,
+    key: seriesKey(series),
+    threshold,
+    series,
+    value,
+    subject: { kind: 'series' },
+    red,
+    clear,
+    forMs,
+    holdMs,
+  };
 }
 
 /**
@@ -161,10 +174,13 @@ function addCandidate(
   held: ReadonlySet<string>,
 ): void {
   const factor = levelFactor(threshold, header.cores);
-  if (value === null || (value <= threshold.clear * factor && !held.has(seriesKey(series)))) return;
+  if (value === null || (value <= threshold.clear * factor && held.size === 0)) return;
+  const key = seriesKey(series);
+  if (value <= threshold.clear * factor && !held.has(key)) return;
   const { red, clear, forMs, holdMs } = threshold;
   found.push({
     header,
+    key,
     threshold,
     series,
     value: value / factor,
@@ -212,7 +228,7 @@ function redAlarm(
       ip: header.ip,
       subject,
       metric: threshold.metric,
-      series: seriesKey(candidate.series),
+      series: candidate.key,
       of: threshold.of,
       basis: threshold.basis,
       value,

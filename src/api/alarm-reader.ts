@@ -189,7 +189,7 @@ export class AlarmReader {
     }
     remembered.runs = runs;
     for (const key of remembered.beginnings.keys()) if (!runs.has(key)) remembered.beginnings.delete(key);
-    const since = found.map((candidate) => runs.get(runKey(candidate))?.since ?? null);
+    const since = found.map((candidate) => runs.get(candidate.key)?.since ?? null);
     const alarms = evaluate(
       at,
       newest,
@@ -305,7 +305,7 @@ export class AlarmReader {
     const { reads, remembered } = evaluation;
     const runs = new Map<string, KnownRun>();
     const settle = (candidate: Candidate, run: Omit<KnownRun, 'time'>) =>
-      runs.set(runKey(candidate), { ...run, time: candidate.header.time });
+      runs.set(candidate.key, { ...run, time: candidate.header.time });
     const unknown = group.filter((candidate) => {
       const known = knownOf(candidate, remembered);
       if (known?.time !== candidate.header.time) return true;
@@ -340,17 +340,17 @@ export class AlarmReader {
     { reads, isPresent, remembered }: Evaluation,
   ): Promise<Map<Candidate, Beginning>> {
     if (!isPresent) return this.#search([...open.keys()], first, reads);
-    const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(runKey(candidate)));
+    const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(candidate.key));
     if (fresh.length === 0) return new Map();
-    for (const candidate of fresh) this.#searching.add(runKey(candidate));
+    for (const candidate of fresh) this.#searching.add(candidate.key);
     const wide = readsWithin(this.#store, { lane: 'background', signal: timeLimit(longestSearchMs) });
     const searching = this.#search(fresh, first, wide)
       // It is older than the first look at least, and to look again would take as long.
       .catch(() => new Map(fresh.map((candidate) => [candidate, { since: open.get(candidate)?.since ?? null }])))
       .then((found: Map<Candidate, Beginning>) => {
         for (const [candidate, beginning] of found)
-          remembered.beginnings.set(runKey(candidate), { ...beginning, time: candidate.header.time });
-        for (const candidate of fresh) this.#searching.delete(runKey(candidate));
+          remembered.beginnings.set(candidate.key, { ...beginning, time: candidate.header.time });
+        for (const candidate of fresh) this.#searching.delete(candidate.key);
         return found;
       });
     return Promise.race([searching, sleep(patienceMs, new Map<Candidate, Beginning>(), { ref: false })]);
@@ -376,8 +376,8 @@ export class AlarmReader {
 
 /** What is known for certain of a candidate's run. */
 function knownOf(candidate: Candidate, { runs, beginnings }: Remembered): KnownRun | undefined {
-  const known = runs.get(runKey(candidate));
-  return known?.isOpen ? beginnings.get(runKey(candidate)) : known;
+  const known = runs.get(candidate.key);
+  return known?.isOpen ? beginnings.get(candidate.key) : known;
 }
 
 /** Whether it is the same run still, or still none. One that had not lasted for long enough may have begun anew. */
@@ -496,10 +496,6 @@ function gapOf(header: Reporter): number {
 
 function snapshotKey({ host, time }: SnapshotHeader): string {
   return JSON.stringify([host, time]);
-}
-
-function runKey({ series }: Candidate): string {
-  return seriesKey(series);
 }
 
 function isOfHost({ selector }: Threshold): boolean {
