@@ -4,7 +4,7 @@ import { type Config, serverUrl } from './config.ts';
 import { clockTime } from './core/clock-time.ts';
 import { parseDuration } from './core/duration.ts';
 import { MonitorError } from './core/error.ts';
-import { familyOf } from './core/series.ts';
+import { isOfOtherSource } from './core/series.ts';
 import { terminalJson, terminalText } from './core/terminal-text.ts';
 import { isProcessThreshold, parseThreshold, type Threshold } from './core/threshold.ts';
 import type { Role } from './core/token.ts';
@@ -51,7 +51,7 @@ export async function* backtest({ config, flags, now, progress }: Called): Async
 function backtestThreshold(text: string | undefined, process: string | null): Threshold {
   const metric = text ?? (process === null ? 'system.cpu' : 'cpu');
   const threshold = parseThreshold(/[=:]/.test(metric) ? metric : `${metric}=80`);
-  if (familyOf(threshold.selector.metric).family === 'metric' || threshold.selector.matchers.length > 0)
+  if (isOfOtherSource(threshold.selector.metric) || threshold.selector.matchers.length > 0)
     throw new MonitorError(
       'invalid',
       'backtest replays metrics of hosts and processes: name one, and --host, --process',

@@ -3,11 +3,11 @@ import {
   type Alarm,
   type AlarmSubject,
   type Alarms,
+  gapOf,
   isStale,
   levels,
   serverClockMetric,
   serverName,
-  staleIntervals,
 } from '../core/alarm.ts';
 import { dayOf } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
@@ -18,6 +18,7 @@ import { type HostMetric, snakeCase } from '../core/metric.ts';
 import {
   familyOf,
   hostSeries,
+  isOfOtherSource,
   processSeries,
   type Series,
   type Subject,
@@ -145,15 +146,13 @@ export function evaluate(
 }
 
 function nextStaleAt(hosts: readonly SnapshotHeader[], at: number): number | null {
-  const due = hosts
-    .filter((header) => !isStale(header, at))
-    .map((header) => seenAt(header) + staleIntervals * header.intervalMs);
+  const due = hosts.filter((header) => !isStale(header, at)).map((header) => seenAt(header) + gapOf(header));
   return due.length === 0 ? null : Math.min(...due);
 }
 
 /** Stable over polls and restarts, and free of whatever a name may hold. One for `process_cpu` and `process_cpu_max`. */
 export function alarmId(series: Series): string {
-  return familyOf(series.metric).family === 'metric' ? hashed(seriesKey(series)) : idOf(subjectOf(series));
+  return isOfOtherSource(series.metric) ? hashed(seriesKey(series)) : idOf(subjectOf(series));
 }
 
 function idOf({ host, process, metric }: Subject): string {
@@ -265,7 +264,7 @@ function amberAlarm(
 ): Alarm {
   const { series, value, threshold, amberSince, notifySince, reason } = forecast;
   const { host, process, metric } = subjectOf(series);
-  const isOfHost = familyOf(series.metric).family !== 'metric';
+  const isOfHost = !isOfOtherSource(series.metric);
   const { probability, etaSeconds, intervalSeconds } = forecast;
   // Of another source its host's collector says nothing.
   const header = isOfHost ? headers.get(host) : undefined;

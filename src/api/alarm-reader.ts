@@ -1,38 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Candidate,
-  candidates,
-  evaluate,
-  prefilter,
-  type Reporter,
-  seriesCandidate,
-  withServerClock,
-} from '../alarms/evaluate.ts';
+import { type Candidate, candidates, evaluate, prefilter, type Reporter, withServerClock } from '../alarms/evaluate.ts';
 import { Lines } from '../alarms/lines.ts';
 import { findRuns, type Run, type RunQuery } from '../alarms/run.ts';
-import { type Alarm, type Alarms, isStale, staleIntervals } from '../core/alarm.ts';
+import { type Alarm, type Alarms, gapOf, isStale } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
 import { type ClockSkew, placedAt, seenAt } from '../core/host-clock.ts';
-import { familyOf, type Series, seriesKey, subjectOf } from '../core/series.ts';
+import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
-import {
-  isKnown,
-  type Point,
-  type Reads,
-  readsWithin,
-  type Selected,
-  type Store,
-  type TimeWindow,
-  type UsageRow,
-} from '../core/store.ts';
+import { type Reads, readsWithin, type Store, type UsageRow } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold } from '../core/threshold.ts';
 import { shared, timeLimit } from '../shared-work.ts';
 import { type KnownHosts, skewsOf } from './known-hosts.ts';
 import { newestForecasts } from './newest-forecasts.ts';
 import type { ServerClock } from './server-clock.ts';
+import { sourceCandidates } from './source-candidates.ts';
 
 /** Most runs began within this; for longer ones so many times as much is searched, and so on. */
 const lookBackMs = 3_600_000;
@@ -44,15 +28,6 @@ const patienceMs = 3_000;
 const longestSearchMs = 120_000;
 /** Somebody else's interval must not make every evaluation read hours. */
 const longestHeldGapMs = 600_000;
-/** A series of another source that has said nothing for so long is not looked at any more. */
-const longestSilenceMs = 3_600_000;
-/** Until it has been silent for three times this, or three times as long as it usually is, it counts as fresh. */
-const leastIntervalMs = 100_000;
-/** With fewer samples than this in the hour a series is looked at for so long. */
-const leastSamples = 4;
-const rareReachMs = 86_400_000;
-/** Series of other sources over one line that are looked at: those that have been there longest. */
-const mostSeriesOver = 500;
 /** Instants that are looked at one by one. */
 const mostLooks = 20;
 const longestSharedReachMs = 2 * 3_600_000;
@@ -181,7 +156,9 @@ export class AlarmReader {
     // One that reports more rarely ends at once, whoever else is looked at with it.
     const rare = new Set(hosts.filter((header) => gapOf(header) > longestHeldGapMs).map(({ host }) => host));
     const heldKeys = new Set(held.flatMap(([host, keys]) => (rare.has(host) ? [] : keys)));
-    const found = [...candidates(this.#lines, hosts, rows, heldKeys), ...(await this.#ofSeries(at, reads))];
+    const isGone = ({ labels }: Series) => this.#hosts.isForgotten(labels.host ?? '', at);
+    const ofSources = await sourceCandidates(this.#lines, at, isGone, reads);
+    const found = [...candidates(this.#lines, hosts, rows, heldKeys), ...ofSources];
     const runs = new Map<string, KnownRun>();
     for (const stale of [false, true]) {
       const group = found.filter((candidate) => isStale(candidate.header, at) === stale);
@@ -231,7 +208,9 @@ export class AlarmReader {
 
   /** By host, the keys of its series that were over their clear level of late, now included; some that were not may come along. */
   async #held(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<Map<string, string[]>> {
-    const held = this.#lines.all.filter((threshold) => threshold.holdMs > 0 && isOfHost(threshold));
+    const held = this.#lines.all.filter(
+      (threshold) => threshold.holdMs > 0 && !isOfOtherSource(threshold.selector.metric),
+    );
     // One look for all lines on one metric, however many selectors there are.
     const byMetric = groupBy(held, ({ selector }) => selector.metric);
     const found: Series[] = [];
@@ -246,29 +225,6 @@ export class AlarmReader {
     }
     const byHost = groupBy(found, ({ labels }) => labels.host ?? '');
     return new Map([...byHost].map(([host, series]) => [host, series.map(seriesKey)]));
-  }
-
-  /** What other sources have sent, where there is a line on it, and it was over its clear level within the hour. */
-  async #ofSeries(at: number, reads: Reads<[]>): Promise<Candidate[]> {
-    const found: Candidate[] = [];
-    const window = { from: at - longestSilenceMs, to: at };
-    for (const threshold of this.#lines.all.filter((each) => !isOfHost(each))) {
-      const above = await reads.above(threshold.selector, threshold.clear, window);
-      const series = above
-        .filter((each) => this.#lines.on(each) === threshold)
-        .filter(({ labels }) => !this.#hosts.isForgotten(labels.host ?? '', at))
-        .slice(0, mostSeriesOver);
-      for (const { series: each, samples } of await samplesOf(series, window, reads)) {
-        const known = samples.filter(isKnown);
-        const last = known.at(-1);
-        if (last === undefined || last.time <= window.from) continue;
-        const header = reporterOf(each, known);
-        const heldFrom = last.time - threshold.holdMs - gapOf(header);
-        if (known.some(({ time, value }) => value > threshold.clear && (time === last.time || time > heldFrom)))
-          found.push(seriesCandidate(threshold, each, header, last.value));
-      }
-    }
-    return found;
   }
 
   /** The newest forecasts; of a silent host those of when it was last heard of, its last state. */
@@ -294,7 +250,7 @@ export class AlarmReader {
     const matchers = [{ label: 'host', operator: '=', value: header.host }] as const;
     const last = known ?? (await newestForecasts(reads, until, this.#stepMs, { matchers }));
     // Other sources may go on although the collector of their host does not.
-    return last.filter(({ series }) => familyOf(series.metric).family !== 'metric');
+    return last.filter(({ series }) => !isOfOtherSource(series.metric));
   }
 
   #endOf(header: SnapshotHeader): number {
@@ -490,39 +446,8 @@ function heldWithin(thresholds: readonly Threshold[], hosts: readonly Reporter[]
   return holdMs === 0 ? 0 : holdMs + Math.min(longestHeldGapMs, Math.max(0, ...hosts.map(gapOf)));
 }
 
-function gapOf(header: Reporter): number {
-  return staleIntervals * header.intervalMs;
-}
-
 function snapshotKey({ host, time }: SnapshotHeader): string {
   return JSON.stringify([host, time]);
-}
-
-function isOfHost({ selector }: Threshold): boolean {
-  return familyOf(selector.metric).family !== 'metric';
-}
-
-/** Of those that report rarely of a day: from one or two samples nobody knows how often they come. */
-async function samplesOf(series: readonly Series[], window: TimeWindow, reads: Reads<[]>): Promise<Selected[]> {
-  if (series.length === 0) return [];
-  const found = await reads.select({ ...window, series, stepMs: null });
-  const rare = found.filter(({ samples }) => samples.length < leastSamples).map((each) => each.series);
-  if (rare.length === 0) return found;
-  const longer = await reads.select({ from: window.to - rareReachMs, to: window.to, series: rare, stepMs: null });
-  return [...found.filter(({ samples }) => samples.length >= leastSamples), ...longer];
-}
-
-/** A source as if it were a host that reports as often as the samples come. */
-function reporterOf(series: Series, samples: readonly Point[]): Reporter {
-  const gaps = samples.slice(1).map(({ time }, index) => time - (samples[index] as Point).time);
-  const usual = gaps.sort((a, b) => a - b)[Math.floor(gaps.length / 2)] ?? 0;
-  return {
-    host: subjectOf(series).host,
-    ip: null,
-    time: (samples.at(-1) as Point).time,
-    intervalMs: Math.max(leastIntervalMs, usual),
-    metrics: {},
-  };
 }
 
 function namesOfCulprits(rows: readonly UsageRow[], metric: string): string {

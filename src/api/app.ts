@@ -5,7 +5,7 @@ import formats from 'ajv-formats';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import type { Clock } from '../core/clock.ts';
 import { mostAheadMs, placedAt } from '../core/host-clock.ts';
-import { familyOf } from '../core/series.ts';
+import { isOfOtherSource } from '../core/series.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { AlarmReader } from './alarm-reader.ts';
@@ -120,9 +120,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
     retentionMs,
     horizonMs,
     stepMs: forecaster.stepMs,
-    otherMetrics: thresholds
-      .map(({ selector }) => selector.metric)
-      .filter((metric) => familyOf(metric).family === 'metric'),
+    otherMetrics: thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource),
   });
   app.addHook('onListen', async () => scores.start());
   app.addHook('preClose', () => scores.close());

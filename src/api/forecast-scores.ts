@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { type Forecast, isAmber } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { builtInMetrics, familyOf, seriesKey } from '../core/series.ts';
+import { builtInMetrics, isOfOtherSource, seriesKey } from '../core/series.ts';
 import { type Reads, readsWithin, type SeriesFilter, type Store, type TimeWindow } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
 import { contextMs, saidOf, tallyOf } from '../forecast/score.ts';
@@ -189,28 +189,30 @@ export class ForecastScores {
     reads: Reads<[]>,
     filter: SeriesFilter = {},
   ): AsyncGenerator<Forecast[]> {
-    const { clock, horizonMs } = this.#options;
+    const { horizonMs } = this.#options;
     const around = { from: window.from - contextMs - horizonMs, to: Math.min(until, window.to + horizonMs) };
-    const { matchers = [], metrics } = filter;
-    const isOfOne = matchers.some(({ label, operator }) => label === 'host' && operator === '=');
-    const of = (value: string) => [...matchers, { label: 'host', operator: '=', value } as const];
-    const hosts = isOfOne ? [] : (await reads.latest(clock.now())).map(({ host }) => host);
-    const parts: SeriesFilter[] = isOfOne
-      ? [filter]
-      : hosts.map((host) => ({ ...filter, metrics: metrics ?? builtInMetrics, matchers: of(host) }));
-    // Those of other sources may be of hosts that send no snapshots, or of none.
-    const others = isOfOne
-      ? []
-      : (metrics ?? this.#options.otherMetrics).filter((metric) => familyOf(metric).family === 'metric');
-    for (const metric of others) parts.push({ ...filter, metrics: [metric] });
     let judged = 0;
-    for (const part of parts) {
+    for (const part of await this.#parts(filter, reads)) {
       const made = groupBy(await reads.forecasts({ ...around, ...part }), ({ series }) => seriesKey(series));
       for (const series of made.values()) {
         yield series;
         if (++judged % judgedAtOnce === 0) await setImmediate();
       }
     }
+  }
+
+  /** A host at a time, and then a metric of other sources: those may be of hosts that send no snapshots, or of none. */
+  async #parts(filter: SeriesFilter, reads: Reads<[]>): Promise<SeriesFilter[]> {
+    const { clock, otherMetrics } = this.#options;
+    const { matchers = [], metrics } = filter;
+    if (matchers.some(({ label, operator }) => label === 'host' && operator === '=')) return [filter];
+    const ofHosts = (await reads.latest(clock.now())).map(({ host }) => ({
+      ...filter,
+      metrics: metrics ?? builtInMetrics,
+      matchers: [...matchers, { label: 'host', operator: '=', value: host } as const],
+    }));
+    const others = (metrics ?? otherMetrics).filter(isOfOtherSource);
+    return [...ofHosts, ...others.map((metric) => ({ ...filter, metrics: [metric] }))];
   }
 
   #tally(made: readonly Forecast[], window: TimeWindow, until: number): HourTally[] {

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import type { Forecast } from '../core/forecast.ts';
 import { groupBy } from '../core/group-by.ts';
-import { familyOf, type Series, seriesKey } from '../core/series.ts';
+import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { reservedNames } from '../core/snapshot.ts';
 import { isKnown, type Point, type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { levelFactor, type Threshold } from '../core/threshold.ts';
@@ -186,7 +186,7 @@ export class Forecaster {
     for (const threshold of this.#lines.all) {
       const { selector, red } = threshold;
       const factors = hosts.map((header) => levelFactor(threshold, header.cores));
-      const isOfHost = familyOf(selector.metric).family !== 'metric';
+      const isOfHost = !isOfOtherSource(selector.metric);
       const least = red * filterShare * (isOfHost ? Math.min(...factors, Number.POSITIVE_INFINITY) : 1);
       if (!Number.isFinite(least)) continue;
       for (const series of await reads.above(selector, least, window)) {

@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
 import type { Forecast } from '../core/forecast.ts';
-import { labelTest } from '../core/label-test.ts';
 import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../core/schema.ts';
 import { parseSelector } from '../core/selector.ts';
 import { seriesKey, subjectOf } from '../core/series.ts';
@@ -97,7 +96,6 @@ export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): 
 /** @throws MonitorError `invalid` for a selector or a name that is none */
 function filterOf({ host, process, metric, series }: Static<typeof subjectQuery>): SeriesFilter {
   const selector = series === undefined ? undefined : parseSelector(series);
-  if (selector !== undefined) labelTest(selector);
   const is = (label: string, value: string | undefined) =>
     value === undefined ? [] : [{ label, operator: '=', value } as const];
   const matchers = [...is('host', host), ...is('process', process), ...(selector?.matchers ?? [])];

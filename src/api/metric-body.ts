@@ -1,7 +1,7 @@
 import { MonitorError } from '../core/error.ts';
 import type { MetricBody } from '../core/schema.ts';
 import { longestSelector } from '../core/selector.ts';
-import { familyOf, type Labels, type Series, seriesKey } from '../core/series.ts';
+import { isOfOtherSource, type Labels, type Series, seriesKey } from '../core/series.ts';
 import type { MetricSample } from '../core/store.ts';
 import type { TokenRecord } from '../core/token.ts';
 import { timeOf } from './snapshot-body.ts';
@@ -42,7 +42,7 @@ function knownLabels(labels: Record<string, string>): Labels {
 
 function keyOf(series: Series, index: number): string {
   const { metric } = series;
-  if (familyOf(metric).family !== 'metric')
+  if (!isOfOtherSource(metric))
     throw new MonitorError(
       'invalid',
       `body/${index}/name '${metric}' is amberwatch's own: collectors send it with PUT /v1/usage; choose another name`,

@@ -69,5 +69,10 @@ export function isStale(
   header: Pick<SnapshotHeader, 'time' | 'metrics' | 'seenAt' | 'intervalMs'>,
   at: number,
 ): boolean {
-  return at - seenAt(header) > staleIntervals * header.intervalMs;
+  return at - seenAt(header) > gapOf(header);
+}
+
+/** Without a word for longer than this it is silent, and a run of its values ends. */
+export function gapOf({ intervalMs }: Pick<SnapshotHeader, 'intervalMs'>): number {
+  return staleIntervals * intervalMs;
 }

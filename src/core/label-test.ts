@@ -18,7 +18,7 @@ export function labelTest({ matchers }: Pick<Selector, 'matchers'>): (labels: La
 }
 
 /** The same of one value. */
-export function valueTest({ label, operator, value }: Matcher): (text: string) => boolean {
+function valueTest({ label, operator, value }: Matcher): (text: string) => boolean {
   if (operator === '=') return (text) => text === value;
   if (operator === '!=') return (text) => text !== value;
   const expression = compile(label, value);

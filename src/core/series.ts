@@ -35,6 +35,11 @@ export function familyOf(metric: string): Family {
   return families.get(metric) ?? { family: 'metric' };
 }
 
+/** Not of hosts and their processes: whatever name PUT /v1/metrics has brought. */
+export function isOfOtherSource(metric: string): boolean {
+  return !families.has(metric);
+}
+
 /** `process_cpu_max`: of a column of processes. */
 export function processMetric(column: UsageMetric): string {
   return `process_${snakeCase(column)}`;

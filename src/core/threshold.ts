@@ -12,7 +12,15 @@ import {
   usageMetrics,
 } from './metric.ts';
 import { formatSelector, readSelector, type Selector } from './selector.ts';
-import { builtInMetrics, familyOf, hostMetric, processMetric, subjectOf, unitOfSeries } from './series.ts';
+import {
+  builtInMetrics,
+  familyOf,
+  hostMetric,
+  isOfOtherSource,
+  processMetric,
+  subjectOf,
+  unitOfSeries,
+} from './series.ts';
 
 /** The line: when series are RED, and when they stop being so. */
 export interface Threshold {
@@ -109,7 +117,7 @@ export function withDefaults(given: readonly Threshold[]): Threshold[] {
 /** The threshold as parseThreshold reads it. */
 export function formatThreshold(threshold: Threshold): string {
   const { metric, selector, red, clear, forMs, holdMs, of, basis } = threshold;
-  const isWord = selector.matchers.length === 0 && familyOf(selector.metric).family !== 'metric';
+  const isWord = selector.matchers.length === 0 && !isOfOtherSource(selector.metric);
   const texts = [
     `red=${red}`,
     clear === defaultClear(red) ? '' : `clear=${clear}`,
@@ -171,7 +179,7 @@ function makeThreshold(target: Target, fields: Fields, text: string): Threshold 
   const holdMs = span(fields.hold, defaultHoldMs, metric, 'hold');
   if (holdMs > longestHoldMs)
     throw new MonitorError('invalid', `threshold ${metric}: hold '${fields.hold}' is longer than 1h`);
-  if (fields.basis !== undefined && familyOf(selector.metric).family === 'metric')
+  if (fields.basis !== undefined && isOfOtherSource(selector.metric))
     throw new MonitorError('invalid', `threshold ${metric}: 'basis' goes with cpu alone`);
   const threshold = { selector, metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
   refuseUnreachable(threshold);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { labelTest } from '../core/label-test.ts';
 import type { Selector } from '../core/selector.ts';
-import { type Series, seriesKey } from '../core/series.ts';
+import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { byStep, ratesOf } from '../core/step-values.ts';
 import {
   isKnown,
@@ -55,6 +55,13 @@ export async function selectedOf(
   const found = await fitting(fits, series, signal);
   refuseTooManySeries(found.size, query);
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+/** Series of hosts and their processes, and those of other sources: they are kept apart. */
+export function bySource(series: readonly Series[]): { ours: Series[]; others: Series[] } {
+  const [ours, others]: [Series[], Series[]] = [[], []];
+  for (const each of series) (isOfOtherSource(each.metric) ? others : ours).push(each);
+  return { ours, others };
 }
 
 /** Raw samples, oldest first, as a query wants them. */

@@ -327,6 +327,8 @@ export interface SeriesIds {
   name: number | null;
 }
 
+const foldSql: Record<Aggregate, string> = { mean: 'avg', min: 'min', max: 'max' };
+
 export function stepMeansSql(
   metric: StoredColumn,
   series: readonly SeriesIds[],
@@ -335,7 +337,7 @@ export function stepMeansSql(
   aggregate: Aggregate = 'mean',
 ): string {
   const isUsage = isUsageMetric(metric);
-  const fold = aggregate === 'mean' ? 'avg' : aggregate;
+  const fold = foldSql[aggregate];
   const value = isUsage ? `${fold}(${snakeCase(metric)}) / ${scaleOf(metric)}` : `${fold}(${metricSql(metric)})`;
   return `
     SELECT i, (p.time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS step, ${value} AS value ${fromSeries(isUsage, series, window)}
@@ -406,8 +408,7 @@ export function sourceStepsSql(
   stepMs: number,
   aggregate: Aggregate = 'mean',
 ): string {
-  const fold = aggregate === 'mean' ? 'avg' : aggregate;
-  return `SELECT series, (time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS time, ${fold}(value) AS value
+  return `SELECT series, (time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS time, ${foldSql[aggregate]}(value) AS value
     FROM ${toldSql(ids, window)} GROUP BY ALL ORDER BY time`;
 }
 

@@ -28,7 +28,7 @@ import {
   type UsageTable,
 } from '../../core/store.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { filterTest, fitting, selectedOf } from '../series-filter.ts';
+import { bySource, filterTest, fitting, selectedOf } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
 import {
@@ -208,9 +208,7 @@ export class DuckdbReads implements Reads {
     const cost = this.#cost(query, reading);
     const { series } = query;
     const wanted = 'metric' in series ? await this.#named(series, query, cost) : series;
-    const [others = [], ours = []] = [true, false].map((isOther) =>
-      wanted.filter(({ metric }) => (familyOf(metric).family === 'metric') === isOther),
-    );
+    const { ours, others } = bySource(wanted);
     const samples = new Map([
       ...(await this.#samplesOfSources(others, query, reading)),
       ...(query.stepMs === null
@@ -330,7 +328,7 @@ export class DuckdbReads implements Reads {
     series: readonly Series[],
     reading: Reading,
   ): Promise<{ ids: Map<string, number>; kinds: { gauge: number[]; counter: number[] } }> {
-    const keys = series.filter(({ metric }) => familyOf(metric).family === 'metric').map(seriesKey);
+    const keys = bySource(series).others.map(seriesKey);
     const ids = keys.length === 0 ? new Map<string, number>() : await this.#series.findAll(keys, reading);
     const kinds = { gauge: [] as number[], counter: [] as number[] };
     if (ids.size === 0) return { ids, kinds };

@@ -41,7 +41,6 @@ interface FreshSeries {
 
 interface NewSample {
   id: number;
-  key: string;
   time: number;
   value: number;
 }
@@ -106,7 +105,7 @@ export class SeriesWriter {
         const key = keysOf[place]?.[index] as string;
         const id = known.get(key) ?? fresh.get(key)?.id ?? this.#admit(sample, key, pending, fresh);
         if (id === null) pending.beyondBudget.push(index);
-        else wanted.push({ id, key, time, value });
+        else wanted.push({ id, time, value });
       }
     }
     let samples: NewSample[];

@@ -3,7 +3,7 @@ import type { Forecast } from '../../core/forecast.ts';
 import { placedAt } from '../../core/host-clock.ts';
 import { type HostMetric, hostMetrics, processColumn, processColumnIds, snakeCase } from '../../core/metric.ts';
 import { parseSeries } from '../../core/selector.ts';
-import { familyOf, type Series, seriesKey } from '../../core/series.ts';
+import { isOfOtherSource, type Series, seriesKey } from '../../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import type { MetricSample, UsageRow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
@@ -104,7 +104,7 @@ export function toTally(sums: Row, leads: readonly Row[], last: Row | undefined)
 function taggedPoint(measurement: string, series: Series): Point {
   const { metric, labels } = series;
   const point = new Point(measurement).tag('metric', metric);
-  if (familyOf(metric).family === 'metric') point.tag('series', encodeName(seriesKey(series)));
+  if (isOfOtherSource(metric)) point.tag('series', encodeName(seriesKey(series)));
   if (labels.host !== undefined) point.tag('host', encodeName(labels.host));
   if (labels.process !== undefined) point.tag('process', encodeName(labels.process));
   return point;
@@ -117,7 +117,7 @@ function seriesOf(row: Row): Series {
   // One that cannot be read somebody else has written.
   if (key !== null) return parseSeries(key) ?? { metric: 'unreadable', labels: {} };
   const [host, process, metric] = [text('host') ?? '', text('process'), String(row.metric)];
-  if (familyOf(metric).family === 'metric') return seriesBeforeSelectors(host, process, metric);
+  if (isOfOtherSource(metric)) return seriesBeforeSelectors(host, process, metric);
   return { metric, labels: process === null ? { host } : { host, process } };
 }
 

@@ -7,7 +7,7 @@ import {
   snakeCase,
   type UsageMetric,
 } from '../../core/metric.ts';
-import { familyOf, type Series, seriesKey, subjectOf } from '../../core/series.ts';
+import { isOfOtherSource, type Series, seriesKey, subjectOf } from '../../core/series.ts';
 import type { Above, Aggregate, ForecastQuery, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { tallyCounts } from '../../core/tally.ts';
 import { seriesBeforeSelectors } from '../series-before-selectors.ts';
@@ -237,7 +237,7 @@ function ofSeries({ series, metrics, matchers = [], ...window }: ForecastQuery):
 
 function isSeries(series: Series): string {
   const { metric, labels } = series;
-  if (familyOf(metric).family === 'metric') return anyOf('series', [seriesKey(series)]);
+  if (isOfOtherSource(metric)) return anyOf('series', [seriesKey(series)]);
   return `${anyOf('metric', namesOf(metric))} AND ${anyOf('host', [labels.host ?? ''])} AND ${anyOf('process', [labels.process ?? ''])}`;
 }
 

@@ -43,7 +43,7 @@ import { GroupCommit } from '../group-commit.ts';
 import { admitNames, admitSeries } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { counterReachMs, filterTest, fitting, inSteps, selectedOf, toldOf } from '../series-filter.ts';
+import { bySource, counterReachMs, filterTest, fitting, inSteps, selectedOf, toldOf } from '../series-filter.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, PastRetention, parseAddress, type Row } from './connection.ts';
 import { KnownNames } from './known-names.ts';
@@ -363,9 +363,7 @@ class InfluxdbStore implements Store {
   async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
     const { series } = query;
     const wanted = 'metric' in series ? await this.#named(series, query, reading) : series;
-    const [others = [], ours = []] = [true, false].map((isOther) =>
-      wanted.filter(({ metric }) => (familyOf(metric).family === 'metric') === isOther),
-    );
+    const { ours, others } = bySource(wanted);
     const samples = new Map([
       ...(await this.#samplesOfSources(others, query, reading)),
       ...(await this.#samples(ours, query, reading)),
