@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { environmentNameOf, flagOf, settingKeys, settings } from '../src/config.ts';
+import { environmentNameOf, flagOf, settingKeys, settings } from '../src/cli/config/settings.ts';
 import { errorStatus } from '../src/core/error.ts';
 import { Program } from './e2e/program.ts';
 import { freePort } from './influxd.ts';

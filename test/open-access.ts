@@ -1,5 +1,5 @@
+import { emptyBook, type TokenBook } from '../src/access/token.ts';
 import type { AccessOptions } from '../src/api/guard.ts';
-import { emptyBook, type TokenBook } from '../src/core/token.ts';
 
 /** Nobody needs a token; one made through `issue` is kept in memory. */
 export function openAccess(book: TokenBook = emptyBook()): AccessOptions {

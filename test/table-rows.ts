@@ -1,5 +1,6 @@
 import { type ProcessColumnId, processColumnIds } from '../src/core/metric.ts';
-import type { UsageRow, UsageTable } from '../src/core/store.ts';
+import type { UsageRow } from '../src/core/usage-row.ts';
+import type { UsageTable } from '../src/core/usage-table.ts';
 
 /** A table as objects. */
 export function tableRows(table: UsageTable): UsageRow[] {

@@ -1,4 +1,4 @@
-import { ServerClock } from '../src/api/server-clock.ts';
+import { ServerClock } from '../src/hosts/server-clock.ts';
 
 /** One that nothing ever puts in doubt. */
 export const trustedClock = () => new ServerClock({ now: () => 0, monotonic: () => 0 }, null);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { Sender } from '../src/collector/sender.ts';
 import { Spool, spoolLimits } from '../src/collector/spool.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { spoolName } from '../src/client-access.ts';
+import { spoolName } from '../src/cli/wiring/client-access.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { entriesOf } from '../src/collector/spool.ts';

@@ -1,4 +1,4 @@
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { Sender, type SnapshotReceiver } from '../src/collector/sender.ts';
 import { Spool, spoolLimits } from '../src/collector/spool.ts';

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { spoolName } from '../src/client-access.ts';
+import { spoolName } from '../src/cli/wiring/client-access.ts';
 import { type Scenario, startEngine, temporaryFolder, until } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
 
-const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const diskBytes = 1024 * 1024;
 
 /** A real collector whose data folder is a file system of 1 MiB that fills up. */

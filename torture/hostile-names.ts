@@ -2,7 +2,7 @@ import picocolors from 'picocolors';
 import { pino } from 'pino';
 import { renderJson, renderLine } from '../src/alerter/render.ts';
 import { otherName } from '../src/core/snapshot.ts';
-import { escapeJson } from '../src/core/terminal-text.ts';
+import { escapeJson } from '../src/platform/terminal-text.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { seededRandom } from './random.ts';
 import { engineNames, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';

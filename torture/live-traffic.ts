@@ -3,7 +3,7 @@
  * Arguments: the server, hosts, processes, and how often each host reports (10,000 ms), spread evenly. After a line on
  * stdin it prints the milliseconds each PUT took since the last, -1 for one that failed, as JSON; after `end` it ends.
  */
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 
 const [url = '', hosts, processes, everyMs = 10_000] = [

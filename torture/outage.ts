@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { spoolName } from '../src/client-access.ts';
+import { spoolName } from '../src/cli/wiring/client-access.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { Program } from '../test/e2e/program.ts';

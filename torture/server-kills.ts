@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { type Engine, engineNames, type Scenario, scaled, startEngine, until, type Verdict } from './scenario.ts';
 import { isReady, ServerProcess } from './server-process.ts';

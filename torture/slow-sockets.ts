@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { type Engine, engineNames, percentile, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';
 import { ServerProcess } from './server-process.ts';

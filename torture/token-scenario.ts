@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MonitorClient } from '../src/client.ts';
-import { emptyBook, issueToken, revokeToken, rotateToken } from '../src/core/token.ts';
-import { TokenFile } from '../src/token-file.ts';
+import { emptyBook, issueToken, revokeToken, rotateToken } from '../src/access/token.ts';
+import { TokenFile } from '../src/access/token-file.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { openAccess } from '../test/open-access.ts';
 import { tableRows } from '../test/table-rows.ts';
 import { buildServer } from './in-process-server.ts';

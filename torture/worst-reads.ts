@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
-import { MonitorClient } from '../src/client.ts';
+import { MonitorClient } from '../src/client/monitor-client.ts';
 import { getJson } from '../test/e2e/program.ts';
 import { makeForecast } from '../test/make-forecast.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';

@@ -1,4 +1,5 @@
-import type { Reads, Sample, Stretch, StretchQuery, TimeWindow } from '../core/store.ts';
+import type { Sample, Stretch, StretchQuery } from '../core/sample.ts';
+import type { Reads, TimeWindow } from '../core/store.ts';
 
 /** Asks for the run at `until`. */
 export interface RunQuery extends StretchQuery {

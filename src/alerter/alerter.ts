@@ -1,13 +1,13 @@
 import { AsyncTask, SimpleIntervalJob, ToadScheduler } from 'toad-scheduler';
-import type { MonitorClient } from '../client.ts';
+import type { MonitorClient } from '../client/monitor-client.ts';
 import { type Alarm, type Alarms, serverClockMetric } from '../core/alarm.ts';
 import { type Change, changes } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { columnOfQuantity } from '../core/metric.ts';
-import type { AlarmsAnswer } from '../core/schema.ts';
 import type { ProcessUsage } from '../core/snapshot.ts';
+import type { AlarmsAnswer } from '../wire/alarm.ts';
 import type { Announcement } from './announcement.ts';
 import type { SaidLog } from './said-log.ts';
 import type { Webhook } from './webhook.ts';

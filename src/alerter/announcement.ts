@@ -1,4 +1,4 @@
-import type { PredictionAnswer } from '../core/schema.ts';
+import type { PredictionAnswer } from '../wire/alarm.ts';
 
 /** One thing the alerter says. Null: does not apply. Times are epoch milliseconds. */
 export interface Announcement {

@@ -1,11 +1,11 @@
 import type { Colors } from 'picocolors/types.js';
 import { serverClockMetric } from '../core/alarm.ts';
-import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
 import type { HostMetric } from '../core/metric.ts';
-import { terminalJson, terminalText } from '../core/terminal-text.ts';
-import { wordWrap } from '../word-wrap.ts';
+import { clockTime } from '../platform/clock-time.ts';
+import { terminalJson, terminalText } from '../platform/terminal-text.ts';
+import { wordWrap } from '../platform/word-wrap.ts';
 import type { Announcement } from './announcement.ts';
 
 const paint: Record<Announcement['level'], (colors: Colors, text: string) => string> = {

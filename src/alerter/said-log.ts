@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Alarms } from '../core/alarm.ts';
 import { type Change, withChange } from '../core/change.ts';
-import { appendDurably, replaceFile } from '../durable-file.ts';
+import { appendDurably, replaceFile } from '../platform/durable-file.ts';
 import type { Announcement } from './announcement.ts';
 
 /** One thing said. */

@@ -1,11 +1,11 @@
 import { createHash, createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
-import { backoffMs } from '../backoff.ts';
-import { type PutOutcome, parseRetryAfter } from '../client.ts';
+import { type PutOutcome, parseRetryAfter } from '../client/monitor-client.ts';
 import type { Clock } from '../core/clock.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { Network } from '../core/ip.ts';
+import { backoffMs } from '../platform/back-off.ts';
 import { mayReach, publicLookup, refusal } from './public-address.ts';
 import type { Said, SaidLog } from './said-log.ts';
 

@@ -1,7 +1,7 @@
 import type { Alarm, Alarms } from '../core/alarm.ts';
 import type { Change } from '../core/change.ts';
-import type { AlarmAnswer, AlarmsAnswer } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
+import type { AlarmAnswer, AlarmsAnswer } from '../wire/alarm.ts';
 import { iso } from './window.ts';
 
 /** Alarms as they go over the wire. The level stays that of all, whatever is asked for. */

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyBaseLogger } from 'fastify';
+import type { AlarmReader } from '../alarms/alarm-reader.ts';
 import type { Alarms } from '../core/alarm.ts';
 import { changes } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
+import type { Log } from '../platform/log.ts';
 import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
-import type { AlarmReader } from './alarm-reader.ts';
 import { onceEnded } from './once-ended.ts';
 
 const pollMs = 2_000;
@@ -36,13 +36,13 @@ interface Listener {
  */
 export class AlarmStream {
   readonly #reader: AlarmReader;
-  readonly #log: FastifyBaseLogger;
+  readonly #log: Log;
   readonly #clock: Clock;
   readonly #listeners = new Map<ServerResponse, Listener>();
   #timers: NodeJS.Timeout[] = [];
   #polling = false;
 
-  constructor(reader: AlarmReader, log: FastifyBaseLogger, clock: Clock) {
+  constructor(reader: AlarmReader, log: Log, clock: Clock) {
     this.#reader = reader;
     this.#log = log;
     this.#clock = clock;

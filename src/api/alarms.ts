@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { alarmsSchema } from '../core/schema.ts';
+import { isKnown } from '../access/token.ts';
 import { readsWithin } from '../core/store.ts';
-import { isKnown } from '../core/token.ts';
-import { untilAborted } from '../shared-work.ts';
+import { untilAborted } from '../platform/shared-work.ts';
+import { alarmsSchema } from '../wire/alarm.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import { AlarmStream } from './alarm-stream.ts';
 import type { AppParts } from './app-parts.ts';

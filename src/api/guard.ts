@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
+import { findToken, type Issued, type Role, type TokenBook, type TokenRecord, wantsTokens } from '../access/token.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
-import { findToken, type Issued, type Role, type TokenBook, type TokenRecord, wantsTokens } from '../core/token.ts';
 
 /** Who may use the server. */
 export interface AccessOptions {

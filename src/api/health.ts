@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { MonitorError, messageOf } from '../core/error.ts';
-import { sharedFor } from '../shared-work.ts';
+import { sharedFor } from '../platform/shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 
 const ok = Type.Object({ status: Type.Literal('ok') });
@@ -15,7 +15,11 @@ const tryEveryMs = 1000;
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
   /** All that ask while a try is under way, or within a second of its end, have that one. */
-  const tryStore = sharedFor(tryEveryMs, clock, () => store.ping());
+  const tryStore = sharedFor(
+    tryEveryMs,
+    () => clock.monotonic(),
+    () => store.ping(),
+  );
   return async (app) => {
     app.get(
       '/health/live',

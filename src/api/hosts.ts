@@ -2,9 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { isStale } from '../core/alarm.ts';
 import { MonitorError } from '../core/error.ts';
-import { type HostAnswer, hostSchema, hostsSchema } from '../core/schema.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
-import { untilAborted } from '../shared-work.ts';
+import { untilAborted } from '../platform/shared-work.ts';
+import { type HostAnswer, hostSchema, hostsSchema } from '../wire/host.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 

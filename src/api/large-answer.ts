@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { collectGarbage } from '../collect-garbage.ts';
 import { MonitorError } from '../core/error.ts';
+import { collectGarbage } from '../platform/collect-garbage.ts';
 import { onceEnded } from './once-ended.ts';
 
 /** Text is handed on in pieces of about this size, each in a turn of the event loop of its own. */

@@ -1,8 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { metricsBodySchema, metricsTakenSchema } from '../core/schema.ts';
+import { seriesOwner } from '../access/write-rights.ts';
+import type { Series } from '../core/series.ts';
+import { toSamples } from '../wire/metric-codec.ts';
+import { metricsBodySchema, metricsTakenSchema } from '../wire/metric-sample.ts';
 import type { AppParts } from './app-parts.ts';
-import { toSamples } from './metric-body.ts';
 
 /** PUT samples of any metric with any labels. */
 export function metricSampleRoutes({ clock, ingest }: AppParts): FastifyPluginAsyncTypebox {
@@ -20,7 +22,8 @@ export function metricSampleRoutes({ clock, ingest }: AppParts): FastifyPluginAs
         },
       },
       async ({ body, token }, reply) => {
-        const samples = toSamples(Array.isArray(body) ? body : [body], clock.now(), token);
+        const ownerOf = (series: Series) => seriesOwner(series, token);
+        const samples = toSamples(Array.isArray(body) ? body : [body], clock.now(), ownerOf);
         const taken = await ingest.writeSamples(samples, token);
         return taken.stored < samples.length ? taken : reply.code(204).send(null);
       },

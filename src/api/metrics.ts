@@ -2,7 +2,8 @@ import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../core/alarm.ts';
 import { processColumn, processColumnIds, prometheusName } from '../core/metric.ts';
-import { sharedFor, timeLimit, untilAborted } from '../shared-work.ts';
+import { readLimit } from '../core/store.ts';
+import { sharedFor, untilAborted } from '../platform/shared-work.ts';
 import type { AppParts } from './app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
@@ -19,11 +20,15 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     addIngestCounters(registry, parts);
     addForecastFigures(registry, parts);
     const fillUsage = addUsageGauges(registry, parts);
-    const text = sharedFor(madeEveryMs, parts.clock, async () => {
-      // The server's own figures are wanted most when its store is away.
-      await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
-      return registry.metrics();
-    });
+    const text = sharedFor(
+      madeEveryMs,
+      () => parts.clock.monotonic(),
+      async () => {
+        // The server's own figures are wanted most when its store is away.
+        await fillUsage().catch((error: unknown) => parts.log.warn({ err: error }, 'metrics without usage'));
+        return registry.metrics();
+      },
+    );
     app.get(
       '/metrics',
       {
@@ -105,7 +110,7 @@ function addUsageGauges(registry: Registry, { store, hosts, clock }: AppParts): 
     const now = clock.now();
     const headers = await hosts.now();
     const fresh = headers.filter((header) => !isStale(header, now));
-    const rows = await store.rows(fresh, { top: topPerHost }, { lane: 'present', signal: timeLimit(longestMs) });
+    const rows = await store.rows(fresh, { top: topPerHost }, { lane: 'present', signal: readLimit(longestMs) });
     for (const header of headers) {
       lastSeen.set({ host: header.host }, header.time / 1000);
       for (const [metric, value] of Object.entries(header.metrics)) host.set({ host: header.host, metric }, value);

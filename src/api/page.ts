@@ -1,5 +1,6 @@
 import { MonitorError } from '../core/error.ts';
-import type { PageQuery, Reads, TimeWindow, UsageFilter, UsageTable } from '../core/store.ts';
+import type { PageQuery, Reads, TimeWindow, UsageFilter } from '../core/store.ts';
+import type { UsageTable } from '../core/usage-table.ts';
 
 /** Where a page of raw rows begins. */
 export interface PageStart extends TimeWindow {

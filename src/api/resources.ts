@@ -1,25 +1,19 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
+import { mostNames } from '../core/answer-bounds.ts';
 import { canonicalIp } from '../core/ip.ts';
-import { resourcesBodySchema } from '../core/schema.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
-import {
-  type MeanRow,
-  mostNames,
-  type Reads,
-  readsWithin,
-  type TimeWindow,
-  type UsageFilter,
-  type UsageTable,
-} from '../core/store.ts';
-import { shared, timeLimit, untilAborted } from '../shared-work.ts';
+import { type MeanRow, type Reads, readLimit, readsWithin, type TimeWindow, type UsageFilter } from '../core/store.ts';
+import type { UsageTable } from '../core/usage-table.ts';
+import { shared, untilAborted } from '../platform/shared-work.ts';
+import { resourcesBodySchema } from '../wire/resources.ts';
+import { resourcesToSnapshot } from '../wire/snapshot-codec.ts';
 import { alarmsAnswer } from './alarm-answer.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, madeText, objectText } from './large-answer.ts';
 import { type Page, type PageStart, readPage } from './page.ts';
 import { toMonitorError } from './problem.ts';
-import { resourcesToSnapshot } from './snapshot-body.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
@@ -39,7 +33,7 @@ export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: A
   const tags = ['older clients'];
 
   /** It has no parameters: all that ask at the same time have one answer. */
-  const values = shared(() => valuesText(readsWithin(store, { signal: timeLimit(longestMs) }), lastWindow()));
+  const values = shared(() => valuesText(readsWithin(store, { signal: readLimit(longestMs) }), lastWindow()));
 
   return async (app) => {
     app.put(

@@ -3,18 +3,11 @@ import Type, { type Static } from 'typebox';
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { type HostMetric, hostColumns, hostMetrics, isUsageMetric, usageMetrics } from '../core/metric.ts';
-import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../core/schema.ts';
+import { isKnown, type Point } from '../core/sample.ts';
 import { parseSelector, type Selector } from '../core/selector.ts';
 import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../core/series.ts';
-import {
-  type Aggregate,
-  aggregates,
-  isKnown,
-  type Point,
-  type Reading,
-  readsWithin,
-  type TimeWindow,
-} from '../core/store.ts';
+import { type Aggregate, aggregates, type Reading, readsWithin, type TimeWindow } from '../core/store.ts';
+import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../wire/series.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso, windowOf } from './window.ts';
 

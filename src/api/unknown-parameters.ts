@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
-import { didYouMean } from '../core/nearest.ts';
+import { didYouMean } from '../platform/nearest.ts';
 
 /**
  * A parameter that is not there is a question other than the one that was asked: `?proces=x` would answer for all

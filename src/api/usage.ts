@@ -1,15 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
+import { mostNames } from '../core/answer-bounds.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { meanColumnIds, processColumnIds } from '../core/metric.ts';
-import { detailedSchema, meanSchema, takenSchema, usageBodySchema } from '../core/schema.ts';
 import { roundPercent } from '../core/snapshot.ts';
-import { type MeanRow, mostNames, readsWithin, type TimeWindow, type UsageTable } from '../core/store.ts';
+import { type MeanRow, readsWithin, type TimeWindow } from '../core/store.ts';
+import type { UsageTable } from '../core/usage-table.ts';
+import { detailedSchema, meanSchema } from '../wire/history.ts';
+import { takenSchema, usageBodySchema } from '../wire/snapshot.ts';
+import { toSnapshot } from '../wire/snapshot-codec.ts';
 import type { AppParts } from './app-parts.ts';
 import { arrayText, objectText } from './large-answer.ts';
 import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
-import { toSnapshot } from './snapshot-body.ts';
 import { filterOf, iso, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
 
 const defaultLimit = 10_000;

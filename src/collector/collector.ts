@@ -3,10 +3,12 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { type ProcessColumnId, processColumn, processColumnIds } from '../core/metric.ts';
 import type { ProcessSource, Sweep } from '../core/process-source.ts';
-import type { ProcessColumnsBody, SnapshotBody } from '../core/schema.ts';
 import { type ProcessColumns, roundPercent } from '../core/snapshot.ts';
-import { ownAddress } from '../own-address.ts';
-import type { Sender, SenderLog } from './sender.ts';
+import type { Log } from '../platform/log.ts';
+import { ownAddress } from '../platform/own-address.ts';
+import { SayOnce } from '../platform/say-once.ts';
+import type { ProcessColumnsBody, SnapshotBody } from '../wire/snapshot.ts';
+import type { Sender } from './sender.ts';
 import { accountsLine, type Spool } from './spool.ts';
 import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
 import { groupByName } from './usage-groups.ts';
@@ -20,7 +22,7 @@ export interface CollectorOptions {
   totals: SystemTotalsReader;
   spool: Spool;
   sender: Sender;
-  log: SenderLog;
+  log: Pick<Log, 'info' | 'warn'>;
 }
 
 /** CPU needs two sweeps: the second follows soon, so that the first screen has figures. */
@@ -32,12 +34,13 @@ export class Collector {
   readonly #options: CollectorOptions;
   #cpuBefore: { cpu: NodeJS.CpuUsage; at: number } | null = null;
   #next: NodeJS.Timeout | undefined;
-  #failing = false;
   #isClosed = false;
   #ticking: Promise<void> = Promise.resolve();
+  readonly #failure: SayOnce;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
+    this.#failure = new SayOnce(() => options.clock.monotonic());
   }
 
   /** Resolves after the first snapshot has been taken. */
@@ -70,10 +73,10 @@ export class Collector {
     this.#ticking = this.#ticking.then(async () => {
       try {
         await this.#takeSnapshot();
-        if (this.#failing) this.#options.log.info('snapshots are taken again');
-        this.#failing = false;
+        this.#failure.end(() => this.#options.log.info('snapshots are taken again'));
       } catch (error) {
-        this.#failed(error);
+        const why = `cannot take a snapshot: ${messageOf(error)}; trying again at every interval`;
+        this.#failure.begin(() => this.#options.log.warn(why));
       }
     });
     return this.#ticking;
@@ -168,12 +171,6 @@ export class Collector {
     if (!before || now.at <= before.at) return null;
     const microseconds = now.cpu.user + now.cpu.system - before.cpu.user - before.cpu.system;
     return (microseconds / 1000 / (now.at - before.at)) * 100;
-  }
-
-  #failed(error: unknown): void {
-    if (!this.#failing)
-      this.#options.log.warn(`cannot take a snapshot: ${messageOf(error)}; trying again at every interval`);
-    this.#failing = true;
   }
 }
 

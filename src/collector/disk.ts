@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { readFlags, syncFolder, writeNewFile } from '../durable-file.ts';
+import { readFlags, syncFolder, writeNewFile } from '../platform/durable-file.ts';
 
 /** Nothing in a spool is larger: what claims to be is not ours. */
 const maxFileBytes = 16 * 1024 * 1024;

@@ -1,10 +1,12 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { backoffMs } from '../backoff.ts';
-import type { PutOutcome } from '../client.ts';
+import type { PutOutcome } from '../client/monitor-client.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
+import { backoffMs } from '../platform/back-off.ts';
+import type { Log } from '../platform/log.ts';
+import { SayOnce } from '../platform/say-once.ts';
 import type { Spool, SpoolEntry } from './spool.ts';
 
 /** A backlog goes in arrays of at most so many snapshots and so many decoded bytes: the server takes 1 MiB. */
@@ -44,11 +46,6 @@ export function retryMs(failures: number, outcome: PutOutcome, random: number): 
   return backoffMs(failures, outcome.retryAfterMs, random);
 }
 
-export interface SenderLog {
-  info(message: string): void;
-  warn(message: string): void;
-}
-
 /** What the sender needs of the HTTP client. */
 export interface SnapshotReceiver {
   readonly server: string;
@@ -61,7 +58,7 @@ export interface SenderOptions {
   client: SnapshotReceiver;
   clock: Clock;
   random: () => number;
-  log: SenderLog;
+  log: Pick<Log, 'info' | 'warn'>;
   /** Only a simulation has another one. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -85,7 +82,7 @@ export class Sender {
   #running: Promise<void> | null = null;
   #draining: Promise<void> | null = null;
   #liveFailures = 0;
-  #awaySince: number | null = null;
+  readonly #absence: SayOnce;
   /** Said already: another reason than that nobody answers. */
   #isDenied = false;
   #batch = maxBatch.snapshots;
@@ -97,6 +94,7 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.#options = options;
+    this.#absence = new SayOnce(() => options.clock.monotonic());
     this.#sleep = options.sleep ?? ((ms, signal) => sleepFor(ms, undefined, { signal }));
   }
 
@@ -226,7 +224,7 @@ export class Sender {
         this.#isEarly(entries, outcome);
         return 0;
       case 'denied':
-        if (!this.#isDenied) this.#awaySince = null;
+        if (!this.#isDenied) this.#absence.end();
         this.#isDenied = true;
         this.#isAway(`refuses this collector (${status}): ${detail}`);
         return deniedMs * (1 + this.#options.random());
@@ -338,20 +336,14 @@ export class Sender {
   }
 
   #isAway(how: string): void {
-    if (this.#awaySince !== null) return;
-    const { client, clock, log } = this.#options;
-    this.#awaySince = clock.monotonic();
-    log.warn(`${client.server} ${how}; snapshots are kept in the spool until it is back`);
+    const { client, log } = this.#options;
+    this.#absence.begin(() => log.warn(`${client.server} ${how}; snapshots are kept in the spool until it is back`));
   }
 
   #isBack(): void {
     this.#isDenied = false;
-    if (this.#awaySince === null) return;
-    const { client, clock, log } = this.#options;
-    log.info(
-      `${client.server} is back after ${formatDuration(clock.monotonic() - this.#awaySince)}; sending what was kept`,
-    );
-    this.#awaySince = null;
+    const { client, log } = this.#options;
+    this.#absence.end((ms) => log.info(`${client.server} is back after ${formatDuration(ms)}; sending what was kept`));
   }
 }
 

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MonitorError } from '../core/error.ts';
-import { type FileLock, takeLock } from '../file-lock.ts';
+import { type FileLock, takeLock } from '../platform/file-lock.ts';
 import { type Disk, FolderDisk, ignoreMissing } from './disk.ts';
 import { emptyLedger, type Ledger, LedgerFile, leavingAtOnce } from './ledger.ts';
 

@@ -1,4 +1,5 @@
-import type { Aggregate, Point } from './store.ts';
+import type { Point } from './sample.ts';
+import type { Aggregate } from './store.ts';
 
 const folds: Record<Aggregate, (values: readonly number[]) => number> = {
   mean: (values) => values.reduce((sum, value) => sum + value, 0) / values.length,

@@ -1,19 +1,20 @@
+import { timeLimit } from '../platform/shared-work.ts';
 import { MonitorError } from './error.ts';
 import type { Forecast } from './forecast.ts';
-import { groupBy } from './group-by.ts';
-import { type MeanColumnId, type ProcessColumnId, processColumnIds, type UsageMetric, usageMetrics } from './metric.ts';
+import type { MeanColumnId } from './metric.ts';
+import type { MetricSample, Sample, Stretch, StretchQuery } from './sample.ts';
 import type { Matcher, Selector } from './selector.ts';
 import type { Series } from './series.ts';
-import type { ProcessUsage, Snapshot, SnapshotHeader } from './snapshot.ts';
+import type { Snapshot, SnapshotHeader } from './snapshot.ts';
 import type { HourTally } from './tally.ts';
+import type { RowsWanted, SnapshotKey, UsageRow } from './usage-row.ts';
+import type { UsageTable } from './usage-table.ts';
 
 /** Points with `from < time <= to`, epoch milliseconds. */
 export interface TimeWindow {
   from: number;
   to: number;
 }
-
-export type UsageRow = ProcessUsage & { host: string; time: number };
 
 export interface UsageFilter {
   /** Only these hosts; absent means all of them. */
@@ -43,18 +44,6 @@ export interface PageQuery extends TimeWindow, UsageFilter {
   skip: number;
 }
 
-/**
- * Raw rows as equally long columns: 50,000 of them are 4 MB, and change hands between threads without being copied.
- * `host` and `name` are places in `hosts` and `names`; NaN is not known.
- */
-export type UsageTable = {
-  hosts: readonly string[];
-  names: readonly string[];
-  host: Uint32Array;
-  name: Uint32Array;
-  time: Float64Array;
-} & Record<ProcessColumnId, Float64Array>;
-
 /** What a read may cost. */
 export interface Reading {
   /** Once it is aborted nobody works on the read any more, and it rejects with the reason. */
@@ -64,65 +53,6 @@ export interface Reading {
    * which waits for them. Absent: a question, which waits for others that cost as much.
    */
   lane?: 'present' | 'background';
-}
-
-/** More names than this are not in one answer. */
-export const mostNames = 100_000;
-
-/** One snapshot by its name. */
-export interface SnapshotKey {
-  host: string;
-  time: number;
-}
-
-/** Rows in which at least one metric is over its level. */
-export type Above = Partial<Record<UsageMetric, number>>;
-
-/** Which rows of a snapshot: those that are `above`, or the `top` of each host by CPU and as many by memory; absent: all. */
-export interface RowsWanted {
-  above?: Above;
-  /** With `above`: also those of names that were so on their host within so long before; a few that were not may come along. */
-  withinMs?: number;
-  top?: number;
-}
-
-/** One value of a series, as a source has sent it. */
-export interface MetricSample {
-  series: Series;
-  /** A counter only ever grows: what is told of it is by how much, in a second. */
-  kind: 'gauge' | 'counter';
-  value: number;
-  /** Epoch milliseconds. (series, time) names the sample. */
-  time: number;
-  /** Whose new series these count as: `host NAME`, `source NAME`, or '' of nobody. */
-  owner: string;
-}
-
-/** A value of one snapshot or sample; null where it is not known, `exited` where the process was not in it. */
-export interface Sample {
-  time: number;
-  value: number | null | 'exited';
-}
-
-/** Values that follow each other, all of one level. */
-export interface Stretch {
-  /** Of the first and of the last of them. */
-  from: number;
-  to: number;
-  level: 'low' | 'between' | 'over';
-  /** What was before has nothing to do with it: the process had exited, or nothing was heard for too long. */
-  hole: 'exit' | 'gap' | null;
-}
-
-/** Asks for the stretches of a series as its levels divide it. */
-export interface StretchQuery {
-  series: Series;
-  red: number;
-  clear: number;
-  /** A hole longer than this divides. */
-  gapMs: number;
-  /** Points after this are not looked at, also those in the window. */
-  until: number;
 }
 
 export interface SelectQuery extends TimeWindow {
@@ -197,12 +127,6 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   stretches?(queries: readonly StretchQuery[], window: TimeWindow, ...bounds: Bounds): Promise<Stretch[][]>;
 }
 
-/** More series are not in one answer, nor more steps of all of them. */
-export const mostSelected = 1000;
-export const mostPoints = 200_000;
-/** More series of other sources are not looked at for one. */
-export const mostNamed = 20_000;
-
 /** What can be put into a store, each kind whole or not at all. */
 export interface Records {
   /** A repeated (host, time) is stored once, also across a restart. */
@@ -244,6 +168,12 @@ export interface Store extends Reads {
   close(): Promise<void>;
 }
 
+/** For what is read for all who ask: whoever reads longer is told so in our own words. */
+export function readLimit(ms: number): AbortSignal {
+  const late = () => new MonitorError('timeout', `the store did not give that within ${ms / 1000} s; ask again later`);
+  return timeLimit(ms, late);
+}
+
 /** The reads of a store, each within these bounds. */
 export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
   return {
@@ -274,99 +204,3 @@ export interface StoreOptions {
 
 /** Twenty times what a busy host has in all. */
 export const newNamesDefault = 5000;
-
-/** @throws MonitorError `invalid` for more names than an answer may have */
-export function refuseTooMany(names: number): void {
-  if (names > mostNames)
-    throw new MonitorError(
-      'invalid',
-      `the answer would have more than ${mostNames} process names; ask for the first so many (top=500), one host (host=) or a shorter window (window=)`,
-    );
-}
-
-/** Rows as a table. */
-export function toTable(rows: readonly UsageRow[]): UsageTable {
-  const [hosts, names] = [new Places(), new Places()];
-  const column = (metric: 'time' | ProcessColumnId) => Float64Array.from(rows, (row) => row[metric] ?? Number.NaN);
-  return {
-    host: Uint32Array.from(rows, (row) => hosts.of(row.host)),
-    name: Uint32Array.from(rows, (row) => names.of(row.name)),
-    hosts: hosts.texts,
-    names: names.texts,
-    time: column('time'),
-    ...(Object.fromEntries(processColumnIds.map((id) => [id, column(id)])) as Record<ProcessColumnId, Float64Array>),
-  };
-}
-
-/** Texts as the places where they stand. */
-class Places {
-  readonly texts: string[] = [];
-  readonly #places = new Map<string, number>();
-
-  of(text: string): number {
-    const place = this.#places.get(text) ?? this.texts.push(text) - 1;
-    this.#places.set(text, place);
-    return place;
-  }
-}
-
-/** Those of these rows that are wanted; `wasAbove` knows those that have been above. */
-export function wantedOf(
-  rows: readonly UsageRow[],
-  { above, top }: RowsWanted,
-  wasAbove: (row: UsageRow) => boolean = () => false,
-): UsageRow[] {
-  const over = above ? rows.filter((row) => isAbove(row, above) || wasAbove(row)) : [...rows];
-  if (top === undefined) return over;
-  const found = new Set<UsageRow>();
-  for (const group of groupBy(over, ({ host, time }) => JSON.stringify([host, time])).values())
-    for (const metric of ['cpu', 'memory'] as const)
-      for (const row of group.toSorted((a, b) => (b[metric] ?? -1) - (a[metric] ?? -1)).slice(0, top)) found.add(row);
-  return [...found];
-}
-
-/** The name on its host, whatever the snapshot. */
-export function nameKey({ host, name }: UsageRow): string {
-  return JSON.stringify([host, name]);
-}
-
-export function isAbove(row: UsageRow, above: Above): boolean {
-  return usageMetrics.some((metric) => above[metric] !== undefined && (row[metric] ?? -1) > above[metric]);
-}
-
-/** The order of raw rows: names by code point, as databases order text. */
-export function byTimeHostName(a: UsageRow, b: UsageRow): number {
-  return a.time - b.time || compareText(a.host, b.host) || compareText(a.name, b.name);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** A value over a step or of a sample that is known. */
-export interface Point {
-  time: number;
-  value: number;
-}
-
-export function isKnown(sample: Sample): sample is Point {
-  return typeof sample.value === 'number';
-}
-
-/** @throws MonitorError `invalid` for more series, or more steps of them, than one answer may have */
-export function refuseTooManySeries(
-  count: number,
-  { from, to, stepMs }: Pick<SelectQuery, 'from' | 'to' | 'stepMs'>,
-): void {
-  if (count > mostSelected)
-    throw new MonitorError(
-      'invalid',
-      `the selector names more than ${mostSelected} series; write more matchers, such as host="web-01", or ask for a shorter window (window=)`,
-    );
-  const points = stepMs === null ? 0 : count * Math.ceil((to - from) / stepMs);
-  if (points > mostPoints)
-    throw new MonitorError(
-      'invalid',
-      `the selector names ${count} series, and that is up to ${points} points, where at most ${mostPoints} are given; choose a longer step (step=), a shorter window (window=) or fewer series`,
-    );
-}

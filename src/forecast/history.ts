@@ -1,5 +1,5 @@
-import { type Period, PeriodFinder } from './period.ts';
-import { Recent } from './recent.ts';
+import { type Period, PeriodFinder } from '../statistics/period.ts';
+import { Recent } from '../statistics/recent.ts';
 
 /** What a series is judged by. Steps are of the regular series, one value each. */
 export interface SeriesShape {

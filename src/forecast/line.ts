@@ -1,4 +1,4 @@
-import type { Recent } from './recent.ts';
+import type { Recent } from '../statistics/recent.ts';
 
 /** A straight line through the newest values. */
 export interface Line {

@@ -1,6 +1,6 @@
+import { Recent } from '../statistics/recent.ts';
 import type { History } from './history.ts';
 import { shrunkShare } from './probability.ts';
-import { Recent } from './recent.ts';
 
 const priorShare = 0.02;
 const priorWeight = 5;

@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import type { Forecast } from '../core/forecast.ts';
-import { type Analysis, analyse } from './analysis.ts';
+import { type Analysis, analyse } from '../statistics/analysis.ts';
 import { ForecastPool, type NewSeries, type StepValue } from './forecast-pool.ts';
 
 /** The thread in which the pool lives: replaying a day of a series takes a tenth of a second. */

@@ -1,8 +1,8 @@
 import { formatDuration } from '../core/duration.ts';
-import type { AccuracyAnswer } from '../core/schema.ts';
 import type { Tally } from '../core/tally.ts';
-import { terminalText } from '../core/terminal-text.ts';
 import { accuracyOf } from '../forecast/score.ts';
+import { terminalText } from '../platform/terminal-text.ts';
+import type { AccuracyAnswer } from '../wire/forecast.ts';
 
 type Figures = AccuracyAnswer['overall'];
 

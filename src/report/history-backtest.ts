@@ -1,14 +1,14 @@
-import type { MonitorClient } from '../client.ts';
-import { clockTime } from '../core/clock-time.ts';
+import type { MonitorClient } from '../client/monitor-client.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import { formatValue } from '../core/format-value.ts';
 import { seriesKey } from '../core/series.ts';
-import { terminalText } from '../core/terminal-text.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { type PolicyName, policies } from '../forecast/alarm-policy.ts';
 import { backtest } from '../forecast/backtest.ts';
 import { type Said, tallyOf } from '../forecast/score.ts';
+import { clockTime } from '../platform/clock-time.ts';
+import { terminalText } from '../platform/terminal-text.ts';
 import { accuracyLines } from './accuracy-lines.ts';
 
 export interface HistoryBacktest {

@@ -1,8 +1,8 @@
-import { clockTime } from '../core/clock-time.ts';
 import { formatDuration } from '../core/duration.ts';
-import type { HostsAnswer } from '../core/schema.ts';
-import { terminalText } from '../core/terminal-text.ts';
-import { plainTable } from '../plain-table.ts';
+import { clockTime } from '../platform/clock-time.ts';
+import { plainTable } from '../platform/plain-table.ts';
+import { terminalText } from '../platform/terminal-text.ts';
+import type { HostsAnswer } from '../wire/host.ts';
 
 /** The answer of /v1/hosts as a table, those first that were heard of last. */
 export function hostLines({ hosts }: HostsAnswer, now: number): string[] {

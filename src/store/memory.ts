@@ -1,40 +1,40 @@
+import { refuseTooMany } from '../core/answer-bounds.ts';
 import type { Forecast } from '../core/forecast.ts';
-import { groupBy } from '../core/group-by.ts';
 import { placedAt } from '../core/host-clock.ts';
 import { meanColumnIds, processColumn } from '../core/metric.ts';
+import { isKnown, type MetricSample, type Sample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../core/snapshot.ts';
 import {
-  type Above,
   type Appended,
-  byTimeHostName,
   type ForecastQuery,
-  isAbove,
-  isKnown,
   type MeanQuery,
   type MeanRow,
-  type MetricSample,
-  nameKey,
   newNamesDefault,
   type PageQuery,
   type Reading,
   type Records,
-  type RowsWanted,
-  refuseTooMany,
-  type Sample,
   type Selected,
   type SelectQuery,
-  type SnapshotKey,
   type Store,
   type StoreOptions,
   type TimeWindow,
-  toTable,
   type UsageFilter,
-  type UsageRow,
-  wantedOf,
 } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
+import {
+  type Above,
+  byTimeHostName,
+  isAbove,
+  nameKey,
+  type RowsWanted,
+  type SnapshotKey,
+  type UsageRow,
+  wantedOf,
+} from '../core/usage-row.ts';
+import { toTable } from '../core/usage-table.ts';
+import { groupBy } from '../platform/group-by.ts';
 import { admitNames, admitSeries, NameBudget } from './name-budget.ts';
 import { filterTest, fitting, inSteps, selectedOf, toldOf } from './series-filter.ts';
 

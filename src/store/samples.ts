@@ -1,4 +1,4 @@
-import type { Sample } from '../core/store.ts';
+import type { Sample } from '../core/sample.ts';
 
 /** Null: the process was there, and its value is not known. */
 export interface StoredPoint {

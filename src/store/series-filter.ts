@@ -1,16 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
+import { refuseTooManySeries } from '../core/answer-bounds.ts';
 import { labelTest } from '../core/label-test.ts';
+import { isKnown, type Point, type Sample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
 import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { byStep, ratesOf } from '../core/step-values.ts';
-import {
-  isKnown,
-  type Point,
-  refuseTooManySeries,
-  type Sample,
-  type SelectQuery,
-  type SeriesFilter,
-} from '../core/store.ts';
+import type { SelectQuery, SeriesFilter } from '../core/store.ts';
 
 /** Before a window so much is read of a counter, to tell by how much its first sample has grown. */
 export const counterReachMs = 600_000;

@@ -1,13 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { candidates, evaluate, prefilter } from '../../src/alarms/evaluate.ts';
-import { Lines } from '../../src/alarms/lines.ts';
+import { candidates, prefilter } from '../../src/alarms/candidate.ts';
+import { evaluate } from '../../src/alarms/evaluate.ts';
 import { runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { Alarms } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
+import { Lines } from '../../src/core/lines.ts';
+import type { Sample } from '../../src/core/sample.ts';
 import type { SnapshotHeader } from '../../src/core/snapshot.ts';
-import type { Sample, UsageRow } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
+import type { UsageRow } from '../../src/core/usage-row.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
 

@@ -5,7 +5,7 @@ import { Alerter, announceAll } from '../../src/alerter/alerter.ts';
 import type { Announcement } from '../../src/alerter/announcement.ts';
 import { renderJson, renderLine } from '../../src/alerter/render.ts';
 import { SaidLog } from '../../src/alerter/said-log.ts';
-import { MonitorClient } from '../../src/client.ts';
+import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { makeApp } from '../api/make-app.ts';
 import { freePort } from '../influxd.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ForgottenHosts } from '../../src/api/forgotten-hosts.ts';
-import type { AlarmsAnswer } from '../../src/core/schema.ts';
+import { ForgottenHosts } from '../../src/hosts/forgotten-hosts.ts';
+import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import { noon } from '../make-snapshot.ts';
 import { trustedClock } from '../trusted-clock.ts';
 import { body, iso, makeApp } from './make-app.ts';
@@ -85,7 +85,7 @@ describe('clocks', () => {
     const { app, store } = await makeApp();
     await app.close();
     const time = { now: noon, monotonic: 0 };
-    const { KnownHosts } = await import('../../src/api/known-hosts.ts');
+    const { KnownHosts } = await import('../../src/hosts/known-hosts.ts');
     const { isStale } = await import('../../src/core/alarm.ts');
     const { makeSnapshot } = await import('../make-snapshot.ts');
     const hosts = new KnownHosts({

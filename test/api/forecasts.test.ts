@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { AccuracyAnswer, AnalysisAnswer, ForecastsAnswer, SeriesAnswer } from '../../src/core/schema.ts';
 import { openStore } from '../../src/store/open.ts';
+import type { AccuracyAnswer, ForecastsAnswer } from '../../src/wire/forecast.ts';
+import type { AnalysisAnswer, SeriesAnswer } from '../../src/wire/series.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { temporaryFolder } from '../temporary-folder.ts';

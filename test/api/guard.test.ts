@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { emptyBook, findToken, issueInvite, issueToken, revokeToken, rotateToken } from '../../src/core/token.ts';
-import { serverAccess } from '../../src/server-access.ts';
-import { TokenFile } from '../../src/token-file.ts';
+import { emptyBook, findToken, issueInvite, issueToken, revokeToken, rotateToken } from '../../src/access/token.ts';
+import { TokenFile } from '../../src/access/token-file.ts';
+import { readConfig } from '../../src/cli/config/read-config.ts';
+import { serverAccess } from '../../src/cli/wiring/server-access.ts';
 import { noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
 import { temporaryFolder } from '../temporary-folder.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { emptyBook, issueToken } from '../../src/core/token.ts';
-import { openForgottenHosts } from '../../src/forgotten-hosts-file.ts';
+import { emptyBook, issueToken } from '../../src/access/token.ts';
+import { openForgottenHosts } from '../../src/hosts/forgotten-hosts-file.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
 import { temporaryFolder } from '../temporary-folder.ts';

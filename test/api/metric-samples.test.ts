@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { emptyBook, issueToken } from '../../src/core/token.ts';
+import { emptyBook, issueToken } from '../../src/access/token.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { iso, makeApp, retentionMs } from './make-app.ts';

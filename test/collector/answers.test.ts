@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
-import { MonitorClient } from '../../src/client.ts';
+import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { FolderDisk } from '../../src/collector/disk.ts';
 import { Sender } from '../../src/collector/sender.ts';
 import { nameOf, Spool, spoolLimits } from '../../src/collector/spool.ts';
-import { listSpools } from '../../src/collector/spool-command.ts';
+import { listSpools } from '../../src/collector/spool-inspection.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { realClock } from './process-source-contract.ts';
 
@@ -37,7 +37,10 @@ async function someServer(answer: (response: ServerResponse, times: number[], re
 
 async function setUp(url: string, deadlineMs = 30_000) {
   const lines: string[] = [];
-  const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+  const log = {
+    info: (...said: unknown[]) => lines.push(String(said.at(-1))),
+    warn: (...said: unknown[]) => lines.push(String(said.at(-1))),
+  };
   const folder = temporaryFolder();
   const spool = await Spool.open(new FolderDisk(folder), spoolLimits(10_000));
   const client = new MonitorClient(url, {}, { putMs: deadlineMs, askMs: deadlineMs });

@@ -3,10 +3,10 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { readBootId } from '../../src/boot-id.ts';
 import { Cgroup } from '../../src/collector/cgroup.ts';
 import { ProcfsSource } from '../../src/collector/procfs-source.ts';
 import { groupByName } from '../../src/collector/usage-groups.ts';
+import { readBootId } from '../../src/platform/boot-id.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { burn, processSourceContract, realClock } from './process-source-contract.ts';
 

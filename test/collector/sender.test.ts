@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
-import { backoffMs } from '../../src/backoff.ts';
-import { MonitorClient, parseRetryAfter } from '../../src/client.ts';
+import { MonitorClient, parseRetryAfter } from '../../src/client/monitor-client.ts';
 import { FolderDisk } from '../../src/collector/disk.ts';
 import { retryMs, Sender, verdictOf } from '../../src/collector/sender.ts';
 import { nameOf, Spool, type SpoolEntry, spoolLimits } from '../../src/collector/spool.ts';
+import { backoffMs } from '../../src/platform/back-off.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { realClock } from './process-source-contract.ts';
 
@@ -35,7 +35,10 @@ async function fakeServer(answer: (body: Body, count: number) => number) {
 
 async function setUp(url: string, folder = temporaryFolder()) {
   const lines: string[] = [];
-  const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
+  const log = {
+    info: (...said: unknown[]) => lines.push(String(said.at(-1))),
+    warn: (...said: unknown[]) => lines.push(String(said.at(-1))),
+  };
   const spool = await Spool.open(new FolderDisk(folder), spoolLimits(10_000));
   const client = new MonitorClient(url);
   const sender = new Sender({ spool, client, clock: realClock, random: () => 0.01, log });

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatDuration, parseDuration } from '../../src/core/duration.ts';
 import { canonicalIp } from '../../src/core/ip.ts';
-import { terminalText } from '../../src/core/terminal-text.ts';
 import { formatThreshold, parseThreshold, withDefaults } from '../../src/core/threshold.ts';
+import { terminalText } from '../../src/platform/terminal-text.ts';
 
 describe('durations', () => {
   test.each([

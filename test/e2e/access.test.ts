@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { MonitorClient } from '../../src/client.ts';
+import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { freePort } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { Program } from './program.ts';

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { totalmem } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { AccuracyAnswer, AlarmsAnswer, ForecastsAnswer } from '../../src/core/schema.ts';
+import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
+import type { AccuracyAnswer, ForecastsAnswer } from '../../src/wire/forecast.ts';
 import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { getJson, Program } from './program.ts';

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { AlarmsAnswer, DetailedAnswer, HostsAnswer, MeanAnswer } from '../../src/core/schema.ts';
+import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
+import type { DetailedAnswer, MeanAnswer } from '../../src/wire/history.ts';
+import type { HostsAnswer } from '../../src/wire/host.ts';
 import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { getJson, Program } from './program.ts';

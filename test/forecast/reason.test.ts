@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { lineThrough } from '../../src/forecast/line.ts';
 import { passageOf } from '../../src/forecast/passage.ts';
 import { type ReasonFacts, reasonOf } from '../../src/forecast/reason.ts';
-import { Recent } from '../../src/forecast/recent.ts';
 import { SeriesForecaster } from '../../src/forecast/series-forecaster.ts';
+import { Recent } from '../../src/statistics/recent.ts';
 
 const facts = (given: Partial<ReasonFacts> = {}): ReasonFacts => ({
   metric: 'memory',

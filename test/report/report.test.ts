@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { MonitorClient } from '../../src/client.ts';
-import type { AccuracyAnswer } from '../../src/core/schema.ts';
+import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { accuracyReport } from '../../src/report/accuracy-lines.ts';
 import { backtestHistory } from '../../src/report/history-backtest.ts';
 import { type BacktestLine, backtestManifest } from '../../src/report/manifest-backtest.ts';
+import type { AccuracyAnswer } from '../../src/wire/forecast.ts';
 import { makeApp } from '../api/make-app.ts';
 import { Program } from '../e2e/program.ts';
 import { leak } from '../forecast/synthetic-series.ts';

@@ -1,7 +1,7 @@
+import { Recent } from '../../statistics/recent.ts';
 import { type Expert, priorProbability } from '../expert.ts';
 import type { History } from '../history.ts';
 import { shrunkShare } from '../probability.ts';
-import { Recent } from '../recent.ts';
 
 /** Two numbers that place a series at an instant, and how far apart two places are still alike. */
 interface Place {

@@ -1,7 +1,7 @@
+import type { Recent } from '../../statistics/recent.ts';
 import type { Expert } from '../expert.ts';
 import type { History } from '../history.ts';
 import { clamp, shrunkShare } from '../probability.ts';
-import type { Recent } from '../recent.ts';
 
 const neighbours = 20;
 /** Past instants compared. */

@@ -1,8 +1,8 @@
+import type { Recent } from '../../statistics/recent.ts';
 import type { Expert } from '../expert.ts';
 import type { History } from '../history.ts';
 import { shareAbove } from '../path-errors.ts';
 import { clamp } from '../probability.ts';
-import type { Recent } from '../recent.ts';
 
 const longWidth = 2000;
 const lags = [1, 2, 3, 5, 8, 12, 25];

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { MetricSample, Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
+import type { MetricSample } from '../../core/sample.ts';
+import type { Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 

@@ -1,3 +1,4 @@
+import { mostNamed } from '../../core/answer-bounds.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import {
   type HostMetric,
@@ -13,20 +14,12 @@ import {
   type UsageMetric,
   usageMetrics,
 } from '../../core/metric.ts';
+import type { Stretch, StretchQuery } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
-import {
-  type Aggregate,
-  type MeanRow,
-  mostNamed,
-  type RowsWanted,
-  type SeriesFilter,
-  type Stretch,
-  type StretchQuery,
-  type TimeWindow,
-  type UsageRow,
-} from '../../core/store.ts';
+import type { Aggregate, MeanRow, SeriesFilter, TimeWindow } from '../../core/store.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
+import type { RowsWanted, UsageRow } from '../../core/usage-row.ts';
 import { counterReachMs } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';
 import { namesValue } from './name-texts.ts';

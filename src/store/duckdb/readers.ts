@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance, DuckDBType, DuckDBValue } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading } from '../../core/store.ts';
-import { ReadLane } from '../../read-lane.ts';
 import { isDamage } from './open-database.ts';
 
 /** One row as the driver returns it; times and counts are cast to DOUBLE in SQL, so no bigint comes. */

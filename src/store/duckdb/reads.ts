@@ -1,32 +1,26 @@
 import { VARCHAR } from '@duckdb/node-api';
+import { mostNamed, mostNames, refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
 import { MonitorError } from '../../core/error.ts';
-import { groupBy } from '../../core/group-by.ts';
 import { exactValue, labelTest } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
+import type { Sample, Stretch, StretchQuery } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
-import {
-  type ForecastQuery,
-  type MeanQuery,
-  mostNamed,
-  mostNames,
-  type PageQuery,
-  type Reading,
-  type Reads,
-  type RowsWanted,
-  refuseTooMany,
-  type Sample,
-  type Selected,
-  type SelectQuery,
-  type SnapshotKey,
-  type Stretch,
-  type StretchQuery,
-  type TimeWindow,
-  type UsageFilter,
-  type UsageRow,
-  type UsageTable,
+import type {
+  ForecastQuery,
+  MeanQuery,
+  PageQuery,
+  Reading,
+  Reads,
+  Selected,
+  SelectQuery,
+  TimeWindow,
+  UsageFilter,
 } from '../../core/store.ts';
+import type { RowsWanted, SnapshotKey, UsageRow } from '../../core/usage-row.ts';
+import type { UsageTable } from '../../core/usage-table.ts';
+import { groupBy } from '../../platform/group-by.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
 import { bySource, filterTest, fitting, selectedOf } from '../series-filter.ts';
 import type { Dictionary } from './dictionary.ts';

@@ -1,7 +1,7 @@
 import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
+import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
-import type { MetricSample } from '../../core/store.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { RecentMap } from '../recent-map.ts';
 import { idsSql, namesValue } from './name-texts.ts';

@@ -1,9 +1,9 @@
 import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../../core/error.ts';
+import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import {
   type Appended,
-  type MetricSample,
   newNamesDefault,
   type Reading,
   type Reads,
@@ -11,7 +11,7 @@ import {
   type Store,
   type StoreOptions,
 } from '../../core/store.ts';
-import { startWorker } from '../../worker.ts';
+import { startWorker } from '../../platform/worker.ts';
 import { foldingWarning, foldNames, tooManySeries } from '../name-budget.ts';
 import { RecentMap } from '../recent-map.ts';
 import { pack } from './packed-snapshot.ts';

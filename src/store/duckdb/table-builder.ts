@@ -1,6 +1,6 @@
 import type { DuckDBValue } from '@duckdb/node-api';
 import { type ProcessColumnId, processColumnIds } from '../../core/metric.ts';
-import type { UsageTable } from '../../core/store.ts';
+import type { UsageTable } from '../../core/usage-table.ts';
 import { scaleOf } from './schema.ts';
 
 /** In the order of `detailedSql`, and what a stored number is divided by. */

@@ -8,8 +8,9 @@ import {
   type UsageMetric,
 } from '../../core/metric.ts';
 import { isOfOtherSource, type Series, seriesKey, subjectOf } from '../../core/series.ts';
-import type { Above, Aggregate, ForecastQuery, SnapshotKey, TimeWindow, UsageFilter } from '../../core/store.ts';
+import type { Aggregate, ForecastQuery, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { tallyCounts } from '../../core/tally.ts';
+import type { Above, SnapshotKey } from '../../core/usage-row.ts';
 import { seriesBeforeSelectors } from '../series-before-selectors.ts';
 import { literal } from './name-codec.ts';
 import { metricField } from './points.ts';

@@ -1,44 +1,41 @@
+import { mostNamed, refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { groupBy } from '../../core/group-by.ts';
 import { maxAheadMs, placedAt } from '../../core/host-clock.ts';
 import { exactValue } from '../../core/label-test.ts';
 import { isUsageMetric, meanColumnIds, snakeCase } from '../../core/metric.ts';
+import { ReadLane } from '../../core/read-lane.ts';
+import { isKnown, type MetricSample, type Point, type Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
 import {
   type Appended,
-  byTimeHostName,
   type ForecastQuery,
-  isKnown,
   type MeanQuery,
   type MeanRow,
-  type MetricSample,
-  mostNamed,
-  nameKey,
   newNamesDefault,
   type PageQuery,
-  type Point,
   type Reading,
   type Records,
-  type RowsWanted,
-  refuseTooMany,
-  type Sample,
   type Selected,
   type SelectQuery,
-  type SnapshotKey,
   type Store,
   type TimeWindow,
-  toTable,
   type UsageFilter,
-  type UsageRow,
-  type UsageTable,
-  wantedOf,
 } from '../../core/store.ts';
 import { addTallies, type HourTally } from '../../core/tally.ts';
-import { ReadLane } from '../../read-lane.ts';
-import { untilAborted } from '../../shared-work.ts';
+import {
+  byTimeHostName,
+  nameKey,
+  type RowsWanted,
+  type SnapshotKey,
+  type UsageRow,
+  wantedOf,
+} from '../../core/usage-row.ts';
+import { toTable, type UsageTable } from '../../core/usage-table.ts';
+import { groupBy } from '../../platform/group-by.ts';
+import { untilAborted } from '../../platform/shared-work.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { admitNames, admitSeries } from '../name-budget.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';

@@ -1,0 +1,70 @@
+import { AlarmReader } from '../alarms/alarm-reader.ts';
+import type { Clock } from '../core/clock.ts';
+import { mostAheadMs, placedAt } from '../core/host-clock.ts';
+import { isOfOtherSource } from '../core/series.ts';
+import type { Store } from '../core/store.ts';
+import type { Threshold } from '../core/threshold.ts';
+import { ForecastScores } from '../forecast/forecast-scores.ts';
+import { Forecaster } from '../forecast/forecaster.ts';
+import { ForgottenHosts, type KeptForgotten } from '../hosts/forgotten-hosts.ts';
+import { KnownHosts } from '../hosts/known-hosts.ts';
+import { type KeptDoubt, ServerClock } from '../hosts/server-clock.ts';
+import { Expiry } from '../ingest/expiry.ts';
+import { Ingest } from '../ingest/ingest.ts';
+import type { Log } from '../platform/log.ts';
+
+export interface ServiceOptions {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  thresholds: readonly Threshold[];
+  retentionMs: number;
+  /** How far ahead is forecast. */
+  horizonMs: number;
+  /** Where a doubt about this machine's clock outlasts a restart. */
+  clockDoubt?: KeptDoubt;
+  /** Where forgotten hosts outlast a restart. */
+  forgotten?: KeptForgotten;
+  /** Of this machine. */
+  bootId?: string | null;
+}
+
+/** What the routes answer from, and what goes on without being asked. */
+export interface Services {
+  store: Store;
+  clock: Clock;
+  log: Log;
+  hosts: KnownHosts;
+  serverClock: ServerClock;
+  ingest: Ingest;
+  expiry: Expiry;
+  alarms: AlarmReader;
+  forecaster: Forecaster;
+  scores: ForecastScores;
+}
+
+/** All of them, none started. A store that is not there yet says nothing of before. */
+export async function makeServices(options: ServiceOptions): Promise<Services> {
+  const { store, clock, log, thresholds, retentionMs, horizonMs } = options;
+  const before = await store.latest(clock.now() + mostAheadMs).catch(() => []);
+  const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
+  const serverClock = new ServerClock(clock, newest, options.clockDoubt);
+  const forgotten = new ForgottenHosts(options.forgotten, clock, retentionMs);
+  const hosts = new KnownHosts({ store, clock, serverClock, before, forgotten, bootId: options.bootId ?? null });
+  const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
+  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
+  const { stepMs } = forecaster;
+  const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
+  return {
+    store,
+    clock,
+    log,
+    hosts,
+    serverClock,
+    expiry,
+    forecaster,
+    ingest: new Ingest(store, hosts, expiry, clock),
+    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }),
+    scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
+  };
+}

@@ -1,0 +1,24 @@
+import picocolors from 'picocolors';
+import type { AlerterOutput } from '../alerter/alerter.ts';
+import { renderJson, renderLine } from '../alerter/render.ts';
+import { clockTime } from '../platform/clock-time.ts';
+import { terminalJson, terminalText } from '../platform/terminal-text.ts';
+import { wordWrap } from '../platform/word-wrap.ts';
+import { columnsOf } from './terminal.ts';
+
+/** Of the time before a note. */
+const timeColumns = 21;
+
+export function makeOutput(json: boolean): AlerterOutput {
+  const forced = process.env.FORCE_COLOR !== undefined && process.env.FORCE_COLOR !== '0';
+  const colors = picocolors.createColors(!process.env.NO_COLOR && (forced || process.stdout.isTTY === true));
+  const write = (line: string) => process.stdout.write(`${line}\n`);
+  const columns = () => columnsOf(process.stdout);
+  return {
+    announce: (announcement) => write(json ? renderJson(announcement) : renderLine(announcement, colors, columns())),
+    note: (time, message) => {
+      if (json) write(terminalJson({ time: new Date(time).toISOString(), note: message }));
+      else write(wordWrap(colors.dim(terminalText(message, 500)), columns(), timeColumns, `${clockTime(time)}  `));
+    },
+  };
+}

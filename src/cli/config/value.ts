@@ -1,0 +1,38 @@
+import { parseDuration } from '../../core/duration.ts';
+import { MonitorError } from '../../core/error.ts';
+
+export function parsePace(text: string, what: string, shortest: string): number {
+  const pace = parseDuration(text, what);
+  if (pace < parseDuration(shortest, what) || pace > 3_600_000) {
+    throw new MonitorError('invalid', `${what} '${text}' must lie between ${shortest} and 1h`);
+  }
+  return pace;
+}
+
+/** Of a switch: as a flag it has no text of its own. */
+export function parseSwitch(text: string, what: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new MonitorError('invalid', `${what} '${text}' must be true or false`);
+  return text === 'true';
+}
+
+export function parseCount(text: string, what: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000)
+    throw new MonitorError('invalid', `${what} '${text}' must be a whole number from 1 to 1000000`);
+  return count;
+}
+
+/** A step, a tenth of it, is whole milliseconds; it should hold a snapshot or more. */
+export function parseHorizon(text: string): number {
+  const horizon = parseDuration(text, 'horizon');
+  if (horizon < 10_000 || horizon > 86_400_000 || horizon % 10 !== 0)
+    throw new MonitorError('invalid', `horizon '${text}' must lie between 10s and 1d`);
+  return horizon;
+}
+
+export function parseLogLevel(text: string): string {
+  const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'];
+  if (!levels.includes(text))
+    throw new MonitorError('invalid', `log level '${text}' must be one of ${levels.join(', ')}`);
+  return text;
+}

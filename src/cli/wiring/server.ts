@@ -1,0 +1,153 @@
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { AppOptions } from '../../api/app.ts';
+import type { ClientOptions } from '../../client/monitor-client.ts';
+import type { Clock } from '../../core/clock.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import type { Store } from '../../core/store.ts';
+import { formatThreshold } from '../../core/threshold.ts';
+import { openClockDoubt } from '../../hosts/clock-doubt-file.ts';
+import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
+import { readBootId } from '../../platform/boot-id.ts';
+import type { Log } from '../../platform/log.ts';
+import { ownAddress } from '../../platform/own-address.ts';
+import type { ListenAddress } from '../config/address.ts';
+import { storeUrl } from '../config/data-folder.ts';
+import type { Config } from '../config/settings.ts';
+import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
+import { readPem } from './pem.ts';
+import { serverAccess } from './server-access.ts';
+import { ServerCertificate } from './server-certificate.ts';
+
+/**
+ * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
+ * never loads the server and stays small.
+ */
+
+export interface RunningServer {
+  /** The URL a client on this machine reaches it at. */
+  url: string;
+  /** Where others reach it, in words. */
+  announced: string;
+  /** For the daemons of the same process. */
+  own: ClientOptions;
+  close(): Promise<void>;
+}
+
+/** Requests under way are answered within this; then their connections are cut. */
+const requestGraceMs = 3_000;
+
+/** @throws MonitorError when the store cannot be opened or the address not be listened on */
+export async function startServer(
+  config: Config,
+  clock: Clock,
+  log: FastifyBaseLogger,
+  version: string,
+): Promise<RunningServer> {
+  const { access, secret } = serverAccess(config, clock);
+  const certificate = new ServerCertificate(config);
+  const store = await openConfiguredStore(config, clock, log);
+  const local = makeLocalSocket();
+  const closing: (() => unknown)[] = [() => store.close(), () => local.close()];
+  try {
+    const given = { store, clock, log, version, access: { ...access, isLocal: local.isLocal } };
+    const app = await makeApp(config, given, certificate);
+    closing.push(() => closeApp(app, local));
+    const url = await listen(app, config.listen);
+    const { port } = app.server.address() as AddressInfo;
+    await local.listen(app.routing, config.data, port, (message) => log.warn(message));
+    closing.push(certificate.renew(app.server as Server, log));
+    const announced = announcedAs(url, config.listen);
+    const thresholds = config.threshold.map(formatThreshold);
+    log.info({ url: announced, store: store.url, thresholds }, 'server is listening');
+    return { url, announced, own: { token: secret }, close: () => closeAll(closing) };
+  } catch (error) {
+    await closeAll(closing);
+    throw error;
+  }
+}
+
+/** What was opened last first. */
+async function closeAll(closing: (() => unknown)[]): Promise<void> {
+  for (const close of closing.reverse()) await close();
+}
+
+async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void> {
+  const cut = setTimeout(() => {
+    app.server.closeAllConnections();
+    local.closeAllConnections();
+  }, requestGraceMs);
+  await Promise.all([app.close(), local.close()]);
+  clearTimeout(cut);
+}
+
+async function openConfiguredStore(config: Config, clock: Clock, log: Log): Promise<Store> {
+  const { openStore } = await import('../../store/open.ts');
+  const { influxToken: token, influxUser: username, influxPassword: password, influxOrg: org, storeCa } = config;
+  return openStore(storeUrl(config.store, config.data), {
+    retentionMs: config.retention,
+    newNamesPerDay: config.newNames,
+    now: () => clock.now(),
+    warn: (message) => log.warn(message),
+    influx: {
+      ...(token && { token }),
+      ...(username && { username }),
+      ...(password && { password }),
+      ...(org && { org }),
+      ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
+    },
+  });
+}
+
+async function makeApp(
+  config: Config,
+  given: Pick<AppOptions, 'store' | 'clock' | 'log' | 'version' | 'access'>,
+  { tls }: ServerCertificate,
+): Promise<FastifyInstance> {
+  const { buildApp } = await import('../../api/app.ts');
+  const warn = (message: string) => given.log.warn(message);
+  return buildApp({
+    ...given,
+    thresholds: config.threshold,
+    retentionMs: config.retention,
+    horizonMs: config.horizon,
+    queryTimeoutMs: config.queryTimeout,
+    clockDoubt: openClockDoubt(config.data, warn),
+    forgotten: openForgottenHosts(config.data, warn),
+    bootId: readBootId(),
+    ...(tls && { https: tls }),
+  });
+}
+
+/** An address that stands for all of them is none that anybody could call. */
+function announcedAs(url: string, { host }: ListenAddress): string {
+  if (host !== '0.0.0.0' && host !== '::') return url;
+  const own = ownAddress();
+  if (own === null) return `every address of this machine (here ${url})`;
+  const others = new URL(url);
+  others.hostname = own.includes(':') ? `[${own}]` : own;
+  return `${others.origin} and every other address of this machine (here ${url})`;
+}
+
+async function listen(
+  app: { listen(address: ListenAddress): Promise<string>; close(): Promise<unknown> },
+  address: ListenAddress,
+): Promise<string> {
+  const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
+  try {
+    return (await app.listen(address)).replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
+  } catch (error) {
+    await app.close();
+    const reasons: Record<string, string> = {
+      EADDRINUSE: `another program uses it; choose another port with --listen ${address.host}:${address.port + 1}`,
+      EACCES: 'this user may not use that port; choose one above 1023',
+      EADDRNOTAVAIL: 'this machine does not have that address',
+      ENOTFOUND: 'that name has no address',
+    };
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    throw new MonitorError('unavailable', `cannot listen on ${where}: ${reasons[code] ?? messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

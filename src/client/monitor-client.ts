@@ -1,0 +1,259 @@
+import { Agent, type Dispatcher, request } from 'undici';
+import { type ErrorCode, errorStatus, MonitorError } from '../core/error.ts';
+import { connectionReason } from '../core/failure-reason.ts';
+import type { AlarmsAnswer } from '../wire/alarm.ts';
+import type { ExpiryAnswer } from '../wire/expiry.ts';
+import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
+import type { DetailedAnswer } from '../wire/history.ts';
+import type { HostsAnswer } from '../wire/host.ts';
+import type { SeriesAnswer } from '../wire/series.ts';
+import type { TakenAnswer } from '../wire/snapshot.ts';
+
+const timeoutMs = 30_000;
+const connectMs = 10_000;
+/** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
+const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
+const late = new Error('late');
+/** An answer that is longer is none of ours. */
+const limits = { put: 64 * 1024, ask: 256 * 1024 * 1024 };
+
+/** What became of a PUT. `null`: no answer, the server is away. */
+export interface PutOutcome {
+  status: number | null;
+  detail: string;
+  /** Where some were too old to be stored: how many were stored, and how many not. */
+  taken?: TakenAnswer | null;
+  /** From Retry-After, given as seconds or as a date. */
+  retryAfterMs: number | null;
+}
+
+/** What a server may ask for: a token, and certificates (PEM). */
+export interface ClientOptions {
+  token?: string;
+  /** A Unix socket that may lead to the same server, and asks for nothing; tried first. */
+  local?: string;
+  /** The only authority that is trusted. */
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+type Query = Record<string, string | number | undefined>;
+
+interface Asked {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  headers: Record<string, string>;
+  body?: string | Uint8Array;
+  signal: AbortSignal;
+}
+
+/** The HTTP API, typed. Answers that are errors become MonitorError with the server's own code. */
+export class MonitorClient {
+  readonly server: string;
+  readonly #agent: Agent;
+  readonly #local: Agent | null;
+  readonly #headers: Record<string, string>;
+  readonly #deadlines: typeof defaultDeadlines;
+
+  /** @throws MonitorError `invalid` */
+  constructor(server: string, { token, local, ...tls }: ClientOptions = {}, deadlines = defaultDeadlines) {
+    this.#deadlines = deadlines;
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, keepAliveTimeout: 60_000 };
+    this.#agent = new Agent({ connect: { timeout: connectMs, ...tls }, ...timeouts });
+    this.#local = local === undefined ? null : new Agent({ connect: { socketPath: local }, ...timeouts });
+    const url = URL.canParse(server) ? new URL(server) : null;
+    if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
+      throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
+    }
+    if (url.username !== '' || url.password !== '') {
+      throw new MonitorError('invalid', 'the server URL must not hold a user or password; set AMBERWATCH_TOKEN');
+    }
+    this.server = url.href.replace(/\/$/, '');
+  }
+
+  /** Sends gzip JSON; never throws. `now` is wall time: the server measures this clock by it. */
+  async put(path: string, gzip: Uint8Array, now: number, signal?: AbortSignal): Promise<PutOutcome> {
+    const deadline = new AbortController();
+    const isLate = () => deadline.signal.reason === late;
+    const timer = setTimeout(() => deadline.abort(late), this.#deadlines.putMs);
+    // Not AbortSignal.any: it leaves something of every request in a signal that lives as long as the collector.
+    const cut = () => deadline.abort();
+    signal?.addEventListener('abort', cut, { once: true });
+    if (signal?.aborted) cut();
+    try {
+      const answer = await this.#request(path, {
+        method: 'PUT',
+        headers: {
+          'content-type': 'application/json',
+          'content-encoding': 'gzip',
+          date: new Date(now).toUTCString(),
+        },
+        body: gzip,
+        signal: deadline.signal,
+      });
+      const text = await textOf(answer.body, limits.put);
+      const retryAfter = answer.headers['retry-after'];
+      return {
+        status: answer.statusCode,
+        detail: detailOf(text),
+        taken: takenOf(text),
+        retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
+      };
+    } catch (error) {
+      const detail = isLate() ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : this.#reasonOf(error);
+      return { status: null, detail, taken: null, retryAfterMs: null };
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', cut);
+    }
+  }
+
+  alarms(query: Query = {}): Promise<AlarmsAnswer> {
+    return this.#get('/v1/alarms', query);
+  }
+
+  hosts(): Promise<HostsAnswer> {
+    return this.#get('/v1/hosts', {});
+  }
+
+  /** Says that a host is gone for good. */
+  forgetHost(host: string): Promise<{ host: string; at: string }> {
+    return this.#ask(`/v1/hosts/${encodeURIComponent(host)}`, { method: 'DELETE' });
+  }
+
+  detailed(query: Query = {}): Promise<DetailedAnswer> {
+    return this.#get('/v1/usage/detailed', query);
+  }
+
+  forecasts(query: Query = {}): Promise<ForecastsAnswer> {
+    return this.#get('/v1/forecasts', query);
+  }
+
+  accuracy(query: Query = {}): Promise<AccuracyAnswer> {
+    return this.#get('/v1/forecasts/accuracy', query);
+  }
+
+  series(query: Query): Promise<SeriesAnswer> {
+    return this.#get('/v1/series', query);
+  }
+
+  expiry(): Promise<ExpiryAnswer> {
+    return this.#get('/v1/store/expiry', {});
+  }
+
+  /** Says that the server's clock is right, and lets it forget what is older than the retention. */
+  confirmExpiry(): Promise<ExpiryAnswer> {
+    return this.#ask('/v1/store/expiry', { method: 'POST', body: JSON.stringify({ confirm: true }) });
+  }
+
+  /** Exchanges a one-time code for the write token of a host. */
+  async join(code: string, host: string): Promise<string> {
+    const body = JSON.stringify({ code, host });
+    const { token } = await this.#ask<{ token: string }>('/v1/join', { method: 'POST', body });
+    return token;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#agent.destroy(), this.#local?.destroy()]);
+  }
+
+  #reasonOf(error: unknown): string {
+    return connectionReason(error, {
+      isTls: this.server.startsWith('https:'),
+      caFlag: '--ca',
+      certificateFlags: '--client-cert and --client-key',
+    });
+  }
+
+  async #request(path: string, options: Asked): Promise<Dispatcher.ResponseData> {
+    if (this.#local !== null) {
+      try {
+        return await request(`http://localhost${path}`, { ...options, dispatcher: this.#local });
+      } catch (error) {
+        // Nobody listens there, or not for this user: nothing has been sent.
+        if ((error as NodeJS.ErrnoException).syscall !== 'connect') throw error;
+      }
+    }
+    const headers = { ...this.#headers, ...options.headers };
+    return request(`${this.server}${path}`, { ...options, headers, dispatcher: this.#agent });
+  }
+
+  async #get<T>(path: string, query: Query): Promise<T> {
+    const search = new URLSearchParams();
+    for (const [key, value] of Object.entries(query)) if (value !== undefined) search.set(key, String(value));
+    return this.#ask(`${path}?${search}`, { method: 'GET' });
+  }
+
+  async #ask<T>(path: string, options: Pick<Asked, 'method'> & { body?: string }): Promise<T> {
+    let status: number;
+    let text: string;
+    try {
+      const headers: Record<string, string> = options.body ? { 'content-type': 'application/json' } : {};
+      const signal = AbortSignal.timeout(this.#deadlines.askMs);
+      const answer = await this.#request(path, { ...options, headers, signal });
+      status = answer.statusCode;
+      text = await textOf(answer.body, limits.ask);
+    } catch (error) {
+      throw new MonitorError('unavailable', `${this.server} does not answer: ${this.#reasonOf(error)}`, {
+        cause: error,
+      });
+    }
+    if (status >= 400) throw new MonitorError(codeOf(status), detailOf(text));
+    try {
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new MonitorError('unavailable', `${this.server} answered something that is not JSON; is it amberwatch?`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** @throws when it is longer than `limit` bytes; what is left of it is not read */
+async function textOf(body: AsyncIterable<Buffer> & { destroy(): unknown }, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > limit) {
+      body.destroy();
+      throw new Error(`the answer is longer than ${limit} bytes`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function takenOf(text: string): TakenAnswer | null {
+  try {
+    const { stored, expired } = JSON.parse(text) as Record<string, unknown>;
+    return isCount(stored) && isCount(expired) ? { stored, expired } : null;
+  } catch {
+    return null;
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** Milliseconds to wait: `Retry-After` is seconds or an HTTP date (RFC 9110, 10.2.3). */
+export function parseRetryAfter(text: string, now: number): number | null {
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  const date = Date.parse(text);
+  return Number.isNaN(date) ? null : Math.max(0, date - now);
+}
+
+function codeOf(status: number): ErrorCode {
+  const found = Object.entries(errorStatus).find(([, known]) => known === status);
+  return (found?.[0] as ErrorCode | undefined) ?? (status >= 500 ? 'internal' : 'invalid');
+}
+
+function detailOf(text: string): string {
+  try {
+    return String((JSON.parse(text) as { detail?: unknown }).detail ?? text.slice(0, 200));
+  } catch {
+    return text.slice(0, 200);
+  }
+}

@@ -1,0 +1,49 @@
+import { readFileSync, statSync } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { replaceFile } from './durable-file.ts';
+
+/** One value as JSON in a file: whole or not at all, synced, and for this user alone. */
+export class JsonFile {
+  readonly path: string;
+
+  constructor(folder: string, name: string) {
+    this.path = join(folder, name);
+  }
+
+  /**
+   * What it holds; undefined: there is no such file.
+   * @throws Node's own error, or SyntaxError for what is no JSON
+   */
+  read(): unknown {
+    try {
+      return JSON.parse(readFileSync(this.path, 'utf8'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Another text whenever it has changed; null: there is no such file.
+   * @throws Node's own error
+   */
+  version(): string | null {
+    const found = statSync(this.path, { throwIfNoEntry: false });
+    return found === undefined ? null : `${found.mtimeMs} ${found.size} ${found.ino}`;
+  }
+
+  /** @throws Node's own error; then it holds what it held before */
+  async write(value: unknown, indent = 0): Promise<void> {
+    await this.makeFolder();
+    await replaceFile(this.path, `${JSON.stringify(value, null, indent)}\n`);
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+
+  async makeFolder(): Promise<void> {
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
+  }
+}

@@ -1,0 +1,58 @@
+import Type, { type Static } from 'typebox';
+import { levels } from '../core/alarm.ts';
+import { instant, integer, optionalInstant, text } from './fields.ts';
+
+export interface PredictionAnswer {
+  probability: number;
+  etaSeconds: number | null;
+  intervalSeconds: number[] | null;
+  notify: boolean;
+}
+
+const alarmSchema = Type.Object({
+  id: Type.String(),
+  level: Type.Enum(['RED', 'AMBER']),
+  state: Type.Enum(['firing', 'stale']),
+  host: Type.String(),
+  ip: text,
+  subject: Type.Object({
+    kind: Type.Enum(['process', 'system', 'series'], { description: 'series: of another source.' }),
+    name: Type.Optional(Type.String()),
+    pid: Type.Optional(integer),
+  }),
+  metric: Type.String(),
+  series: Type.String({ description: 'Its key, as selectors name it.' }),
+  of: Type.Enum(['largest', 'group'], { description: 'Of a process: its largest instance, or all of the name.' }),
+  basis: Type.Enum(['core', 'host'], { description: 'What 100 % of cpu is: one core, or all of the host.' }),
+  value: Type.Number(),
+  threshold: Type.Number(),
+  since: instant('When the run over the threshold began; of AMBER, when it was first said.'),
+  reason: Type.String(),
+  prediction: Type.Unsafe<PredictionAnswer | null>({
+    type: ['object', 'null'],
+    description: 'Of AMBER: how likely the breach is within the horizon, and when it would come.',
+    properties: {
+      probability: { type: 'number' },
+      etaSeconds: { type: ['number', 'null'], description: 'Seconds from the last forecast, at most a step ago.' },
+      intervalSeconds: { type: ['array', 'null'], items: { type: 'number' } },
+      notify: { type: 'boolean', description: 'Sure enough to wake somebody: the policy that puts precision first.' },
+    },
+  }),
+  leadSeconds: Type.Unsafe<number | null>({
+    type: ['number', 'null'],
+    description: 'Of RED that was AMBER before: how much earlier.',
+  }),
+});
+export type AlarmAnswer = Static<typeof alarmSchema>;
+
+export const alarmsSchema = Type.Object(
+  {
+    at: instant('What the alarms are computed for.'),
+    level: Type.Enum([...levels]),
+    alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
+    stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
+    nextStaleAt: optionalInstant('When the next host will be STALE if it says nothing more.'),
+  },
+  { title: 'Alarms' },
+);
+export type AlarmsAnswer = Static<typeof alarmsSchema>;

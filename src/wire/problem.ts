@@ -1,0 +1,14 @@
+import Type from 'typebox';
+import { errorStatus } from '../core/error.ts';
+
+/** RFC 9457. */
+export const problemSchema = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.Enum(Object.keys(errorStatus)),
+    detail: Type.String(),
+  },
+  { title: 'Problem' },
+);
