@@ -5,7 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { alarmId } from '../src/alarms/alarm-id.ts';
 import { evaluate } from '../src/alarms/evaluate.ts';
-import { SaidLog } from '../src/alerter/said-log.ts';
+import { Outbox } from '../src/alerter/outbox.ts';
 import { openLockedSpool, spoolLimits } from '../src/collector/spool.ts';
 import { changes } from '../src/core/change.ts';
 import { parseSelector } from '../src/core/selector.ts';
@@ -152,7 +152,7 @@ test('a spool of 0.3.0 is delivered', async () => {
 test('what an alerter of 0.3.0 has said is not said again, and its end is', async () => {
   const folder = join(temporaryFolder(), 'alerter');
   cpSync(fixture('alerter'), folder, { recursive: true });
-  const log = await SaidLog.open(folder);
+  const log = await Outbox.open(folder);
   expect(await log.unread('terminal')).toEqual([]);
   expect(log.alarms.alarms).toMatchObject([{ level: 'RED', host: 'web-01', metric: 'cpu', id: alarmId(ofJava) }]);
   const [said] = log.alarms.alarms;

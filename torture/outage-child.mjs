@@ -3,7 +3,7 @@
 import { Collector } from '../dist/collector/collector.js';
 import { FolderDisk } from '../dist/collector/disk.js';
 import { Sender } from '../dist/collector/sender.js';
-import { keepHeapSmall } from '../dist/collector/small-heap.js';
+import { keepHeapSmall } from '../dist/platform/small-heap.js';
 import { Spool, spoolLimits } from '../dist/collector/spool.js';
 
 keepHeapSmall();

@@ -1,6 +1,6 @@
 import { type Alarm, isStale } from '../core/alarm.ts';
 import type { Forecast } from '../core/forecast.ts';
-import { isOfOtherSource, seriesKey, subjectOf } from '../core/series.ts';
+import { isOfOtherSource, subjectOf } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { alarmId } from './alarm-id.ts';
@@ -31,13 +31,14 @@ export function amberAlarm(
     subject:
       process === null ? { kind: isOfHost ? 'system' : 'series' } : { kind: 'process', name: process, pid: null },
     metric,
-    series: seriesKey(series),
+    series,
     of: line?.of ?? 'largest',
     basis: line?.basis ?? 'core',
     value,
     threshold,
     since: amberSince ?? forecast.time,
-    reason: probability === null ? 'over the line, but not yet for long enough to be RED' : reason,
+    cause: probability === null ? { kind: 'pending' } : { kind: 'forecast', said: reason },
+    culprits: [],
     prediction:
       probability === null ? null : { probability, etaSeconds, intervalSeconds, notify: notifySince !== null },
     leadSeconds: null,

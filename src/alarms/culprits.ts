@@ -1,4 +1,4 @@
-import type { Alarm } from '../core/alarm.ts';
+import type { Alarm, Culprit } from '../core/alarm.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
 import type { UsageRow } from '../core/usage-row.ts';
@@ -20,21 +20,16 @@ export async function withCulprits(
   const rows = await reads.rows(ofAffected, { top: culpritRows });
   return alarms.map((alarm) => {
     if (alarm.subject.kind !== 'system') return alarm;
-    const culprits = namesOfCulprits(
-      rows.filter((row) => row.host === alarm.host),
-      alarm.metric,
-    );
-    return culprits === '' ? alarm : { ...alarm, reason: `${alarm.reason}; most by ${culprits}` };
+    return { ...alarm, culprits: culpritsOf(alarm, rows) };
   });
 }
 
-function namesOfCulprits(rows: readonly UsageRow[], metric: string): string {
+function culpritsOf({ metric, host }: Alarm, rows: readonly UsageRow[]): Culprit[] {
   const column = metric === 'system.cpu' ? 'cpu' : metric === 'system.memory' ? 'memory' : null;
-  if (column === null) return '';
+  if (column === null) return [];
   return rows
-    .filter((row) => !reservedNames.has(row.name) && (row[column] ?? 0) > 0)
-    .sort((a, b) => (b[column] ?? 0) - (a[column] ?? 0))
-    .slice(0, culpritCount)
-    .map((row) => `${row.name} ${row[column]?.toFixed(1)}`)
-    .join(', ');
+    .filter((row) => row.host === host && !reservedNames.has(row.name) && (row[column] ?? 0) > 0)
+    .map((row) => ({ process: row.name, value: row[column] ?? 0 }))
+    .sort((a, b) => b.value - a.value)
+    .slice(0, culpritCount);
 }

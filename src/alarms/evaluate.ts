@@ -28,7 +28,9 @@ export function evaluate(
   const headers = new Map(hosts.map((header) => [header.host, header]));
   const shown = forecasts.filter((forecast) => !forecast.isMuted);
   const predicted = new Map(shown.map((forecast) => [alarmId(forecast.series), forecast.amberSince]));
-  const red = found.flatMap((candidate, index) => redAlarm(candidate, since[index] ?? null, at, predicted));
+  const red = found
+    .map((candidate, index) => redAlarm(candidate, since[index] ?? null, at, predicted))
+    .filter((alarm) => alarm !== null);
   const known = new Set(red.map((alarm) => alarm.id));
   const running = new Set(
     found.filter((_, index) => since[index] != null).map((candidate) => alarmId(candidate.series)),

@@ -1,3 +1,4 @@
+import type { Culprit, Ending } from '../core/alarm.ts';
 import type { PredictionAnswer } from '../wire/alarm.ts';
 
 /** One thing the alerter says. Null: does not apply. Times are epoch milliseconds. */
@@ -19,6 +20,10 @@ export interface Announcement {
   threshold: number | null;
   /** When the run over the threshold began; of a silent host, when it was last heard of. */
   since: number | null;
+  /** Of OK, and of STALE that was something else before: how it ended. Absent where an older one has said it. */
+  ended?: Ending['how'] | null;
+  /** Of a host's alarm: the processes that take most. Absent where an older one has said it. */
+  culprits?: readonly Culprit[];
   reason: string;
   prediction: PredictionAnswer | null;
   /** Of RED that was AMBER before: how much earlier. */

@@ -1,11 +1,13 @@
 import type { Colors } from 'picocolors/types.js';
 import { serverClockMetric } from '../core/alarm.ts';
+import type { Change } from '../core/change.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
 import type { HostMetric } from '../core/metric.ts';
 import { clockTime } from '../platform/clock-time.ts';
 import { terminalJson, terminalText } from '../platform/terminal-text.ts';
 import { wordWrap } from '../platform/word-wrap.ts';
+import type { ToldAlarm } from '../wire/alarm-codec.ts';
 import type { Announcement } from './announcement.ts';
 
 const paint: Record<Announcement['level'], (colors: Colors, text: string) => string> = {
@@ -47,33 +49,57 @@ function subject({ process, pid, metric, series }: Announcement): string[] {
 }
 
 function story(announcement: Announcement): string {
-  const { level, metric, value, threshold, since, time, reason, before, leadSeconds, series } = announcement;
-  // Of another source nobody knows the unit, whatever its name is.
-  const told = (number: number) => formatValue(series || metric === null ? '' : metric, number);
-  const ago = since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
-  if (reason.startsWith('forgotten')) return reason;
-  if (metric === null)
-    return level === 'STALE'
-      ? `silent for ${ago}, last heard of at ${timeBeside(since ?? time, time)}: its collector has ended, or the host or the network is down`
-      : 'is reporting again';
-  if (level === 'OK') {
-    const wasBefore = `was ${before} for ${ago}`;
-    if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
-    if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
-    if (before === 'AMBER' && value !== null)
-      return `${metric} ${told(value)}, not expected over ${told(threshold ?? 0)} any more; ${wasBefore}`;
-    if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
-    return `${metric} ${told(value)}, no longer over ${told(threshold ?? 0)}; ${wasBefore}`;
-  }
-  const over = `over ${told(threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
+  const { level, metric } = announcement;
+  if (metric === null) return silenceStory(announcement);
+  // Of something that was RED or AMBER: nobody knows any more.
+  if (level === 'STALE') return announcement.reason;
+  if (level === 'OK') return endStory(announcement, metric);
+  const ofHost = isClock(metric) || metric === foldedNames;
+  if (ofHost) return `${terminalText(announcement.reason, 300)}${silence(announcement)}`;
+  return level === 'AMBER' ? amberStory(announcement, metric) : redStory(announcement, metric);
+}
+
+function silenceStory({ level, since, time, ended, reason }: Announcement): string {
+  if (ended === 'forgotten' || ended === 'expired') return reason;
+  if (level !== 'STALE') return 'is reporting again';
+  const lastHeard = timeBeside(since ?? time, time);
+  return `silent for ${lasted(since, time)}, last heard of at ${lastHeard}: its collector has ended, or the host or the network is down`;
+}
+
+function endStory(announcement: Announcement, metric: string): string {
+  const { value, threshold, since, time, ended, reason, before } = announcement;
+  if (ended === 'forgotten') return reason;
+  const wasBefore = `was ${before} for ${lasted(since, time)}`;
+  if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
+  if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
+  if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
+  const [is, line] = [toldValue(announcement, value), toldValue(announcement, threshold ?? 0)];
+  const over = before === 'AMBER' ? `not expected over ${line} any more` : `no longer over ${line}`;
+  return `${metric} ${is}, ${over}; ${wasBefore}`;
+}
+
+function amberStory(announcement: Announcement, metric: string): string {
+  const is = `${metric} ${toldValue(announcement, announcement.value ?? 0)}`;
+  return `${is}: ${terminalText(announcement.reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
+}
+
+function redStory(announcement: Announcement, metric: string): string {
+  const { value, threshold, since, time, leadSeconds, culprits = [] } = announcement;
+  const over = `over ${toldValue(announcement, threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
   const isOver = (value ?? 0) > (threshold ?? 0);
-  const line = `${metric} ${told(value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
-  const [, culprits] = reason.split('; most by ');
-  if (isClock(metric) || metric === foldedNames) return `${terminalText(reason, 300)}${silence(announcement)}`;
-  if (level === 'AMBER')
-    return `${metric} ${told(value ?? 0)}: ${terminalText(reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
+  const line = `${metric} ${toldValue(announcement, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
-  return `${line}${lead}${culprits === undefined ? '' : `; most by ${terminalText(culprits, 120)}`}`;
+  const most = culprits.map((each) => `${each.process} ${each.value.toFixed(1)}`).join(', ');
+  return `${line}${lead}${most === '' ? '' : `; most by ${terminalText(most, 120)}`}`;
+}
+
+/** Of another source nobody knows the unit, whatever its name is. */
+function toldValue({ series, metric }: Announcement, value: number): string {
+  return formatValue(series || metric === null ? '' : metric, value);
+}
+
+function lasted(since: number | null, time: number): string {
+  return since === null ? '' : formatDuration(Math.max(0, Math.round((time - since) / 1000) * 1000));
 }
 
 function isClock(metric: string): boolean {
@@ -90,4 +116,34 @@ function likelihood({ prediction }: Announcement): string {
 /** What is said of a silent host is old. */
 function silence({ state }: Announcement): string {
   return state === 'stale' ? '; its host has fallen silent, this was its last state' : '';
+}
+
+/** Why, as one sentence, for who reads JSON. */
+export function reasonOf({ level, alarm, lastSeen, ended }: Change<ToldAlarm>, time: number): string {
+  if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
+  if (level !== 'OK') return alarm?.reason ?? '';
+  if (ended?.how === 'expired')
+    return alarm?.subject.kind === 'series'
+      ? 'forgotten: nothing has been heard of it for an hour'
+      : 'forgotten: silent for longer than snapshots are kept';
+  if (ended?.how === 'forgotten') return 'forgotten, as somebody has said';
+  if (alarm === null) return '';
+  if (alarm.metric === serverClockMetric) return 'the clock is believed again';
+  if (ended?.how === 'exited') return 'exited';
+  return ended?.how === 'unknown' ? 'not known any more' : 'back under the threshold';
+}
+
+function silenceReason(time: number, lastSeen: number): string {
+  return `nothing heard for ${lasted(lastSeen, time)}, more than three of its intervals: its collector has ended, or the host or the network is down`;
+}
+
+/** Of an alarm that was said before the alerter's restart. */
+export function stillText({ level, host, subject, series, reason }: ToldAlarm): string {
+  const name = subject.kind === 'series' ? series : subject.kind === 'process' ? subject.name : 'the host';
+  return `still ${level}: ${host}, ${name}, ${reason}`;
+}
+
+export function allIsWell(hosts: number, server: string): string {
+  if (hosts === 0) return `no host has reported yet; start a collector with: amberwatch collect --server ${server}`;
+  return `GREEN: nothing is over the line on ${hosts} host${hosts === 1 ? '' : 's'}`;
 }

@@ -95,7 +95,7 @@ export class AlarmStream {
           response.destroy();
           continue;
         }
-        const text = texts.get(listener.said) ?? textSince(listener.said, now);
+        const text = texts.get(listener.said) ?? this.#textSince(listener.said, now);
         texts.set(listener.said, text);
         listener.said = now;
         if (text !== '') response.write(text);
@@ -105,6 +105,13 @@ export class AlarmStream {
     } finally {
       this.#polling = false;
     }
+  }
+
+  /** All alarms for who has been told nothing yet, else what has changed since. */
+  #textSince(said: Alarms | null, now: Alarms): string {
+    if (said === null) return eventText('alarms', alarmsAnswer(now));
+    const found = changes(said, now, this.#reader.endedSince(said.at));
+    return found.map((change) => eventText('change', changeAnswer(change))).join('');
   }
 
   #isTooSlow(response: ServerResponse, listener: Listener): boolean {
@@ -143,11 +150,6 @@ export class AlarmStream {
   }
 }
 
-/** All alarms for who has been told nothing yet, else what has changed since. */
-function textSince(said: Alarms | null, now: Alarms): string {
-  const event = (name: string, data: unknown) => `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
-  if (said === null) return event('alarms', alarmsAnswer(now));
-  return changes(said, now)
-    .map((change) => event('change', changeAnswer(change)))
-    .join('');
+function eventText(name: string, data: unknown): string {
+  return `event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }

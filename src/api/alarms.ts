@@ -11,6 +11,9 @@ import { instantOf } from './window.ts';
 
 const alarmsQuery = Type.Object({
   at: Type.Optional(Type.String({ format: 'date-time', description: 'For when; default: now.' })),
+  since: Type.Optional(
+    Type.String({ format: 'date-time', description: 'Also what was there then or later and has ended, and how.' }),
+  ),
   host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
   level: Type.Optional(Type.Enum(['RED', 'AMBER'], { description: 'Only alarms of this level.' })),
 });
@@ -29,11 +32,13 @@ export function alarmRoutes({ alarms, clock, log, tokens, store }: AppParts): Fa
         },
       },
       async ({ query, reading }) => {
-        const found =
-          query.at === undefined
-            ? untilAborted(alarms.now(), reading.signal)
-            : alarms.at(instantOf(query.at, clock.now()), readsWithin(store, reading));
-        return alarmsAnswer(await found, query);
+        const reads = readsWithin(store, reading);
+        const found = await (query.at === undefined
+          ? untilAborted(alarms.now(), reading.signal)
+          : alarms.at(instantOf(query.at, clock.now()), reads));
+        const since = query.since === undefined ? null : instantOf(query.since, clock.now());
+        const ended = since === null ? undefined : await alarms.endedBetween(since, found, reads);
+        return alarmsAnswer(found, query, ended);
       },
     );
 

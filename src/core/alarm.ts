@@ -1,5 +1,6 @@
 import type { Forecast } from './forecast.ts';
 import { seenAt } from './host-clock.ts';
+import type { Series } from './series.ts';
 import type { SnapshotHeader } from './snapshot.ts';
 import type { Threshold } from './threshold.ts';
 
@@ -28,6 +29,49 @@ export interface Prediction extends Pick<Forecast, 'etaSeconds' | 'intervalSecon
   notify: boolean;
 }
 
+/** Why there is an alarm. Durations are milliseconds. */
+export type Cause =
+  /** Over the line, for so long by its host's clock. */
+  | { kind: 'over'; lastedMs: number }
+  /** It was over the line, and has not been at or under `clear` for `holdMs` yet. */
+  | { kind: 'held'; clear: number; holdMs: number }
+  /** It is over the line as was forecast, but not yet for long enough to be RED. */
+  | { kind: 'pending' }
+  /** It will be over the line: what the forecast says. */
+  | { kind: 'forecast'; said: string }
+  /** A host's clock is off; positive: ahead of the server's. */
+  | { kind: 'hostClock'; skewSeconds: number; isUnusable: boolean }
+  /** A host makes up so many process names that new ones are counted together. */
+  | { kind: 'foldedNames' }
+  /** The server's own clock is in doubt. */
+  | { kind: 'serverClock'; doubt: string };
+
+/** A process behind an alarm of its host, and what it takes. */
+export interface Culprit {
+  process: string;
+  value: number;
+}
+
+/** How an alarm, or the silence of a host, has ended. */
+export interface Ending {
+  /**
+   * `recovered`: no longer over, or heard of again; `exited`: the process; `unknown`: its value is not known any more;
+   * `forgotten`: somebody has said that its host is gone; `expired`: nothing was heard for so long that nothing is
+   * known any more, and so nobody knows that it is well.
+   */
+  how: 'recovered' | 'exited' | 'unknown' | 'forgotten' | 'expired';
+  /** The value by then, in the unit of the threshold; null: there is none. */
+  value: number | null;
+}
+
+/** One that is not there any more. */
+export interface Ended extends Ending {
+  at: number;
+  host: string;
+  /** Of the alarm; null: it is the host's silence that has ended. */
+  id: string | null;
+}
+
 /** What a person sees. Times are epoch milliseconds. */
 export interface Alarm {
   /** The same for as long as it is about the same metric of the same subject of the same host. */
@@ -39,26 +83,27 @@ export interface Alarm {
   ip: string | null;
   subject: AlarmSubject;
   metric: string;
-  /** The key of the series, as selectors name it. */
-  series: string;
+  series: Series;
   /** What of a process was measured, as in its threshold: a value means nothing without. */
   of: Threshold['of'];
   basis: Threshold['basis'];
   value: number;
   threshold: number;
   since: number;
-  reason: string;
+  cause: Cause;
+  /** Of an alarm of a whole host, those that take most. */
+  culprits: readonly Culprit[];
   /** Of an AMBER alarm, until it has come true. */
   prediction: Prediction | null;
   /** Of a RED alarm that was AMBER before: by how much that came earlier. */
   leadSeconds: number | null;
 }
 
-export interface Alarms {
+export interface Alarms<A = Alarm> {
   at: number;
   level: Level;
   /** Worst first. */
-  alarms: Alarm[];
+  alarms: A[];
   stale: { host: string; lastSeen: number }[];
   /** When the next host will be STALE if it says nothing more; null: none is left. */
   nextStaleAt: number | null;

@@ -27,7 +27,10 @@ const alarmSchema = Type.Object({
   value: Type.Number(),
   threshold: Type.Number(),
   since: instant('When the run over the threshold began; of AMBER, when it was first said.'),
-  reason: Type.String(),
+  reason: Type.String({ description: 'All of it as one sentence.' }),
+  culprits: Type.Array(Type.Object({ process: Type.String(), value: Type.Number() }), {
+    description: "Of an alarm of a host's CPU or memory: the processes that take most of it.",
+  }),
   prediction: Type.Unsafe<PredictionAnswer | null>({
     type: ['object', 'null'],
     description: 'Of AMBER: how likely the breach is within the horizon, and when it would come.',
@@ -45,6 +48,17 @@ const alarmSchema = Type.Object({
 });
 export type AlarmAnswer = Static<typeof alarmSchema>;
 
+const endedSchema = Type.Object({
+  id: Type.Unsafe<string | null>({ type: ['string', 'null'], description: "Of the alarm; null: a host's silence." }),
+  host: Type.String(),
+  at: instant('When it was gone.'),
+  how: Type.Enum(['recovered', 'exited', 'unknown', 'forgotten', 'expired'], {
+    description:
+      'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
+  }),
+  value: Type.Unsafe<number | null>({ type: ['number', 'null'], description: 'By then.' }),
+});
+
 export const alarmsSchema = Type.Object(
   {
     at: instant('What the alarms are computed for.'),
@@ -52,6 +66,9 @@ export const alarmsSchema = Type.Object(
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
     stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
     nextStaleAt: optionalInstant('When the next host will be STALE if it says nothing more.'),
+    ended: Type.Optional(
+      Type.Array(endedSchema, { description: 'With since=: what was there then or later and has ended.' }),
+    ),
   },
   { title: 'Alarms' },
 );

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { candidates, prefilter } from '../../src/alarms/candidate.ts';
 import { evaluate } from '../../src/alarms/evaluate.ts';
+import { reasonOf } from '../../src/alarms/reason.ts';
 import { runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { Alarms } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
@@ -143,7 +144,7 @@ describe('forecasts', () => {
     expect(red.alarms[0]?.id).toBe(amber.alarms[0]?.id);
     expect(changes(amber, red).map((change) => `${change.before} -> ${change.level}`)).toEqual(['AMBER -> RED']);
     expect(red.alarms[0]).toMatchObject({ leadSeconds: 420, prediction: null });
-    expect(red.alarms[0]?.reason).toContain('predicted 7m before');
+    expect(red.alarms.map(reasonOf)).toEqual([expect.stringContaining('predicted 7m before')]);
   });
 
   test('a RED that nobody foretold has no lead, nor one that came before its AMBER', () => {

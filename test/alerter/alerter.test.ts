@@ -3,8 +3,8 @@ import picocolors from 'picocolors';
 import { afterAll, describe, expect, test } from 'vitest';
 import { Alerter, announceAll } from '../../src/alerter/alerter.ts';
 import type { Announcement } from '../../src/alerter/announcement.ts';
+import { Outbox } from '../../src/alerter/outbox.ts';
 import { renderJson, renderLine } from '../../src/alerter/render.ts';
-import { SaidLog } from '../../src/alerter/said-log.ts';
 import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { makeApp } from '../api/make-app.ts';
 import { freePort } from '../influxd.ts';
@@ -27,8 +27,8 @@ async function setUp(thresholds: string[] = []) {
     clock: { now: () => made.time.now, monotonic: () => made.time.now },
     pollMs: 1000,
     output,
-    log: await SaidLog.open(null),
-    webhooks: [],
+    outbox: await Outbox.open(null),
+    channels: [],
   });
   let seconds = 0;
   const step = async (processes: UsageGiven[], host = 'web-01') => {
@@ -119,8 +119,8 @@ describe('alerter', () => {
       client,
       clock,
       pollMs: 5000,
-      log: await SaidLog.open(null),
-      webhooks: [],
+      outbox: await Outbox.open(null),
+      channels: [],
       output: { announce: () => undefined, note: (_, message) => lines.push(message) },
     });
     await alerter.poll();

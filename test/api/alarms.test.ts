@@ -40,6 +40,7 @@ describe('GET /v1/alarms', () => {
           threshold: 80,
           since: iso(noon - 10_000),
           reason: 'cpu is 97.3, over 80 for 10s',
+          culprits: [],
           prediction: null,
           leadSeconds: null,
         },
@@ -168,6 +169,11 @@ describe('GET /v1/alarms', () => {
       subject: { kind: 'system' },
       metric: 'system.cpu',
       reason: 'system.cpu is 95.0, over 80; most by java 300.0, postgres 60.0, small 1.0',
+      culprits: [
+        { process: 'java', value: 300 },
+        { process: 'postgres', value: 60 },
+        { process: 'small', value: 1 },
+      ],
     });
   });
 
@@ -204,9 +210,126 @@ test('the stream gives all alarms, then each change', async () => {
   await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [{ name: 'other', cpu: 1 }] })] });
   await until('event: change');
   expect(text).toContain('"level":"OK","before":"RED"');
+  expect(text).toContain('"ended":{"how":"exited","value":null}');
   const closing = app.close();
   while (!(await reader.read()).done);
   await closing;
+});
+
+describe('GET /v1/alarms?since=', () => {
+  /** One alarm of each kind that can end, all RED ten seconds ago; what came since then. */
+  async function setUpEndings() {
+    const made = await makeApp({
+      thresholds: [
+        'cpu:red=80,hold=0',
+        'memory:red=80,hold=0,of=group',
+        'system.cpu:red=80,hold=0',
+        'depth{}:red=5,hold=0',
+      ],
+    });
+    const { store } = made;
+    const sample = (value: number, time: number) =>
+      ({
+        series: { metric: 'depth', labels: { source: 'mq' } },
+        kind: 'gauge',
+        value,
+        time,
+        owner: 'source mq',
+      }) as const;
+    const processes = [
+      { name: 'exits', cpu: 90 },
+      { name: 'calms', cpu: 90 },
+      { name: 'blurs', memory: 90 },
+    ];
+    await store.append({
+      snapshots: [
+        makeSnapshot({ time: noon - 10_000, processes, metrics: { 'system.cpu': 99 } }),
+        makeSnapshot({ host: 'gone', time: noon - 10_000, intervalMs: 2000, processes: [] }),
+      ],
+      samples: [sample(9, noon - 10_000)],
+    });
+    const later = () =>
+      store.append({
+        snapshots: [
+          makeSnapshot({
+            time: noon,
+            metrics: { 'system.cpu': 7 },
+            processes: [
+              { name: 'calms', cpu: 3.5 },
+              { name: 'blurs', memory: null },
+            ],
+          }),
+          makeSnapshot({ host: 'gone', time: noon, intervalMs: 2000, processes: [] }),
+        ],
+        samples: [sample(2, noon)],
+      });
+    return { ...made, later };
+  }
+  const told = (ended: { id: string | null; how: string; value: number | null }[]) =>
+    ended.map(({ id, how, value }) => [id === null ? 'silence' : 'alarm', how, value]).sort();
+  const all = [
+    ['alarm', 'exited', null],
+    ['alarm', 'recovered', 2],
+    ['alarm', 'recovered', 3.5],
+    ['alarm', 'recovered', 7],
+    ['alarm', 'unknown', null],
+    ['silence', 'recovered', null],
+  ];
+
+  test('says how each has ended, as it was evaluated', async () => {
+    const { get, time, later } = await setUpEndings();
+    time.now = noon - 2000;
+    expect((await get(`/v1/alarms?since=${iso(noon - 60_000)}`)).body).toMatchObject({
+      level: 'RED',
+      stale: [{ host: 'gone' }],
+      ended: [],
+    });
+    time.now = noon;
+    await later();
+    const { body } = await get(`/v1/alarms?since=${iso(noon - 1000)}`);
+    expect(told(body.ended)).toEqual(all);
+    expect(body).toMatchObject({ level: 'GREEN', ended: body.ended.map(() => ({ at: iso(noon) })) });
+    expect((await get('/v1/alarms')).body.ended).toBeUndefined();
+    expect((await get(`/v1/alarms?since=${iso(noon + 1000)}`)).body.ended).toEqual([]);
+    expect((await get(`/v1/alarms?since=${iso(noon - 1000)}&host=nobody`)).body.ended).toEqual([]);
+  });
+
+  test('says the same after a restart, and of any two instants of the past', async () => {
+    const { get, time, later } = await setUpEndings();
+    await later();
+    time.now = noon;
+    const since = iso(noon - 2000);
+    expect(told((await get(`/v1/alarms?since=${since}`)).body.ended)).toEqual(all);
+    time.now = noon + 86_400_000;
+    expect(told((await get(`/v1/alarms?since=${since}&at=${iso(noon)}`)).body.ended)).toEqual(all);
+  });
+
+  test('a host that nobody knows any more has expired, one that somebody gave up is forgotten', async () => {
+    const { get, time, store, app } = await setUpEndings();
+    time.now = noon + 60_000;
+    const { body } = await get('/v1/alarms');
+    const since = iso(Date.parse(body.at));
+    expect((await app.inject({ method: 'DELETE', url: '/v1/hosts/gone' })).statusCode).toBeLessThan(300);
+    await store.expire(noon + 10 * 86_400_000);
+    const { ended } = (await get(`/v1/alarms?since=${since}`)).body;
+    const bySubject = ended.map(({ host, how }: { host: string; how: string }) => `${host} ${how}`);
+    expect(new Set(bySubject)).toEqual(new Set(['gone forgotten', 'web-01 expired', 'mq expired']));
+  });
+
+  test('how something ended keeps nobody from what is there', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    let isBroken = false;
+    const select = (...args: Parameters<typeof memory.select>) =>
+      isBroken ? Promise.reject(new MonitorError('internal', 'select is broken')) : memory.select(...args);
+    const { get, store, time } = await makeApp({ store: overStore(memory, { select }) });
+    await store.append({ snapshots: [makeSnapshot({ time: noon - 10_000, processes: [{ name: 'a', cpu: 99 }] })] });
+    time.now = noon - 10_000;
+    expect((await get('/v1/alarms')).body.level).toBe('RED');
+    await store.append({ snapshots: [makeSnapshot({ time: noon, processes: [] })] });
+    time.now = noon;
+    isBroken = true;
+    expect((await get(`/v1/alarms?since=${iso(noon - 10_000)}`)).body).toMatchObject({ level: 'GREEN', ended: [] });
+  });
 });
 
 describe('a store that is away', () => {

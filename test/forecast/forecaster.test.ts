@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
 import { AlarmReader } from '../../src/alarms/alarm-reader.ts';
+import { reasonOf } from '../../src/alarms/reason.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
@@ -138,7 +139,7 @@ describe('the forecaster', () => {
       const mine = alarms.find(({ metric }) => metric === 'queue_filled');
       id ??= mine?.id;
       if (mine) expect(mine).toMatchObject({ id, host: 'mailer', subject: { kind: 'series' }, threshold: 80 });
-      if (mine?.level === 'AMBER' && mine.prediction) expect(mine.reason).toMatch(/reaches 80|likely/);
+      if (mine?.level === 'AMBER' && mine.prediction) expect(reasonOf(mine)).toMatch(/reaches 80|likely/);
       if (seen.at(-1) !== level) seen.push(level);
     }
     expect(seen).toEqual(['GREEN', 'AMBER', 'RED', 'GREEN']);

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { Network } from '../core/ip.ts';
+import type { Network } from '../../core/ip.ts';
 
 /**
  * Whether a webhook may be sent to an address: public ones, and those that were listed. Everything that is

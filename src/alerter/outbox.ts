@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Alarms } from '../core/alarm.ts';
 import { type Change, withChange } from '../core/change.ts';
 import { appendDurably, replaceFile } from '../platform/durable-file.ts';
+import type { ToldAlarm } from '../wire/alarm-codec.ts';
 import type { Announcement } from './announcement.ts';
 
 /** One thing said. */
@@ -12,31 +13,31 @@ export interface Said {
   number: number;
   /** The same however often it is delivered. */
   id: string;
-  change: Change;
+  change: Change<ToldAlarm>;
   announcement: Announcement;
 }
 
 /** First line of a log that has been shortened: all that was said before. */
 interface Base {
-  base: Alarms;
+  base: Alarms<ToldAlarm>;
   number: number;
 }
 
 const logName = 'said.ndjson';
 /** Beyond so many lines what every reader has read becomes one. */
 const longestLog = 5000;
-const nothingSaid: Alarms = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
+const nothingSaid: Alarms<ToldAlarm> = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
 
 /**
- * What the alerter has said, one JSON line each, appended and synced before it goes anywhere. The terminal
- * and each webhook read it at their own pace and keep where they are, so a kill at any moment loses nothing
+ * What the alerter has said, one JSON line each, appended and synced before it goes anywhere. Each
+ * channel reads it at its own pace and keeps where it is, so a kill at any moment loses nothing
  * and repeats at most the one that was just on its way.
  */
-export class SaidLog {
+export class Outbox {
   readonly #folder: string | null;
   #base: Base;
   #entries: Said[];
-  #alarms: Alarms;
+  #alarms: Alarms<ToldAlarm>;
   /** Part of what is in memory is not, or not whole, on disk. */
   #isBehind = false;
   readonly #readers = new Map<string, number>();
@@ -49,19 +50,24 @@ export class SaidLog {
   }
 
   /** @param folder null: nothing is kept over a restart */
-  static async open(folder: string | null): Promise<SaidLog> {
-    if (folder === null) return new SaidLog(null, { base: nothingSaid, number: 0 }, []);
+  static async open(folder: string | null): Promise<Outbox> {
+    if (folder === null) return new Outbox(null, { base: nothingSaid, number: 0 }, []);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const { base, entries } = parseLog(await readFile(join(folder, logName), 'utf8').catch(() => ''));
-    const log = new SaidLog(folder, base, entries);
+    const log = new Outbox(folder, base, entries);
     // A line that a kill cut off is gone with this: nobody was told, so it will be said.
     await log.#rewrite();
     return log;
   }
 
   /** What has been said and is still so. */
-  get alarms(): Alarms {
+  get alarms(): Alarms<ToldAlarm> {
     return this.#alarms;
+  }
+
+  /** When something was said last, by the server's clock; null: never. */
+  get saidAt(): number | null {
+    return this.#entries.at(-1)?.announcement.time ?? (this.#base.base.at || null);
   }
 
   get last(): number {
@@ -115,7 +121,9 @@ export class SaidLog {
     const slowest = Math.max(Math.min(...this.#readers.values(), this.last), this.last - 2 * longestLog);
     const old = this.#entries.filter((entry) => entry.number <= slowest);
     if (old.length === 0) return;
-    this.#base = { base: old.reduce((said, { change }) => withChange(said, change), this.#base.base), number: slowest };
+    const base = old.reduce((said, { change }) => withChange(said, change), this.#base.base);
+    const at = old.at(-1)?.announcement.time ?? base.at;
+    this.#base = { base: { ...base, at }, number: slowest };
     this.#entries = this.#entries.filter((entry) => entry.number > slowest);
     await this.#rewrite().catch(() => {
       this.#isBehind = true;

@@ -1,0 +1,30 @@
+import type { Change } from '../core/change.ts';
+import type { ToldAlarm } from '../wire/alarm-codec.ts';
+import type { Announcement } from './announcement.ts';
+import { reasonOf } from './render.ts';
+
+/** What is to be said of a change. What is not known any more because nothing was heard for too long is not OK. */
+export function announcementOf(change: Change<ToldAlarm>, time: number): Announcement {
+  const { before, host, alarm, lastSeen, ended } = change;
+  const process = alarm?.subject.kind === 'process' ? alarm.subject : null;
+  return {
+    time,
+    level: ended?.how === 'expired' ? 'STALE' : change.level,
+    before,
+    id: alarm?.id ?? null,
+    host,
+    state: alarm?.state ?? null,
+    process: process?.name ?? null,
+    pid: process?.pid ?? null,
+    metric: alarm?.metric ?? null,
+    series: alarm?.subject.kind === 'series' ? alarm.series : null,
+    value: change.level === 'OK' ? (ended?.value ?? null) : (alarm?.value ?? null),
+    threshold: alarm?.threshold ?? null,
+    since: alarm?.since ?? lastSeen,
+    ended: ended?.how ?? null,
+    culprits: alarm?.culprits ?? [],
+    reason: reasonOf(change, time),
+    prediction: alarm?.prediction ?? null,
+    leadSeconds: alarm?.leadSeconds ?? null,
+  };
+}
