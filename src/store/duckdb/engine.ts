@@ -2,30 +2,24 @@ import { statSync } from 'node:fs';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import type { DuckDBAppender, DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { dayOf } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { seriesKey } from '../../core/series.ts';
 import type { TimeWindow } from '../../core/store.ts';
-import { type HourTally, tallyCounts } from '../../core/tally.ts';
+import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { NameBudget } from '../name-budget.ts';
-import { Dictionary } from './dictionary.ts';
-import { decoded, NameTexts } from './name-texts.ts';
-import { askForVerification, openDatabase } from './open-database.ts';
+import { appendForecast, appendTally } from './append-series.ts';
+import { type EngineParts, loadParts } from './engine-parts.ts';
+import { Expiry } from './expiry.ts';
+import { openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
-import { Readers } from './readers.ts';
 import { DuckdbReads } from './reads.ts';
-import { RecentTimes, rememberedTimes } from './recent-times.ts';
-import { RowCounts } from './row-counts.ts';
-import { type PendingSamples, SeriesWriter } from './series-writer.ts';
-import { type Pending, SnapshotWriter, storeFailure } from './snapshot-writer.ts';
-import { UnusedNames } from './unused-names.ts';
+import type { PendingSamples } from './series-writer.ts';
+import { type Pending, storeFailure } from './snapshot-writer.ts';
 
 /** One core is left to the requests, and more than four only compete for memory. */
 const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
@@ -46,13 +40,8 @@ const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 const headerBytes = 1000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
-/** So much of other sources' samples is deleted at a time. */
-const samplesExpiredMs = 6 * 3_600_000;
-const seriesDeletedAtOnce = 20_000;
 /** Bytes of a sample as it waits, beside the text of its labels. */
 const sampleBytes = 200;
-/** Process rows deleted at a time. */
-const mostExpired = 2_000_000;
 
 /**
  * The store itself, in the thread that calls this, and what had to be mended in its file. Only one process
@@ -72,7 +61,7 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
       threads: String(threads),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
-    const engine = await DuckdbEngine.load(instance, options);
+    const engine = new DuckdbEngine(await loadParts(instance, options), options);
     // Whoever may look into the folder may not look into these.
     for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
     return { engine, damage };
@@ -95,40 +84,21 @@ function openFailure(message: string): string {
   return message.split('\n', 1)[0] ?? message;
 }
 
-interface Parts {
-  instance: DuckDBInstance;
-  /** Appends only. */
-  connection: DuckDBConnection;
-  /** What a write looks up, and deletions. Whoever uses it has the turn in the chain of commits. */
-  maintenance: DuckDBConnection;
-  readers: Readers;
-  hosts: Dictionary;
-  names: NameTexts;
-  recent: RecentTimes;
-  series: NameTexts;
-  counts: RowCounts;
-  writer: SnapshotWriter;
-  seriesWriter: SeriesWriter;
-}
-
 class DuckdbEngine extends DuckdbReads implements Engine {
   readonly #path: string;
   /** Device and inode of the file that is open. */
   readonly #file: string;
-  readonly #retentionMs: number;
-  readonly #parts: Parts;
+  readonly #parts: EngineParts;
   readonly #commit: GroupCommit<Pending>;
   readonly #samples: GroupCommit<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
-  readonly #unused: UnusedNames;
+  readonly #expiry: Expiry;
 
-  private constructor(parts: Parts, { path, retentionMs }: ThreadData) {
+  constructor(parts: EngineParts, { path, retentionMs }: ThreadData) {
     super(parts);
     this.#parts = parts;
-    this.#unused = new UnusedNames(parts);
     this.#path = path;
     this.#file = identityOf(path);
-    this.#retentionMs = retentionMs;
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
       ({ packed }) => packed.data.byteLength + headerBytes,
@@ -139,70 +109,9 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       ({ samples }) => samples.reduce((sum, { series }) => sum + sampleBytes + 2 * seriesKey(series).length, 0),
       limits,
     );
+    const exclusive = <T>(work: () => Promise<T>) => this.#commit.exclusive(work);
+    this.#expiry = new Expiry({ ...parts, retentionMs, exclusive });
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
-  }
-
-  /** Reads what a write needs to know. Of process names that is the next id alone. */
-  static async load(instance: DuckDBInstance, options: ThreadData): Promise<DuckdbEngine> {
-    const connection = await instance.connect();
-    // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
-    await connection.run('PRAGMA disable_optimizer');
-    const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
-    const maintenance = await instance.connect();
-    const readers = await Readers.connect(instance, () => askForVerification(options.path));
-    const [recent, counts, budget] = [
-      new RecentTimes(),
-      new RowCounts(),
-      new NameBudget<number>(options.newNamesPerDay),
-    ];
-    const query = (sql: string) => readers.query(sql, { lane: 'present' });
-    const hosts = new Dictionary(
-      (await query('SELECT id, encode(text) AS text FROM host')).map(({ id, text }) => [id as number, decoded(text)]),
-    );
-    const times = await query(`
-      SELECT host, list(time::DOUBLE)::VARCHAR AS times FROM (
-        SELECT host, time FROM snapshot
-        QUALIFY row_number() OVER (PARTITION BY host ORDER BY time DESC) <= ${rememberedTimes}) GROUP BY host`);
-    for (const row of times) recent.load(row.host as number, JSON.parse(row.times as string));
-    const hours = await query(`
-      SELECT min(time)::DOUBLE AS time, count(*)::DOUBLE AS snapshots,
-        (SELECT count(*) FROM usage) / (SELECT count(*) FROM snapshot)::DOUBLE AS rows FROM snapshot GROUP BY time // 3600000`);
-    for (const { time, snapshots, rows } of hours as Record<string, number>[])
-      counts.add(time as number, (snapshots as number) * (rows as number), snapshots);
-    const today = dayOf(options.now);
-    for (const row of await query(
-      `SELECT host, count(*)::DOUBLE AS names FROM name WHERE day = ${today} AND host IS NOT NULL GROUP BY host`,
-    ))
-      budget.spend(row.host as number, row.names as number, options.now);
-    const [next] = await query('SELECT coalesce(max(id), -1) + 1 AS id FROM name');
-    const nextName = Number(next?.id ?? 0);
-    const writer = new SnapshotWriter({
-      connection,
-      transaction,
-      lookups: maintenance,
-      hosts,
-      budget,
-      recent,
-      counts,
-      nextName,
-    });
-    const names = new NameTexts(readers, 'name');
-    const series = new NameTexts(readers, 'series');
-    const seriesWriter = await openSeriesWriter(connection, maintenance, readers, options);
-    const parts = {
-      instance,
-      connection,
-      maintenance,
-      readers,
-      hosts,
-      names,
-      series,
-      recent,
-      counts,
-      writer,
-      seriesWriter,
-    };
-    return new DuckdbEngine(parts, options);
   }
 
   async write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written> {
@@ -234,88 +143,16 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     return this.#commit.exclusive(() => this.#parts.seriesWriter.writeRows('tally', tallies, appendTally, now, before));
   }
 
-  /** A stretch at a time: a week's rows in one deletion would take more memory than there is, and keep writers waiting. */
-  async expire(now: number): Promise<void> {
-    const oldest = Math.floor(now - this.#retentionMs);
-    for (const end of this.#parts.counts.stretchesBefore(oldest, mostExpired))
-      await this.#commit.exclusive(async () => {
-        await this.#parts.maintenance.run(`DELETE FROM usage WHERE time < ${end}`);
-      });
-    await this.#expireSamples(oldest);
-    await this.#commit.exclusive(() => this.#expireRest(oldest));
-    this.#parts.counts.forget(oldest);
-    await this.#forgetSeries();
-  }
-
-  async #expireSamples(oldest: number): Promise<void> {
-    const first = async () => {
-      const sql = `SELECT min(time)::DOUBLE AS time FROM sample WHERE time < ${oldest}`;
-      const [row] = await this.#parts.readers.query(sql, { lane: 'background' });
-      return (row?.time ?? null) as number | null;
-    };
-    for (let time = await first(); time !== null; time = await first()) {
-      const sql = `DELETE FROM sample WHERE time < ${Math.min(oldest, time + samplesExpiredMs)}`;
-      await this.#commit.exclusive(async () => void (await this.#parts.maintenance.run(sql)));
-    }
-  }
-
-  /** Found beside the writing, and deleted as far as they are not used again meanwhile. */
-  async #forgetSeries(): Promise<void> {
-    const { seriesWriter, series, readers } = this.#parts;
-    seriesWriter.watch();
-    try {
-      const used = ['sample', 'forecast', 'tally'].map((table) => `SELECT series FROM ${table}`).join(' UNION ');
-      const rows = await readers.query(`SELECT id FROM series WHERE id NOT IN (${used})`, { lane: 'background' });
-      if (rows.length === 0) return;
-      for (let from = 0; from < rows.length; from += seriesDeletedAtOnce) {
-        const ids = rows.slice(from, from + seriesDeletedAtOnce).map(({ id }) => id as number);
-        await this.#commit.exclusive(() => seriesWriter.forget(ids));
-        series.clear();
-      }
-    } finally {
-      seriesWriter.unwatch();
-    }
-  }
-
-  async #expireRest(oldest: number): Promise<void> {
-    const { maintenance } = this.#parts;
-    await maintenance.run(`DELETE FROM usage WHERE time < ${oldest}`);
-    // What was marked as from the future is kept from when it came.
-    const late = `FROM snapshot WHERE received < ${oldest}`;
-    const [[count = 0] = []] = (await maintenance.runAndReadAll(`SELECT count(*)::INTEGER ${late}`)).getRows();
-    if ((count as number) > 0)
-      await maintenance.run(`DELETE FROM usage WHERE (host, time) IN (SELECT (host, time) ${late})`);
-    await maintenance.run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
-    for (const table of ['forecast', 'tally']) await maintenance.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
-    await this.#forgetHosts();
-  }
-
-  async #forgetHosts(): Promise<void> {
-    const { hosts, recent, maintenance } = this.#parts;
-    const rows = (await maintenance.runAndReadAll('SELECT DISTINCT host FROM snapshot')).getRows();
-    const used = new Set(rows.map(([id]) => id));
-    // Of one whose first snapshot could not be stored the next one brings the name along.
-    for (const [id] of hosts.fresh()) used.add(id);
-    const unused = hosts.ids().filter((id) => !used.has(id));
-    if (unused.length === 0) return;
-    await maintenance.run(`DELETE FROM host WHERE id IN (${unused.join(', ')})`);
-    for (const id of unused) {
-      hosts.remove(id);
-      recent.forget(id);
-    }
+  expire(now: number): Promise<void> {
+    return this.#expiry.expire(now);
   }
 
   findUnusedNames(): Promise<number> {
-    return this.#unused.find();
+    return this.#expiry.findUnusedNames();
   }
 
-  /** A few at a time, and none that has been used again. */
-  async forgetNames(): Promise<void> {
-    try {
-      for (let left = true; left; ) left = await this.#commit.exclusive(() => this.#unused.deleteSome());
-    } finally {
-      this.#unused.end();
-    }
+  forgetNames(): Promise<void> {
+    return this.#expiry.forgetNames();
   }
 
   /** A row is committed, and as much written beside the file as a snapshot takes: a little fits onto a full disk. */
@@ -340,7 +177,7 @@ class DuckdbEngine extends DuckdbReads implements Engine {
       writer.dropAppenders();
       await connection.run('CHECKPOINT').catch(() => undefined);
       readers.close();
-      this.#unused.end();
+      this.#expiry.end();
       for (const each of [connection, maintenance]) each.closeSync();
       instance.closeSync();
     });
@@ -386,30 +223,6 @@ class DuckdbEngine extends DuckdbReads implements Engine {
   }
 }
 
-/** Reads what is needed to know: the next id, and what has been spent today. */
-async function openSeriesWriter(
-  connection: DuckDBConnection,
-  lookups: DuckDBConnection,
-  readers: Readers,
-  { newNamesPerDay, now }: ThreadData,
-): Promise<SeriesWriter> {
-  const budget = new NameBudget<string>(newNamesPerDay);
-  const spent = await readers.query(
-    `SELECT encode(owner) AS owner, count(*)::DOUBLE AS series FROM series WHERE day = ${dayOf(now)} GROUP BY owner`,
-    { lane: 'present' },
-  );
-  for (const { owner, series } of spent) budget.spend(decoded(owner), series as number, now);
-  // Rows of a file that was damaged may have ids of series that are lost: they are not given again.
-  const ids = [
-    'SELECT id FROM series',
-    ...['sample', 'forecast', 'tally'].map((table) => `SELECT max(series) FROM ${table}`),
-  ];
-  const [next] = await readers.query(`SELECT coalesce(max(id), -1) + 1 AS id FROM (${ids.join(' UNION ALL ')})`, {
-    lane: 'present',
-  });
-  return new SeriesWriter({ connection, lookups, budget, nextSeries: Number(next?.id ?? 0) });
-}
-
 /**
  * After a disk that was full in the middle of a checkpoint DuckDB takes nothing more until it is opened again:
  * better the server ends with a sentence, and is started again, than that it answers 503 for ever.
@@ -428,37 +241,4 @@ function identityOf(path: string): string {
   } catch {
     return '';
   }
-}
-
-function appendNumber(appender: DuckDBAppender, value: number | null): void {
-  if (value === null) appender.appendNull();
-  else appender.appendDouble(value);
-}
-
-function appendTime(appender: DuckDBAppender, value: number | null): void {
-  if (value === null) appender.appendNull();
-  else appender.appendBigInt(BigInt(value));
-}
-
-function appendForecast(appender: DuckDBAppender, forecast: Forecast, series: number): void {
-  appendTime(appender, forecast.time);
-  appender.appendInteger(series);
-  for (const value of [forecast.value, forecast.threshold, forecast.probability]) appendNumber(appender, value);
-  appendTime(appender, forecast.amberSince);
-  appendTime(appender, forecast.notifySince);
-  appender.appendBoolean(forecast.isMuted);
-  for (const value of [forecast.etaSeconds, ...(forecast.intervalSeconds ?? [null, null])])
-    appendNumber(appender, value);
-  appender.appendVarchar(forecast.reason);
-  appender.endRow();
-}
-
-function appendTally(appender: DuckDBAppender, hour: HourTally, series: number): void {
-  appendTime(appender, hour.time);
-  appender.appendInteger(series);
-  appender.appendBoolean(hour.isMuted);
-  for (const count of tallyCounts) appendNumber(appender, hour.tally[count]);
-  if (hour.tally.leadsMs.length === 0) appender.appendNull();
-  else appender.appendVarchar(hour.tally.leadsMs.join(' '));
-  appender.endRow();
 }

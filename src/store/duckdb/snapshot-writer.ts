@@ -7,10 +7,10 @@ import { reservedNames, type SnapshotHeader } from '../../core/snapshot.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { UsageAppender } from './append.ts';
 import type { Dictionary } from './dictionary.ts';
+import type { KeptHeader } from './header-sql.ts';
 import { idsSql, namesValue } from './name-texts.ts';
 import { nameUnknown, type PackedSnapshot, section } from './packed-snapshot.ts';
 import type { OverBudget } from './protocol.ts';
-import type { KeptHeader } from './queries.ts';
 import type { RecentTimes } from './recent-times.ts';
 import type { RowCounts } from './row-counts.ts';
 

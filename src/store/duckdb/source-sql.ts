@@ -1,0 +1,62 @@
+import { mostNamed } from '../../core/answer-bounds.ts';
+import type { Aggregate, TimeWindow } from '../../core/store.ts';
+import { counterReachMs } from '../series-filter.ts';
+import { foldSql } from './series-sql.ts';
+import { num, quoted } from './sql-text.ts';
+
+/** Ids of series of other sources by kind. */
+export interface SourceIds {
+  gauge: readonly number[] | string;
+  counter: readonly number[] | string;
+}
+
+/**
+ * What is told of samples of other sources, as rows of series, time and value: gauges as they are, counters by their
+ * rates, as `ratesOf` of core/step-values.ts. Ids may be a query for them.
+ */
+export function toldSql({ gauge, counter }: SourceIds, { from, to }: TimeWindow): string {
+  const during = (begin: number) => `time > ${num(begin)} AND time <= ${num(to)}`;
+  const list = (ids: readonly number[] | string) => (typeof ids === 'string' ? ids : ids.join(', ') || 'NULL');
+  return `(
+    SELECT series, time, value FROM sample WHERE ${during(from)} AND series IN (${list(gauge)})
+    UNION ALL SELECT series, time, rate FROM (
+      SELECT series, time, CASE WHEN value < lag(value) OVER w THEN value ELSE value - lag(value) OVER w END
+          * 1000 / (time - lag(time) OVER w) AS rate
+      FROM sample WHERE ${during(from - counterReachMs)} AND series IN (${list(counter)})
+      WINDOW w AS (PARTITION BY series ORDER BY time))
+    WHERE rate IS NOT NULL AND time > ${num(from)})`;
+}
+
+export function sourceSamplesSql(ids: SourceIds, window: TimeWindow): string {
+  return `SELECT series, time::DOUBLE AS time, value FROM ${toldSql(ids, window)} ORDER BY time`;
+}
+
+export function sourceStepsSql(
+  ids: SourceIds,
+  window: TimeWindow,
+  stepMs: number,
+  aggregate: Aggregate = 'mean',
+): string {
+  return `SELECT series, (time // ${num(stepMs)} * ${num(stepMs)})::DOUBLE AS time, ${foldSql[aggregate]}(value) AS value
+    FROM ${toldSql(ids, window)} GROUP BY ALL ORDER BY time`;
+}
+
+/** Ids of all series of a name, of a kind. */
+function idsOfMetric(metric: string, kind: 'gauge' | 'counter'): string {
+  return `SELECT id FROM series WHERE metric = ${quoted(metric)} AND kind = '${kind}'`;
+}
+
+/** Series of other sources of one name with a value over a level, those longest there first. */
+export function sourceAboveSql(metric: string, level: number, window: TimeWindow): string {
+  const ids = { gauge: idsOfMetric(metric, 'gauge'), counter: idsOfMetric(metric, 'counter') };
+  return `SELECT DISTINCT series AS id FROM ${toldSql(ids, window)} WHERE value > ${num(level)}
+    ORDER BY id LIMIT ${mostNamed}`;
+}
+
+/** Series of other sources of one name with samples in the window, one more than are looked at; `$1` is their host. */
+export function sourceSeriesSql(metric: string, window: TimeWindow, ofHost: boolean): string {
+  return `SELECT DISTINCT series AS id FROM sample
+    WHERE time > ${num(window.from)} AND time <= ${num(window.to)} AND series IN
+      (SELECT id FROM series WHERE metric = ${quoted(metric)}${ofHost ? ' AND host = $1' : ''})
+    ORDER BY id LIMIT ${mostNamed + 1}`;
+}
