@@ -3,8 +3,8 @@
 import { Collector } from '../dist/collector/collector.js';
 import { FolderDisk } from '../dist/collector/disk.js';
 import { Sender } from '../dist/collector/sender.js';
-import { keepHeapSmall } from '../dist/platform/small-heap.js';
 import { Spool, spoolLimits } from '../dist/collector/spool.js';
+import { keepHeapSmall } from '../dist/platform/small-heap.js';
 
 keepHeapSmall();
 const [folder, count] = [process.argv[2], Number(process.argv[3])];

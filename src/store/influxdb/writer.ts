@@ -1,0 +1,144 @@
+import type { MetricSample } from '../../core/sample.ts';
+import { seriesKey } from '../../core/series.ts';
+import type { Snapshot } from '../../core/snapshot.ts';
+import type { Appended, Records } from '../../core/store.ts';
+import { GroupCommit } from '../group-commit.ts';
+import { admitNames, admitSeries } from '../name-budget.ts';
+import { type InfluxConnection, PastRetention } from './connection.ts';
+import { KnownNames } from './known-names.ts';
+import { newNamesPoint, newSeriesPoint, toForecastPoint, toPoints, toSamplePoint, toTallyPoint } from './points.ts';
+import { namesStatement, newNamesStatement, newSeriesStatement, seriesStatement } from './statements.ts';
+
+/** A point as an object and then as a line, in memory. */
+const pointBytes = 250;
+/** Bytes in one request, some 5,000 points (what InfluxDB takes fastest), and bytes waiting, at most. */
+const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
+
+export interface WriterOptions {
+  retentionMs: number;
+  newNamesPerDay: number;
+  now: () => number;
+  warn: (message: string) => void;
+  connection: InfluxConnection;
+  /** Resolves once InfluxDB is set up. */
+  prepare: () => Promise<void>;
+}
+
+/** Writes all there is to write, each whole. */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #commit: GroupCommit<Snapshot>;
+  /** Those that InfluxDB has refused for their age. */
+  readonly #refused = new WeakSet<Snapshot>();
+  /** Process names by host, and series of other sources by whom they are of. */
+  readonly #names: KnownNames;
+  readonly #series: KnownNames;
+
+  constructor(options: WriterOptions) {
+    const { connection, newNamesPerDay: perDay, now } = options;
+    this.#options = options;
+    const query = (statements: readonly string[]) => connection.query(statements);
+    this.#names = new KnownNames({
+      query,
+      perDay,
+      now,
+      namesStatement,
+      countStatement: newNamesStatement,
+      countPoint: newNamesPoint,
+    });
+    this.#series = new KnownNames({
+      query,
+      perDay,
+      now,
+      namesStatement: seriesStatement,
+      countStatement: newSeriesStatement,
+      countPoint: newSeriesPoint,
+    });
+    const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * pointBytes;
+    this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
+  }
+
+  async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
+    await this.#options.prepare();
+    for (const snapshot of snapshots) await this.#admitNames(snapshot);
+    await this.#commit.addAll(snapshots);
+    const refused: (Snapshot | MetricSample)[] = snapshots.filter((snapshot) => this.#refused.has(snapshot));
+    const taken = await this.#appendSamples(samples);
+    if (forecasts.length > 0)
+      await this.#options.connection.write(forecasts.map(toForecastPoint)).catch(ignorePastRetention);
+    // Points of the same series and hour are overwritten.
+    const tallies = accuracy?.tallies ?? [];
+    if (tallies.length > 0) await this.#options.connection.write(tallies.map(toTallyPoint)).catch(ignorePastRetention);
+    return { refused: [...refused, ...taken.refused], beyondBudget: taken.beyondBudget };
+  }
+
+  /** Names that its host has never had, as far as it may bring them along today; each is a series for ever. */
+  async #admitNames(snapshot: Snapshot): Promise<void> {
+    const { host } = snapshot;
+    const known = await this.#names.of(host);
+    if (admitNames(snapshot, known, this.#names.budget, this.#options.now(), this.#options.warn))
+      this.#names.spent(host);
+  }
+
+  async #appendSamples(samples: readonly MetricSample[]): Promise<Appended> {
+    const beyondBudget: MetricSample[] = [];
+    const admitted: MetricSample[] = [];
+    for (const sample of samples) ((await this.#admitSeries(sample)) ? admitted : beyondBudget).push(sample);
+    if (admitted.length === 0) return { refused: [], beyondBudget };
+    const counts = this.#series.countsOf(admitted.map(({ owner }) => owner));
+    let refused: MetricSample[] = [];
+    try {
+      await this.#options.connection.write([...admitted.map(toSamplePoint), ...counts.points]);
+    } catch (error) {
+      if (!(error instanceof PastRetention)) throw error;
+      const byTime = admitted.toSorted((a, b) => a.time - b.time);
+      const oldest = this.#options.now() - this.#options.retentionMs;
+      refused = byTime.slice(0, error.points ?? byTime.findLastIndex(({ time }) => time < oldest) + 1);
+    }
+    counts.settle();
+    return { refused, beyondBudget };
+  }
+
+  async #admitSeries({ series, owner }: MetricSample): Promise<boolean> {
+    const key = seriesKey(series);
+    const known = await this.#series.of(owner);
+    if (known.has(key)) return true;
+    if (!admitSeries(owner, this.#series.budget, this.#options.now(), this.#options.warn)) return false;
+    known.add(key);
+    this.#series.spent(owner);
+    return true;
+  }
+
+  /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
+  async #write(group: readonly Snapshot[]): Promise<void> {
+    await this.#options.prepare();
+    const newNames = this.#names.countsOf(group.map(({ host }) => host));
+    try {
+      await this.#options.connection.write([...group.flatMap(toPoints), ...newNames.points]);
+    } catch (error) {
+      const refused = error instanceof PastRetention ? refusedOf(group, error.points) : null;
+      if (refused === null) throw error;
+      for (const snapshot of refused) this.#refused.add(snapshot);
+    }
+    newNames.settle();
+  }
+
+  /** Resolves once what waits is written. */
+  async close(): Promise<void> {
+    await this.#commit.exclusive(async () => undefined);
+  }
+}
+
+/** The oldest that make up so many points: a retention cuts by time. Null: they do not. */
+function refusedOf(group: readonly Snapshot[], points: number | null): Snapshot[] | null {
+  if (group.length === 1) return [...group];
+  const byTime = group.toSorted((a, b) => a.time - b.time);
+  let [count, sum] = [0, 0];
+  for (; count < byTime.length && sum < (points ?? 0); count++) sum += (byTime[count]?.processes.name.length ?? 0) + 1;
+  const isCut = count > 0 && sum === points && byTime[count]?.time !== byTime[count - 1]?.time;
+  return isCut ? byTime.slice(0, count) : null;
+}
+
+function ignorePastRetention(error: unknown): void {
+  if (!(error instanceof PastRetention)) throw error;
+}
