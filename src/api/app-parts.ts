@@ -1,4 +1,4 @@
-import type { TokenSource } from './guard.ts';
+import type { TokenSource } from '../access/admission.ts';
 import type { LargeAnswers } from './large-answer.ts';
 import type { Services } from './services.ts';
 

@@ -30,66 +30,62 @@ const accuracyQuery = Type.Object({
   window: Type.Optional(Type.String({ description: 'How far back, such as 6h or 7d.', default: '24h' })),
 });
 
+const getForecasts = {
+  schema: {
+    tags: ['alarms'],
+    summary: 'How likely each series is to go over its threshold within the horizon',
+    description:
+      'Only series that were over half their threshold within the last day are forecast; the others are taken to be safe.',
+    querystring: subjectQuery,
+    response: { 200: forecastsSchema },
+  },
+};
+
+const getAccuracy = {
+  config: { cheaper: 'a shorter window (window=) or one host (host=)' },
+  schema: {
+    tags: ['alarms'],
+    summary: 'How right the forecasts were, by series and overall',
+    description:
+      'Over whole hours, from the one in which the window begins; `to` is up to where they have been summed up.',
+    querystring: accuracyQuery,
+    response: { 200: accuracySchema },
+  },
+};
+
 /** The newest forecast of each series, and how right the forecasts have been. */
 export function forecastRoutes({ store, clock, forecaster, scores }: AppParts): FastifyPluginAsyncTypebox {
   const { stepMs, horizonMs } = forecaster;
   const horizon = { horizonSeconds: horizonMs / 1000, stepSeconds: stepMs / 1000 };
   return async (app) => {
-    app.get(
-      '/v1/forecasts',
-      {
-        schema: {
-          tags: ['alarms'],
-          summary: 'How likely each series is to go over its threshold within the horizon',
-          description:
-            'Only series that were over half their threshold within the last day are forecast; the others are taken to be safe.',
-          querystring: subjectQuery,
-          response: { 200: forecastsSchema },
-        },
-      },
-      async ({ query, reading }): Promise<ForecastsAnswer> => {
-        const at = instantOf(query.at, clock.now());
-        const found = await newestForecasts(readsWithin(store, reading), at, stepMs, filterOf(query));
-        const sorted = found.toSorted((a, b) => (b.probability ?? 1) - (a.probability ?? 1));
-        return { at: iso(at), ...horizon, forecasts: sorted.map(forecastAnswer) };
-      },
-    );
+    app.get('/v1/forecasts', getForecasts, async ({ query, reading }): Promise<ForecastsAnswer> => {
+      const at = instantOf(query.at, clock.now());
+      const found = await newestForecasts(readsWithin(store, reading), at, stepMs, filterOf(query));
+      const sorted = found.toSorted((a, b) => (b.probability ?? 1) - (a.probability ?? 1));
+      return { at: iso(at), ...horizon, forecasts: sorted.map(forecastAnswer) };
+    });
 
-    app.get(
-      '/v1/forecasts/accuracy',
-      {
-        config: { cheaper: 'a shorter window (window=) or one host (host=)' },
-        schema: {
-          tags: ['alarms'],
-          summary: 'How right the forecasts were, by series and overall',
-          description:
-            'Over whole hours, from the one in which the window begins; `to` is up to where they have been summed up.',
-          querystring: accuracyQuery,
-          response: { 200: accuracySchema },
-        },
-      },
-      async ({ query, reading }): Promise<AccuracyAnswer> => {
-        const now = clock.now();
-        const asked = windowOf({ window: '24h', ...query }, now, longestWindowMs);
-        // What lies in the future has not been right or wrong yet.
-        const to = Math.min(asked.to, now);
-        const window = { from: to - (asked.to - asked.from), to };
-        const found = await scores.read(window, filterOf(query), reading);
-        const series = found.series.toSorted((a, b) => b.tally.alarms - a.tally.alarms);
-        return {
-          from: iso(found.from),
-          to: iso(found.to),
-          ...horizon,
-          overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
-          series: series.map(({ series, isMuted, tally }) => ({
-            ...subjectOf(series),
-            series: seriesKey(series),
-            muted: isMuted,
-            ...accuracyAnswer(tally),
-          })),
-        };
-      },
-    );
+    app.get('/v1/forecasts/accuracy', getAccuracy, async ({ query, reading }): Promise<AccuracyAnswer> => {
+      const now = clock.now();
+      const asked = windowOf({ window: '24h', ...query }, now, longestWindowMs);
+      // What lies in the future has not been right or wrong yet.
+      const to = Math.min(asked.to, now);
+      const window = { from: to - (asked.to - asked.from), to };
+      const found = await scores.read(window, filterOf(query), reading);
+      const series = found.series.toSorted((a, b) => b.tally.alarms - a.tally.alarms);
+      return {
+        from: iso(found.from),
+        to: iso(found.to),
+        ...horizon,
+        overall: accuracyAnswer(addTallies(series.map((each) => each.tally))),
+        series: series.map(({ series, isMuted, tally }) => ({
+          ...subjectOf(series),
+          series: seriesKey(series),
+          muted: isMuted,
+          ...accuracyAnswer(tally),
+        })),
+      };
+    });
   };
 }
 

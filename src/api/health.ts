@@ -12,6 +12,16 @@ const ready = Type.Object({
 /** The store is tried at most so often, however many ask. */
 const tryEveryMs = 1000;
 
+const getLive = {
+  config: { access: 'public' },
+  schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } },
+} as const;
+
+const getReady = {
+  config: { access: 'public' },
+  schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ready } },
+} as const;
+
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
   /** All that ask while a try is under way, or within a second of its end, have that one. */
@@ -21,31 +31,17 @@ export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): F
     () => store.ping(),
   );
   return async (app) => {
-    app.get(
-      '/health/live',
-      {
-        config: { access: 'public' },
-        schema: { tags: ['health'], summary: 'The process answers', response: { 200: ok } },
-      },
-      async () => ({
-        status: 'ok' as const,
-      }),
-    );
-    app.get(
-      '/health/ready',
-      {
-        config: { access: 'public' },
-        schema: { tags: ['health'], summary: 'The store takes writes', response: { 200: ready } },
-      },
-      async () => {
-        await tryStore().catch((error: unknown) => {
-          throw new MonitorError('unavailable', `the store ${store.url} is not ready: ${messageOf(error)}`, {
-            cause: error,
-          });
+    app.get('/health/live', getLive, async () => ({
+      status: 'ok' as const,
+    }));
+    app.get('/health/ready', getReady, async () => {
+      await tryStore().catch((error: unknown) => {
+        throw new MonitorError('unavailable', `the store ${store.url} is not ready: ${messageOf(error)}`, {
+          cause: error,
         });
-        const warning = serverClock.warning() === null ? null : expiry.waiting();
-        return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
-      },
-    );
+      });
+      const warning = serverClock.warning() === null ? null : expiry.waiting();
+      return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
+    });
   };
 }

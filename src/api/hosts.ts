@@ -8,6 +8,35 @@ import { type HostAnswer, hostSchema, hostsSchema } from '../wire/host.ts';
 import type { AppParts } from './app-parts.ts';
 import { iso } from './window.ts';
 
+const getHosts = {
+  schema: {
+    tags: ['hosts'],
+    summary: 'All hosts that have reported within the retention',
+    response: { 200: hostsSchema },
+  },
+};
+
+const getHost = {
+  schema: {
+    tags: ['hosts'],
+    summary: 'One host with its newest system totals',
+    params: Type.Object({ host: Type.String() }),
+    response: { 200: hostSchema },
+  },
+};
+
+const deleteHost = {
+  config: { access: 'admin' },
+  schema: {
+    tags: ['hosts'],
+    summary: 'Forget a host that is gone for good',
+    description:
+      'It is not listed, STALE or alarmed about any more; what is stored of it stays until it expires. It is known again once it reports. 409 while it still does.',
+    params: Type.Object({ host: Type.String() }),
+    response: { 200: Type.Object({ host: Type.String(), at: Type.String({ format: 'date-time' }) }) },
+  },
+} as const;
+
 /** Who reports, and whether still. */
 export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebox {
   const knownHost = async (name: string, signal: AbortSignal | undefined) => {
@@ -19,65 +48,30 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
     );
   };
   return async (app) => {
-    app.get(
-      '/v1/hosts',
-      {
-        schema: {
-          tags: ['hosts'],
-          summary: 'All hosts that have reported within the retention',
-          response: { 200: hostsSchema },
-        },
-      },
-      async ({ reading }) => {
-        const now = clock.now();
-        const known = await untilAborted(hosts.now(), reading.signal);
-        return {
-          at: iso(now),
-          hosts: known.map((header) => hostAnswer(header, now)),
-          forgotten: hosts.forgotten().map(({ host, at }) => ({ host, at: iso(at) })),
-        };
-      },
-    );
+    app.get('/v1/hosts', getHosts, async ({ reading }) => {
+      const now = clock.now();
+      const known = await untilAborted(hosts.now(), reading.signal);
+      return {
+        at: iso(now),
+        hosts: known.map((header) => hostAnswer(header, now)),
+        forgotten: hosts.forgotten().map(({ host, at }) => ({ host, at: iso(at) })),
+      };
+    });
 
-    app.get(
-      '/v1/hosts/:host',
-      {
-        schema: {
-          tags: ['hosts'],
-          summary: 'One host with its newest system totals',
-          params: Type.Object({ host: Type.String() }),
-          response: { 200: hostSchema },
-        },
-      },
-      async ({ params, reading }) => {
-        const found = await knownHost(params.host, reading.signal);
-        return hostAnswer(found, clock.now());
-      },
-    );
+    app.get('/v1/hosts/:host', getHost, async ({ params, reading }) => {
+      const found = await knownHost(params.host, reading.signal);
+      return hostAnswer(found, clock.now());
+    });
 
-    app.delete(
-      '/v1/hosts/:host',
-      {
-        config: { access: 'admin' },
-        schema: {
-          tags: ['hosts'],
-          summary: 'Forget a host that is gone for good',
-          description:
-            'It is not listed, STALE or alarmed about any more; what is stored of it stays until it expires. It is known again once it reports. 409 while it still does.',
-          params: Type.Object({ host: Type.String() }),
-          response: { 200: Type.Object({ host: Type.String(), at: Type.String({ format: 'date-time' }) }) },
-        },
-      },
-      async ({ params: { host }, reading }) => {
-        const found = await knownHost(host, reading.signal);
-        if (!isStale(found, clock.now()))
-          throw new MonitorError(
-            'conflict',
-            `${host} still reports; stop its collector first, and forget it when it is STALE`,
-          );
-        return { host, at: iso(await hosts.forget(host)) };
-      },
-    );
+    app.delete('/v1/hosts/:host', deleteHost, async ({ params: { host }, reading }) => {
+      const found = await knownHost(host, reading.signal);
+      if (!isStale(found, clock.now()))
+        throw new MonitorError(
+          'conflict',
+          `${host} still reports; stop its collector first, and forget it when it is STALE`,
+        );
+      return { host, at: iso(await hosts.forget(host)) };
+    });
   };
 }
 

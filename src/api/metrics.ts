@@ -12,6 +12,14 @@ const topPerHost = 20;
 const madeEveryMs = 1000;
 const longestMs = 10_000;
 
+const getMetrics = {
+  schema: {
+    tags: ['health'],
+    summary: 'Prometheus exposition',
+    response: { 200: { description: 'Metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
+  },
+};
+
 /** GET /metrics: the server itself and the latest usage, in Prometheus' text format. */
 export function metricRoutes(parts: AppParts): FastifyPluginAsync {
   return async (app) => {
@@ -29,16 +37,8 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
         return registry.metrics();
       },
     );
-    app.get(
-      '/metrics',
-      {
-        schema: {
-          tags: ['health'],
-          summary: 'Prometheus exposition',
-          response: { 200: { description: 'Metrics.', content: { 'text/plain': { schema: { type: 'string' } } } } },
-        },
-      },
-      async ({ reading }, reply) => reply.type(registry.contentType).send(await untilAborted(text(), reading.signal)),
+    app.get('/metrics', getMetrics, async ({ reading }, reply) =>
+      reply.type(registry.contentType).send(await untilAborted(text(), reading.signal)),
     );
   };
 }

@@ -1,11 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mostNames } from '../core/answer-bounds.ts';
 import { canonicalIp } from '../core/ip.ts';
 import { reservedNames, roundPercent } from '../core/snapshot.ts';
 import { type MeanRow, type Reads, readLimit, readsWithin, type TimeWindow, type UsageFilter } from '../core/store.ts';
 import type { UsageTable } from '../core/usage-table.ts';
+import type { Log } from '../platform/log.ts';
 import { shared, untilAborted } from '../platform/shared-work.ts';
 import { resourcesBodySchema } from '../wire/resources.ts';
 import { resourcesToSnapshot } from '../wire/snapshot-codec.ts';
@@ -24,79 +25,83 @@ const longestMs = 30_000;
 const mostValues = 200_000;
 const prefix = '/ressources-usage';
 
+const tags = ['older clients'];
+const getMeans = {
+  schema: { tags, summary: 'As a JSON string: {name: [memory, cpu]}, mean per instance of 5 minutes' },
+};
+const getMeansOfAddress = {
+  schema: {
+    tags,
+    summary: 'The same for one address; "{}" for one nobody has',
+    params: Type.Object({ ip: Type.String() }),
+  },
+};
+const getDetailed = {
+  schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' },
+};
+const getAlarms = { schema: { tags, summary: 'The level and the alarms' } };
+const putSweep = {
+  schema: { tags, summary: 'Store one sweep', body: resourcesBodySchema },
+};
+
 /** The older REST wire format: its clients work unchanged, with or without a trailing slash. */
-export function resourceRoutes({ store, clock, ingest, alarms, largeAnswers }: AppParts): FastifyPluginAsyncTypebox {
-  const lastWindow = () => {
-    const to = clock.now();
-    return { from: to - windowMs, to };
-  };
-  const tags = ['older clients'];
-
+export function resourceRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
+  const { store, clock, ingest, alarms, largeAnswers, log } = parts;
   /** It has no parameters: all that ask at the same time have one answer. */
-  const values = shared(() => valuesText(readsWithin(store, { signal: readLimit(longestMs) }), lastWindow()));
-
+  const values = shared(() =>
+    valuesText(readsWithin(store, { signal: readLimit(longestMs) }), lastWindow(clock.now())),
+  );
   return async (app) => {
-    app.put(
-      `${prefix}/save-all`,
-      {
-        schema: { tags, summary: 'Store one sweep', body: resourcesBodySchema },
-        // These clients know only Ok and NOk.
-        errorHandler: (error, _request, reply) => {
-          const { code } = toMonitorError(error);
-          const theirs = !['internal', 'unavailable', 'timeout'].includes(code);
-          if (!theirs) app.log.error({ err: error }, 'save-all failed');
-          return reply.code(theirs ? 400 : 503).send({ Response: 'NOk' });
-        },
-      },
-      async (request) => {
-        await ingest.write([resourcesToSnapshot(request.body)], { token: request.token, sentAt: null });
-        return { Response: 'Ok' };
-      },
-    );
-
-    // A JSON string that holds JSON: that is how the older server answers, and its clients decode twice.
-    const sendMeans = async (filter: UsageFilter | null, request: FastifyRequest, reply: FastifyReply) => {
-      const query = { ...lastWindow(), ...filter, top: mostNames };
-      const all = filter === null ? [] : await readsWithin(store, request.reading).means(query);
-      const rows = all.filter(({ name }) => !reservedNames.has(name));
-      const text = ({ memory, cpu, count }: MeanRow) =>
-        JSON.stringify([perInstance(memory, count), perInstance(cpu, count)]);
-      const entries = rows.map((row) => [row.name, [text(row)]] as const);
-      return largeAnswers.send(request, reply, quotedText(objectText(entries)));
-    };
-    app.get(
-      `${prefix}/get-all`,
-      { schema: { tags, summary: 'As a JSON string: {name: [memory, cpu]}, mean per instance of 5 minutes' } },
-      (request, reply) => sendMeans({}, request, reply),
-    );
-    app.get(
-      `${prefix}/get-all/:ip`,
-      {
-        schema: {
-          tags,
-          summary: 'The same for one address; "{}" for one nobody has',
-          params: Type.Object({ ip: Type.String() }),
-        },
-      },
-      (request, reply) => {
-        const ip = canonicalIp(request.params.ip);
-        return sendMeans(ip === null ? null : { ip }, request, reply);
-      },
-    );
-
-    app.get(
-      `${prefix}/get-all-detailed`,
-      { schema: { tags, summary: '{name: [memory, ...]}: one value per instance and sweep, oldest first' } },
-      async (request, reply) => {
-        const text = await untilAborted(values(), request.reading.signal);
-        return largeAnswers.send(request, reply, text);
-      },
-    );
-
-    app.get(`${prefix}/query-alarm`, { schema: { tags, summary: 'The level and the alarms' } }, async ({ reading }) =>
+    app.put(`${prefix}/save-all`, { ...putSweep, errorHandler: answerNok(log) }, async (request) => {
+      await ingest.write([resourcesToSnapshot(request.body)], { token: request.token, sentAt: null });
+      return { Response: 'Ok' };
+    });
+    app.get(`${prefix}/get-all`, getMeans, (request, reply) => sendMeans(parts, {}, request, reply));
+    app.get(`${prefix}/get-all/:ip`, getMeansOfAddress, (request, reply) => {
+      const ip = canonicalIp(request.params.ip);
+      return sendMeans(parts, ip === null ? null : { ip }, request, reply);
+    });
+    app.get(`${prefix}/get-all-detailed`, getDetailed, async (request, reply) => {
+      const text = await untilAborted(values(), request.reading.signal);
+      return largeAnswers.send(request, reply, text);
+    });
+    app.get(`${prefix}/query-alarm`, getAlarms, async ({ reading }) =>
       alarmsAnswer(await untilAborted(alarms.now(), reading.signal)),
     );
   };
+}
+
+/** These clients know only Ok and NOk. */
+function answerNok(log: Log) {
+  return (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) => {
+    const { code } = toMonitorError(error);
+    const theirs = !['internal', 'unavailable', 'timeout'].includes(code);
+    if (!theirs) log.error({ err: error }, 'save-all failed');
+    return reply.code(theirs ? 400 : 503).send({ Response: 'NOk' });
+  };
+}
+
+function lastWindow(now: number): TimeWindow {
+  return { from: now - windowMs, to: now };
+}
+
+/**
+ * A JSON string that holds JSON: that is how the older server answers, and its clients decode twice.
+ * @param filter null: nobody is meant
+ */
+async function sendMeans(
+  { store, clock, largeAnswers }: AppParts,
+  filter: UsageFilter | null,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
+  const query = { ...lastWindow(clock.now()), ...filter, top: mostNames };
+  const all = filter === null ? [] : await readsWithin(store, request.reading).means(query);
+  const rows = all.filter(({ name }) => !reservedNames.has(name));
+  const text = ({ memory, cpu, count }: MeanRow) =>
+    JSON.stringify([perInstance(memory, count), perInstance(cpu, count)]);
+  const entries = rows.map((row) => [row.name, [text(row)]] as const);
+  return largeAnswers.send(request, reply, quotedText(objectText(entries)));
 }
 
 async function valuesText(reads: Reads<[]>, window: TimeWindow): Promise<string[]> {

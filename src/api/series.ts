@@ -41,67 +41,63 @@ const seriesQuery = Type.Object({
 });
 type SeriesQuery = Static<typeof seriesQuery>;
 
+const getSeries = {
+  config: { cheaper },
+  schema: {
+    tags: ['usage'],
+    summary: 'Series over regular steps: of hosts, their processes and other sources',
+    querystring: seriesQuery,
+    response: { 200: seriesSchema },
+  },
+};
+
+const getAnalysis = {
+  config: { cheaper },
+  schema: {
+    tags: ['usage'],
+    summary: 'Autocorrelation, stationarity, period and decomposition of a series',
+    querystring: seriesQuery,
+    response: { 200: analysisSchema },
+  },
+};
+
 /** One metric of one subject over regular time, and what it is like. */
 export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.get(
-      '/v1/series',
-      {
-        config: { cheaper },
-        schema: {
-          tags: ['usage'],
-          summary: 'Series over regular steps: of hosts, their processes and other sources',
-          querystring: seriesQuery,
-          response: { 200: seriesSchema },
-        },
-      },
-      async ({ query, reading }): Promise<SeriesAnswer> => {
-        const { found, ...about } = await read(query, mostSteps, reading);
-        const series = found.map(({ series, samples }) => ({
-          series: seriesKey(series),
-          ...series,
-          points: samples.filter(isKnown).map(({ time, value }) => ({ time: iso(time), value })),
-        }));
-        return { ...about, series, ...olderFields(query, series[0]?.points) };
-      },
-    );
+    app.get('/v1/series', getSeries, async ({ query, reading }): Promise<SeriesAnswer> => {
+      const { found, ...about } = await read(query, mostSteps, reading);
+      const series = found.map(({ series, samples }) => ({
+        series: seriesKey(series),
+        ...series,
+        points: samples.filter(isKnown).map(({ time, value }) => ({ time: iso(time), value })),
+      }));
+      return { ...about, series, ...olderFields(query, series[0]?.points) };
+    });
 
-    app.get(
-      '/v1/series/analysis',
-      {
-        config: { cheaper },
-        schema: {
-          tags: ['usage'],
-          summary: 'Autocorrelation, stationarity, period and decomposition of a series',
-          querystring: seriesQuery,
-          response: { 200: analysisSchema },
-        },
-      },
-      async ({ query, reading }): Promise<AnalysisAnswer> => {
-        const { found, ...about } = await read(query, mostAnalysed, reading);
-        const [only, another] = found;
-        if (only === undefined || another !== undefined)
-          throw new MonitorError(
-            'invalid',
-            `the selector names ${found.length} series in the window, and one is analysed at a time; write the labels of one`,
-          );
-        const stepMs = about.stepSeconds * 1000;
-        const { values, missing } = regular(only.samples.filter(isKnown), stepMs);
-        const { period, ...analysis } = await forecaster.analyse(values, reading.signal);
-        return {
-          from: about.from,
-          to: about.to,
-          stepSeconds: about.stepSeconds,
-          ...subjectOf(only.series),
-          ...(query.metric !== undefined && { metric: query.metric }),
-          series: seriesKey(only.series),
-          points: values.length,
-          missing,
-          ...analysis,
-          period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
-        };
-      },
-    );
+    app.get('/v1/series/analysis', getAnalysis, async ({ query, reading }): Promise<AnalysisAnswer> => {
+      const { found, ...about } = await read(query, mostAnalysed, reading);
+      const [only, another] = found;
+      if (only === undefined || another !== undefined)
+        throw new MonitorError(
+          'invalid',
+          `the selector names ${found.length} series in the window, and one is analysed at a time; write the labels of one`,
+        );
+      const stepMs = about.stepSeconds * 1000;
+      const { values, missing } = regular(only.samples.filter(isKnown), stepMs);
+      const { period, ...analysis } = await forecaster.analyse(values, reading.signal);
+      return {
+        from: about.from,
+        to: about.to,
+        stepSeconds: about.stepSeconds,
+        ...subjectOf(only.series),
+        ...(query.metric !== undefined && { metric: query.metric }),
+        series: seriesKey(only.series),
+        points: values.length,
+        missing,
+        ...analysis,
+        period: period && { seconds: (period.steps * stepMs) / 1000, correlation: period.correlation },
+      };
+    });
   };
 
   async function read(query: SeriesQuery, most: number, reading: Reading) {

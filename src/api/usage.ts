@@ -3,17 +3,14 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { mostNames } from '../core/answer-bounds.ts';
 import { canonicalIp } from '../core/ip.ts';
-import { meanColumnIds, processColumnIds } from '../core/metric.ts';
-import { roundPercent } from '../core/snapshot.ts';
-import { type MeanRow, readsWithin, type TimeWindow } from '../core/store.ts';
-import type { UsageTable } from '../core/usage-table.ts';
+import { readsWithin } from '../core/store.ts';
 import { detailedSchema, meanSchema } from '../wire/history.ts';
 import { takenSchema, usageBodySchema } from '../wire/snapshot.ts';
 import { toSnapshot } from '../wire/snapshot-codec.ts';
 import type { AppParts } from './app-parts.ts';
-import { arrayText, objectText } from './large-answer.ts';
-import { formatCursor, type Page, parseCursor, readPage } from './page.ts';
-import { filterOf, iso, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
+import { parseCursor, readPage } from './page.ts';
+import { detailedText, meanText } from './usage-text.ts';
+import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
 
 const defaultLimit = 10_000;
 /** Names in the means, unless more are asked for: what is looked at is the top of them. */
@@ -40,32 +37,61 @@ const detailedQuery = Type.Object({
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next` of the page before.' })),
 });
 
+const putUsage = {
+  schema: {
+    tags: ['usage'],
+    summary: 'Store one snapshot, or an array of up to 100',
+    description:
+      '204 once it is stored durably. The same (host, time) again: 204, stored once. 200 where some were older than the retention. 425 for one that is more than a day ahead. gzip is accepted. At most 1 MiB, decoded.',
+    body: usageBodySchema,
+    response: { 200: takenSchema, 204: Type.Null({ description: 'All are stored.' }) },
+  },
+};
+
+const getMean = {
+  config: { cheaper },
+  schema: {
+    tags: ['usage'],
+    summary: 'Mean CPU and memory per process name',
+    querystring: meanQuery,
+    response: { 200: meanSchema },
+  },
+};
+
+const getMeanOfAddress = {
+  config: { cheaper },
+  schema: {
+    tags: ['usage'],
+    summary: 'The same for the host with this address',
+    params: Type.Object({ ip: Type.String({ description: 'Dots, hyphens (10-0-0-5) or IPv6.' }) }),
+    querystring: Type.Omit(meanQuery, ['ip']),
+    response: { 200: meanSchema },
+  },
+};
+
+const getDetailed = {
+  config: { cheaper: cheaperPage },
+  schema: {
+    tags: ['usage'],
+    summary: 'The raw history, oldest first',
+    querystring: detailedQuery,
+    response: { 200: detailedSchema },
+  },
+};
+
 /** PUT a snapshot or a backlog; GET means and the raw history. */
 export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.put(
-      '/v1/usage',
-      {
-        schema: {
-          tags: ['usage'],
-          summary: 'Store one snapshot, or an array of up to 100',
-          description:
-            '204 once it is stored durably. The same (host, time) again: 204, stored once. 200 where some were older than the retention. 425 for one that is more than a day ahead. gzip is accepted. At most 1 MiB, decoded.',
-          body: usageBodySchema,
-          response: { 200: takenSchema, 204: Type.Null({ description: 'All are stored.' }) },
-        },
-      },
-      async (request, reply) => {
-        // A local socket has no address.
-        const ip = canonicalIp(request.ip ?? '');
-        const bodies = Array.isArray(request.body) ? request.body : [request.body];
-        const taken = await ingest.write(
-          bodies.map((body) => toSnapshot(body, ip)),
-          { token: request.token, sentAt: sentAtOf(request.headers.date) },
-        );
-        return taken.expired > 0 ? taken : reply.code(204).send(null);
-      },
-    );
+    app.put('/v1/usage', putUsage, async (request, reply) => {
+      // A local socket has no address.
+      const ip = canonicalIp(request.ip ?? '');
+      const bodies = Array.isArray(request.body) ? request.body : [request.body];
+      const taken = await ingest.write(
+        bodies.map((body) => toSnapshot(body, ip)),
+        { token: request.token, sentAt: sentAtOf(request.headers.date) },
+      );
+      return taken.expired > 0 ? taken : reply.code(204).send(null);
+    });
 
     const mean = async (query: Static<typeof meanQuery>, request: FastifyRequest, reply: FastifyReply) => {
       const window = windowOf(query, clock.now());
@@ -76,57 +102,22 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
       if (rows.length === 0) await refuseUnknownAddress(filter, reads, window);
       return largeAnswers.send(request, reply, meanText(window, rows));
     };
-    app.get(
-      '/v1/usage/mean',
-      {
-        config: { cheaper },
-        schema: {
-          tags: ['usage'],
-          summary: 'Mean CPU and memory per process name',
-          querystring: meanQuery,
-          response: { 200: meanSchema },
-        },
-      },
-      (request, reply) => mean(request.query, request, reply),
+    app.get('/v1/usage/mean', getMean, (request, reply) => mean(request.query, request, reply));
+
+    app.get('/v1/usage/mean/:ip', getMeanOfAddress, (request, reply) =>
+      mean({ ...request.query, ip: request.params.ip }, request, reply),
     );
 
-    app.get(
-      '/v1/usage/mean/:ip',
-      {
-        config: { cheaper },
-        schema: {
-          tags: ['usage'],
-          summary: 'The same for the host with this address',
-          params: Type.Object({ ip: Type.String({ description: 'Dots, hyphens (10-0-0-5) or IPv6.' }) }),
-          querystring: Type.Omit(meanQuery, ['ip']),
-          response: { 200: meanSchema },
-        },
-      },
-      (request, reply) => mean({ ...request.query, ip: request.params.ip }, request, reply),
-    );
-
-    app.get(
-      '/v1/usage/detailed',
-      {
-        config: { cheaper: cheaperPage },
-        schema: {
-          tags: ['usage'],
-          summary: 'The raw history, oldest first',
-          querystring: detailedQuery,
-          response: { 200: detailedSchema },
-        },
-      },
-      async (request, reply) => {
-        const { query, reading } = request;
-        const start =
-          query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
-        const filter = filterOf(query);
-        const reads = readsWithin(store, reading);
-        const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
-        if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
-        return largeAnswers.send(request, reply, detailedText(start, page));
-      },
-    );
+    app.get('/v1/usage/detailed', getDetailed, async (request, reply) => {
+      const { query, reading } = request;
+      const start =
+        query.cursor === undefined ? { ...windowOf(query, clock.now()), skip: 0 } : parseCursor(query.cursor);
+      const filter = filterOf(query);
+      const reads = readsWithin(store, reading);
+      const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
+      if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
+      return largeAnswers.send(request, reply, detailedText(start, page));
+    });
   };
 }
 
@@ -134,71 +125,4 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
 function sentAtOf(date: string | undefined): number | null {
   const time = Date.parse(date ?? '');
   return Number.isNaN(time) ? null : time;
-}
-
-/** As `meanSchema` says. */
-function meanText(window: TimeWindow, rows: readonly MeanRow[]): Iterable<string> {
-  const round = (value: number | null) => (value === null ? null : roundPercent(value));
-  const keys = meanColumnIds.map((id) => [id, `"${id}":`] as const);
-  // By hand, as below.
-  const text = (row: MeanRow) => {
-    let made = '{';
-    for (const [id, key] of keys) made += `${key}${round(row[id])},`;
-    return `${made}"hosts":${row.hosts},"snapshots":${row.snapshots}}`;
-  };
-  return objectText([...windowText(window), ['processes', objectText(mapped(rows, (row) => [row.name, [text(row)]]))]]);
-}
-
-/** As `detailedSchema` says. */
-function detailedText(start: TimeWindow, { table, rows, next }: Page): Iterable<string> {
-  const text = rowText(table);
-  const byName = mapped(
-    rowsByName(table, rows),
-    ([name, indexes]) => [table.names[name] as string, arrayText(mapped(indexes, text))] as const,
-  );
-  return objectText([
-    ...windowText(start),
-    ['processes', objectText(byName)],
-    ['next', [JSON.stringify(next && formatCursor(next))]],
-  ]);
-}
-
-/** What gives a row as JSON: put together by hand, since that takes a third of the time. */
-function rowText(table: UsageTable): (index: number) => string {
-  const hosts = table.hosts.map((host) => JSON.stringify(host));
-  const columns = processColumnIds.map((id) => [`,"${id}":`, table[id]] as const);
-  const { host, time } = table;
-  let last = { time: Number.NaN, text: '' };
-  return (index) => {
-    const at = time[index] as number;
-    if (at !== last.time) last = { time: at, text: iso(at) };
-    let text = `{"host":${hosts[host[index] as number]},"time":"${last.text}"`;
-    for (const [key, values] of columns) {
-      const value = values[index] as number;
-      text += key + (Number.isNaN(value) ? 'null' : value);
-    }
-    return `${text}}`;
-  };
-}
-
-/** The places of the first so many rows of a table by name, in their order; names as they come. */
-function rowsByName({ name }: UsageTable, rows: number): Map<number, number[]> {
-  const byName = new Map<number, number[]>();
-  for (let index = 0; index < rows; index++) {
-    const group = byName.get(name[index] as number);
-    if (group) group.push(index);
-    else byName.set(name[index] as number, [index]);
-  }
-  return byName;
-}
-
-function windowText({ from, to }: TimeWindow): [string, string[]][] {
-  return [
-    ['from', [JSON.stringify(iso(from))]],
-    ['to', [JSON.stringify(iso(to))]],
-  ];
-}
-
-function* mapped<T, R>(items: Iterable<T>, change: (item: T) => R): Generator<R> {
-  for (const item of items) yield change(item);
 }

@@ -82,24 +82,7 @@ export class MonitorClient {
     signal?.addEventListener('abort', cut, { once: true });
     if (signal?.aborted) cut();
     try {
-      const answer = await this.#request(path, {
-        method: 'PUT',
-        headers: {
-          'content-type': 'application/json',
-          'content-encoding': 'gzip',
-          date: new Date(now).toUTCString(),
-        },
-        body: gzip,
-        signal: deadline.signal,
-      });
-      const text = await textOf(answer.body, limits.put);
-      const retryAfter = answer.headers['retry-after'];
-      return {
-        status: answer.statusCode,
-        detail: detailOf(text),
-        taken: takenOf(text),
-        retryAfterMs: parseRetryAfter(String(retryAfter ?? ''), now),
-      };
+      return await this.#putWithin(path, gzip, now, deadline.signal);
     } catch (error) {
       const detail = isLate() ? `no whole answer within ${this.#deadlines.putMs / 1000} s` : this.#reasonOf(error);
       return { status: null, detail, taken: null, retryAfterMs: null };
@@ -107,6 +90,18 @@ export class MonitorClient {
       clearTimeout(timer);
       signal?.removeEventListener('abort', cut);
     }
+  }
+
+  async #putWithin(path: string, gzip: Uint8Array, now: number, signal: AbortSignal): Promise<PutOutcome> {
+    const headers = {
+      'content-type': 'application/json',
+      'content-encoding': 'gzip',
+      date: new Date(now).toUTCString(),
+    };
+    const answer = await this.#request(path, { method: 'PUT', headers, body: gzip, signal });
+    const text = await textOf(answer.body, limits.put);
+    const retryAfterMs = parseRetryAfter(String(answer.headers['retry-after'] ?? ''), now);
+    return { status: answer.statusCode, detail: detailOf(text), taken: takenOf(text), retryAfterMs };
   }
 
   alarms(query: Query = {}): Promise<AlarmsAnswer> {

@@ -1,50 +1,20 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
-import { gunzipSync, gzipSync } from 'node:zlib';
 import type { PutOutcome } from '../client/monitor-client.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
-import { backoffMs } from '../platform/back-off.ts';
 import type { Log } from '../platform/log.ts';
+import { News } from '../platform/news.ts';
 import { SayOnce } from '../platform/say-once.ts';
 import type { Spool, SpoolEntry } from './spool.ts';
+import { maxBatch, SpooledBatches } from './spooled-batch.ts';
+import { howAway, retryMs, verdictOf } from './verdict.ts';
 
-/** A backlog goes in arrays of at most so many snapshots and so many decoded bytes: the server takes 1 MiB. */
-const maxBatch = { snapshots: 100, bytes: 900_000 };
-/** Decoded size of one spooled snapshot beyond which it is damage, not data. */
-const maxDecodedBytes = 16 * 1024 * 1024;
 const deniedMs = 60_000;
 /** What is from the future, by the server's clock or by this one, is tried again after this. */
 const earlyMs = 10 * 60_000;
 /** A server may not ask for longer than this. */
 const longestEarlyMs = 3_600_000;
-/** There is something else in the place of a snapshot's file. */
-const strangeErrors: readonly (string | undefined)[] = ['EINVAL', 'ELOOP', 'EISDIR', 'ENXIO', 'ENODEV'];
-/** The file, or all of the folder: that shows when another one is read. */
-const fileErrors: readonly (string | undefined)[] = ['EACCES', 'EPERM', 'EIO'];
-/** All collectors lose a server at the same moment: their first tries again are spread over this. */
-const firstRetryMs = 15_000;
-
-export type Verdict = 'stored' | 'refused' | 'denied' | 'early' | 'later';
-
-/**
- * What an answer to so many snapshots means for them. Only our own servers' answers mean that they are stored: a
- * portal in between says 200 to anything.
- */
-export function verdictOf({ status, taken = null }: Pick<PutOutcome, 'status' | 'taken'>, sent: number): Verdict {
-  if (status === 204) return 'stored';
-  if (status === 200 && taken !== null && taken.stored + taken.expired === sent) return 'stored';
-  if (status === 425) return 'early';
-  if (status === 400 || status === 413 || status === 422) return 'refused';
-  if (status === 401 || status === 403) return 'denied';
-  return 'later';
-}
-
-/** Milliseconds until the next try after so many failures in a row, with or without an answer. */
-export function retryMs(failures: number, outcome: PutOutcome, random: number): number {
-  if (outcome.status === null && failures === 1) return random * firstRetryMs;
-  return backoffMs(failures, outcome.retryAfterMs, random);
-}
 
 /** What the sender needs of the HTTP client. */
 export interface SnapshotReceiver {
@@ -78,7 +48,7 @@ export class Sender {
   #fresh: SpoolEntry | null = null;
   /** On its way alone. The backlog leaves out both. */
   #live: SpoolEntry | null = null;
-  #wake: () => void = () => undefined;
+  readonly #news = new News();
   #running: Promise<void> | null = null;
   #draining: Promise<void> | null = null;
   #liveFailures = 0;
@@ -89,11 +59,11 @@ export class Sender {
   /** The server calls snapshots of this time and later early: they wait, and nothing waits behind them. */
   #earlyFrom = Infinity;
   #earlyUntil = 0;
-  /** Sequences of files that could not be read, and not yet told from a folder that cannot. */
-  readonly #unreadable = new Set<number>();
+  readonly #batches: SpooledBatches;
 
   constructor(options: SenderOptions) {
     this.#options = options;
+    this.#batches = new SpooledBatches(options.spool, options.log);
     this.#absence = new SayOnce(() => options.clock.monotonic());
     this.#sleep = options.sleep ?? ((ms, signal) => sleepFor(ms, undefined, { signal }));
   }
@@ -106,7 +76,7 @@ export class Sender {
   /** There is a new snapshot in the spool. */
   wake(entry: SpoolEntry): void {
     this.#fresh = entry;
-    this.#wake();
+    this.#news.tell();
   }
 
   /**
@@ -123,7 +93,7 @@ export class Sender {
   async close(graceMs: number): Promise<void> {
     const { spool, client, log } = this.#options;
     this.#stopped.abort();
-    this.#wake();
+    this.#news.tell();
     const grace = setTimeout(() => this.#cut.abort(), graceMs);
     await this.#running;
     await this.#draining;
@@ -139,9 +109,7 @@ export class Sender {
 
   async #run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
-      const news = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
+      const news = this.#news.next();
       if (this.#fresh !== null) await this.#sendFresh(this.#fresh);
       else {
         this.#drainAside();
@@ -186,8 +154,8 @@ export class Sender {
   }
 
   /** Until its time has come, or until it is known why it cannot be read. */
-  #mustWait({ time, sequence }: SpoolEntry): boolean {
-    return time >= this.#earlyFrom || this.#unreadable.has(sequence);
+  #mustWait(entry: SpoolEntry): boolean {
+    return entry.time >= this.#earlyFrom || this.#batches.isUnreadable(entry);
   }
 
   async #pause(ms: number): Promise<void> {
@@ -197,7 +165,7 @@ export class Sender {
   /** Resolves with 0, or with the milliseconds to wait before the next try. */
   async #deliver(wanted: readonly SpoolEntry[], failures: number): Promise<number> {
     try {
-      const { entries, body } = await this.#load(wanted);
+      const { entries, body } = await this.#batches.load(wanted);
       if (entries.length === 0) return 0;
       const outcome = await this.#put(body);
       return await this.#settle(entries, outcome, failures);
@@ -241,70 +209,6 @@ export class Sender {
     return client.put('/v1/usage', body, clock.now(), this.#cut.signal);
   }
 
-  /** Reads the wanted snapshots; one that cannot be decoded is set aside and costs only itself. */
-  async #load(wanted: readonly SpoolEntry[]): Promise<{ entries: SpoolEntry[]; body: Uint8Array }> {
-    const entries: SpoolEntry[] = [];
-    const texts: string[] = [];
-    let raw: Uint8Array = new Uint8Array(0);
-    let bytes = 0;
-    for (const entry of wanted) {
-      const data = await this.#read(entry);
-      const text = data && (await this.#decode(entry, data));
-      if (data === null || text === null) continue;
-      bytes += Buffer.byteLength(text);
-      if (entries.length > 0 && bytes > maxBatch.bytes) break;
-      entries.push(entry);
-      texts.push(text);
-      raw = data;
-    }
-    return { entries, body: wanted.length === 1 ? raw : gzipSync(`[${texts.join(',')}]`) };
-  }
-
-  /** A file that somebody has removed is a snapshot lost; one that cannot be read is set aside, whatever it is. */
-  async #read(entry: SpoolEntry): Promise<Uint8Array | null> {
-    const { spool } = this.#options;
-    try {
-      const data = await spool.read(entry);
-      this.#unreadable.delete(entry.sequence);
-      await this.#setUnreadableAside();
-      return data;
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'ENOENT') await spool.leave([entry], 'dropped');
-      else if (strangeErrors.includes(code)) await this.#setAside(entry, messageOf(error));
-      else if (fileErrors.includes(code)) this.#unreadable.add(entry.sequence);
-      else throw error;
-      return null;
-    }
-  }
-
-  /** Another one could be read: it is these files, and not all of the folder. */
-  async #setUnreadableAside(): Promise<void> {
-    if (this.#unreadable.size === 0) return;
-    const { spool } = this.#options;
-    const entries = spool.oldest(Infinity, ({ sequence }) => !this.#unreadable.has(sequence));
-    this.#unreadable.clear();
-    for (const entry of entries) {
-      const error = await spool.read(entry).then(() => null, messageOf);
-      if (error !== null) await this.#setAside(entry, error);
-    }
-  }
-
-  async #setAside(entry: SpoolEntry, why: string): Promise<void> {
-    this.#options.log.warn(`spooled snapshot ${entry.sequence} cannot be read and was set aside: ${why}`);
-    await this.#options.spool.leave([entry], 'quarantined');
-  }
-
-  async #decode(entry: SpoolEntry, data: Uint8Array): Promise<string | null> {
-    try {
-      return decodeSpooled(data);
-    } catch {
-      this.#options.log.warn(`spooled snapshot ${entry.sequence} is damaged and was set aside`);
-      await this.#options.spool.leave([entry], 'quarantined');
-      return null;
-    }
-  }
-
   async #refused(entries: readonly SpoolEntry[], detail: string): Promise<void> {
     const [only] = entries;
     if (entries.length === 1 && only) {
@@ -345,20 +249,4 @@ export class Sender {
     const { client, log } = this.#options;
     this.#absence.end((ms) => log.info(`${client.server} is back after ${formatDuration(ms)}; sending what was kept`));
   }
-}
-
-function howAway({ status, detail }: PutOutcome): string {
-  if (status === null) return `does not answer: ${detail}`;
-  if (status < 300) return `answers ${status}, and not as amberwatch does; is there a portal or proxy in between?`;
-  return `answers ${status}: ${detail}`;
-}
-
-/**
- * The JSON text of a spooled file.
- * @throws when it is damaged: gzip has a checksum over all of it
- */
-export function decodeSpooled(data: Uint8Array): string {
-  const text = gunzipSync(data, { maxOutputLength: maxDecodedBytes }).toString();
-  JSON.parse(text);
-  return text;
 }

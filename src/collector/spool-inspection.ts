@@ -4,7 +4,6 @@ import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { FolderDisk } from './disk.ts';
 import { type Ledger, readLedger } from './ledger.ts';
-import { decodeSpooled } from './sender.ts';
 import {
   accountsLine,
   countsOf,
@@ -15,6 +14,7 @@ import {
   type SpoolEntry,
   spoolLimits,
 } from './spool.ts';
+import { decodeSpooled } from './spooled-batch.ts';
 
 /** What `amberwatch spool` does; each resolves with the lines to print. Reading disturbs no running collector. */
 

@@ -298,9 +298,9 @@ test('a parameter that is not there is refused with the nearest that is; the old
     400,
     "GET /v1/usage/mean has no parameter 'proces'; did you mean 'process'?",
   ]);
-  expect(await detail('/v1/alarms?since=1h')).toEqual([
+  expect(await detail('/v1/alarms?until=1h')).toEqual([
     400,
-    "GET /v1/alarms has no parameter 'since'; there are at, host, level",
+    "GET /v1/alarms has no parameter 'until'; there are at, since, host, level",
   ]);
   expect(await detail('/v1/hosts?x=1')).toEqual([400, "GET /v1/hosts has no parameter 'x'; it takes none"]);
   expect(await detail('/v1/usage/mean/10-0-0-5?ip=10.0.0.6')).toMatchObject([

@@ -32,14 +32,7 @@ export async function startCollector(
   const folder = join(spoolFolder(config), own ? 'up' : spoolName(server, config.host));
   const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch(
     async (error: unknown) => {
-      // Of a read-only file system Node says that the folder to be made is not there.
-      throw spoolFailure(
-        folder,
-        await access(config.data, constants.W_OK).then(
-          () => error,
-          (real: unknown) => (isMissing(error) ? real : error),
-        ),
-      );
+      throw spoolFailure(folder, await realReason(error, config.data));
     },
   );
   const sender = new Sender({ spool, client, clock, random: Math.random, log });
@@ -69,6 +62,15 @@ async function openSource(clock: Clock, config: Config) {
 /** Where every spool of this host is. */
 export function spoolFolder(config: Config): string {
   return join(config.data, 'spool');
+}
+
+/** Of a read-only file system Node says that the folder to be made is not there. */
+async function realReason(error: unknown, dataFolder: string): Promise<unknown> {
+  if (!isMissing(error)) return error;
+  return access(dataFolder, constants.W_OK).then(
+    () => error,
+    (real: unknown) => real,
+  );
 }
 
 function isMissing(error: unknown): boolean {

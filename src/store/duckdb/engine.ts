@@ -4,22 +4,27 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { MetricSample } from '../../core/sample.ts';
+import type { MetricSample, StretchQuery } from '../../core/sample.ts';
 import { seriesKey } from '../../core/series.ts';
-import type { TimeWindow } from '../../core/store.ts';
+import type { Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
+import { ComposedReads, type ReadParts } from '../composed-reads.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { appendForecast, appendTally } from './append-series.ts';
 import { type EngineParts, loadParts } from './engine-parts.ts';
 import { Expiry } from './expiry.ts';
+import { ForecastReads } from './forecast-reads.ts';
+import { IdLookup } from './id-lookup.ts';
 import { openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
-import { DuckdbReads } from './reads.ts';
+import { SeriesReads } from './series-reads.ts';
 import type { PendingSamples } from './series-writer.ts';
 import { type Pending, storeFailure } from './snapshot-writer.ts';
+import { SourceReads } from './source-reads.ts';
+import { UsageReads } from './usage-reads.ts';
 
 /** One core is left to the requests, and more than four only compete for memory. */
 const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
@@ -84,18 +89,28 @@ function openFailure(message: string): string {
   return message.split('\n', 1)[0] ?? message;
 }
 
-class DuckdbEngine extends DuckdbReads implements Engine {
+function readsOf(parts: EngineParts): ReadParts & { series: SeriesReads } {
+  const lookup = new IdLookup(parts);
+  const usage = new UsageReads(lookup);
+  const series = new SeriesReads(lookup, new SourceReads(lookup));
+  return { headers: usage, usage, series, forecasts: new ForecastReads(lookup) };
+}
+
+class DuckdbEngine extends ComposedReads implements Engine {
   readonly #path: string;
   /** Device and inode of the file that is open. */
   readonly #file: string;
   readonly #parts: EngineParts;
+  readonly #series: SeriesReads;
   readonly #commit: GroupCommit<Pending>;
   readonly #samples: GroupCommit<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
   readonly #expiry: Expiry;
 
   constructor(parts: EngineParts, { path, retentionMs }: ThreadData) {
-    super(parts);
+    const reads = readsOf(parts);
+    super(reads);
+    this.#series = reads.series;
     this.#parts = parts;
     this.#path = path;
     this.#file = identityOf(path);
@@ -112,6 +127,10 @@ class DuckdbEngine extends DuckdbReads implements Engine {
     const exclusive = <T>(work: () => Promise<T>) => this.#commit.exclusive(work);
     this.#expiry = new Expiry({ ...parts, retentionMs, exclusive });
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
+  }
+
+  stretches(queries: readonly StretchQuery[], window: TimeWindow, reading?: Reading) {
+    return this.#series.stretches(queries, window, reading);
   }
 
   async write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written> {

@@ -94,9 +94,29 @@ export class SeriesWriter {
 
   /** In one transaction, each (series, time) once. What is of a new series beyond the budget is left out, and said. */
   async writeSamples(group: readonly PendingSamples[]): Promise<void> {
+    const fresh = new Map<string, FreshSeries>();
+    const wanted = await this.#admitted(group, fresh);
+    let samples: NewSample[];
+    try {
+      samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
+      await this.#transaction(async () => {
+        await this.#appendSeries([...fresh.values()]);
+        await this.#appendSamples(samples);
+      });
+    } catch (error) {
+      for (const { owner, now } of fresh.values()) this.#budget.spend(owner ?? '', -1, now);
+      // The outcome may be unknown: the database is asked from now on.
+      this.#newest.clear();
+      throw error;
+    }
+    this.#remember(fresh.values());
+    this.#rememberSamples(samples);
+  }
+
+  /** Those that are of a series that is known, or that may be one: `fresh` has those afterwards. */
+  async #admitted(group: readonly PendingSamples[], fresh: Map<string, FreshSeries>): Promise<NewSample[]> {
     const keysOf = group.map(({ samples }) => samples.map(({ series }) => seriesKey(series)));
     const known = await this.#idsOf(keysOf.flat());
-    const fresh = new Map<string, FreshSeries>();
     const wanted: NewSample[] = [];
     for (const [place, pending] of group.entries()) {
       pending.beyondBudget = [];
@@ -108,27 +128,21 @@ export class SeriesWriter {
         else wanted.push({ id, time, value });
       }
     }
-    let samples: NewSample[];
-    try {
-      samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
-      await this.#transaction(async () => {
-        await this.#appendSeries([...fresh.values()]);
-        const appender = await this.#connection.createAppender('sample');
-        for (const { id, time, value } of samples) {
-          appender.appendBigInt(BigInt(time));
-          appender.appendInteger(id);
-          appender.appendDouble(value);
-          appender.endRow();
-        }
-        appender.closeSync();
-      });
-    } catch (error) {
-      for (const { owner, now } of fresh.values()) this.#budget.spend(owner ?? '', -1, now);
-      // The outcome may be unknown: the database is asked from now on.
-      this.#newest.clear();
-      throw error;
+    return wanted;
+  }
+
+  async #appendSamples(samples: readonly NewSample[]): Promise<void> {
+    const appender = await this.#connection.createAppender('sample');
+    for (const { id, time, value } of samples) {
+      appender.appendBigInt(BigInt(time));
+      appender.appendInteger(id);
+      appender.appendDouble(value);
+      appender.endRow();
     }
-    this.#remember(fresh.values());
+    appender.closeSync();
+  }
+
+  #rememberSamples(samples: readonly NewSample[]): void {
     for (const { id, time } of samples) {
       if (time > (this.#newest.get(id) ?? Number.NEGATIVE_INFINITY)) this.#newest.set(id, time);
       this.#used?.add(id);

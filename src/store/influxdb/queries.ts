@@ -2,6 +2,7 @@ import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import { untilAborted } from '../../platform/shared-work.ts';
 import type { InfluxConnection, Row } from './connection.ts';
+import type { Preparation } from './preparation.ts';
 
 /** A read of a longer window is heavy. */
 const heavyMs = 6 * 3_600_000;
@@ -9,13 +10,12 @@ const heavyMs = 6 * 3_600_000;
 /** Asks InfluxDB, once it is set up, and with so many at a time. */
 export class Queries {
   readonly #connection: InfluxConnection;
-  readonly #prepare: () => Promise<void>;
+  readonly #preparation: Preparation;
   readonly #lanes = { light: new ReadLane(8, 200), heavy: new ReadLane(2, 32) };
 
-  /** @param prepare resolves once it is set up */
-  constructor(connection: InfluxConnection, prepare: () => Promise<void>) {
+  constructor(connection: InfluxConnection, preparation: Preparation) {
     this.#connection = connection;
-    this.#prepare = prepare;
+    this.#preparation = preparation;
   }
 
   async one(statement: string, reading: Reading): Promise<Row[]> {
@@ -30,7 +30,7 @@ export class Queries {
     window: TimeWindow = { from: 0, to: 0 },
   ): Promise<Row[][]> {
     const ask = async () => {
-      await untilAborted(this.#prepare(), signal);
+      await untilAborted(this.#preparation.once(), signal);
       return this.#connection.query(statements, signal);
     };
     if (lane === 'present') return ask();

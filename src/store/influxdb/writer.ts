@@ -7,6 +7,7 @@ import { admitNames, admitSeries } from '../name-budget.ts';
 import { type InfluxConnection, PastRetention } from './connection.ts';
 import { KnownNames } from './known-names.ts';
 import { newNamesPoint, newSeriesPoint, toForecastPoint, toPoints, toSamplePoint, toTallyPoint } from './points.ts';
+import type { Preparation } from './preparation.ts';
 import { namesStatement, newNamesStatement, newSeriesStatement, seriesStatement } from './statements.ts';
 
 /** A point as an object and then as a line, in memory. */
@@ -20,8 +21,7 @@ export interface WriterOptions {
   now: () => number;
   warn: (message: string) => void;
   connection: InfluxConnection;
-  /** Resolves once InfluxDB is set up. */
-  prepare: () => Promise<void>;
+  preparation: Preparation;
 }
 
 /** Writes all there is to write, each whole. */
@@ -59,7 +59,7 @@ export class Writer {
   }
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
-    await this.#options.prepare();
+    await this.#options.preparation.once();
     for (const snapshot of snapshots) await this.#admitNames(snapshot);
     await this.#commit.addAll(snapshots);
     const refused: (Snapshot | MetricSample)[] = snapshots.filter((snapshot) => this.#refused.has(snapshot));
@@ -111,7 +111,7 @@ export class Writer {
 
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
-    await this.#options.prepare();
+    await this.#options.preparation.once();
     const newNames = this.#names.countsOf(group.map(({ host }) => host));
     try {
       await this.#options.connection.write([...group.flatMap(toPoints), ...newNames.points]);

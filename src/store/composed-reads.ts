@@ -1,0 +1,52 @@
+import type { Selector } from '../core/selector.ts';
+import type { ForecastQuery, MeanQuery, PageQuery, Reading, Reads, SelectQuery, TimeWindow } from '../core/store.ts';
+import type { RowsWanted, SnapshotKey } from '../core/usage-row.ts';
+
+/** The reads of an engine, by what they are about. */
+export interface ReadParts {
+  headers: Pick<Reads, 'latest'>;
+  usage: Pick<Reads, 'rows' | 'means' | 'page'>;
+  series: Pick<Reads, 'select' | 'above'>;
+  forecasts: Pick<Reads, 'forecasts' | 'tallies'>;
+}
+
+/** All of them as one port. */
+export class ComposedReads implements Reads {
+  readonly #parts: ReadParts;
+
+  constructor(parts: ReadParts) {
+    this.#parts = parts;
+  }
+
+  latest(at: number, reading?: Reading) {
+    return this.#parts.headers.latest(at, reading);
+  }
+
+  rows(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, reading?: Reading) {
+    return this.#parts.usage.rows(snapshots, wanted, reading);
+  }
+
+  means(query: MeanQuery, reading?: Reading) {
+    return this.#parts.usage.means(query, reading);
+  }
+
+  page(query: PageQuery, reading?: Reading) {
+    return this.#parts.usage.page(query, reading);
+  }
+
+  select(query: SelectQuery, reading?: Reading) {
+    return this.#parts.series.select(query, reading);
+  }
+
+  above(selector: Selector, level: number, window: TimeWindow, reading?: Reading) {
+    return this.#parts.series.above(selector, level, window, reading);
+  }
+
+  forecasts(query: ForecastQuery, reading?: Reading) {
+    return this.#parts.forecasts.forecasts(query, reading);
+  }
+
+  tallies(query: ForecastQuery, reading?: Reading) {
+    return this.#parts.forecasts.tallies(query, reading);
+  }
+}
