@@ -191,20 +191,15 @@ function reachOf({ header, holdMs }: Candidate): number {
   return holdMs + 2 * gapOf(header);
 }
 
+function queryOf({ series, red, clear, forMs, holdMs, header }: Candidate): RunQuery {
+  return { series, red, clear, forMs, holdMs, gapMs: gapOf(header), until: header.time };
+}
+
 /** The runs of these candidates as far as they can be seen from here on. */
 async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<Look[]> {
   if (group.length === 0) return [];
   const to = Math.max(...group.map((candidate) => candidate.header.time));
-  const queries: RunQuery[] = group.map(({ series, red, clear, forMs, holdMs, header }) => ({
-    series,
-    red,
-    clear,
-    forMs,
-    holdMs,
-    gapMs: gapOf(header),
-    until: header.time,
-  }));
-  const runs = await findRuns(reads, queries, { from, to });
+  const runs = await findRuns(reads, group.map(queryOf), { from, to });
   return runs.map((run, index) => {
     const reach = reachOf(group[index] as Candidate);
     return { ...run, reachesBack: run.heldSince !== null && run.heldSince - from <= reach };

@@ -2,10 +2,11 @@ import { type Command, Option } from 'commander';
 import { wordWrap } from '../platform/word-wrap.ts';
 import { readConfig } from './config/read-config.ts';
 import type { CommandName } from './config/setting.ts';
-import { type Config, environmentNameOf, flagOf, settingKeys, settings } from './config/settings.ts';
+import { type Config, environmentNameOf, flagOf, type SettingKey, settingKeys, settings } from './config/settings.ts';
 import { clock } from './real-clock.ts';
 import { columnsOf, sayProgress } from './terminal.ts';
 
+/** A command with the settings it has. `name` with a group is one of several under it, as `token list`. */
 export function addCommand(
   program: Command,
   name: CommandName | [group: CommandName, name: string],
@@ -17,17 +18,7 @@ export function addCommand(
     .command(own ?? group)
     .description(description)
     .allowExcessArguments(false);
-  for (const key of settingKeys) {
-    const { argument, description: what, defaultText, repeatable } = settings[key];
-    if (argument === undefined || !isSettingOf(group, key)) continue;
-    const option = new Option(
-      `${flagOf(key)} ${argument}`.trim(),
-      `${what} (default: ${defaultText}; ${environmentNameOf(key)})`,
-    );
-    command.addOption(
-      repeatable ? option.argParser((text: string, before: string[] = []) => [...before, text]) : option,
-    );
-  }
+  for (const key of settingKeys) if (isSettingOf(group, key)) addOption(command, key);
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
   return command.action(async () => {
     const flags = command.opts<Flags>();
@@ -36,13 +27,22 @@ export function addCommand(
   });
 }
 
+/** Of what may only stand in the environment and in files there is none. */
+function addOption(command: Command, key: SettingKey): void {
+  const { argument, description, defaultText, repeatable } = settings[key];
+  if (argument === undefined) return;
+  const what = `${description} (default: ${defaultText}; ${environmentNameOf(key)})`;
+  const option = new Option(`${flagOf(key)} ${argument}`.trim(), what);
+  command.addOption(repeatable ? option.argParser((text: string, before: string[] = []) => [...before, text]) : option);
+}
+
 /** Those that are settings of a command; it has others of its own, as `backtest --host`. */
 export function settingFlags(group: CommandName, flags: Flags): Record<string, string | string[] | undefined> {
   const keys = settingKeys.filter((key) => isSettingOf(group, key));
   return Object.fromEntries(keys.map((key) => [key, flags[key] as string | string[] | undefined]));
 }
 
-function isSettingOf(group: CommandName, key: (typeof settingKeys)[number]): boolean {
+function isSettingOf(group: CommandName, key: SettingKey): boolean {
   return group === 'config' || settings[key].commands.includes(group);
 }
 

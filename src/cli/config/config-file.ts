@@ -34,15 +34,7 @@ export function readConfigFile(path: string, keys: readonly string[]): Map<strin
     const { line, col } = lines.linePos((node as Node | null)?.range?.[0] ?? 0);
     return { line, text: `${path}:${line}:${col}` };
   };
-  // A tag or an anchor in front of a value takes part of it away.
-  const [broken] = [...document.errors, ...document.warnings];
-  if (broken !== undefined) {
-    const { line, col } = lines.linePos(broken.pos[0]);
-    throw new MonitorError(
-      'invalid',
-      `${path}:${line}:${col} is not YAML: ${broken.message.split(/:| at line |\n/, 1)[0]}`,
-    );
-  }
+  refuseBroken(document, lines, path);
   if (document.contents === null) return new Map();
   if (!isMap(document.contents))
     throw new MonitorError('invalid', `--config ${path} must hold keys and values, such as 'interval: 10s'`);
@@ -58,6 +50,17 @@ export function readConfigFile(path: string, keys: readonly string[]): Map<strin
     if (texts.length > 0) values.set(name, { texts, source: `${path}:${at(key).line}` });
   }
   return values;
+}
+
+/** A tag or an anchor in front of a value takes part of it away: a warning is an error here. */
+function refuseBroken(document: Document, lines: LineCounter, path: string): void {
+  const [broken] = [...document.errors, ...document.warnings];
+  if (broken === undefined) return;
+  const { line, col } = lines.linePos(broken.pos[0]);
+  throw new MonitorError(
+    'invalid',
+    `${path}:${line}:${col} is not YAML: ${broken.message.split(/:| at line |\n/, 1)[0]}`,
+  );
 }
 
 /** `cpu: 90` and `memory: {red: 80, for: 30s}` are what `cpu=90` and `memory:red=80,for=30s` are. */

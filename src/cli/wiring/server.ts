@@ -12,6 +12,7 @@ import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
+import type { InfluxCredentials } from '../../store/open-options.ts';
 import type { ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
@@ -84,20 +85,24 @@ async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void>
 
 async function openConfiguredStore(config: Config, clock: Clock, log: Log): Promise<Store> {
   const { openStore } = await import('../../store/open.ts');
-  const { influxToken: token, influxUser: username, influxPassword: password, influxOrg: org, storeCa } = config;
   return openStore(storeUrl(config.store, config.data), {
     retentionMs: config.retention,
     newNamesPerDay: config.newNames,
     now: () => clock.now(),
     warn: (message) => log.warn(message),
-    influx: {
-      ...(token && { token }),
-      ...(username && { username }),
-      ...(password && { password }),
-      ...(org && { org }),
-      ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
-    },
+    influx: influxCredentials(config),
   });
+}
+
+function influxCredentials(config: Config): InfluxCredentials {
+  const { influxToken: token, influxUser: username, influxPassword: password, influxOrg: org, storeCa } = config;
+  return {
+    ...(token && { token }),
+    ...(username && { username }),
+    ...(password && { password }),
+    ...(org && { org }),
+    ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
+  };
 }
 
 async function makeApp(

@@ -21,6 +21,32 @@ export function namesValue(names: readonly string[]): Bound {
   return { value: listValue([...names]), type: LIST(VARCHAR) };
 }
 
+/**
+ * What is remembered of these keys, and of the others what is found.
+ * @param mayRemember asked once it is found
+ * @param find those that are not remembered, each once
+ */
+export async function lookUp<K, V>(
+  keys: Iterable<K>,
+  remembered: RecentMap<K, V>,
+  mayRemember: () => boolean,
+  find: (missing: readonly K[]) => Promise<(readonly [K, V])[]>,
+): Promise<Map<K, V>> {
+  const found = new Map<K, V>();
+  const missing = new Set<K>();
+  for (const key of keys) {
+    const value = remembered.get(key);
+    if (value === undefined) missing.add(key);
+    else found.set(key, value);
+  }
+  if (missing.size === 0) return found;
+  for (const [key, value] of await find([...missing])) {
+    found.set(key, value);
+    if (mayRemember()) remembered.set(key, value);
+  }
+  return found;
+}
+
 /** Texts of a dictionary by id and ids by text: those in use are remembered, all others are in the database. */
 export class NameTexts {
   readonly #readers: Readers;
@@ -37,21 +63,11 @@ export class NameTexts {
 
   /** What gives the names of these ids; '' for one that is forgotten. */
   async of(ids: Iterable<number>, reading: Reading): Promise<(id: number) => string> {
-    const texts = new Map<number, string>();
-    const missing: number[] = [];
-    for (const id of ids) {
-      const text = this.#texts.get(id);
-      if (text === undefined) missing.push(id);
-      else texts.set(id, text);
-    }
-    if (missing.length > 0) {
-      const deletions = this.#deletions;
+    const texts = await lookUp(ids, this.#texts, this.#isWhole(), async (missing) => {
       const sql = `SELECT id, encode(text) AS text FROM ${this.#table} WHERE id IN (${missing.join(', ')})`;
-      for (const { id, text } of await this.#readers.query(sql, reading)) {
-        texts.set(id as number, decoded(text));
-        if (deletions === this.#deletions) this.#texts.set(id as number, decoded(text));
-      }
-    }
+      const rows = await this.#readers.query(sql, reading);
+      return rows.map(({ id, text }) => [id as number, decoded(text)]);
+    });
     return (id) => texts.get(id) ?? '';
   }
 
@@ -61,22 +77,16 @@ export class NameTexts {
 
   /** The ids of those that are stored. */
   async findAll(names: readonly string[], reading: Reading): Promise<Map<string, number>> {
-    const found = new Map<string, number>();
-    const missing = new Set<string>();
-    for (const name of names) {
-      const id = this.#ids.get(name);
-      if (id === undefined) missing.add(name);
-      else found.set(name, id);
-    }
-    if (missing.size === 0) return found;
-    const wanted = [...missing];
+    return lookUp(names, this.#ids, this.#isWhole(), async (missing) => {
+      const rows = await this.#readers.query(idsSql(this.#table), reading, namesValue(missing));
+      return rows.map(({ i, id }) => [missing[(i as number) - 1] as string, id as number]);
+    });
+  }
+
+  /** Whether nothing has been deleted since this was asked. */
+  #isWhole(): () => boolean {
     const deletions = this.#deletions;
-    for (const row of await this.#readers.query(idsSql(this.#table), reading, namesValue(wanted))) {
-      const name = wanted[(row.i as number) - 1] as string;
-      found.set(name, row.id as number);
-      if (deletions === this.#deletions) this.#ids.set(name, row.id as number);
-    }
-    return found;
+    return () => deletions === this.#deletions;
   }
 
   /** Some of them have been deleted. */

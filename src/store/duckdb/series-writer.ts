@@ -4,7 +4,7 @@ import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { RecentMap } from '../recent-map.ts';
-import { idsSql, namesValue } from './name-texts.ts';
+import { idsSql, lookUp, namesValue } from './name-texts.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
 const mostRemembered = 100_000;
@@ -166,23 +166,17 @@ export class SeriesWriter {
     this.#used = null;
   }
 
-  async #idsOf(keys: readonly string[]): Promise<Map<string, number>> {
-    const found = new Map<string, number>();
-    const missing = new Set<string>();
-    for (const key of keys) {
-      const id = this.#ids.get(key);
-      if (id === undefined) missing.add(key);
-      else found.set(key, id);
-    }
-    if (missing.size === 0) return found;
-    const wanted = [...missing];
-    const { value, type } = namesValue(wanted);
-    for (const [i, id] of (await this.#lookups.runAndReadAll(idsSql('series'), [value], [type])).getRows()) {
-      const key = wanted[(i as number) - 1] as string;
-      found.set(key, id as number);
-      this.#ids.set(key, id as number);
-    }
-    return found;
+  #idsOf(keys: readonly string[]): Promise<Map<string, number>> {
+    return lookUp(
+      keys,
+      this.#ids,
+      () => true,
+      async (missing) => {
+        const { value, type } = namesValue(missing);
+        const rows = (await this.#lookups.runAndReadAll(idsSql('series'), [value], [type])).getRows();
+        return rows.map(([i, id]) => [missing[(i as number) - 1] as string, id as number]);
+      },
+    );
   }
 
   /** The id of a new series; null: its owner has too many today. */

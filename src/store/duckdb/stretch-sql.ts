@@ -32,21 +32,11 @@ export function islandsSql(
   const process = !ofSource && isUsageMetric(metric);
   const column = ofSource ? 'value' : process ? snakeCase(metric) : metricSql(metric);
   const levelOf = (value: number) => (process ? level(metric, value) : num(value));
-  const wanted = queries.map(
-    (query) =>
-      `(${query.index}, ${query.host}, ${query.name ?? 'NULL'}, ${levelOf(query.red)}::DOUBLE, ${levelOf(query.clear)}::DOUBLE, ${num(query.gapMs)}::DOUBLE, ${num(query.until)})`,
-  );
+  const wanted = queries.map((query) => wantedSql(query, levelOf));
   const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
   const names = [...new Set(queries.map((query) => query.name))].join(', ');
   const during = (table: string) =>
     `${table}.time > ${num(window.from)} AND ${table}.time <= ${num(window.to)} AND ${table}.host IN (${hosts})`;
-  const source = process
-    ? `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
-        LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`
-    : ofSource
-      ? // Whose id is in the place of a host's.
-        `(SELECT series AS host, time, value FROM ${toldSql(metric, window)}) p JOIN wanted ON p.host = wanted.host`
-      : 'snapshot p JOIN wanted ON p.host = wanted.host';
   return `
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
@@ -54,7 +44,7 @@ export function islandsSql(
       SELECT i, gap, p.time, ${process ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
         CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
         lag(p.time) OVER series AS previous, lag(level) OVER series AS previous_level
-      FROM ${source}
+      FROM ${sourceSql(metric, window)}
       WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}
       WINDOW series AS (PARTITION BY i ORDER BY p.time)),
     island AS (
@@ -64,6 +54,20 @@ export function islandsSql(
       arg_min(coalesce(previous, ${never}), time)::DOUBLE AS previous,
       arg_min(coalesce(swept, ${never}), time)::DOUBLE AS swept
     FROM island GROUP BY i, number, level ORDER BY since DESC LIMIT ${mostIslands}`;
+}
+
+function wantedSql(query: StretchIds, levelOf: (value: number) => string): string {
+  const { index, host, name, red, clear, gapMs, until } = query;
+  return `(${index}, ${host}, ${name ?? 'NULL'}, ${levelOf(red)}::DOUBLE, ${levelOf(clear)}::DOUBLE, ${num(gapMs)}::DOUBLE, ${num(until)})`;
+}
+
+/** Rows `p` of the series that are wanted; of other sources the id of a series stands in the place of a host's. */
+function sourceSql(metric: StoredColumn | SourceIds, window: TimeWindow): string {
+  if (typeof metric === 'object')
+    return `(SELECT series AS host, time, value FROM ${toldSql(metric, window)}) p JOIN wanted ON p.host = wanted.host`;
+  if (!isUsageMetric(metric)) return 'snapshot p JOIN wanted ON p.host = wanted.host';
+  return `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
+        LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`;
 }
 
 /** The stretches of one series, as alarms/run.ts' stretchesOf makes them, from its islands, oldest first. */
