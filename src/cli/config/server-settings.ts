@@ -1,0 +1,114 @@
+import { hostname } from 'node:os';
+import { givenAdminToken } from '../../access/token.ts';
+import { parseDuration } from '../../core/duration.ts';
+import { formatThreshold, parseThreshold, type Threshold, withDefaults } from '../../core/threshold.ts';
+import { parseListen, storeRemedy, withoutSecrets } from './address.ts';
+import { storeUrl } from './data-folder.ts';
+import { orNotSet, serving, setting } from './setting.ts';
+import { parseCount, parseHorizon, parsePace } from './value.ts';
+
+/** What a server does, keeps and lets in. */
+export const serverSettings = {
+  listen: setting({
+    argument: '<address:port>',
+    description: 'address and port the server listens on',
+    defaultText: '127.0.0.1:8000',
+    commands: serving,
+    read: ([text = '127.0.0.1:8000']) => parseListen(text),
+  }),
+  store: setting({
+    argument: '<url>',
+    description: 'where snapshots are kept: duckdb:PATH, influxdb://host:8086/database, influxdbs://..., memory:',
+    defaultText: 'duckdb: in the data folder',
+    commands: serving,
+    read: ([text]) => (text === undefined ? null : withoutSecrets(text, 'store', storeRemedy)),
+    format: (url, data) => storeUrl(url, data),
+  }),
+  storeCa: setting({
+    argument: '<file>',
+    description: 'the only authority (PEM) whose certificate InfluxDB may have, with influxdbs://',
+    defaultText: "the system's",
+    commands: serving,
+    read: ([text]) => text,
+    format: orNotSet,
+  }),
+  retention: setting({
+    argument: '<duration>',
+    description: 'how long snapshots are kept',
+    defaultText: '2d',
+    commands: serving,
+    read: ([text = '2d']) => parseDuration(text, 'retention'),
+  }),
+  threshold: setting({
+    argument: '<metric=red>',
+    description:
+      'when something is RED, such as cpu=90 or memory:red=80,clear=75,for=30s,hold=1m,of=group; may be repeated',
+    defaultText: 'cpu=80 memory=80 system.cpu=80 system.memory=80',
+    commands: serving,
+    repeatable: true,
+    read: (texts): Threshold[] => withDefaults(texts.map(parseThreshold)),
+    format: (thresholds) => thresholds.map(formatThreshold),
+  }),
+  horizon: setting({
+    argument: '<duration>',
+    description: 'how far ahead AMBER looks; a value is the mean over a tenth of it',
+    defaultText: '10m',
+    commands: serving,
+    read: ([text = '10m']) => parseHorizon(text),
+  }),
+  queryTimeout: setting({
+    argument: '<duration>',
+    description: 'what is asked of the server is answered within this, or stopped and refused with 504',
+    defaultText: '10s',
+    commands: serving,
+    read: ([text = '10s']) => parsePace(text, 'query-timeout', '1s'),
+  }),
+  newNames: setting({
+    argument: '<count>',
+    description:
+      'process names nobody had before that a host may bring along in a day; the rest are counted in __other__',
+    defaultText: '5000',
+    commands: serving,
+    read: ([text = '5000']) => parseCount(text, 'new-names'),
+  }),
+  allowHost: setting({
+    argument: '<name>',
+    description: 'a name, besides addresses, that clients call the server by; may be repeated',
+    defaultText: "localhost and the system's host name",
+    commands: serving,
+    repeatable: true,
+    read: (texts) => ['localhost', hostname(), ...texts].map((text) => text.toLowerCase()),
+    format: (names) => names,
+  }),
+  tlsCert: setting({
+    argument: '<file>',
+    description: 'certificate chain (PEM) to listen with TLS; read again when it changes',
+    defaultText: 'none: plain HTTP',
+    commands: ['serve'],
+    read: ([text]) => text,
+    format: orNotSet,
+  }),
+  tlsKey: setting({
+    argument: '<file>',
+    description: 'its private key (PEM)',
+    defaultText: 'none',
+    commands: ['serve'],
+    read: ([text]) => text,
+    format: orNotSet,
+  }),
+  tlsClientCa: setting({
+    argument: '<file>',
+    description: 'refuse clients without a certificate of this authority (PEM)',
+    defaultText: 'none: clients need no certificate',
+    commands: ['serve'],
+    read: ([text]) => text,
+    format: orNotSet,
+  }),
+  adminToken: setting({
+    description: 'a token with the role admin besides those made on the server, as containers hand over secrets',
+    defaultText: 'none',
+    commands: serving,
+    secret: true,
+    read: ([text]) => (text === undefined ? undefined : givenAdminToken(text)),
+  }),
+};
