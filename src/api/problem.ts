@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type ErrorCode, errorStatus, MonitorError } from '../core/error.ts';
+import { type ErrorCode, MonitorError } from '../core/error.ts';
+import { errorStatus } from '../wire/problem.ts';
 
 const titles: Record<ErrorCode, string> = {
   invalid: 'The request is not valid',

@@ -1,11 +1,12 @@
 import { Agent, type Dispatcher, request } from 'undici';
-import { type ErrorCode, errorStatus, MonitorError } from '../core/error.ts';
+import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { AlarmsAnswer } from '../wire/alarm.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostsAnswer } from '../wire/host.ts';
+import { errorStatus } from '../wire/problem.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 
@@ -241,8 +242,8 @@ export function parseRetryAfter(text: string, now: number): number | null {
 }
 
 function codeOf(status: number): ErrorCode {
-  const found = Object.entries(errorStatus).find(([, known]) => known === status);
-  return (found?.[0] as ErrorCode | undefined) ?? (status >= 500 ? 'internal' : 'invalid');
+  const found = errorCodes.find((code) => errorStatus[code] === status);
+  return found ?? (status >= 500 ? 'internal' : 'invalid');
 }
 
 function detailOf(text: string): string {

@@ -1,19 +1,19 @@
-/** The closed list of error codes and the HTTP status each one has on the wire. */
-export const errorStatus = {
-  invalid: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  not_found: 404,
-  conflict: 409,
-  too_large: 413,
-  too_early: 425,
-  rate_limited: 429,
-  internal: 500,
-  unavailable: 503,
-  timeout: 504,
-} as const;
+/** The closed list of error codes. */
+export const errorCodes = [
+  'invalid',
+  'unauthorized',
+  'forbidden',
+  'not_found',
+  'conflict',
+  'too_large',
+  'too_early',
+  'rate_limited',
+  'internal',
+  'unavailable',
+  'timeout',
+] as const;
 
-export type ErrorCode = keyof typeof errorStatus;
+export type ErrorCode = (typeof errorCodes)[number];
 
 /**
  * The one error that crosses module borders. Adapters translate what their driver throws into it and

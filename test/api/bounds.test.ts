@@ -216,7 +216,7 @@ test('who listens and does not read is cut off after ten seconds', async () => {
   const time = { now: 0 };
   const clock = { now: () => time.now, monotonic: () => time.now };
   const alarms = { at: 0, level: 'GREEN' as const, alarms: [], stale: [], nextStaleAt: null };
-  const reader = { now: async () => ({ ...alarms, at: time.now }) } as unknown as AlarmReader;
+  const reader = { now: async () => ({ ...alarms, at: time.now }), endedSince: () => [] } as unknown as AlarmReader;
   const stream = new AlarmStream(reader, pino({ level: 'silent' }), clock);
   class Listener extends EventEmitter {
     readonly written: string[] = [];

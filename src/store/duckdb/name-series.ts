@@ -2,7 +2,7 @@ import { type DuckDBConnection, INTEGER, LIST, listValue, VARCHAR } from '@duckd
 import { parseSeries } from '../../core/selector.ts';
 import { type Series, seriesKey, subjectOf } from '../../core/series.ts';
 import { seriesBeforeSelectors } from '../series-before-selectors.ts';
-import { decoded } from './name-texts.ts';
+import { decoded } from './encoded-text.ts';
 
 /** A series as versions up to 4 named it, and as it is named now. */
 interface Named {

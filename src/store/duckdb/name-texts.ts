@@ -1,6 +1,7 @@
-import { type DuckDBBlobValue, LIST, listValue, VARCHAR } from '@duckdb/node-api';
+import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Reading } from '../../core/store.ts';
 import { RecentMap } from '../recent-map.ts';
+import { decoded } from './encoded-text.ts';
 import type { Bound, Readers } from './readers.ts';
 
 /** Names remembered, in each direction. */
@@ -10,11 +11,6 @@ const mostRemembered = 50_000;
 export function idsSql(table: 'name' | 'series'): string {
   return `SELECT wanted.i::INTEGER AS i, ${table}.id AS id FROM ${table}
     JOIN (SELECT unnest($1) AS text, generate_subscripts($1, 1) AS i) wanted ON ${table}.text = wanted.text`;
-}
-
-/** Of `encode(text)`: the driver takes the byte order mark off a text that begins with one. */
-export function decoded(value: unknown): string {
-  return Buffer.from((value as DuckDBBlobValue).bytes).toString();
 }
 
 export function namesValue(names: readonly string[]): Bound {
