@@ -21,6 +21,7 @@ interface Line {
 /** The alerter is killed at any moment while alarms come and go. */
 export const alerterKills: Scenario = {
   name: 'alerter-kills',
+  behaviour: 'an alerter that is killed says every transition, once',
   async run(scale) {
     const kills = scaled(200, scale);
     // OK at once: by default it would take half a minute.

@@ -31,6 +31,7 @@ const hostsOf = { DuckDB: 200, InfluxDB: 25 };
 /** All hosts come back with an hour of snapshots while they go on reporting. */
 export const backlog: Scenario = {
   name: 'backlog',
+  behaviour: 'a backlog is made up for, and live snapshots do not wait for it',
   async run(scale) {
     const verdicts: Verdict[] = [];
     for (const name of engineNames) verdicts.push(await drain(name, scaled(hostsOf[name], scale)));

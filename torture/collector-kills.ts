@@ -6,20 +6,30 @@ import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { entriesOf } from '../src/collector/spool.ts';
 import { Program } from '../test/e2e/program.ts';
-import { engineNames, type Scenario, scaled, startEngine, temporaryFolder, until, type Verdict } from './scenario.ts';
+import {
+  type Engine,
+  engineNames,
+  type Scenario,
+  scaled,
+  startEngine,
+  temporaryFolder,
+  until,
+  type Verdict,
+} from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
 
 /** kill -9 of a real collector, half of them against each store. */
 export const collectorKills: Scenario = {
   name: 'collector-kills',
+  behaviour: 'a collector that is killed loses nothing it has taken',
   async run(scale) {
     const kills = scaled(500, scale);
     return Promise.all(engineNames.map((name) => killLoop(name, kills)));
   },
 };
 
-async function killLoop(name: (typeof engineNames)[number], kills: number): Promise<Verdict> {
+async function killLoop(name: Engine['name'], kills: number): Promise<Verdict> {
   const engine = await startEngine(name);
   const server = await ServerProcess.start(engine.url);
   const data = temporaryFolder();

@@ -21,6 +21,7 @@ const collectors = 20;
 /** Every third reply is lost after the commit: the collector cannot know, and sends again. */
 export const droppedReplies: Scenario = {
   name: 'dropped-replies',
+  behaviour: 'what is sent again because its answer was lost is stored once',
   async run(scale) {
     const verdicts: Verdict[] = [];
     for (const name of engineNames) verdicts.push(await loseReplies(name, scaled(1000, scale)));

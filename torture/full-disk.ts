@@ -13,6 +13,7 @@ const diskBytes = 1024 * 1024;
 /** A real collector whose data folder is a file system of 1 MiB that fills up. */
 export const fullDisk: Scenario = {
   name: 'full-disk',
+  behaviour: 'a full disk does not stop live sending',
   async run() {
     const engine = await startEngine('DuckDB');
     const server = await ServerProcess.start(engine.url);

@@ -14,6 +14,7 @@ const intervalMs = 10_000;
 /** 1,000 real senders on a virtual clock lose their server for five minutes. */
 export const herd: Scenario = {
   name: 'herd',
+  behaviour: 'collectors come back from an outage one after the other',
   async run(scale) {
     const collectors = scaled(1000, Math.max(0.2, scale));
     const time = new VirtualTime();

@@ -16,6 +16,7 @@ const routes = ['/v1/usage', '/v1/usage', '/v1/usage', '/ressources-usage/save-a
 /** Bodies made, mutated as JSON, mutated as text, cut off, glued, compressed wrongly. */
 export const hostileBodies: Scenario = {
   name: 'hostile-bodies',
+  behaviour: 'no body makes the server fail or grow',
   async run(scale) {
     const random = seededRandom(11);
     const count = scaled(1_000_000, scale);

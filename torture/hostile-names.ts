@@ -5,7 +5,7 @@ import { otherName } from '../src/core/snapshot.ts';
 import { escapeJson } from '../src/platform/terminal-text.ts';
 import { makeSnapshot } from '../test/make-snapshot.ts';
 import { seededRandom } from './random.ts';
-import { engineNames, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';
+import { type Engine, engineNames, type Scenario, scaled, startEngine, type Verdict } from './scenario.ts';
 import { openQuietly } from './stored-times.ts';
 
 /** Of each host: more new names of one than that a day are counted together. */
@@ -18,6 +18,7 @@ const forbidden =
 /** Names of processes and hosts as an attacker would choose them. */
 export const hostileNames: Scenario = {
   name: 'hostile-names',
+  behaviour: 'names are text wherever they go, and bounded',
   async run(scale) {
     const names = makeNames(scaled(100_000, scale), seededRandom(5));
     const verdicts = [printed(names), logged(names)];
@@ -107,7 +108,7 @@ function logged(names: readonly string[]): Verdict {
   };
 }
 
-async function roundTrip(name: (typeof engineNames)[number], names: readonly string[]): Promise<Verdict> {
+async function roundTrip(name: Engine['name'], names: readonly string[]): Promise<Verdict> {
   const engine = await startEngine(name);
   const store = await openQuietly(engine.url);
   const from = Date.now() - 3_600_000;
@@ -130,7 +131,7 @@ async function roundTrip(name: (typeof engineNames)[number], names: readonly str
 }
 
 /** All of the names from one host. */
-async function oneHost(name: (typeof engineNames)[number], names: readonly string[]): Promise<Verdict> {
+async function oneHost(name: Engine['name'], names: readonly string[]): Promise<Verdict> {
   const engine = await startEngine(name);
   const store = await openQuietly(engine.url);
   const from = Date.now() - 3_600_000;

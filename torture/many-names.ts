@@ -11,6 +11,7 @@ const perSnapshot = 5000;
 /** A server that has seen five million process names starts, takes snapshots and answers. */
 export const manyNames: Scenario = {
   name: 'many-names',
+  behaviour: 'millions of process names cost a start neither time nor memory',
   async run(scale) {
     const folder = temporaryFolder();
     const url = `duckdb:${join(folder, 'a.db')}`;

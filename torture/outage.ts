@@ -29,6 +29,7 @@ interface Line {
 /** 72 h at 10 s and 300 processes, as fast as it goes. */
 export const longOutage: Scenario = {
   name: 'long-outage',
+  behaviour: '72 hours without a server fit into the spool',
   async run(scale) {
     const folder = temporaryFolder();
     const all = scaled(25_920, scale);
@@ -64,6 +65,7 @@ async function outage(folder: string, count: number): Promise<Line[]> {
 /** The same for three real minutes, with real processes and a real network that is cut. */
 export const realOutage: Scenario = {
   name: 'real-outage',
+  behaviour: 'an outage is bridged, and made up for within a minute',
   async run(scale) {
     const engine = await startEngine('DuckDB');
     const server = await ServerProcess.start(engine.url);

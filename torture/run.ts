@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Scenario } from './scenario.ts';
+import { engineNames, type Scenario } from './scenario.ts';
 import { scenarios, steps } from './scenarios.ts';
 
 const help = `npm run torture [-- NAME... --scale 0.1]
 Shows every promise of docs/RELIABILITY.md: promise, figure, verdict. All of it takes three quarters of an hour on two cores.
-Needs influxd (1.x) and, for full-disk, the right to mount.
-Names: ${scenarios.map((scenario) => scenario.name).join(', ')}`;
+Needs influxd (1.x), or shows DuckDB alone, and for full-disk the right to mount.
+
+${scenarios.map(({ name, behaviour }) => `  ${name.padEnd(16)} ${behaviour}`).join('\n')}`;
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.includes('--help')) return say(help);
@@ -19,7 +20,8 @@ async function main(args: readonly string[]): Promise<number> {
   const begin = performance.now();
   const broken: string[] = [];
   for (const lanes of steps) await Promise.all(lanes.map((lane) => runLane(lane, names, scale, broken)));
-  say(`${broken.length === 0 ? 'all promises hold' : `BROKEN: ${broken.join(', ')}`}, ${seconds(begin)}`);
+  const all = engineNames.includes('InfluxDB') ? 'all promises hold' : 'all promises but those about InfluxDB hold';
+  say(`${broken.length === 0 ? all : `BROKEN: ${broken.join(', ')}`}, ${seconds(begin)}`);
   return broken.length === 0 ? 0 : 1;
 }
 

@@ -12,6 +12,7 @@ const influxKillEvery = 25;
 /** kill -9 of the server under load, half of them on each store. */
 export const serverKills: Scenario = {
   name: 'server-kills',
+  behaviour: 'a server that is killed keeps what it has acknowledged',
   async run(scale) {
     const kills = scaled(500, scale);
     return Promise.all(engineNames.map((name) => killLoop(name, kills)));

@@ -10,6 +10,7 @@ const barMs = 3 * intervalMs + 1000;
 /** Killed, hung or cut off: how long until the alerter says STALE, with its default pace. */
 export const silence: Scenario = {
   name: 'silence',
+  behaviour: 'a silent host is STALE within three intervals',
   async run() {
     const server = await ServerProcess.start('memory:');
     const proxy = await CuttableProxy.start(Number(new URL(server.url).port));

@@ -6,6 +6,7 @@ const firstSeed = 1_000_001;
 
 export const simulation: Scenario = {
   name: 'simulation',
+  behaviour: 'simulated kills, power cuts, lost messages and clock jumps lose nothing',
   async run(scale) {
     const seeds = scaled(2000, scale);
     const problems: string[] = [];

@@ -10,6 +10,7 @@ const hosts = 20;
 /** Connections that send their request a byte at a time; the server must not wait for them, nor at its end. */
 export const slowSockets: Scenario = {
   name: 'slow-sockets',
+  behaviour: 'slow connections hold up nobody',
   async run(scale) {
     const attackOn = (name: Engine['name']) => attack(name, scaled(500, scale), scale);
     // Whole, each has the machine for itself; in small, they only wait.

@@ -24,6 +24,7 @@ const snapshots = 4;
 /** Bits flipped and ends cut off anywhere in a spool: its snapshots and its ledger. */
 export const spoolDamage: Scenario = {
   name: 'spool-damage',
+  behaviour: 'damage in the spool costs the snapshot it is in',
   async run(scale) {
     const random = seededRandom(7);
     // Ten thousand spools are made and removed: in memory where there is such a folder.

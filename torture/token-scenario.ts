@@ -7,12 +7,21 @@ import { tableRows } from '../test/table-rows.ts';
 import { buildServer } from './in-process-server.ts';
 import { bodyOf, gzipBody } from './made-snapshots.ts';
 import { seededRandom } from './random.ts';
-import { engineNames, type Scenario, scaled, startEngine, temporaryFolder, type Verdict } from './scenario.ts';
+import {
+  type Engine,
+  engineNames,
+  type Scenario,
+  scaled,
+  startEngine,
+  temporaryFolder,
+  type Verdict,
+} from './scenario.ts';
 import { ServerProcess } from './server-process.ts';
 import { openQuietly } from './stored-times.ts';
 
 export const tokens: Scenario = {
   name: 'tokens',
+  behaviour: 'a token writes for its own host alone',
   async run(scale) {
     const verdicts: Verdict[] = [];
     for (const name of engineNames) verdicts.push(await crossWrites(name, scaled(5000, scale)));
@@ -21,7 +30,7 @@ export const tokens: Scenario = {
 };
 
 /** Every token writes for a host at random, half of the time its own. */
-async function crossWrites(name: (typeof engineNames)[number], pairs: number): Promise<Verdict> {
+async function crossWrites(name: Engine['name'], pairs: number): Promise<Verdict> {
   const random = seededRandom(3);
   const hosts = Array.from({ length: 100 }, (_, i) => `host-${i}`);
   const issued = hosts.map((host) => ({ host, ...issueToken(emptyBook(), 'write', host, Date.now(), null) }));

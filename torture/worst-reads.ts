@@ -52,6 +52,7 @@ const worst = (now: number): Record<string, string> => ({
 /** Every request that costs a lot, twenty at once, beside 50 hosts that report every second. */
 export const worstReads: Scenario = {
   name: 'worst-reads',
+  behaviour: 'the dearest requests keep no writer waiting',
   async run(scale) {
     const folder = temporaryFolder();
     const url = `duckdb:${join(folder, 'a.db')}`;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { totalmem } from 'node:os';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../../src/wire/forecast.ts';
 import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
@@ -90,7 +90,14 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
     await program.says(/RED +h +sudden/);
   }
   // The horizon of what was said has to pass before it is judged.
-  await new Promise((resolve) => setTimeout(resolve, 13_000));
+  for (const { url } of servers)
+    await vi.waitFor(
+      async () => {
+        const { overall } = await getJson<AccuracyAnswer>(`${url}/v1/forecasts/accuracy?process=leaking`);
+        expect(overall.breaches).toBe(1);
+      },
+      { timeout: 60_000, interval: 500 },
+    );
   for (const { url, program } of servers) {
     expect(program.stdout).not.toMatch(/(AMBER|RED) +h +heap/);
     expect(program.stdout).not.toMatch(/AMBER +h +(yes|sudden)/);

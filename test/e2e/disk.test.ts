@@ -56,8 +56,10 @@ test.skipIf(process.platform !== 'linux')(
     let refused = 0;
     for (let k = 0; k < 5; k++) if ((await statusOf(`${url}/v1/usage`, putOf(now + k))) === 503) refused++;
     expect(refused).toBeGreaterThan(0);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    expect(await statusOf(`${url}/health/ready`)).toBe(503);
+    await vi.waitFor(async () => expect(await statusOf(`${url}/health/ready`)).toBe(503), {
+      timeout: 5000,
+      interval: 100,
+    });
     const folder = `/proc/${server.pid}/root${mount}`;
     for (const name of readdirSync(folder)) if (name.startsWith('filler')) rmSync(join(folder, name));
     await vi.waitFor(async () => expect(await statusOf(`${url}/health/ready`)).toBe(200), {

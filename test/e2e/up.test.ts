@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { DetailedAnswer, MeanAnswer } from '../../src/wire/history.ts';
 import type { HostsAnswer } from '../../src/wire/host.ts';
@@ -58,7 +59,7 @@ function endToEnd(engine: string, newStoreArgs: () => string[]): void {
 
       const url = `http://${listen}`;
       const [used, at] = [cpuSeconds(yes.pid as number), performance.now()];
-      await new Promise((resolve) => setTimeout(resolve, 4000));
+      await untilSeen(url, 'test-host', Date.now() + 4000);
       const measured = ((cpuSeconds(yes.pid as number) - used) / ((performance.now() - at) / 1000)) * 100;
       const mean = await getJson<MeanAnswer>(`${url}/v1/usage/mean?window=4s&process=yes`);
       expect(Math.abs((mean.processes.yes?.cpu ?? 0) - measured)).toBeLessThan(5);
@@ -108,16 +109,16 @@ function endToEnd(engine: string, newStoreArgs: () => string[]): void {
       ]);
       const alerter = start(['alert', '--server', url, '--poll', '500ms']);
       await alerter.says(/GREEN|no host/);
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await vi.waitFor(async () => expect((await timesOf(url, host)).length).toBeGreaterThan(3), waiting);
       await server.stop('SIGKILL');
       await alerter.says(/does not answer.*trying again every 500ms/);
-      await new Promise((resolve) => setTimeout(resolve, 2500));
+      await vi.waitFor(() => expect(spooled(collectorData)).toBeGreaterThan(4), waiting);
       server = serve();
       await alerter.says(/is back after/);
-      await new Promise((resolve) => setTimeout(resolve, 4000));
+      await vi.waitFor(() => expect(spooled(collectorData)).toBe(0), { ...waiting, interval: 5 });
+      await vi.waitFor(async () => expect((await timesOf(url, host)).length).toBeGreaterThan(12), waiting);
       expect(await collector.stop('SIGTERM')).toBe(0);
-      const detailed = await getJson<DetailedAnswer>(`${url}/v1/usage/detailed?host=${host}&process=node`);
-      const times = (detailed.processes.node ?? []).map((point) => Date.parse(point.time));
+      const times = await timesOf(url, host);
       const gaps = times.slice(1).map((time, i) => time - (times[i] as number));
       expect(times.length).toBeGreaterThan(12);
       expect(Math.max(...gaps)).toBeLessThan(1200);
@@ -127,6 +128,29 @@ function endToEnd(engine: string, newStoreArgs: () => string[]): void {
       expect(await server.stop('SIGTERM')).toBe(0);
     });
   });
+}
+
+const waiting = { timeout: 30_000, interval: 50 };
+
+/** When the host's `node` processes were in a snapshot that is stored. */
+async function timesOf(url: string, host: string): Promise<number[]> {
+  const { processes } = await getJson<DetailedAnswer>(`${url}/v1/usage/detailed?host=${host}&process=node`);
+  return (processes.node ?? []).map((point) => Date.parse(point.time));
+}
+
+/** Resolves once a snapshot of that time or later is stored. */
+async function untilSeen(url: string, host: string, time: number): Promise<void> {
+  await vi.waitFor(async () => {
+    const { hosts } = await getJson<HostsAnswer>(`${url}/v1/hosts`);
+    const lastSeen = hosts.find((each) => each.host === host)?.lastSeen ?? '';
+    expect(Date.parse(lastSeen)).toBeGreaterThanOrEqual(time);
+  }, waiting);
+}
+
+/** Snapshots in the only spool of a data folder. */
+function spooled(data: string): number {
+  const [name = ''] = readdirSync(join(data, 'spool'));
+  return readdirSync(join(data, 'spool', name)).filter((file) => file.endsWith('.json.gz')).length;
 }
 
 async function untilLive(url: string): Promise<void> {
