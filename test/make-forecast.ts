@@ -1,6 +1,6 @@
 import type { Forecast } from '../src/core/forecast.ts';
 import type { Series } from '../src/core/series.ts';
-import { seriesBeforeSelectors } from '../src/store/series-before-selectors.ts';
+import { legacySeries } from '../src/store/legacy-series.ts';
 import { noon } from './make-snapshot.ts';
 
 /** What a series may be named by: `cpu` of a process is of its largest instance. */
@@ -12,7 +12,7 @@ interface Named {
 }
 
 export function makeSeries({ host = 'web-01', process = 'nginx', metric = 'cpu' }: Named = {}): Series {
-  return seriesBeforeSelectors(host, process, metric);
+  return legacySeries(host, process, metric);
 }
 
 /** A forecast in which everything not given is ordinary. */

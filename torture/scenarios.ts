@@ -14,7 +14,7 @@ import { silence } from './silence.ts';
 import { simulation } from './simulation-scenario.ts';
 import { slowSockets } from './slow-sockets.ts';
 import { spoolDamage } from './spool-damage.ts';
-import { tokens } from './token-scenario.ts';
+import { tokens } from './tokens.ts';
 import { worstReads } from './worst-reads.ts';
 
 /**

@@ -17,7 +17,7 @@ GRID = dict(on=(.16, .2, .24, .28, .32, .36, .44, .52), evaluations=(1, 2), sure
 
 
 def amber(probability, breach, known, on, evaluations, sure, off, hold):
-    """alarm-policy.ts in Python; `off` as a share of `on`."""
+    """amber-policy.ts in Python; `off` as a share of `on`."""
     out = np.zeros(len(probability), bool)
     is_on, above, age = False, 0, 0
     for i, p in enumerate(probability):

@@ -14,7 +14,7 @@ export interface TokenSource {
 }
 
 /** Who asks for what, as far as a request tells. */
-export interface Asking {
+export interface AccessRequest {
   secret: string | null;
   needed: Access;
   /** For the sentence: `PUT /v1/usage`. */
@@ -43,7 +43,7 @@ export class Admission {
    * The token that was shown; null: none is needed, or it is a way of this machine's own.
    * @throws MonitorError `unauthorized` without a token that is valid, `forbidden` with one of another role
    */
-  admit({ secret, needed, what, isLocal }: Asking, now: number): TokenRecord | null {
+  admit({ secret, needed, what, isLocal }: AccessRequest, now: number): TokenRecord | null {
     // Before the tokens are read: a file that cannot be must lock out neither the server's own daemons nor who could mend it.
     const { own } = this.#tokens;
     const isOwn = own !== undefined && find({ tokens: [own], invites: [] }, secret, now) !== null;

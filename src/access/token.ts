@@ -78,7 +78,7 @@ export function givenAdminToken(secret: string): TokenRecord {
   if (id === null || !secret.startsWith('aw_a_'))
     throw new MonitorError(
       'invalid',
-      'that is no token with the role admin: one begins with aw_a_ and has 57 characters; make one with: amberwatch token create --role admin',
+      'the admin token is not valid: one begins with aw_a_ and has 57 characters; make one with: amberwatch token create --role admin',
     );
   return { id, role: 'admin', host: null, hash: hashOf(secret), createdAt: 0, expiresAt: null, revokedAt: null };
 }

@@ -1,9 +1,9 @@
 import type { AlarmSubject } from '../core/alarm.ts';
-import type { Lines } from '../core/lines.ts';
 import type { HostMetric } from '../core/metric.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { reservedNames, type SnapshotHeader } from '../core/snapshot.ts';
 import { isProcessThreshold, levelFactor, type Threshold, usageColumn } from '../core/threshold.ts';
+import type { ThresholdSet } from '../core/threshold-set.ts';
 import type { Above, UsageRow } from '../core/usage-row.ts';
 import type { RunQuery } from './run.ts';
 
@@ -37,7 +37,7 @@ export function prefilter(thresholds: readonly Threshold[], hosts: readonly Snap
  * @param held keys of series that were over their clear level of late
  */
 export function candidates(
-  lines: Lines,
+  lines: ThresholdSet,
   hosts: readonly SnapshotHeader[],
   rows: readonly UsageRow[],
   held: ReadonlySet<string> = new Set(),

@@ -1,91 +1,116 @@
-import { type Alarm, type Alarms, type Ended, type Ending, serverName } from '../core/alarm.ts';
+import { type Alarm, type Ended, type Ending, serverName } from '../core/alarm.ts';
+import { binByTime } from '../core/bin-by-time.ts';
 import type { HostMetric } from '../core/metric.ts';
 import { isKnown, type Sample } from '../core/sample.ts';
+import { isOfOtherSource, subjectOf } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
-import { groupBy } from '../platform/group-by.ts';
 
 /** A source that has said nothing for so long says nothing of now. */
 const longestSilenceMs = 3_600_000;
+const stepMs = 10_000;
+/** Of other sources, in one query: an hour of each is read. */
+const seriesPerQuery = 100;
 
-/** Who is known at an instant: the newest snapshot of each host, and whom somebody has had forgotten. */
-export interface KnownThen {
+/** Who is known now: the newest snapshot of each host, and whom somebody has had forgotten. */
+export interface HostsNow {
+  at: number;
   headers: ReadonlyMap<string, SnapshotHeader>;
   isForgotten(host: string): boolean;
 }
 
+/** What of an alarm has to be known to say how it has ended. */
+export type EndedAlarm = Pick<Alarm, 'id' | 'host' | 'series' | 'basis'>;
+
 const recovered: Ending = { how: 'recovered', value: null };
 
-/** How all that was there before and is not there now has ended. */
-export async function endingsOf(before: Alarms, now: Alarms, known: KnownThen, reads: Reads<[]>): Promise<Ended[]> {
-  const { at } = now;
-  const ended: Ended[] = [];
-  const there = new Set(now.alarms.map(({ id }) => id));
-  const gone = before.alarms.filter(({ id }) => !there.has(id));
-  for (const [host, alarms] of groupBy(gone, ({ host, subject }) => (subject.kind === 'series' ? '' : host))) {
-    const endings = await (host === '' ? ofSources(alarms, at, known, reads) : ofHost(host, alarms, known, reads));
-    for (const [index, { id, host }] of alarms.entries())
-      ended.push({ id, host, at, ...(endings[index] ?? recovered) });
-  }
-  const silent = new Set(now.stale.map(({ host }) => host));
-  for (const { host } of before.stale)
-    if (!silent.has(host)) ended.push({ id: null, host, at, ...(goneBy(host, known) ?? recovered) });
-  return ended;
+/** How alarms that are not there any more have ended, by what is stored now. */
+export async function endingsOf(alarms: readonly EndedAlarm[], hosts: HostsNow, reads: Reads<[]>): Promise<Ended[]> {
+  const ofSources = alarms.filter(({ series, host }) => host !== serverName && isOfOtherSource(series.metric));
+  const ofProcesses = alarms.filter(
+    ({ host, series }) => hosts.headers.has(host) && series.labels.process !== undefined,
+  );
+  const read = new Map([
+    ...(await sourceEndings(ofSources, hosts, reads)),
+    ...(await processEndings(ofProcesses, hosts, reads)),
+  ]);
+  return alarms.map((alarm) => {
+    const { id, host } = alarm;
+    return { id, host, ...(read.get(alarm) ?? hostEnding(alarm, hosts)) };
+  });
 }
 
-/** Of one that is not known any more; null: it is. */
-function goneBy(host: string, { headers, isForgotten }: KnownThen): Ending | null {
+/** How the silence of hosts has ended. */
+export function silenceEndings(silent: readonly string[], hosts: HostsNow): Ended[] {
+  return silent.map((host) => ({ id: null, host, ...(unknownHost(host, hosts) ?? recovered) }));
+}
+
+/** Of a host that is not known any more; null: it is. */
+function unknownHost(host: string, { headers, isForgotten }: HostsNow): Ending | null {
   if (headers.has(host) || host === serverName) return null;
   return { how: isForgotten(host) ? 'forgotten' : 'expired', value: null };
 }
 
-async function ofHost(
-  host: string,
-  alarms: readonly Alarm[],
-  known: KnownThen,
-  reads: Reads<[]>,
-): Promise<(Ending | null)[]> {
-  const gone = goneBy(host, known);
-  const header = known.headers.get(host);
-  if (gone !== null || header === undefined) return alarms.map(() => gone);
-  const ofProcesses = alarms.filter(({ subject }) => subject.kind === 'process');
-  const series = ofProcesses.map((alarm) => alarm.series);
-  const { time } = header;
-  const selected = series.length > 0 ? await reads.select({ from: time - 1, to: time, series, stepMs: null }) : [];
-  const values = new Map(ofProcesses.map((alarm, index) => [alarm, selected[index]?.samples.at(-1)?.value]));
-  return alarms.map((alarm) =>
-    alarm.subject.kind === 'process'
-      ? endingOfProcess(alarm, values.get(alarm), header)
-      : endingAt(header.metrics[alarm.metric as HostMetric] ?? null),
-  );
+function hostEnding({ host, series }: EndedAlarm, hosts: HostsNow): Ending {
+  if (host === serverName) return recovered;
+  const value = hosts.headers.get(host)?.metrics[subjectOf(series).metric as HostMetric] ?? null;
+  return unknownHost(host, hosts) ?? endingAt(value);
 }
 
-/** @param value undefined: of a process that is not in it */
+/** By the newest snapshot of each host. */
+async function processEndings(
+  alarms: readonly EndedAlarm[],
+  { headers }: HostsNow,
+  reads: Reads<[]>,
+): Promise<Map<EndedAlarm, Ending>> {
+  const endings = new Map<EndedAlarm, Ending>();
+  const asked = alarms.map((alarm) => ({ alarm, header: headers.get(alarm.host) as SnapshotHeader }));
+  for (const bin of binByTime(asked.map((each) => ({ ...each, time: each.header.time })))) {
+    const times = bin.map(({ time }) => time);
+    const window = { from: Math.min(...times) - 1, to: Math.max(...times) };
+    const selected = await reads.select({ ...window, series: bin.map(({ alarm }) => alarm.series), stepMs: null });
+    for (const [index, { alarm, header, time }] of bin.entries()) {
+      const sample = selected[index]?.samples.find((each) => each.time === time);
+      endings.set(alarm, endingOfProcess(alarm, sample?.value, header));
+    }
+  }
+  return endings;
+}
+
+/** The value as its threshold is. */
 function endingOfProcess(
-  { metric, basis }: Alarm,
+  { series, basis }: EndedAlarm,
   value: Sample['value'] | undefined,
   { cores }: SnapshotHeader,
 ): Ending {
   if (value === undefined || value === 'exited') return { how: 'exited', value: null };
-  return endingAt(value === null || metric !== 'cpu' || basis !== 'host' ? value : value / (cores ?? 1));
+  const isOfHost = subjectOf(series).metric === 'cpu' && basis === 'host';
+  return endingAt(value === null || !isOfHost ? value : value / (cores ?? 1));
 }
 
 function endingAt(value: number | null): Ending {
   return { how: value === null ? 'unknown' : 'recovered', value };
 }
 
-/** Of other sources than hosts: by the newest value of each. */
-async function ofSources(
-  alarms: readonly Alarm[],
-  at: number,
-  { isForgotten }: KnownThen,
+/** Of other sources than hosts: by the newest step of each. */
+async function sourceEndings(
+  alarms: readonly EndedAlarm[],
+  hosts: HostsNow,
   reads: Reads<[]>,
-): Promise<Ending[]> {
-  const window = { from: at - longestSilenceMs, to: at };
-  const selected = await reads.select({ ...window, series: alarms.map(({ series }) => series), stepMs: null });
-  return alarms.map(({ series }, index) => {
-    if (isForgotten(series.labels.host ?? '')) return { how: 'forgotten', value: null };
-    const last = selected[index]?.samples.filter(isKnown).at(-1);
-    return last === undefined ? { how: 'expired', value: null } : { how: 'recovered', value: last.value };
-  });
+): Promise<Map<EndedAlarm, Ending>> {
+  const endings = new Map<EndedAlarm, Ending>();
+  const window = { from: hosts.at - longestSilenceMs, to: hosts.at };
+  for (let from = 0; from < alarms.length; from += seriesPerQuery) {
+    const part = alarms.slice(from, from + seriesPerQuery);
+    const series = part.map((alarm) => alarm.series);
+    const selected = await reads.select({ ...window, series, stepMs, aggregate: 'max' });
+    for (const [index, alarm] of part.entries())
+      endings.set(alarm, endingOfSource(alarm, selected[index]?.samples.filter(isKnown).at(-1)?.value, hosts));
+  }
+  return endings;
+}
+
+function endingOfSource({ series }: EndedAlarm, value: number | undefined, { isForgotten }: HostsNow): Ending {
+  if (isForgotten(series.labels.host ?? '')) return { how: 'forgotten', value: null };
+  return value === undefined ? { how: 'expired', value: null } : { how: 'recovered', value };
 }

@@ -2,13 +2,13 @@ import { type Alarms, gapOf, isStale } from '../core/alarm.ts';
 import { dayOf } from '../core/clock.ts';
 import { type Forecast, isAmber } from '../core/forecast.ts';
 import { type ClockSkew, seenAt } from '../core/host-clock.ts';
-import { Lines } from '../core/lines.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
+import { ThresholdSet } from '../core/threshold-set.ts';
 import { alarmId } from './alarm-id.ts';
-import { amberAlarm, hasComeTrue } from './amber.ts';
+import { amberAlarm, hasComeTrue } from './amber-alarm.ts';
 import type { Candidate } from './candidate.ts';
 import { clockAlarm, foldAlarm } from './host-alarm.ts';
-import { redAlarm } from './red.ts';
+import { redAlarm } from './red-alarm.ts';
 import { worstFirst } from './worst-first.ts';
 
 /**
@@ -23,7 +23,7 @@ export function evaluate(
   since: readonly (number | null)[],
   forecasts: readonly Forecast[] = [],
   skews: readonly ClockSkew[] = [],
-  lines: Lines = new Lines([]),
+  lines: ThresholdSet = new ThresholdSet([]),
 ): Alarms {
   const headers = new Map(hosts.map((header) => [header.host, header]));
   const shown = forecasts.filter((forecast) => !forecast.isMuted);

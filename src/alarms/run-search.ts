@@ -26,10 +26,10 @@ interface KnownRun {
   mayBeOlder?: boolean;
 }
 
-type Beginning = Pick<KnownRun, 'since' | 'mayBeOlder'>;
+type RunStart = Pick<KnownRun, 'since' | 'mayBeOlder'>;
 
 /** A candidate's run, seen within a window. */
-interface Look extends Run {
+interface WindowedRun extends Run {
   /** Its values were over `clear` when the window begins: the run may be older. */
   reachesBack: boolean;
 }
@@ -78,7 +78,7 @@ export class RunSearch {
       return false;
     });
     const first = Math.min(...unknown.map((candidate) => candidate.header.time));
-    const open = new Map<Candidate, Look>();
+    const open = new Map<Candidate, WindowedRun>();
     for (const [part, from] of this.#looksAt(unknown)) {
       for (const [index, seen] of (await look(part, from, reads)).entries()) {
         const candidate = part[index] as Candidate;
@@ -115,10 +115,10 @@ export class RunSearch {
 
   /** As far as they are found in time: others are known to whoever evaluates next. */
   async #findBeginnings(
-    open: ReadonlyMap<Candidate, Look>,
+    open: ReadonlyMap<Candidate, WindowedRun>,
     first: number,
     reads: Reads<[]>,
-  ): Promise<Map<Candidate, Beginning>> {
+  ): Promise<Map<Candidate, RunStart>> {
     if (this.#isPatient) return this.#search([...open.keys()], first, reads);
     const fresh = [...open.keys()].filter((candidate) => !this.#searching.has(candidate.key));
     if (fresh.length === 0) return new Map();
@@ -127,11 +127,11 @@ export class RunSearch {
     const searching = this.#search(fresh, first, wide)
       // It is older than the first look at least, and to look again would take as long.
       .catch(() => new Map(fresh.map((candidate) => [candidate, { since: open.get(candidate)?.since ?? null }])))
-      .then((found: Map<Candidate, Beginning>) => this.#remember(fresh, found));
-    return Promise.race([searching, sleep(patienceMs, new Map<Candidate, Beginning>(), { ref: false })]);
+      .then((found: Map<Candidate, RunStart>) => this.#remember(fresh, found));
+    return Promise.race([searching, sleep(patienceMs, new Map<Candidate, RunStart>(), { ref: false })]);
   }
 
-  #remember(searched: readonly Candidate[], found: Map<Candidate, Beginning>): Map<Candidate, Beginning> {
+  #remember(searched: readonly Candidate[], found: Map<Candidate, RunStart>): Map<Candidate, RunStart> {
     for (const [candidate, beginning] of found)
       this.#beginnings.set(candidate.key, { ...beginning, time: candidate.header.time });
     for (const candidate of searched) this.#searching.delete(candidate.key);
@@ -139,14 +139,14 @@ export class RunSearch {
   }
 
   /** Since when each of these runs goes on, further and further back. */
-  async #search(group: readonly Candidate[], first: number, reads: Reads<[]>): Promise<Map<Candidate, Beginning>> {
-    const found = new Map<Candidate, Beginning>();
+  async #search(group: readonly Candidate[], first: number, reads: Reads<[]>): Promise<Map<Candidate, RunStart>> {
+    const found = new Map<Candidate, RunStart>();
     const longest = Math.max(this.#retentionMs, lookBackMs);
     let open = group;
     for (let backMs = lookBackMs * lookFurther; open.length > 0; backMs *= lookFurther) {
       const looks = await look(open, first - Math.min(backMs, longest), reads);
       open = open.filter((candidate, index) => {
-        const { since, reachesBack, mayBeOlder } = looks[index] as Look;
+        const { since, reachesBack, mayBeOlder } = looks[index] as WindowedRun;
         const isOver = backMs >= longest || !reachesBack;
         if (isOver) found.set(candidate, { since, mayBeOlder: mayBeOlder && !reachesBack });
         return !isOver;
@@ -157,7 +157,7 @@ export class RunSearch {
 }
 
 /** Whether it is the same run still, or still none. One that had not lasted for long enough may have begun anew. */
-function goesOn({ since, time }: KnownRun, seen: Look, forMs: number): boolean {
+function goesOn({ since, time }: KnownRun, seen: WindowedRun, forMs: number): boolean {
   const { heldSince } = seen;
   if (heldSince === null || time < heldSince) return false;
   if (since === null) return seen.since === null || seen.since > time;
@@ -196,7 +196,7 @@ function queryOf({ series, red, clear, forMs, holdMs, header }: Candidate): RunQ
 }
 
 /** The runs of these candidates as far as they can be seen from here on. */
-async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<Look[]> {
+async function look(group: readonly Candidate[], from: number, reads: Reads<[]>): Promise<WindowedRun[]> {
   if (group.length === 0) return [];
   const to = Math.max(...group.map((candidate) => candidate.header.time));
   const runs = await findRuns(reads, group.map(queryOf), { from, to });

@@ -15,7 +15,7 @@ export interface Run {
   since: number | null;
   /** Since when values have been over `clear`, apart from breaks that end no run; null: they are not. */
   heldSince: number | null;
-  /** Nothing is known of before: it may be older, or turn out to be when what is missing has come. */
+  /** It begins where what is known begins: it may turn out to be older. */
   mayBeOlder: boolean;
 }
 

@@ -1,8 +1,8 @@
 import { gapOf } from '../core/alarm.ts';
-import type { Lines } from '../core/lines.ts';
 import { isKnown, type Point } from '../core/sample.ts';
 import { isOfOtherSource, type Series, subjectOf } from '../core/series.ts';
 import type { Reads, Selected, TimeWindow } from '../core/store.ts';
+import type { ThresholdSet } from '../core/threshold-set.ts';
 import { type Candidate, type Reporter, seriesCandidate } from './candidate.ts';
 
 /** A series that has said nothing for so long is not looked at any more. */
@@ -20,7 +20,7 @@ const mostSeriesOver = 500;
  * @param isGone those that nobody wants to hear of any more
  */
 export async function sourceCandidates(
-  lines: Lines,
+  lines: ThresholdSet,
   at: number,
   isGone: (series: Series) => boolean,
   reads: Reads<[]>,

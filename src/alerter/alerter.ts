@@ -1,12 +1,13 @@
 import type { MonitorClient } from '../client/monitor-client.ts';
 import type { Alarms, Ended } from '../core/alarm.ts';
-import { changes } from '../core/change.ts';
+import { type Change, changes, withEndings } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { every } from '../platform/every.ts';
-import { SayOnce } from '../platform/say-once.ts';
-import { readAlarms, type ToldAlarm } from '../wire/alarm-codec.ts';
+import { ConditionReporter } from '../platform/say-once.ts';
+import { type EndingsBody, mostEndings } from '../wire/alarm.ts';
+import { type ReceivedAlarm, readAlarms } from '../wire/alarm-codec.ts';
 import { announcementOf } from './announce.ts';
 import type { Announcement } from './announcement.ts';
 import type { Channel } from './channels/channel.ts';
@@ -35,17 +36,21 @@ export interface AlerterOptions {
 
 /** After the instant at which a host falls silent: the server's answer must be later than that. */
 const staleMarginMs = 200;
+/** So often it is asked again how something has ended; then it is said without. */
+const mostFailedEndings = 3;
 
 /** Polls the server and says each change once, also over a restart. */
 export class Alerter {
   readonly #options: AlerterOptions;
   readonly #deliveries: readonly Delivery[];
-  readonly #absence: SayOnce;
+  readonly #absence: ConditionReporter;
   #stop: () => void = () => undefined;
   #hasLooked = false;
   #isDelivering: Promise<unknown> | null = null;
   #polling: Promise<void> | null = null;
   #nextStale: NodeJS.Timeout | undefined;
+  /** Times in a row that it could not be found out how something has ended. */
+  #failedEndings = 0;
 
   constructor(options: AlerterOptions) {
     const { outbox, clock, output, channels, random = Math.random } = options;
@@ -53,7 +58,7 @@ export class Alerter {
     const note = (message: string) => output.note(clock.now(), message);
     const all = [new TerminalChannel((announcement) => output.announce(announcement)), ...channels];
     this.#deliveries = all.map((channel) => new Delivery({ channel, outbox, clock, random, note }));
-    this.#absence = new SayOnce(() => clock.monotonic());
+    this.#absence = new ConditionReporter(() => clock.monotonic());
   }
 
   /** Resolves after the first poll, whether the server was there or not. */
@@ -88,11 +93,11 @@ export class Alerter {
     const { client, clock, output, outbox, pollMs } = this.#options;
     try {
       await this.#deliver();
-      const { alarms: now, ended } = await this.#ask();
+      const now = readAlarms(await client.alarms());
       this.#absence.end((ms) => output.note(clock.now(), `${client.server} is back after ${formatDuration(ms)}`));
       if (!this.#hasLooked) await this.#greet(now);
       this.#hasLooked = true;
-      await outbox.append(toSay(outbox.alarms, now, ended));
+      await outbox.append(toSay(await this.#news(now), now.at));
       await this.#deliver();
       this.#lookWhenSilent(now);
     } catch (error) {
@@ -101,25 +106,24 @@ export class Alerter {
     }
   }
 
-  /** What there is now, and how what was said and is no more has ended. */
-  async #ask(): Promise<ReturnType<typeof readAlarms>> {
-    const { client, outbox } = this.#options;
-    const { alarms, stale } = outbox.alarms;
-    const { saidAt } = outbox;
-    const hasSaid = alarms.length + stale.length > 0 && saidAt !== null;
-    const asked = hasSaid ? { since: new Date(saidAt).toISOString() } : {};
-    const answer = await client.alarms(asked).catch((error: unknown) => {
-      // It takes too long to read again what was there long ago, or the server is an older one that cannot: what is
-      // there now matters more than how that has ended.
-      const isTooMuch = error instanceof MonitorError && ['timeout', 'invalid'].includes(error.code);
-      if (hasSaid && isTooMuch) return client.alarms();
-      throw error;
-    });
-    return readAlarms(answer);
+  /** What has changed since it was said, with how what is gone has ended. */
+  async #news(now: Alarms<ReceivedAlarm>): Promise<Change<ReceivedAlarm>[]> {
+    const found = changes(this.#options.outbox.alarms, now);
+    const gone = found.filter(({ level }) => level === 'OK');
+    if (gone.length === 0) return found;
+    try {
+      const ended = await askEndings(this.#options.client, gone);
+      this.#failedEndings = 0;
+      return withEndings(found, ended);
+    } catch (error) {
+      // What is new is said at once; an end can wait for a moment, and not for ever.
+      const isWorthWaiting = isPassing(error) && ++this.#failedEndings < mostFailedEndings;
+      return isWorthWaiting ? found.filter(({ level }) => level !== 'OK') : found;
+    }
   }
 
   /** What was said before the restart and is still so is not said again, but whoever looks must know of it. */
-  async #greet(now: Alarms<ToldAlarm>): Promise<void> {
+  async #greet(now: Alarms<ReceivedAlarm>): Promise<void> {
     const { client, clock, output, outbox } = this.#options;
     if (now.level === 'GREEN') output.note(clock.now(), allIsWell((await client.hosts()).hosts.length, client.server));
     const levels = new Map(outbox.alarms.alarms.map(({ id, level }) => [id, level]));
@@ -135,7 +139,7 @@ export class Alerter {
   }
 
   /** A host that falls silent is told at once, and not at the next poll. */
-  #lookWhenSilent({ at, nextStaleAt }: Alarms<ToldAlarm>): void {
+  #lookWhenSilent({ at, nextStaleAt }: Alarms<ReceivedAlarm>): void {
     clearTimeout(this.#nextStale);
     const waitMs = (nextStaleAt ?? Infinity) - at + staleMarginMs;
     if (waitMs < this.#options.pollMs) this.#nextStale = setTimeout(() => void this.poll(), waitMs);
@@ -146,8 +150,8 @@ export class Alerter {
 export async function announceAll(
   client: MonitorClient,
 ): Promise<{ level: Alarms['level']; announcements: Announcement[]; hosts: number; summary: string }> {
-  const { alarms } = readAlarms(await client.alarms());
-  const said = toSay(null, alarms, []).map(({ announcement }) => announcement);
+  const alarms = readAlarms(await client.alarms());
+  const said = toSay(changes(null, alarms), alarms.at).map(({ announcement }) => announcement);
   const count = (level: string) => said.filter((announcement) => announcement.level === level).length;
   const hosts = (await client.hosts()).hosts.length;
   if (said.length === 0) {
@@ -158,6 +162,32 @@ export async function announceAll(
   return { level: alarms.level, announcements: said, hosts, summary };
 }
 
-function toSay(before: Alarms<ToldAlarm> | null, now: Alarms<ToldAlarm>, ended: readonly Ended[]) {
-  return changes(before, now, ended).map((change) => ({ change, announcement: announcementOf(change, now.at) }));
+function toSay(found: readonly Change<ReceivedAlarm>[], at: number) {
+  return found.map((change) => ({ change, announcement: announcementOf(change, at) }));
+}
+
+async function askEndings(client: MonitorClient, gone: readonly Change<ReceivedAlarm>[]): Promise<Ended[]> {
+  const ended: Ended[] = [];
+  for (let from = 0; from < gone.length; from += mostEndings)
+    for (const each of (await client.endings(endingsAsked(gone.slice(from, from + mostEndings)))).ended)
+      ended.push(each as Ended);
+  return ended;
+}
+
+function endingsAsked(gone: readonly Change<ReceivedAlarm>[]): EndingsBody {
+  return {
+    // Those that 0.3.0 and before have said name no series.
+    alarms: gone.flatMap(({ alarm }) => {
+      if (alarm?.series === undefined) return [];
+      const { id, host, series, basis } = alarm;
+      return [{ id, host, series, ...(basis !== undefined && { basis }) }];
+    }),
+    hosts: gone.flatMap(({ alarm, host }) => (alarm === null ? [host] : [])),
+  };
+}
+
+/** It may be answered the next time. */
+function isPassing(error: unknown): boolean {
+  const codes = ['unavailable', 'timeout', 'internal', 'rate_limited'];
+  return error instanceof MonitorError && codes.includes(error.code);
 }

@@ -1,10 +1,10 @@
 import type { Change } from '../core/change.ts';
-import type { ToldAlarm } from '../wire/alarm-codec.ts';
+import type { ReceivedAlarm } from '../wire/alarm-codec.ts';
 import type { Announcement } from './announcement.ts';
 import { reasonOf } from './render.ts';
 
 /** What is to be said of a change. What is not known any more because nothing was heard for too long is not OK. */
-export function announcementOf(change: Change<ToldAlarm>, time: number): Announcement {
+export function announcementOf(change: Change<ReceivedAlarm>, time: number): Announcement {
   const { before, host, alarm, lastSeen, ended } = change;
   const process = alarm?.subject.kind === 'process' ? alarm.subject : null;
   return {

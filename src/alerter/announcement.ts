@@ -29,3 +29,17 @@ export interface Announcement {
   /** Of RED that was AMBER before: how much earlier. */
   leadSeconds: number | null;
 }
+
+/** As this version has it: up to 0.4.0 how something ended, and who was behind it, stood in the reason alone. */
+export function upgradeAnnouncement(said: Announcement): Announcement {
+  if (said.ended !== undefined) return said;
+  const { reason } = said;
+  const ended = reason.startsWith('forgotten, as') ? 'forgotten' : reason.startsWith('forgotten') ? 'expired' : null;
+  const culprits = (reason.split('; most by ')[1]?.split(', ') ?? []).map(culpritOf);
+  return { ...said, ended: said.level === 'OK' ? (ended ?? 'recovered') : ended, culprits };
+}
+
+function culpritOf(text: string): Culprit {
+  const [, process = text, value = '0'] = /^(.*) ([\d.]+)$/.exec(text) ?? [];
+  return { process, value: Number(value) };
+}

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
+import { messageOf } from '../core/error.ts';
 import { backoffMs } from '../platform/back-off.ts';
-import { News } from '../platform/news.ts';
-import { SayOnce } from '../platform/say-once.ts';
+import { ConditionReporter } from '../platform/say-once.ts';
+import { WakeSignal } from '../platform/wake-signal.ts';
 import type { Channel, Outcome } from './channels/channel.ts';
-import type { Outbox, Said } from './outbox.ts';
+import type { Outbox, OutboxEntry } from './outbox.ts';
 
 export interface DeliveryOptions {
   channel: Channel;
@@ -19,15 +20,15 @@ export interface DeliveryOptions {
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #stopped = new AbortController();
-  readonly #news = new News();
-  readonly #failure: SayOnce;
+  readonly #news = new WakeSignal();
+  readonly #failure: ConditionReporter;
   /** Who wants to know when there is nothing left. */
   readonly #waiting: (() => void)[] = [];
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
-    this.#failure = new SayOnce(() => options.clock.monotonic());
+    this.#failure = new ConditionReporter(() => options.clock.monotonic());
   }
 
   /** Resolves once its place in the outbox is known: from then on nothing is missed. */
@@ -65,7 +66,7 @@ export class Delivery {
       const waited = this.#waiting.length;
       const [next] = await outbox.unread(channel.name);
       if (next !== undefined) {
-        if (await this.#deliver(next)) await outbox.read(channel.name, next.number);
+        if (await this.#deliver(next)) await outbox.acknowledge(channel.name, next.number);
         continue;
       }
       // Who has come meanwhile may have brought something.
@@ -75,18 +76,20 @@ export class Delivery {
   }
 
   /** Until it is taken, or refused for good; false: the end came first. */
-  async #deliver(said: Said): Promise<boolean> {
+  async #deliver(said: OutboxEntry): Promise<boolean> {
     const { signal } = this.#stopped;
     for (let failures = 1; !signal.aborted; failures++) {
-      const outcome = await this.#options.channel.deliver(said, signal);
-      if (this.#isSettled(outcome)) return true;
+      const outcome = await this.#options.channel.deliver(said, signal).catch(failureOf);
+      if (this.#settle(outcome)) return true;
+      // Nobody waits for what takes longer.
+      for (const tell of this.#waiting.splice(0)) tell();
       const waitMs = backoffMs(failures, retryAfterOf(outcome), this.#options.random());
       await sleep(waitMs, undefined, { signal }).catch(() => undefined);
     }
     return false;
   }
 
-  #isSettled(outcome: Outcome): boolean {
+  #settle(outcome: Outcome): boolean {
     const { channel, note } = this.#options;
     const { label } = channel;
     if (outcome.kind === 'taken') this.#failure.end(() => note(`${label} takes messages again`));
@@ -95,6 +98,10 @@ export class Delivery {
     else this.#failure.begin(() => note(`${label}: ${outcome.detail}; trying again`));
     return outcome.kind !== 'failed';
   }
+}
+
+function failureOf(error: unknown): Outcome {
+  return { kind: 'failed', detail: messageOf(error), retryAfterMs: null };
 }
 
 function retryAfterOf(outcome: Outcome): number | null {

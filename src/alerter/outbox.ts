@@ -4,29 +4,29 @@ import { join } from 'node:path';
 import type { Alarms } from '../core/alarm.ts';
 import { type Change, withChange } from '../core/change.ts';
 import { appendDurably, replaceFile } from '../platform/durable-file.ts';
-import type { ToldAlarm } from '../wire/alarm-codec.ts';
-import type { Announcement } from './announcement.ts';
+import type { ReceivedAlarm } from '../wire/alarm-codec.ts';
+import { type Announcement, upgradeAnnouncement } from './announcement.ts';
 
 /** One thing said. */
-export interface Said {
-  /** 1, 2, 3, ...: where a reader of the log is. */
+export interface OutboxEntry {
+  /** 1, 2, 3, ...: where a channel of the log is. */
   number: number;
   /** The same however often it is delivered. */
   id: string;
-  change: Change<ToldAlarm>;
+  change: Change<ReceivedAlarm>;
   announcement: Announcement;
 }
 
 /** First line of a log that has been shortened: all that was said before. */
 interface Base {
-  base: Alarms<ToldAlarm>;
+  base: Alarms<ReceivedAlarm>;
   number: number;
 }
 
 const logName = 'said.ndjson';
-/** Beyond so many lines what every reader has read becomes one. */
+/** Beyond so many lines what every channel has read becomes one. */
 const longestLog = 5000;
-const nothingSaid: Alarms<ToldAlarm> = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
+const nothingSaid: Alarms<ReceivedAlarm> = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
 
 /**
  * What the alerter has said, one JSON line each, appended and synced before it goes anywhere. Each
@@ -36,13 +36,13 @@ const nothingSaid: Alarms<ToldAlarm> = { at: 0, level: 'GREEN', alarms: [], stal
 export class Outbox {
   readonly #folder: string | null;
   #base: Base;
-  #entries: Said[];
-  #alarms: Alarms<ToldAlarm>;
+  #entries: OutboxEntry[];
+  #alarms: Alarms<ReceivedAlarm>;
   /** Part of what is in memory is not, or not whole, on disk. */
   #isBehind = false;
-  readonly #readers = new Map<string, number>();
+  readonly #places = new Map<string, number>();
 
-  private constructor(folder: string | null, base: Base, entries: Said[]) {
+  private constructor(folder: string | null, base: Base, entries: OutboxEntry[]) {
     this.#folder = folder;
     this.#base = base;
     this.#entries = entries;
@@ -61,13 +61,8 @@ export class Outbox {
   }
 
   /** What has been said and is still so. */
-  get alarms(): Alarms<ToldAlarm> {
+  get alarms(): Alarms<ReceivedAlarm> {
     return this.#alarms;
-  }
-
-  /** When something was said last, by the server's clock; null: never. */
-  get saidAt(): number | null {
-    return this.#entries.at(-1)?.announcement.time ?? (this.#base.base.at || null);
   }
 
   get last(): number {
@@ -75,7 +70,7 @@ export class Outbox {
   }
 
   /** Resolves once it is on disk, or the disk has refused it. */
-  async append(said: readonly Pick<Said, 'change' | 'announcement'>[]): Promise<void> {
+  async append(said: readonly Pick<OutboxEntry, 'change' | 'announcement'>[]): Promise<void> {
     if (said.length === 0) return;
     const entries = said.map((each, index) => ({ number: this.last + 1 + index, id: randomUUID(), ...each }));
     this.#entries.push(...entries);
@@ -85,7 +80,7 @@ export class Outbox {
   }
 
   /** Where the disk takes nothing, all of it goes there with the next thing said: it is said in any case. */
-  async #keep(entries: readonly Said[]): Promise<void> {
+  async #keep(entries: readonly OutboxEntry[]): Promise<void> {
     if (this.#folder === null) return;
     try {
       if (this.#isBehind) await this.#rewrite();
@@ -96,34 +91,34 @@ export class Outbox {
     }
   }
 
-  /** What a reader has not read yet. One that has never been here begins with what comes next. */
-  async unread(reader: string): Promise<readonly Said[]> {
-    const at = this.#readers.get(reader) ?? (await this.#begin(reader));
+  /** What a channel has not had yet. One that has never been here begins with what comes next. */
+  async unread(channel: string): Promise<readonly OutboxEntry[]> {
+    const at = this.#places.get(channel) ?? (await this.#begin(channel));
     return this.#entries.filter((entry) => entry.number > at);
   }
 
-  async read(reader: string, number: number): Promise<void> {
-    this.#readers.set(reader, number);
+  /** The channel has everything up to this number. */
+  async acknowledge(channel: string, number: number): Promise<void> {
+    this.#places.set(channel, number);
     if (this.#folder === null) return;
     // On a full disk it is known until the next start, which then says something again.
-    await replaceFile(join(this.#folder, `read-by-${reader}`), String(number)).catch(() => undefined);
+    await replaceFile(join(this.#folder, `read-by-${channel}`), String(number)).catch(() => undefined);
   }
 
-  async #begin(reader: string): Promise<number> {
-    const kept = this.#folder && (await readFile(join(this.#folder, `read-by-${reader}`), 'utf8').catch(() => null));
+  async #begin(channel: string): Promise<number> {
+    const kept = this.#folder && (await readFile(join(this.#folder, `read-by-${channel}`), 'utf8').catch(() => null));
     const number = /^\d+$/.test(kept ?? '') ? Math.min(Number(kept), this.last) : this.last;
-    await this.read(reader, number);
+    await this.acknowledge(channel, number);
     return number;
   }
 
   /** Nobody can be so far behind: what a webhook has not taken within this many is lost to it. */
   async #shorten(): Promise<void> {
-    const slowest = Math.max(Math.min(...this.#readers.values(), this.last), this.last - 2 * longestLog);
+    const slowest = Math.max(Math.min(...this.#places.values(), this.last), this.last - 2 * longestLog);
     const old = this.#entries.filter((entry) => entry.number <= slowest);
     if (old.length === 0) return;
     const base = old.reduce((said, { change }) => withChange(said, change), this.#base.base);
-    const at = old.at(-1)?.announcement.time ?? base.at;
-    this.#base = { base: { ...base, at }, number: slowest };
+    this.#base = { base, number: slowest };
     this.#entries = this.#entries.filter((entry) => entry.number > slowest);
     await this.#rewrite().catch(() => {
       this.#isBehind = true;
@@ -137,25 +132,25 @@ export class Outbox {
   }
 }
 
-function toLine(entry: Said): string {
+function toLine(entry: OutboxEntry): string {
   return `${JSON.stringify(entry)}\n`;
 }
 
-function parseLog(text: string): { base: Base; entries: Said[] } {
+function parseLog(text: string): { base: Base; entries: OutboxEntry[] } {
   let base: Base = { base: nothingSaid, number: 0 };
-  const entries: Said[] = [];
+  const entries: OutboxEntry[] = [];
   for (const line of text.split('\n')) {
     const parsed = parseLine(line);
     if (parsed === null) continue;
     if ('base' in parsed) base = parsed;
-    else entries.push(parsed);
+    else entries.push({ ...parsed, announcement: upgradeAnnouncement(parsed.announcement) });
   }
   return { base, entries };
 }
 
-function parseLine(line: string): Base | Said | null {
+function parseLine(line: string): Base | OutboxEntry | null {
   try {
-    return JSON.parse(line) as Base | Said;
+    return JSON.parse(line) as Base | OutboxEntry;
   } catch {
     return null;
   }

@@ -7,7 +7,7 @@ import type { HostMetric } from '../core/metric.ts';
 import { clockTime } from '../platform/clock-time.ts';
 import { terminalJson, terminalText } from '../platform/terminal-text.ts';
 import { wordWrap } from '../platform/word-wrap.ts';
-import type { ToldAlarm } from '../wire/alarm-codec.ts';
+import type { ReceivedAlarm } from '../wire/alarm-codec.ts';
 import type { Announcement } from './announcement.ts';
 
 const paint: Record<Announcement['level'], (colors: Colors, text: string) => string> = {
@@ -61,7 +61,8 @@ function story(announcement: Announcement): string {
 
 function silenceStory({ level, since, time, ended, reason }: Announcement): string {
   if (ended === 'forgotten' || ended === 'expired') return reason;
-  if (level !== 'STALE') return 'is reporting again';
+  if (level !== 'STALE')
+    return ended === null ? 'is not silent any more; how that ended is not known' : 'is reporting again';
   const lastHeard = timeBeside(since ?? time, time);
   return `silent for ${lasted(since, time)}, last heard of at ${lastHeard}: its collector has ended, or the host or the network is down`;
 }
@@ -119,7 +120,7 @@ function silence({ state }: Announcement): string {
 }
 
 /** Why, as one sentence, for who reads JSON. */
-export function reasonOf({ level, alarm, lastSeen, ended }: Change<ToldAlarm>, time: number): string {
+export function reasonOf({ level, alarm, lastSeen, ended }: Change<ReceivedAlarm>, time: number): string {
   if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
   if (level !== 'OK') return alarm?.reason ?? '';
   if (ended?.how === 'expired')
@@ -129,8 +130,8 @@ export function reasonOf({ level, alarm, lastSeen, ended }: Change<ToldAlarm>, t
   if (ended?.how === 'forgotten') return 'forgotten, as somebody has said';
   if (alarm === null) return '';
   if (alarm.metric === serverClockMetric) return 'the clock is believed again';
-  if (ended?.how === 'exited') return 'exited';
-  return ended?.how === 'unknown' ? 'not known any more' : 'back under the threshold';
+  const words = { exited: 'exited', unknown: 'not known any more', recovered: 'back under the threshold' };
+  return ended === null ? 'it has ended; how is not known' : words[ended.how];
 }
 
 function silenceReason(time: number, lastSeen: number): string {
@@ -138,7 +139,7 @@ function silenceReason(time: number, lastSeen: number): string {
 }
 
 /** Of an alarm that was said before the alerter's restart. */
-export function stillText({ level, host, subject, series, reason }: ToldAlarm): string {
+export function stillText({ level, host, subject, series, reason }: ReceivedAlarm): string {
   const name = subject.kind === 'series' ? series : subject.kind === 'process' ? subject.name : 'the host';
   return `still ${level}: ${host}, ${name}, ${reason}`;
 }

@@ -1,20 +1,13 @@
 import { reasonOf } from '../alarms/reason.ts';
-import type { Alarm, Alarms, Ended } from '../core/alarm.ts';
+import type { Alarm, Alarms } from '../core/alarm.ts';
 import type { Change } from '../core/change.ts';
 import { seriesKey } from '../core/series.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { AlarmAnswer, AlarmsAnswer } from '../wire/alarm.ts';
 import { iso } from './window.ts';
 
-/**
- * Alarms as they go over the wire. The level stays that of all, whatever is asked for.
- * @param ended what has ended, where that was asked for
- */
-export function alarmsAnswer(
-  found: Alarms,
-  only: { host?: string; level?: string } = {},
-  ended?: readonly Ended[],
-): AlarmsAnswer {
+/** Alarms as they go over the wire. The level stays that of all, whatever is asked for. */
+export function alarmsAnswer(found: Alarms, only: { host?: string; level?: string } = {}): AlarmsAnswer {
   const isAboutHost = (host: string) => only.host === undefined || only.host === host;
   const wanted = found.alarms.filter((alarm) => isAboutHost(alarm.host) && (only.level ?? alarm.level) === alarm.level);
   const stale = found.stale.filter((silent) => isAboutHost(silent.host));
@@ -24,9 +17,6 @@ export function alarmsAnswer(
     alarms: wanted.map(alarmAnswer),
     stale: stale.map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) })),
     nextStaleAt: found.nextStaleAt === null ? null : iso(found.nextStaleAt),
-    ...(ended && {
-      ended: ended.filter(({ host }) => isAboutHost(host)).map((each) => ({ ...each, at: iso(each.at) })),
-    }),
   };
 }
 

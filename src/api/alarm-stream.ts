@@ -1,15 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AlarmReader } from '../alarms/alarm-reader.ts';
-import type { Alarms } from '../core/alarm.ts';
-import { changes } from '../core/change.ts';
+import type { Alarms, Ended } from '../core/alarm.ts';
+import { type Change, changes, withEndings } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
+import { readLimit } from '../core/store.ts';
 import type { Log } from '../platform/log.ts';
 import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
 import { onceEnded } from './once-ended.ts';
 
 const pollMs = 2_000;
 const heartbeatMs = 15_000;
+const longestEndingsMs = 2_000;
 
 /** Who does not take in what is sent for so long is cut off. */
 const longestUnreadMs = 10_000;
@@ -52,11 +54,15 @@ export class AlarmStream {
   refuseTooMany(who: string): void {
     const own = [...this.#listeners.values()].filter((listener) => listener.who === who).length;
     if (own >= mostOfOne)
-      throw new MonitorError('rate_limited', `you listen ${own} times already; one stream has all alarms`);
+      throw new MonitorError('rate_limited', `you have ${own} alarm streams open already; one has all alarms`);
     if (this.#listeners.size >= mostInAll)
-      throw new MonitorError('unavailable', `${mostInAll} listen already; ask again later, or poll GET /v1/alarms`, {
-        retryAfterSeconds: 60,
-      });
+      throw new MonitorError(
+        'unavailable',
+        `${mostInAll} streams are open already; ask again later, or poll GET /v1/alarms`,
+        {
+          retryAfterSeconds: 60,
+        },
+      );
   }
 
   /** Sends all alarms, then each change, until the other side leaves. */
@@ -87,7 +93,7 @@ export class AlarmStream {
     this.#polling = true;
     try {
       const now = await this.#reader.now();
-      const texts = new Map<Alarms | null, string>();
+      const texts = await this.#texts(now);
       for (const [response, listener] of [...this.#listeners]) {
         if (this.#isTooSlow(response, listener) || !this.#mayListen(listener)) {
           // One that was pipelined and never had the socket does not say that it is destroyed.
@@ -95,8 +101,8 @@ export class AlarmStream {
           response.destroy();
           continue;
         }
-        const text = texts.get(listener.said) ?? this.#textSince(listener.said, now);
-        texts.set(listener.said, text);
+        // Who has come meanwhile is told everything.
+        const text = texts.get(listener.said) ?? eventText('alarms', alarmsAnswer(now));
         listener.said = now;
         if (text !== '') response.write(text);
       }
@@ -107,11 +113,28 @@ export class AlarmStream {
     }
   }
 
-  /** All alarms for who has been told nothing yet, else what has changed since. */
-  #textSince(said: Alarms | null, now: Alarms): string {
-    if (said === null) return eventText('alarms', alarmsAnswer(now));
-    const found = changes(said, now, this.#reader.endedSince(said.at));
-    return found.map((change) => eventText('change', changeAnswer(change))).join('');
+  /** What there is to say, by what was said before: one text serves all who have been told the same. */
+  async #texts(now: Alarms): Promise<Map<Alarms | null, string>> {
+    const texts = new Map<Alarms | null, string>();
+    for (const said of new Set([...this.#listeners.values()].map((listener) => listener.said)))
+      texts.set(said, said === null ? eventText('alarms', alarmsAnswer(now)) : await this.#changesText(said, now));
+    return texts;
+  }
+
+  async #changesText(said: Alarms, now: Alarms): Promise<string> {
+    const found = changes(said, now);
+    const gone = found.filter(({ level }) => level === 'OK');
+    const ended = gone.length === 0 ? [] : await this.#endings(gone);
+    return withEndings(found, ended)
+      .map((change) => eventText('change', changeAnswer(change)))
+      .join('');
+  }
+
+  /** What cannot be found out in time is not told: that it has ended is. */
+  #endings(gone: readonly Change[]): Promise<Ended[]> {
+    const alarms = gone.flatMap(({ alarm }) => alarm ?? []);
+    const silent = gone.flatMap(({ alarm, host }) => (alarm === null ? [host] : []));
+    return this.#reader.endings(alarms, silent, { signal: readLimit(longestEndingsMs) }).catch(() => []);
   }
 
   #isTooSlow(response: ServerResponse, listener: Listener): boolean {

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import rateLimit from '@fastify/rate-limit';
 import type { FastifyContextConfig, FastifyInstance, FastifyRequest } from 'fastify';
 import ipaddr from 'ipaddr.js';
-import { type Access, Admission, type Asking, type TokenSource } from '../access/admission.ts';
+import { type Access, type AccessRequest, Admission, type TokenSource } from '../access/admission.ts';
 import type { TokenRecord } from '../access/token.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
@@ -54,7 +54,7 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
   });
 }
 
-function askedBy(request: FastifyRequest, { isLocal }: AccessOptions): Asking {
+function askedBy(request: FastifyRequest, { isLocal }: AccessOptions): AccessRequest {
   const secret = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? null;
   return {
     secret,

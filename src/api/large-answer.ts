@@ -46,7 +46,7 @@ export class LargeAnswers {
     if (own >= mostOfOne || all >= mostInAll)
       throw new MonitorError(
         'unavailable',
-        `${own} large answers are being sent to you, ${all} in all; read them, and ask again later`,
+        `too many large answers are on their way (${own} to you, ${all} in all); read them, and ask again later`,
         {
           retryAfterSeconds: 5,
         },

@@ -115,5 +115,7 @@ class Turns {
 }
 
 function tooMany(): MonitorError {
-  return new MonitorError('unavailable', 'many backlogs are being taken; send again later', { retryAfterSeconds: 5 });
+  return new MonitorError('unavailable', 'the server is busy taking other backlogs; send again later', {
+    retryAfterSeconds: 5,
+  });
 }

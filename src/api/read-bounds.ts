@@ -9,6 +9,8 @@ export type RequestReading = Reading & { signal: AbortSignal };
 
 declare module 'fastify' {
   interface FastifyContextConfig {
+    /** It only asks, although it is no GET: what it reads is bounded as if it were. */
+    isQuestion?: boolean;
     /** What makes a question to this route cheaper, for who has asked too much. */
     cheaper?: string;
   }
@@ -23,7 +25,7 @@ const never = new AbortController().signal;
 export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
   app.decorateRequest('reading');
   app.addHook('onRequest', async (request, reply) => {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
+    if (!isQuestion(request)) {
       request.reading = { signal: never };
       return;
     }
@@ -37,6 +39,10 @@ export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
   });
 }
 
+function isQuestion({ method, routeOptions }: FastifyRequest): boolean {
+  return method === 'GET' || method === 'HEAD' || routeOptions.config?.isQuestion === true;
+}
+
 function tookTooLong(request: FastifyRequest, timeoutMs: number): MonitorError {
   const path = request.url.split('?', 1)[0];
   const cheaper = request.routeOptions.config?.cheaper ?? 'less at once, or later';
@@ -47,5 +53,5 @@ function tookTooLong(request: FastifyRequest, timeoutMs: number): MonitorError {
 }
 
 function hasLeft(): MonitorError {
-  return new MonitorError('unavailable', 'whoever asked has left');
+  return new MonitorError('unavailable', 'the client has closed the connection');
 }

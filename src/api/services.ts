@@ -6,9 +6,9 @@ import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { ForecastScores } from '../forecast/forecast-scores.ts';
 import { Forecaster } from '../forecast/forecaster.ts';
-import { ForgottenHosts, type KeptForgotten } from '../hosts/forgotten-hosts.ts';
+import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
-import { type KeptDoubt, ServerClock } from '../hosts/server-clock.ts';
+import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Expiry } from '../ingest/expiry.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import type { Log } from '../platform/log.ts';
@@ -22,9 +22,9 @@ export interface ServiceOptions {
   /** How far ahead is forecast. */
   horizonMs: number;
   /** Where a doubt about this machine's clock outlasts a restart. */
-  clockDoubt?: KeptDoubt;
+  clockDoubt?: ClockDoubtStorage;
   /** Where forgotten hosts outlast a restart. */
-  forgotten?: KeptForgotten;
+  forgotten?: ForgottenHostsStorage;
   /** Of this machine. */
   bootId?: string | null;
 }

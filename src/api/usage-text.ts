@@ -2,8 +2,8 @@ import { meanColumnIds, processColumnIds } from '../core/metric.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { MeanRow, TimeWindow } from '../core/store.ts';
 import type { UsageTable } from '../core/usage-table.ts';
+import { formatCursor, type Page } from './history-page.ts';
 import { arrayText, objectText } from './large-answer.ts';
-import { formatCursor, type Page } from './page.ts';
 import { iso } from './window.ts';
 
 /** Answers about usage as JSON, put together by hand: that takes a third of the time. */

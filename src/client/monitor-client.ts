@@ -1,7 +1,7 @@
 import { Agent, type Dispatcher, request } from 'undici';
 import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
-import type { AlarmsAnswer } from '../wire/alarm.ts';
+import type { AlarmsAnswer, EndingsAnswer, EndingsBody } from '../wire/alarm.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
@@ -107,6 +107,11 @@ export class MonitorClient {
 
   alarms(query: Query = {}): Promise<AlarmsAnswer> {
     return this.#get('/v1/alarms', query);
+  }
+
+  /** How alarms and silences that are not there any more have ended; at most `mostEndings` of each. */
+  endings(asked: EndingsBody): Promise<EndingsAnswer> {
+    return this.#ask('/v1/alarms/endings', { method: 'POST', body: JSON.stringify(asked) });
   }
 
   hosts(): Promise<HostsAnswer> {

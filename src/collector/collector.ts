@@ -6,7 +6,7 @@ import type { ProcessSource, Sweep } from '../core/process-source.ts';
 import { type ProcessColumns, roundPercent } from '../core/snapshot.ts';
 import type { Log } from '../platform/log.ts';
 import { ownAddress } from '../platform/own-address.ts';
-import { SayOnce } from '../platform/say-once.ts';
+import { ConditionReporter } from '../platform/say-once.ts';
 import type { ProcessColumnsBody, SnapshotBody } from '../wire/snapshot.ts';
 import type { Sender } from './sender.ts';
 import { accountsLine, type Spool } from './spool.ts';
@@ -36,11 +36,11 @@ export class Collector {
   #next: NodeJS.Timeout | undefined;
   #isClosed = false;
   #ticking: Promise<void> = Promise.resolve();
-  readonly #failure: SayOnce;
+  readonly #failure: ConditionReporter;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
-    this.#failure = new SayOnce(() => options.clock.monotonic());
+    this.#failure = new ConditionReporter(() => options.clock.monotonic());
   }
 
   /** Resolves after the first snapshot has been taken. */

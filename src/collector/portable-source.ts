@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import type { ProcessSource, SampledProcess, Sweep } from '../core/process-source.ts';
 import { reservedNames } from '../core/snapshot.ts';
-import { type CpuReading, cpuPercent } from './rates.ts';
+import { type CpuReading, cpuPercent } from './cpu-percent.ts';
 
 const run = promisify(execFile);
 const maxOutputBytes = 16 * 1024 * 1024;

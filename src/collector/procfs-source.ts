@@ -6,9 +6,9 @@ import { MonitorError } from '../core/error.ts';
 import type { ProcessSource, SampledProcess, Sweep } from '../core/process-source.ts';
 import { reservedNames } from '../core/snapshot.ts';
 import { Cgroup } from './cgroup.ts';
+import { type CpuReading, cpuPercent } from './cpu-percent.ts';
 import { readProcFile, readProcText } from './proc-file.ts';
 import { bytesPerSecond, type ProcessIo, readProcessIo } from './process-io.ts';
-import { type CpuReading, cpuPercent } from './rates.ts';
 import { parseStat, type Stat } from './stat-parser.ts';
 
 /** PF_KTHREAD of the kernel's sched.h. */

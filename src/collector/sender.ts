@@ -4,8 +4,8 @@ import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
 import type { Log } from '../platform/log.ts';
-import { News } from '../platform/news.ts';
-import { SayOnce } from '../platform/say-once.ts';
+import { ConditionReporter } from '../platform/say-once.ts';
+import { WakeSignal } from '../platform/wake-signal.ts';
 import type { Spool, SpoolEntry } from './spool.ts';
 import { maxBatch, SpooledBatches } from './spooled-batch.ts';
 import { howAway, retryMs, verdictOf } from './verdict.ts';
@@ -48,11 +48,12 @@ export class Sender {
   #fresh: SpoolEntry | null = null;
   /** On its way alone. The backlog leaves out both. */
   #live: SpoolEntry | null = null;
-  readonly #news = new News();
+  readonly #news = new WakeSignal();
   #running: Promise<void> | null = null;
   #draining: Promise<void> | null = null;
   #liveFailures = 0;
-  readonly #absence: SayOnce;
+  readonly #absence: ConditionReporter;
+  readonly #unreadableSpool: ConditionReporter;
   /** Said already: another reason than that nobody answers. */
   #isDenied = false;
   #batch = maxBatch.snapshots;
@@ -64,7 +65,8 @@ export class Sender {
   constructor(options: SenderOptions) {
     this.#options = options;
     this.#batches = new SpooledBatches(options.spool, options.log);
-    this.#absence = new SayOnce(() => options.clock.monotonic());
+    this.#absence = new ConditionReporter(() => options.clock.monotonic());
+    this.#unreadableSpool = new ConditionReporter(() => options.clock.monotonic());
     this.#sleep = options.sleep ?? ((ms, signal) => sleepFor(ms, undefined, { signal }));
   }
 
@@ -166,11 +168,13 @@ export class Sender {
   async #deliver(wanted: readonly SpoolEntry[], failures: number): Promise<number> {
     try {
       const { entries, body } = await this.#batches.load(wanted);
+      this.#unreadableSpool.end(() => this.#options.log.info('the spool can be used again'));
       if (entries.length === 0) return 0;
       const outcome = await this.#put(body);
       return await this.#settle(entries, outcome, failures);
     } catch (error) {
-      this.#isAway(`cannot be sent to: the spool cannot be read: ${messageOf(error)}`);
+      const why = `the spool cannot be used: ${messageOf(error)}; trying again within ${formatDuration(deniedMs)}`;
+      this.#unreadableSpool.begin(() => this.#options.log.warn(why));
       return deniedMs * this.#options.random();
     }
   }
@@ -182,24 +186,24 @@ export class Sender {
         await this.#options.spool.leave(entries, 'stored', taken?.expired ?? 0);
         this.#batch = Math.min(maxBatch.snapshots, this.#batch * 2);
         if (entries.some(({ time }) => time >= this.#earlyFrom)) this.#earlyFrom = Infinity;
-        this.#isBack();
+        this.#reportRecovered();
         return 0;
       case 'refused':
         await this.#refused(entries, detail);
         return 0;
       case 'early':
-        this.#isBack();
-        this.#isEarly(entries, outcome);
+        this.#reportRecovered();
+        this.#deferEarly(entries, outcome);
         return 0;
       case 'denied':
         if (!this.#isDenied) this.#absence.end();
         this.#isDenied = true;
-        this.#isAway(`refuses this collector (${status}): ${detail}`);
+        this.#reportUnreachable(`refuses this collector (${status}): ${detail}`);
         return deniedMs * (1 + this.#options.random());
       default:
         // Perhaps it is more than the line carries in time.
         if (status === null) this.#batch = Math.max(1, Math.floor(entries.length / 2));
-        this.#isAway(howAway(outcome));
+        this.#reportUnreachable(howAway(outcome));
         return retryMs(failures, outcome, this.#options.random());
     }
   }
@@ -220,7 +224,7 @@ export class Sender {
   }
 
   /** Its own clock or the server's is wrong, and which one only time tells: it waits, and holds up nothing. */
-  #isEarly(entries: readonly SpoolEntry[], { detail, retryAfterMs }: PutOutcome): void {
+  #deferEarly(entries: readonly SpoolEntry[], { detail, retryAfterMs }: PutOutcome): void {
     const [only] = entries;
     if (entries.length > 1 || only === undefined) {
       this.#sendFewer(entries);
@@ -239,12 +243,12 @@ export class Sender {
     this.#batch = Math.max(1, Math.floor(entries.length / 2));
   }
 
-  #isAway(how: string): void {
+  #reportUnreachable(how: string): void {
     const { client, log } = this.#options;
     this.#absence.begin(() => log.warn(`${client.server} ${how}; snapshots are kept in the spool until it is back`));
   }
 
-  #isBack(): void {
+  #reportRecovered(): void {
     this.#isDenied = false;
     const { client, log } = this.#options;
     this.#absence.end((ms) => log.info(`${client.server} is back after ${formatDuration(ms)}; sending what was kept`));

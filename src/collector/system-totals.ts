@@ -16,23 +16,23 @@ export interface SystemTotals {
   temperature: number | null;
 }
 
-type Dear = Pick<SystemTotals, 'disk' | 'temperature'>;
+type SlowTotals = Pick<SystemTotals, 'disk' | 'temperature'>;
 
 /** Disk and temperature change slowly and are dear to ask for. */
-const dearEveryMs = 60_000;
+const slowRefreshMs = 60_000;
 
 /**
  * Reads the totals with systeminformation. On Linux its disk and temperature functions start a shell, so
  * there those two are read from the kernel: a collector there never has a child process.
  */
 export class SystemTotalsReader {
-  #dear: Dear = { disk: null, temperature: null };
+  #dear: SlowTotals = { disk: null, temperature: null };
   #dearAt = -Infinity;
   readonly #linux = process.platform === 'linux';
 
   async read(monotonic: number): Promise<SystemTotals> {
-    if (monotonic - this.#dearAt >= dearEveryMs) {
-      this.#dear = this.#linux ? { disk: rootDisk(), temperature: thermalZone() } : await portableDear();
+    if (monotonic - this.#dearAt >= slowRefreshMs) {
+      this.#dear = this.#linux ? { disk: rootDisk(), temperature: thermalZone() } : await readSlowTotals();
       this.#dearAt = monotonic;
     }
     const memory = await si.mem();
@@ -74,7 +74,7 @@ function thermalZone(): number | null {
   }
 }
 
-async function portableDear(): Promise<Dear> {
+async function readSlowTotals(): Promise<SlowTotals> {
   const [disks, temperature] = await Promise.all([si.fsSize(), si.cpuTemperature()]);
   const root = disks.find((disk) => disk.mount === '/') ?? disks[0];
   return { disk: root?.use ?? null, temperature: temperature.main ?? null };

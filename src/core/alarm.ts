@@ -66,7 +66,6 @@ export interface Ending {
 
 /** One that is not there any more. */
 export interface Ended extends Ending {
-  at: number;
   host: string;
   /** Of the alarm; null: it is the host's silence that has ended. */
   id: string | null;

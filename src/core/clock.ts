@@ -1,4 +1,4 @@
-/** Time as an argument. Only cli.ts makes a real one. */
+/** Time as an argument. Only cli/real-clock.ts makes a real one. */
 export interface Clock {
   /** Wall time, milliseconds since the epoch. It may jump: use it for timestamps only. */
   now(): number;

@@ -11,7 +11,7 @@ export interface SampledProcess extends Partial<Record<Exclude<Measure, 'memory'
   kernel: boolean;
 }
 
-/** All processes of the host at one instant. The arrays are the source's own until the next sweep. */
+/** All processes of the host at one instant. They are good until the next sweep. */
 export interface Sweep {
   processes: Iterable<SampledProcess>;
   /**

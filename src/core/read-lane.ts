@@ -27,7 +27,7 @@ export class ReadLane {
    * Does the work in one of the places, by its number.
    * @param isPatient waits however many are before it
    * @throws MonitorError `unavailable` when too many wait, or when its time is over before it was its turn; the
-   * signal's reason when whoever asked has left
+   * signal's reason when the client has closed the connection
    */
   async run<T>(work: (place: number) => Promise<T>, signal?: AbortSignal, isPatient = false): Promise<T> {
     const place = this.#free.pop() ?? (await this.#wait(signal, isPatient));
@@ -61,9 +61,7 @@ export class ReadLane {
 }
 
 function tooMany(): MonitorError {
-  return new MonitorError(
-    'unavailable',
-    'others have asked for as much and are being answered; ask again later, or for less',
-    { retryAfterSeconds },
-  );
+  return new MonitorError('unavailable', 'the store is busy with other large questions; ask again later, or for less', {
+    retryAfterSeconds,
+  });
 }

@@ -1,4 +1,4 @@
-import { timeLimit } from '../platform/shared-work.ts';
+import { timeLimit } from '../platform/single-flight.ts';
 import { MonitorError } from './error.ts';
 import type { Forecast } from './forecast.ts';
 import type { MeanColumnId } from './metric.ts';
@@ -88,7 +88,7 @@ export interface SeriesFilter {
 /** Forecasts made in a window, of all series or of those that fit. */
 export interface ForecastQuery extends TimeWindow, SeriesFilter {}
 
-/** What can be asked of a store; how long and in which lane is the last argument of each, or was given before. */
+/** What can be asked of a store. `Bounds` is the last argument of each, or was given before by `readsWithin`. */
 export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   /**
    * Of every host the header of the snapshot that is placed (`placedAt`) last at or before `at`, by host name; none
@@ -170,7 +170,7 @@ export interface Store extends Reads {
 
 /** For what is read for all who ask: whoever reads longer is told so in our own words. */
 export function readLimit(ms: number): AbortSignal {
-  const late = () => new MonitorError('timeout', `the store did not give that within ${ms / 1000} s; ask again later`);
+  const late = () => new MonitorError('timeout', `the store did not answer within ${ms / 1000} s; ask again later`);
   return timeLimit(ms, late);
 }
 

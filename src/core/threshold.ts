@@ -180,16 +180,17 @@ function makeThreshold(target: Target, fields: Fields, text: string): Threshold 
   if (holdMs > longestHoldMs)
     throw new MonitorError('invalid', `threshold ${metric}: hold '${fields.hold}' is longer than 1h`);
   if (fields.basis !== undefined && isOfOtherSource(selector.metric))
-    throw new MonitorError('invalid', `threshold ${metric}: 'basis' goes with cpu alone`);
+    throw new MonitorError('invalid', `threshold ${metric}: only cpu can have basis=; leave it out`);
   const threshold = { selector, metric, red, clear, forMs: span(fields.for, 0, metric, 'for'), holdMs, of, basis };
   refuseUnreachable(threshold);
   return threshold;
 }
 
-type Meant = Pick<Threshold, 'metric' | 'selector' | 'of'>;
+/** What a threshold is on. */
+type ThresholdTarget = Pick<Threshold, 'metric' | 'selector' | 'of'>;
 
 /** `cpu` is of the largest instance unless `of=group` says otherwise. */
-function ofWord(metric: string, given: string | undefined): Meant {
+function ofWord(metric: string, given: string | undefined): ThresholdTarget {
   const of = oneOf(given, ofsFor(metric), metric, 'of');
   const column = columnOfQuantity(metric, of);
   const name = column === undefined ? hostMetric(metric as HostMetric) : processMetric(column as UsageMetric);
@@ -197,16 +198,19 @@ function ofWord(metric: string, given: string | undefined): Meant {
 }
 
 /** A selector says by its name of what it is. */
-function ofSelector(selector: Selector, given: string | undefined): Meant {
+function ofSelector(selector: Selector, given: string | undefined): ThresholdTarget {
   if (given !== undefined)
     throw new MonitorError(
       'invalid',
-      `threshold ${formatSelector(selector)}: 'of' goes with words such as cpu; of series write process_cpu_max for the largest instance, process_cpu for all of the name`,
+      `threshold ${formatSelector(selector)}: a selector cannot have of=; write process_cpu_max for the largest instance, process_cpu for all of the name`,
     );
   const family = familyOf(selector.metric);
   const quantity = family.family === 'process' ? processColumn(family.column).threshold : undefined;
   if (family.family === 'process' && quantity === undefined)
-    throw new MonitorError('invalid', `threshold ${formatSelector(selector)}: ${family.column} can have none`);
+    throw new MonitorError(
+      'invalid',
+      `threshold ${formatSelector(selector)}: ${family.column} cannot have a threshold`,
+    );
   return { selector, metric: subjectOf({ metric: selector.metric, labels: {} }).metric, of: quantity?.of ?? 'largest' };
 }
 
@@ -225,7 +229,7 @@ function isQuantity(metric: string): boolean {
   return (processQuantities as readonly string[]).includes(metric);
 }
 
-/** There is a usual line for percentages alone. */
+/** Percentages alone have a default. */
 function defaultRedOf(metric: string): number | undefined {
   return ['percent', 'percentOfCore'].includes(unitOfSeries(metric)) ? defaultRed : undefined;
 }
@@ -251,7 +255,7 @@ function span(text: string | undefined, fallback: number, metric: string, what: 
 function level(text: string | undefined, fallback: number | undefined, threshold: string, what: string): number {
   if (text === undefined && fallback !== undefined) return fallback;
   if (text === undefined)
-    throw new MonitorError('invalid', `threshold '${threshold}': there is no usual line for it; say ${what}=`);
+    throw new MonitorError('invalid', `threshold '${threshold}': it has no default; write ${what}=`);
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value < 0) {
     throw new MonitorError('invalid', `threshold '${threshold}': ${what} '${text}' is not a number of 0 or more`);

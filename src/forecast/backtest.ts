@@ -1,4 +1,4 @@
-import { type AlarmPolicy, AmberState } from './alarm-policy.ts';
+import { type AmberPolicy, AmberState } from './amber-policy.ts';
 import type { SeriesShape } from './history.ts';
 import { SeriesForecaster } from './series-forecaster.ts';
 
@@ -13,7 +13,7 @@ export interface Backtest {
 }
 
 /** Walks a regular series with the production code; null is a missing value. */
-export function backtest(values: readonly (number | null)[], shape: SeriesShape, policy: AlarmPolicy): Backtest {
+export function backtest(values: readonly (number | null)[], shape: SeriesShape, policy: AmberPolicy): Backtest {
   const forecaster = new SeriesForecaster(shape);
   const state = new AmberState(policy);
   const result: Backtest = { amber: [], probability: [], etaSteps: [], intervalSteps: [] };

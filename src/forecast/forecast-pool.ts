@@ -1,8 +1,8 @@
 import type { Forecast } from '../core/forecast.ts';
 import { type Series, seriesKey, subjectOf } from '../core/series.ts';
-import { type AlarmPolicy, AmberState, policies } from './alarm-policy.ts';
+import { type AmberPolicy, AmberState, policies } from './amber-policy.ts';
 import type { SeriesShape } from './history.ts';
-import { isHopeless, type Said, saidOf, tallyOf } from './score.ts';
+import { isHopeless, type ScoredForecast, saidOf, tallyOf } from './score.ts';
 import { SeriesForecaster } from './series-forecaster.ts';
 
 /** A series to follow, with its past. */
@@ -30,10 +30,10 @@ const mostMissing = 3;
 
 /** Follows many series, each evaluated once a step. */
 export class ForecastPool {
-  readonly #series = new Map<string, Followed>();
+  readonly #series = new Map<string, SeriesTracker>();
 
   add(series: NewSeries): void {
-    this.#series.set(seriesKey(series.series), new Followed(series));
+    this.#series.set(seriesKey(series.series), new SeriesTracker(series));
   }
 
   remove(key: string): void {
@@ -47,12 +47,12 @@ export class ForecastPool {
   }
 }
 
-class Followed {
+class SeriesTracker {
   readonly #series: Series;
   readonly #forecaster: SeriesForecaster;
-  readonly #balanced: Track;
-  readonly #quiet: Track;
-  readonly #record: Said[];
+  readonly #balanced: PolicyTracker;
+  readonly #quiet: PolicyTracker;
+  readonly #record: ScoredForecast[];
   /** Its own record is so bad that its AMBER is not shown. */
   #isMuted: boolean;
 
@@ -61,8 +61,8 @@ class Followed {
     this.#forecaster = new SeriesForecaster(shape);
     for (const value of past) this.#forecaster.learn(Number.isNaN(value) ? null : value);
     const last = isGoingOn ? record.at(-1) : null;
-    this.#balanced = new Track(policies.balanced, last?.amberSince ?? null);
-    this.#quiet = new Track(policies.quiet, last?.notifySince ?? null);
+    this.#balanced = new PolicyTracker(policies.balanced, last?.amberSince ?? null);
+    this.#quiet = new PolicyTracker(policies.quiet, last?.notifySince ?? null);
     this.#record = record.map(saidOf);
     this.#isMuted = this.#isRecordHopeless();
   }
@@ -82,7 +82,7 @@ class Followed {
   }
 
   /** Adds to the record; an AMBER is when it matters what the record says. */
-  #judge(said: Said): void {
+  #judge(said: ScoredForecast): void {
     this.#record.push(said);
     if (this.#record.length > recordSteps) this.#record.shift();
     if (said.isAmber) this.#isMuted = this.#isRecordHopeless();
@@ -98,12 +98,12 @@ class Followed {
 const silence = { etaSeconds: null, intervalSeconds: null, reason: '' };
 
 /** One policy on one series, and since when it says AMBER. An AMBER that came true is remembered as long as the breach lasts. */
-class Track {
+class PolicyTracker {
   readonly #state: AmberState;
   #since: number | null;
   #missing = 0;
 
-  constructor(policy: AlarmPolicy, since: number | null) {
+  constructor(policy: AmberPolicy, since: number | null) {
     this.#state = new AmberState(policy, since !== null);
     this.#since = since;
   }

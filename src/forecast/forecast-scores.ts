@@ -16,7 +16,7 @@ import { addTallies, type HourTally } from '../core/tally.ts';
 import { every } from '../platform/every.ts';
 import { groupBy } from '../platform/group-by.ts';
 import type { Log } from '../platform/log.ts';
-import { shared, untilAborted } from '../platform/shared-work.ts';
+import { singleFlight, untilAborted } from '../platform/single-flight.ts';
 import { contextMs, saidOf, tallyOf } from './score.ts';
 
 const hourMs = 3_600_000;
@@ -56,7 +56,7 @@ export class ForecastScores {
   #stop: () => void = () => undefined;
   /** Up to here everything is summed up; null: not known yet. */
   #until: number | null = null;
-  readonly #find = shared(() => this.#findSummed());
+  readonly #find = singleFlight(() => this.#findSummed());
   #summing: Promise<void> = Promise.resolve();
   #isClosed = false;
   /** The hour under way as it was judged last, of all series. */

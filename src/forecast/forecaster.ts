@@ -1,20 +1,20 @@
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import type { Forecast } from '../core/forecast.ts';
-import { Lines } from '../core/lines.ts';
 import { ReadLane } from '../core/read-lane.ts';
 import { isKnown, type Point } from '../core/sample.ts';
 import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { reservedNames } from '../core/snapshot.ts';
 import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { levelFactor, type Threshold } from '../core/threshold.ts';
+import { ThresholdSet } from '../core/threshold-set.ts';
 import { every } from '../platform/every.ts';
 import { groupBy } from '../platform/group-by.ts';
 import type { Log } from '../platform/log.ts';
-import { untilAborted } from '../platform/shared-work.ts';
+import { untilAborted } from '../platform/single-flight.ts';
 import type { Analysis } from '../statistics/analysis.ts';
 import type { NewSeries, StepValue } from './forecast-pool.ts';
-import { ForecastThread } from './forecast-thread.ts';
+import { ForecastThread } from './forecast-worker-client.ts';
 
 /** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
 const horizonSteps = 10;
@@ -37,7 +37,7 @@ const mostAnalyses = 32;
 /** A share of a step for the last snapshots of it to arrive. */
 const settleShare = 1 / 20;
 
-interface Followed {
+interface FollowedSeries {
   series: Series;
   /** What a stored value is divided by to be in the unit of the threshold. */
   factor: number;
@@ -65,13 +65,13 @@ export class Forecaster {
   /** For /metrics: of the last step, and in total. */
   readonly figures = { series: 0, steps: 0, busyMs: 0 };
   readonly #options: ForecasterOptions;
-  readonly #lines: Lines;
+  readonly #lines: ThresholdSet;
   readonly #thread = new ForecastThread();
   readonly #analyses = new ReadLane(1, mostAnalyses);
   #stop: () => void = () => undefined;
-  readonly #followed = new Map<string, Followed>();
+  readonly #followed = new Map<string, FollowedSeries>();
   /** To be followed as soon as there is time. */
-  #waiting = new Map<string, Followed>();
+  #waiting = new Map<string, FollowedSeries>();
   /** End of the last step done. */
   #last: number | null = null;
   #ticking: Promise<void> = Promise.resolve();
@@ -83,7 +83,7 @@ export class Forecaster {
 
   constructor(options: ForecasterOptions) {
     this.#options = options;
-    this.#lines = new Lines(options.thresholds);
+    this.#lines = new ThresholdSet(options.thresholds);
     this.#present = readsWithin(options.store, { lane: 'present' });
     this.#past = readsWithin(options.store, { lane: 'background' });
     this.horizonMs = options.horizonMs;
@@ -172,11 +172,11 @@ export class Forecaster {
   }
 
   /** All series over the filter from `from` to before `to`, by key. */
-  async #above({ from, to }: TimeWindow, end: number, reads: Reads<[]>): Promise<Map<string, Followed>> {
+  async #above({ from, to }: TimeWindow, end: number, reads: Reads<[]>): Promise<Map<string, FollowedSeries>> {
     const hosts = await this.#present.latest(end);
     const window = { from: from - 1, to: to - 1 };
     const cores = new Map(hosts.map((header) => [header.host, header.cores]));
-    const found = new Map<string, Followed>();
+    const found = new Map<string, FollowedSeries>();
     for (const threshold of this.#lines.all) {
       const { selector, red } = threshold;
       const factors = hosts.map((header) => levelFactor(threshold, header.cores));
@@ -224,7 +224,7 @@ export class Forecaster {
     }
   }
 
-  async #withPast(group: readonly Followed[], end: number): Promise<NewSeries[]> {
+  async #withPast(group: readonly FollowedSeries[], end: number): Promise<NewSeries[]> {
     const window = { from: end - (pastSteps + 1) * this.stepMs - 1, to: end - this.stepMs - 1 };
     const means = await this.#past.select({
       ...window,
@@ -240,7 +240,7 @@ export class Forecaster {
     );
   }
 
-  #newSeries(followed: Followed, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
+  #newSeries(followed: FollowedSeries, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
     const { series, factor, threshold } = followed;
     const first = points[0]?.time ?? end - this.stepMs;
     const past = new Float64Array(Math.round((end - this.stepMs - first) / this.stepMs)).fill(Number.NaN);

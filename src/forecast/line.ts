@@ -1,7 +1,7 @@
 import type { Recent } from '../statistics/recent.ts';
 
 /** A straight line through the newest values. */
-export interface Line {
+export interface TrendLine {
   /** Where it is at the newest value. */
   end: number;
   /** Per step. */
@@ -11,7 +11,7 @@ export interface Line {
 }
 
 /** Least squares over the last `width` values, or all there are. */
-export function lineThrough(values: Recent, width: number): Line {
+export function lineThrough(values: Recent, width: number): TrendLine {
   const { buffer, offset, length } = values;
   const from = values.from(length - width) - offset;
   const count = length - offset - from;

@@ -1,4 +1,4 @@
-import type { Line } from './line.ts';
+import type { TrendLine } from './line.ts';
 import { clamp } from './probability.ts';
 
 /** When a breach would come, if it comes within the horizon. Steps from now. */
@@ -25,7 +25,7 @@ const eightInTen = 1.28;
  */
 export function passageOf(
   shares: readonly [number, number, number],
-  line: Line,
+  line: TrendLine,
   threshold: number,
   horizonSteps: number,
 ): Passage {
@@ -37,12 +37,12 @@ export function passageOf(
 }
 
 /** How much of the spread the slope explains: near 1 for a leak, near 0 for noise. */
-export function fitOf({ slope, residual }: Line): number {
+export function fitOf({ slope, residual }: TrendLine): number {
   const rise = Math.abs(slope) * lineWidth;
   return rise === 0 ? 0 : rise / (rise + 4 * residual);
 }
 
-function trend({ end, slope, residual }: Line, threshold: number): [number, number, number] {
+function trend({ end, slope, residual }: TrendLine, threshold: number): [number, number, number] {
   const median = (threshold - end) / slope + halfStep;
   const spread = eightInTen * Math.hypot(halfStep, residual / slope);
   return [median - spread, median, median + spread];

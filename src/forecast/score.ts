@@ -3,7 +3,7 @@ import type { TimeWindow } from '../core/store.ts';
 import { emptyTally, type Tally } from '../core/tally.ts';
 
 /** What was said of one series at one step, and what it was. */
-export interface Said {
+export interface ScoredForecast {
   /** End of the step, epoch milliseconds. */
   time: number;
   value: number;
@@ -21,7 +21,7 @@ export const precisionRule =
   'A stretch of AMBER counts as one alarm, and as one more for every further horizon it lasts; an alarm is false when no breach comes within a horizon of its start, and precision is breaches pointed at / (breaches pointed at + false alarms).';
 
 /** A forecast as it is judged; whether it was muted, and so seen by nobody, is not asked. */
-export function saidOf(forecast: Omit<Forecast, 'isMuted' | 'host' | 'process' | 'metric'>): Said {
+export function saidOf(forecast: Omit<Forecast, 'isMuted' | 'host' | 'process' | 'metric'>): ScoredForecast {
   const { time, value, threshold, probability, amberSince, etaSeconds, intervalSeconds } = forecast;
   return {
     time,
@@ -61,7 +61,7 @@ export const contextMs = 2 * 3_600_000;
  * @param counted only what lies in it is counted: windows that join up add up to the whole
  */
 export function tallyOf(
-  said: readonly Said[],
+  said: readonly ScoredForecast[],
   stepMs: number,
   horizonMs: number,
   until: number,
@@ -69,7 +69,7 @@ export function tallyOf(
 ): Tally {
   const tally = emptyTally();
   const breachAt = nextBreaches(said);
-  const counts = ({ time }: Said) => time > counted.from && time <= counted.to;
+  const counts = ({ time }: ScoredForecast) => time > counted.from && time <= counted.to;
   const terms = { breachAt, stepMs, horizonMs, until, counts };
   judgePredictions(tally, said, terms);
   judgeBreaches(tally, said, terms);
@@ -110,11 +110,11 @@ interface Terms {
   stepMs: number;
   horizonMs: number;
   until: number;
-  counts: (step: Said) => boolean;
+  counts: (step: ScoredForecast) => boolean;
 }
 
 /** The time of the first breach after each step. */
-function nextBreaches(said: readonly Said[]): number[] {
+function nextBreaches(said: readonly ScoredForecast[]): number[] {
   let next = Number.POSITIVE_INFINITY;
   const found: number[] = [];
   for (const step of said.toReversed()) {
@@ -124,11 +124,11 @@ function nextBreaches(said: readonly Said[]): number[] {
   return found.reverse();
 }
 
-function isBreach({ value, threshold }: Said): boolean {
+function isBreach({ value, threshold }: ScoredForecast): boolean {
   return value > threshold;
 }
 
-function judgePredictions(tally: Tally, said: readonly Said[], terms: Terms): void {
+function judgePredictions(tally: Tally, said: readonly ScoredForecast[], terms: Terms): void {
   const { breachAt, stepMs, horizonMs, until, counts } = terms;
   for (const [k, step] of said.entries()) {
     const { time, probability } = step;
@@ -141,12 +141,12 @@ function judgePredictions(tally: Tally, said: readonly Said[], terms: Terms): vo
   }
 }
 
-function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until, counts }: Terms): void {
+function judgeBreaches(tally: Tally, said: readonly ScoredForecast[], { horizonMs, until, counts }: Terms): void {
   let lastBreach = Number.NEGATIVE_INFINITY;
   let start = 0;
   for (const [k, step] of said.entries()) {
     if (!isBreach(step)) continue;
-    while ((said[start] as Said).time < step.time - horizonMs) start++;
+    while ((said[start] as ScoredForecast).time < step.time - horizonMs) start++;
     const isNew = step.time - lastBreach > horizonMs;
     lastBreach = step.time;
     if (!isNew || !counts(step)) continue;
@@ -164,7 +164,11 @@ function judgeBreaches(tally: Tally, said: readonly Said[], { horizonMs, until, 
   }
 }
 
-function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until, counts }: Terms): void {
+function judgeAlarms(
+  tally: Tally,
+  said: readonly ScoredForecast[],
+  { breachAt, horizonMs, until, counts }: Terms,
+): void {
   let start: number | null = null;
   // A breach that two alarms point at counts where the first of them does.
   const pointedAt = new Set<number>();
@@ -185,18 +189,22 @@ function judgeAlarms(tally: Tally, said: readonly Said[], { breachAt, horizonMs,
   }
 }
 
-function isOpenAmber(step: Said): boolean {
+function isOpenAmber(step: ScoredForecast): boolean {
   return step.isAmber && step.probability !== null && !isBreach(step);
 }
 
 /** Whether it is known what came within the horizon: it has passed, and was not all missing. */
-function isJudged(said: readonly Said[], k: number, horizonMs: number, until: number): boolean {
-  const end = (said[k] as Said).time + horizonMs;
+function isJudged(said: readonly ScoredForecast[], k: number, horizonMs: number, until: number): boolean {
+  const end = (said[k] as ScoredForecast).time + horizonMs;
   const next = said[k + 1];
   return end <= until && next !== undefined && next.time <= end;
 }
 
-function judgeTimes(tally: Tally, said: readonly Said[], { breachAt, horizonMs, until, counts }: Terms): void {
+function judgeTimes(
+  tally: Tally,
+  said: readonly ScoredForecast[],
+  { breachAt, horizonMs, until, counts }: Terms,
+): void {
   for (const [k, step] of said.entries()) {
     const after = (breachAt[k] as number) - step.time;
     if (!counts(step) || !isOpenAmber(step) || step.etaMs === null || step.intervalMs === null) continue;

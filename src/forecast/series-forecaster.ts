@@ -11,7 +11,7 @@ import { RegressionLine } from './experts/regression-line.ts';
 import { dailySeason, foundSeason } from './experts/season.ts';
 import { State } from './experts/state.ts';
 import { History, type SeriesShape } from './history.ts';
-import { type Line, lineThrough } from './line.ts';
+import { lineThrough, type TrendLine } from './line.ts';
 import { Mixture } from './mixture.ts';
 import { fitOf, lineWidth, type Passage, passageOf } from './passage.ts';
 import { logit } from './probability.ts';
@@ -124,12 +124,12 @@ export class SeriesForecaster {
     return this.#passage(this.#line());
   }
 
-  #passage(line: Line): Passage {
+  #passage(line: TrendLine): Passage {
     const { threshold, horizonSteps } = this.history.shape;
     return passageOf(passageShares(this.inputs), line, threshold, horizonSteps);
   }
 
-  #line(): Line {
+  #line(): TrendLine {
     return lineThrough(this.history.values, lineWidth);
   }
 

@@ -1,9 +1,9 @@
 import { messageOf } from '../core/error.ts';
 import { JsonFile } from '../platform/json-file.ts';
-import type { ClockDoubt, KeptDoubt } from './server-clock.ts';
+import type { ClockDoubt, ClockDoubtStorage } from './server-clock.ts';
 
 /** What a server doubts about its clock, as a file in its data folder; no file: nothing. */
-export function openClockDoubt(dataFolder: string, warn: (message: string) => void): KeptDoubt {
+export function openClockDoubt(dataFolder: string, warn: (message: string) => void): ClockDoubtStorage {
   const file = new JsonFile(dataFolder, 'clock-doubt.json');
   let tail: Promise<void> = Promise.resolve();
   const keep = (doubt: ClockDoubt | null) => {

@@ -1,10 +1,10 @@
 import { messageOf } from '../core/error.ts';
 import { fileReason } from '../core/failure-reason.ts';
 import { JsonFile } from '../platform/json-file.ts';
-import type { KeptForgotten } from './forgotten-hosts.ts';
+import type { ForgottenHostsStorage } from './forgotten-hosts.ts';
 
 /** The hosts that somebody has had forgotten, as a file in the data folder; no file: none. */
-export function openForgottenHosts(dataFolder: string, warn: (message: string) => void): KeptForgotten {
+export function openForgottenHosts(dataFolder: string, warn: (message: string) => void): ForgottenHostsStorage {
   const file = new JsonFile(dataFolder, 'forgotten-hosts.json');
   return {
     hosts: read(file, warn),

@@ -4,7 +4,7 @@ import { placedAt } from '../core/host-clock.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 
 /** Where it outlasts a restart: when each host was forgotten, epoch milliseconds. */
-export interface KeptForgotten {
+export interface ForgottenHostsStorage {
   hosts: Readonly<Record<string, number>>;
   /** Resolves once it is on disk. */
   keep(hosts: Readonly<Record<string, number>>): Promise<void>;
@@ -12,14 +12,14 @@ export interface KeptForgotten {
 
 /** Hosts that are gone for good, as somebody has said. What is stored of them stays until it expires. */
 export class ForgottenHosts {
-  readonly #kept: KeptForgotten | undefined;
+  readonly #kept: ForgottenHostsStorage | undefined;
   readonly #clock: Clock;
   readonly #retentionMs: number;
   #hosts: ReadonlyMap<string, number>;
   /** One change follows the other. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(kept: KeptForgotten | undefined, clock: Clock, retentionMs: number) {
+  constructor(kept: ForgottenHostsStorage | undefined, clock: Clock, retentionMs: number) {
     this.#kept = kept;
     this.#clock = clock;
     this.#retentionMs = retentionMs;
@@ -41,7 +41,7 @@ export class ForgottenHosts {
   }
 
   /** One that is heard of again is as any other: what was said of it is over. */
-  isHeardOf(headers: readonly SnapshotHeader[]): void {
+  unforgetReturned(headers: readonly SnapshotHeader[]): void {
     const back = headers.filter((header) => this.#hosts.has(header.host) && this.#isBack(header));
     if (back.length === 0) return;
     void this.#change((hosts) => {
@@ -53,9 +53,13 @@ export class ForgottenHosts {
   async forget(host: string): Promise<number> {
     const now = this.#clock.now();
     await this.#change((hosts) => hosts.set(host, now)).catch((error: unknown) => {
-      throw new MonitorError('unavailable', `cannot keep that ${host} is forgotten; the server log says why`, {
-        cause: error,
-      });
+      throw new MonitorError(
+        'unavailable',
+        `the server cannot save that ${host} is forgotten, so it is not; its log says why`,
+        {
+          cause: error,
+        },
+      );
     });
     return now;
   }

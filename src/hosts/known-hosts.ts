@@ -4,7 +4,7 @@ import { MonitorError } from '../core/error.ts';
 import { type ClockSkew, maxAheadMs, maxSkewSeconds, placedAt, seenAt, skewOf } from '../core/host-clock.ts';
 import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 import { type Reads, readLimit, type Store } from '../core/store.ts';
-import { shared } from '../platform/shared-work.ts';
+import { singleFlight } from '../platform/single-flight.ts';
 import type { ForgottenHosts } from './forgotten-hosts.ts';
 import type { ServerClock } from './server-clock.ts';
 
@@ -27,7 +27,7 @@ interface Skew {
 }
 
 /** What the last live PUT of a host has told beside the snapshot itself. */
-interface Heard {
+interface LastContact {
   /** Of that snapshot, by the host's own clock. */
   time: number;
   /** Monotonic: when that was taken. Jumps of either clock do not move it. */
@@ -62,7 +62,7 @@ export class KnownHosts {
   readonly #forgotten: ForgottenHosts;
   readonly #startedAt: number;
   readonly #before: ReadonlyMap<string, SnapshotHeader>;
-  readonly #heard = new Map<string, Heard>();
+  readonly #heard = new Map<string, LastContact>();
   /** Snapshots of today that were marked as from the future, by host. */
   #ahead = { day: 0, counts: new Map<string, number>() };
   readonly #stored: () => Promise<SnapshotHeader[]>;
@@ -75,7 +75,7 @@ export class KnownHosts {
     this.#startedAt = clock.now();
     this.#before = new Map(before.map((header) => [header.host, header]));
     // A clock that is a little ahead: its newest snapshot is from now, whatever it says.
-    this.#stored = shared(() =>
+    this.#stored = singleFlight(() =>
       store.latest(clock.now() + maxAheadMs, { lane: 'present', signal: readLimit(longestReadMs) }),
     );
   }
@@ -123,14 +123,14 @@ export class KnownHosts {
   }
 
   /** A live one is stored now: it is the newest of its host that can be told of. */
-  stored({ processes: _, ...header }: Snapshot): void {
+  markStored({ processes: _, ...header }: Snapshot): void {
     const heard = this.#heard.get(header.host);
     if (heard?.time !== header.time || heard.isUnusable) return;
     heard.newest = { header, takenAt: heard.takenAt };
   }
 
   /** A snapshot that is too old to be kept: its host is there, but of its past nothing is known. */
-  expired(snapshot: Snapshot): void {
+  markExpired(snapshot: Snapshot): void {
     const heard = this.#heard.get(snapshot.host);
     if (heard?.time === snapshot.time) heard.isUnusable = true;
   }
@@ -145,7 +145,7 @@ export class KnownHosts {
       if (newest && !headers.has(host) && (isLost || !this.#isSilent(newest.takenAt, newest.header)))
         headers.set(host, newest.header);
     const all = [...headers.values()];
-    this.#forgotten.isHeardOf(all);
+    this.#forgotten.unforgetReturned(all);
     // By what they have sent: when they were seen is a guess for a while after a start.
     const known = this.#forgotten.without(all, now);
     const newest = Math.max(...known.map(seenAt));
@@ -162,7 +162,7 @@ export class KnownHosts {
   }
 
   /** Since when each; some may have come back since. */
-  forgotten(): { host: string; at: number }[] {
+  listForgotten(): { host: string; at: number }[] {
     return this.#forgotten.list();
   }
 

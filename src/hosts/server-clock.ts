@@ -9,7 +9,7 @@ const settleMs = 10 * 60_000;
 /** What a collector's clock said this long ago says nothing any more. */
 const evidenceMs = 15 * 60_000;
 /** Collectors whose clocks are remembered. */
-const maxWitnesses = 20_000;
+const maxReports = 20_000;
 /** Unless the wall clock has moved by so much nothing is looked at. */
 const lookEveryMs = 1000;
 
@@ -27,12 +27,12 @@ export interface ClockDoubt {
 }
 
 /** Where a doubt outlasts a restart: what is stored in it would else vouch for the clock it was stored by. */
-export interface KeptDoubt {
+export interface ClockDoubtStorage {
   doubt: ClockDoubt | null;
   keep(doubt: ClockDoubt | null): void;
 }
 
-interface Witness {
+interface ClockReport {
   /** Its clock minus ours. */
   offsetMs: number;
   /** Monotonic. */
@@ -47,9 +47,9 @@ interface Witness {
  */
 export class ServerClock {
   readonly #clock: Clock;
-  readonly #kept: KeptDoubt;
+  readonly #kept: ClockDoubtStorage;
   /** Of a host the newest, those heard of longest ago first. */
-  readonly #witnesses = new Map<string, Witness>();
+  readonly #reports = new Map<string, ClockReport>();
   readonly #counts = { local: { all: 0, agreeing: 0 }, remote: { all: 0, agreeing: 0 } };
   /** Monotonic: since when most collectors have agreed without a break. */
   #agreedSince: number | null = null;
@@ -63,7 +63,11 @@ export class ServerClock {
   #isConfirmed = false;
 
   /** @param newestStored when the newest stored snapshot was taken; null: there is none */
-  constructor(clock: Clock, newestStored: number | null, kept: KeptDoubt = { doubt: null, keep: () => undefined }) {
+  constructor(
+    clock: Clock,
+    newestStored: number | null,
+    kept: ClockDoubtStorage = { doubt: null, keep: () => undefined },
+  ) {
     this.#clock = clock;
     this.#kept = kept;
     this.#lookedAt = clock.now();
@@ -80,9 +84,9 @@ export class ServerClock {
     const monotonic = this.#clock.monotonic();
     this.#forget(host);
     this.#count({ offsetMs, at: monotonic, isLocal }, 1);
-    this.#witnesses.set(host, { offsetMs, at: monotonic, isLocal });
-    if (this.#witnesses.size > maxWitnesses) this.#forget(this.#witnesses.keys().next().value as string);
-    this.#weigh();
+    this.#reports.set(host, { offsetMs, at: monotonic, isLocal });
+    if (this.#reports.size > maxReports) this.#forget(this.#reports.keys().next().value as string);
+    this.#tallyVotes();
     if (this.#agreedSince !== null && monotonic - this.#agreedSince >= settleMs) this.#setJump(null);
   }
 
@@ -92,11 +96,11 @@ export class ServerClock {
     if (kind === null) return null;
     if (this.#jump !== null)
       return { ...this.#jump, kind, reason: kind === 'pause' ? pauseOf(this.#jump) : this.#jump.reason };
-    const { all, agreeing } = this.#voices();
+    const { all, agreeing } = this.#votes();
     return {
       kind,
       since: this.#disagreedSince as number,
-      aheadMs: -medianOf([...this.#witnesses.values()].map(({ offsetMs }) => offsetMs)),
+      aheadMs: -medianOf([...this.#reports.values()].map(({ offsetMs }) => offsetMs)),
       reason: `the clocks of ${all - agreeing} of ${all} collectors differ from this server's by more than ${formatDuration(agreementMs)}`,
     };
   }
@@ -120,11 +124,11 @@ export class ServerClock {
 
   #kind(): ClockDoubt['kind'] | null {
     this.#look();
-    for (const [host, { at }] of this.#witnesses) {
+    for (const [host, { at }] of this.#reports) {
       if (this.#clock.monotonic() - at <= evidenceMs) break;
       this.#forget(host);
     }
-    this.#weigh();
+    this.#tallyVotes();
     const isContradicted = this.#disagreedSince !== null;
     if (this.#jump !== null) return isContradicted ? 'jump' : this.#jump.kind;
     return isContradicted && !this.#isConfirmed ? 'disagreement' : null;
@@ -146,7 +150,7 @@ export class ServerClock {
 
   /** What collectors said before was compared with another clock. */
   #jumped(byMs: number, when: string, kind: 'pause' | 'jump'): void {
-    this.#witnesses.clear();
+    this.#reports.clear();
     for (const count of Object.values(this.#counts)) Object.assign(count, { all: 0, agreeing: 0 });
     this.#agreedSince = null;
     this.#disagreedSince = null;
@@ -166,8 +170,8 @@ export class ServerClock {
     this.#kept.keep(jump);
   }
 
-  #weigh(): void {
-    const { all, agreeing } = this.#voices();
+  #tallyVotes(): void {
+    const { all, agreeing } = this.#votes();
     // This clock is one more voice, as long as it has not jumped.
     const agreed = all > 0 && 2 * agreeing + (this.#jump === null ? 1 : 0) > all;
     this.#agreedSince = agreed ? (this.#agreedSince ?? this.#clock.monotonic()) : null;
@@ -176,20 +180,20 @@ export class ServerClock {
   }
 
   /** Collectors on this machine say what its clock says: they count where there are no others. */
-  #voices(): { all: number; agreeing: number } {
+  #votes(): { all: number; agreeing: number } {
     return this.#counts.remote.all > 0 ? this.#counts.remote : this.#counts.local;
   }
 
-  #count({ offsetMs, isLocal }: Witness, by: 1 | -1): void {
+  #count({ offsetMs, isLocal }: ClockReport, by: 1 | -1): void {
     const count = this.#counts[isLocal ? 'local' : 'remote'];
     count.all += by;
     if (Math.abs(offsetMs) <= agreementMs) count.agreeing += by;
   }
 
   #forget(host: string): void {
-    const known = this.#witnesses.get(host);
+    const known = this.#reports.get(host);
     if (known === undefined) return;
-    this.#witnesses.delete(host);
+    this.#reports.delete(host);
     this.#count(known, -1);
   }
 }

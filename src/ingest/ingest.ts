@@ -20,13 +20,13 @@ export interface IngestCounts {
 }
 
 /** What became of what was sent: all of it is settled. */
-export interface Taken {
+export interface IngestResult {
   stored: number;
   /** Older than what is kept: not stored. */
   expired: number;
 }
 
-export interface SamplesTaken extends Taken {
+export interface SampleIngestResult extends IngestResult {
   /** Of new series, beyond what their host or source may bring along in a day: not stored. */
   beyondBudget: number;
 }
@@ -59,7 +59,7 @@ export class Ingest {
    * @throws MonitorError `forbidden` when the sender may not write for one of the hosts, `too_early` for a snapshot
    * more than a day ahead: then nothing is stored
    */
-  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<Taken> {
+  async write(snapshots: readonly Snapshot[], { token, sentAt }: SentBy): Promise<IngestResult> {
     checkHosts(token, snapshots);
     this.#hosts.hear(snapshots, sentAt);
     this.#refuseEarly(snapshots);
@@ -70,10 +70,10 @@ export class Ingest {
     const isRefused = new Set<unknown>(refused);
     const stored = kept.filter((snapshot) => !isRefused.has(snapshot));
     if (stored.length < snapshots.length)
-      for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.expired(snapshot);
+      for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.markExpired(snapshot);
     const [only] = stored;
     // One that came alone is live.
-    if (snapshots.length === 1 && only !== undefined) this.#hosts.stored(only);
+    if (snapshots.length === 1 && only !== undefined) this.#hosts.markStored(only);
     const taken = { stored: stored.length, expired: snapshots.length - stored.length };
     this.counts.expired += taken.expired;
     this.counts.stored += taken.stored;
@@ -85,7 +85,7 @@ export class Ingest {
    * The same of samples of other sources. A clock that is a little off is not measured: each is where it says.
    * @throws MonitorError as `write`
    */
-  async writeSamples(samples: readonly MetricSample[], token: TokenRecord | null): Promise<SamplesTaken> {
+  async writeSamples(samples: readonly MetricSample[], token: TokenRecord | null): Promise<SampleIngestResult> {
     checkSeries(token, samples);
     this.#refuseEarly(samples, 'sample');
     const oldest = this.#expiry.oldestKept();

@@ -1,5 +1,5 @@
 /** Something that goes on for a while: its beginning is said, and its end, and nothing in between. */
-export class SayOnce {
+export class ConditionReporter {
   readonly #monotonic: () => number;
   #since: number | null = null;
 

@@ -4,9 +4,9 @@ import { MonitorError } from '../core/error.ts';
 import { formatValue } from '../core/format-value.ts';
 import { seriesKey } from '../core/series.ts';
 import type { Threshold } from '../core/threshold.ts';
-import { type PolicyName, policies } from '../forecast/alarm-policy.ts';
+import { type PolicyName, policies } from '../forecast/amber-policy.ts';
 import { backtest } from '../forecast/backtest.ts';
-import { type Said, tallyOf } from '../forecast/score.ts';
+import { type ScoredForecast, tallyOf } from '../forecast/score.ts';
 import { clockTime } from '../platform/clock-time.ts';
 import { terminalText } from '../platform/terminal-text.ts';
 import { accuracyLines } from './accuracy-lines.ts';
@@ -39,7 +39,7 @@ export async function backtestHistory(client: MonitorClient, asked: HistoryBackt
   const { times, values } = await read(client, asked, now, stepMs);
   const shape = { threshold: asked.threshold.red, horizonSteps: Math.round(horizonSeconds / stepSeconds), stepSeconds };
   const { amber, probability, etaSteps, intervalSteps } = backtest(values, shape, policies[asked.policy]);
-  const said = times.flatMap((time, k): Said[] => {
+  const said = times.flatMap((time, k): ScoredForecast[] => {
     const value = values[k] ?? null;
     if (value === null) return [];
     const [eta, interval] = [etaSteps[k] ?? null, intervalSteps[k] ?? null];
@@ -94,7 +94,7 @@ async function read(
 }
 
 function episodesOf(
-  said: readonly Said[],
+  said: readonly ScoredForecast[],
   etas: ReadonlyMap<number, number | null>,
   stepMs: number,
   horizonMs: number,

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Check } from 'typebox/value';
 import { MonitorError, messageOf } from '../core/error.ts';
-import { type PolicyName, policies } from '../forecast/alarm-policy.ts';
+import { type PolicyName, policies } from '../forecast/amber-policy.ts';
 import { backtest } from '../forecast/backtest.ts';
 import { longestHorizon } from '../forecast/history.ts';
 

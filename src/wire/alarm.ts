@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox';
 import { levels } from '../core/alarm.ts';
-import { instant, integer, optionalInstant, text } from './fields.ts';
+import { longestSelector } from '../core/selector.ts';
+import { instant, integer, maxNameLength, optionalInstant, text } from './fields.ts';
 
 export interface PredictionAnswer {
   probability: number;
@@ -51,7 +52,6 @@ export type AlarmAnswer = Static<typeof alarmSchema>;
 const endedSchema = Type.Object({
   id: Type.Unsafe<string | null>({ type: ['string', 'null'], description: "Of the alarm; null: a host's silence." }),
   host: Type.String(),
-  at: instant('When it was gone.'),
   how: Type.Enum(['recovered', 'exited', 'unknown', 'forgotten', 'expired'], {
     description:
       'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
@@ -66,10 +66,33 @@ export const alarmsSchema = Type.Object(
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
     stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
     nextStaleAt: optionalInstant('When the next host will be STALE if it says nothing more.'),
-    ended: Type.Optional(
-      Type.Array(endedSchema, { description: 'With since=: what was there then or later and has ended.' }),
-    ),
   },
   { title: 'Alarms' },
 );
 export type AlarmsAnswer = Static<typeof alarmsSchema>;
+
+/** What is asked about at once, at most: with the longest of series it fits into a body. */
+export const mostEndings = 200;
+
+export const endingsBodySchema = Type.Object(
+  {
+    alarms: Type.Array(
+      Type.Object({
+        id: Type.String({ maxLength: 64 }),
+        host: Type.String({ maxLength: maxNameLength }),
+        series: Type.String({ maxLength: longestSelector }),
+        basis: Type.Optional(Type.Enum(['core', 'host'])),
+      }),
+      { maxItems: mostEndings, description: 'As GET /v1/alarms had them.' },
+    ),
+    hosts: Type.Array(Type.String({ maxLength: maxNameLength }), {
+      maxItems: mostEndings,
+      description: 'Hosts that were silent.',
+    }),
+  },
+  { title: 'EndingsAsked' },
+);
+export type EndingsBody = Static<typeof endingsBodySchema>;
+
+export const endingsSchema = Type.Object({ at: instant('Now.'), ended: Type.Array(endedSchema) }, { title: 'Endings' });
+export type EndingsAnswer = Static<typeof endingsSchema>;

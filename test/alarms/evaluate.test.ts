@@ -6,10 +6,10 @@ import { runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { Alarms } from '../../src/core/alarm.ts';
 import { changes } from '../../src/core/change.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
-import { Lines } from '../../src/core/lines.ts';
 import type { Sample } from '../../src/core/sample.ts';
 import type { SnapshotHeader } from '../../src/core/snapshot.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
+import { ThresholdSet } from '../../src/core/threshold-set.ts';
 import type { UsageRow } from '../../src/core/usage-row.ts';
 import { makeForecast } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage, noon, type UsageGiven } from '../make-snapshot.ts';
@@ -33,7 +33,7 @@ function alarmsOf(
   } = {},
 ): Alarms {
   const hosts = options.hosts ?? [header()];
-  const lines = new Lines(options.texts?.map(parseThreshold) ?? thresholds);
+  const lines = new ThresholdSet(options.texts?.map(parseThreshold) ?? thresholds);
   const found = candidates(lines, hosts, rows);
   return evaluate(
     options.at ?? noon,

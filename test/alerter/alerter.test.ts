@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import picocolors from 'picocolors';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { Alerter, announceAll } from '../../src/alerter/alerter.ts';
 import type { Announcement } from '../../src/alerter/announcement.ts';
 import { Outbox } from '../../src/alerter/outbox.ts';
 import { renderJson, renderLine } from '../../src/alerter/render.ts';
 import { MonitorClient } from '../../src/client/monitor-client.ts';
+import { MonitorError } from '../../src/core/error.ts';
 import { makeApp } from '../api/make-app.ts';
 import { freePort } from '../influxd.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
@@ -107,6 +108,61 @@ describe('alerter', () => {
       'OK web-01 a forgotten, as somebody has said',
       'OK web-01 forgotten, as somebody has said',
     ]);
+  });
+
+  test('what is new is said at once, although it cannot be found out how something else has ended', async () => {
+    const { step, client } = await setUp(['cpu:red=80,hold=0']);
+    await step([{ name: 'a', cpu: 99 }]);
+    client.endings = async () => {
+      throw new MonitorError('unavailable', 'busy');
+    };
+    expect(await step([{ name: 'b', cpu: 98 }])).toEqual([expect.stringMatching(/^RED +web-01 {2}b /)]);
+    expect(await step([{ name: 'b', cpu: 98 }])).toEqual([]);
+    // Not for ever.
+    expect(await step([{ name: 'b', cpu: 98 }])).toEqual([
+      expect.stringMatching(/^OK +web-01 {2}a {2}it has ended; how is not known; cpu was RED for 30s$/),
+    ]);
+  });
+
+  test('a server of before, which does not tell how something has ended, is no reason to wait', async () => {
+    const { step, client } = await setUp(['cpu:red=80,hold=0']);
+    await step([{ name: 'a', cpu: 99 }]);
+    client.endings = async () => {
+      throw new MonitorError('not_found', 'Route POST:/v1/alarms/endings not found');
+    };
+    expect(await step([])).toEqual([expect.stringMatching(/^OK +web-01 {2}a {2}it has ended; how is not known/)]);
+  });
+
+  test('a channel that throws is tried again, and keeps the alerter neither from looking nor from ending', async () => {
+    const { client, store, time } = await setUp();
+    const lines: string[] = [];
+    const alerter = new Alerter({
+      client,
+      clock: { now: () => time.now, monotonic: () => time.now },
+      pollMs: 1000,
+      outbox: await Outbox.open(null),
+      channels: [],
+      random: () => 0,
+      output: {
+        announce: ({ level }) => {
+          if (lines.push(`announced ${level}`) === 1) throw new Error('the terminal is gone');
+        },
+        note: (_, message) => lines.push(message),
+      },
+    });
+    await alerter.poll();
+    lines.splice(0);
+    await store.append({ snapshots: [makeSnapshot({ time: noon, processes: [{ name: 'a', cpu: 99 }] })] });
+    time.now = noon;
+    await alerter.poll();
+    await vi.waitFor(() => expect(lines).toContain('the terminal takes messages again'));
+    expect(lines).toEqual([
+      'announced RED',
+      'the terminal: the terminal is gone; trying again',
+      'announced RED',
+      'the terminal takes messages again',
+    ]);
+    await alerter.close();
   });
 
   test('a server that is away is said once, and its return once', async () => {

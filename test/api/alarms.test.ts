@@ -216,119 +216,107 @@ test('the stream gives all alarms, then each change', async () => {
   await closing;
 });
 
-describe('GET /v1/alarms?since=', () => {
-  /** One alarm of each kind that can end, all RED ten seconds ago; what came since then. */
-  async function setUpEndings() {
-    const made = await makeApp({
-      thresholds: [
-        'cpu:red=80,hold=0',
-        'memory:red=80,hold=0,of=group',
-        'system.cpu:red=80,hold=0',
-        'depth{}:red=5,hold=0',
-      ],
-    });
-    const { store } = made;
-    const sample = (value: number, time: number) =>
-      ({
-        series: { metric: 'depth', labels: { source: 'mq' } },
-        kind: 'gauge',
-        value,
-        time,
-        owner: 'source mq',
-      }) as const;
+describe('POST /v1/alarms/endings', () => {
+  /** One alarm of each kind that can end, and a silent host; what came of them ten seconds later. */
+  async function setUpEndings(options: Parameters<typeof makeApp>[0] = {}) {
+    const thresholds = ['cpu:red=80,hold=0,basis=host', 'memory:red=80,hold=0,of=group', 'system.cpu:red=80,hold=0'];
+    const made = await makeApp({ thresholds: [...thresholds, 'depth{}:red=5,hold=0'], ...options });
+    const { store, time, get, app } = made;
+    const series = { metric: 'depth', labels: { source: 'mq' } };
+    const sample = (value: number, at: number) =>
+      ({ series, kind: 'gauge', value, time: at, owner: 'source mq' }) as const;
+    const cores = 2;
     const processes = [
-      { name: 'exits', cpu: 90 },
-      { name: 'calms', cpu: 90 },
+      { name: 'exits', cpu: 190 },
+      { name: 'calms', cpu: 190 },
       { name: 'blurs', memory: 90 },
     ];
     await store.append({
       snapshots: [
-        makeSnapshot({ time: noon - 10_000, processes, metrics: { 'system.cpu': 99 } }),
+        makeSnapshot({ time: noon - 10_000, cores, processes, metrics: { 'system.cpu': 99 } }),
         makeSnapshot({ host: 'gone', time: noon - 10_000, intervalMs: 2000, processes: [] }),
       ],
       samples: [sample(9, noon - 10_000)],
     });
-    const later = () =>
-      store.append({
-        snapshots: [
-          makeSnapshot({
-            time: noon,
-            metrics: { 'system.cpu': 7 },
-            processes: [
-              { name: 'calms', cpu: 3.5 },
-              { name: 'blurs', memory: null },
-            ],
-          }),
-          makeSnapshot({ host: 'gone', time: noon, intervalMs: 2000, processes: [] }),
-        ],
-        samples: [sample(2, noon)],
-      });
-    return { ...made, later };
+    time.now = noon - 2000;
+    const { alarms, stale } = (await get('/v1/alarms')).body;
+    expect([alarms.length, stale.length]).toEqual([5, 1]);
+    const asked = { alarms, hosts: stale.map(({ host }: { host: string }) => host) };
+    const endings = async (payload: object = asked) => {
+      const answer = await app.inject({ method: 'POST', url: '/v1/alarms/endings', payload });
+      return { status: answer.statusCode, ...answer.json() };
+    };
+    await store.append({
+      snapshots: [
+        makeSnapshot({
+          time: noon,
+          cores,
+          metrics: { 'system.cpu': 7 },
+          processes: [
+            { name: 'calms', cpu: 3 },
+            { name: 'blurs', memory: null },
+          ],
+        }),
+        makeSnapshot({ host: 'gone', time: noon, intervalMs: 2000, processes: [] }),
+      ],
+      samples: [sample(2, noon)],
+    });
+    time.now = noon;
+    return { ...made, asked, endings };
   }
   const told = (ended: { id: string | null; how: string; value: number | null }[]) =>
     ended.map(({ id, how, value }) => [id === null ? 'silence' : 'alarm', how, value]).sort();
-  const all = [
-    ['alarm', 'exited', null],
-    ['alarm', 'recovered', 2],
-    ['alarm', 'recovered', 3.5],
-    ['alarm', 'recovered', 7],
-    ['alarm', 'unknown', null],
-    ['silence', 'recovered', null],
-  ];
 
-  test('says how each has ended, as it was evaluated', async () => {
-    const { get, time, later } = await setUpEndings();
-    time.now = noon - 2000;
-    expect((await get(`/v1/alarms?since=${iso(noon - 60_000)}`)).body).toMatchObject({
-      level: 'RED',
-      stale: [{ host: 'gone' }],
-      ended: [],
-    });
-    time.now = noon;
-    await later();
-    const { body } = await get(`/v1/alarms?since=${iso(noon - 1000)}`);
-    expect(told(body.ended)).toEqual(all);
-    expect(body).toMatchObject({ level: 'GREEN', ended: body.ended.map(() => ({ at: iso(noon) })) });
-    expect((await get('/v1/alarms')).body.ended).toBeUndefined();
-    expect((await get(`/v1/alarms?since=${iso(noon + 1000)}`)).body.ended).toEqual([]);
-    expect((await get(`/v1/alarms?since=${iso(noon - 1000)}&host=nobody`)).body.ended).toEqual([]);
-  });
-
-  test('says the same after a restart, and of any two instants of the past', async () => {
-    const { get, time, later } = await setUpEndings();
-    await later();
-    time.now = noon;
-    const since = iso(noon - 2000);
-    expect(told((await get(`/v1/alarms?since=${since}`)).body.ended)).toEqual(all);
-    time.now = noon + 86_400_000;
-    expect(told((await get(`/v1/alarms?since=${since}&at=${iso(noon)}`)).body.ended)).toEqual(all);
+  test('says of each how it has ended, in the unit of its threshold', async () => {
+    const { endings, get } = await setUpEndings();
+    expect((await get('/v1/alarms')).body.level).toBe('GREEN');
+    expect(told((await endings()).ended)).toEqual([
+      ['alarm', 'exited', null],
+      ['alarm', 'recovered', 1.5],
+      ['alarm', 'recovered', 2],
+      ['alarm', 'recovered', 7],
+      ['alarm', 'unknown', null],
+      ['silence', 'recovered', null],
+    ]);
   });
 
   test('a host that nobody knows any more has expired, one that somebody gave up is forgotten', async () => {
-    const { get, time, store, app } = await setUpEndings();
+    const { endings, time, app, asked, store } = await setUpEndings();
     time.now = noon + 60_000;
-    const { body } = await get('/v1/alarms');
-    const since = iso(Date.parse(body.at));
-    expect((await app.inject({ method: 'DELETE', url: '/v1/hosts/gone' })).statusCode).toBeLessThan(300);
-    await store.expire(noon + 10 * 86_400_000);
-    const { ended } = (await get(`/v1/alarms?since=${since}`)).body;
-    const bySubject = ended.map(({ host, how }: { host: string; how: string }) => `${host} ${how}`);
-    expect(new Set(bySubject)).toEqual(new Set(['gone forgotten', 'web-01 expired', 'mq expired']));
+    expect((await app.inject({ method: 'DELETE', url: '/v1/hosts/gone' })).statusCode).toBe(200);
+    time.now = noon + 4 * 86_400_000;
+    await store.expire(time.now);
+    const bySubject = ({ ended }: { ended: { host: string; how: string }[] }) =>
+      new Set(ended.map(({ host, how }) => `${host} ${how}`));
+    expect(bySubject(await endings({ ...asked, hosts: ['gone', 'web-01'] }))).toEqual(
+      new Set(['gone forgotten', 'web-01 expired', 'mq expired']),
+    );
   });
 
-  test('how something ended keeps nobody from what is there', async () => {
+  test('is the same after a restart of the server: nothing is remembered for it', async () => {
+    const { endings, store, asked } = await setUpEndings();
+    const again = await makeApp({ store, now: noon });
+    const answer = await again.app.inject({ method: 'POST', url: '/v1/alarms/endings', payload: asked });
+    expect(answer.json().ended).toEqual((await endings()).ended);
+  });
+
+  test('is a question with bounds: what is no series is left out, and more than two hundred are refused', async () => {
+    const { endings } = await setUpEndings();
+    const alarm = { id: 'x', host: 'web-01', series: 'not { one' };
+    expect(await endings({ alarms: [alarm], hosts: [] })).toMatchObject({ status: 200, ended: [] });
+    expect((await endings({ alarms: Array.from({ length: 201 }, () => alarm), hosts: [] })).status).toBe(413);
+    expect((await endings({ alarms: 'all' })).status).toBe(400);
+  });
+
+  test('a store that does not answer it makes nobody wait for the alarms', async () => {
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
-    let isBroken = false;
+    let isStuck = false;
     const select = (...args: Parameters<typeof memory.select>) =>
-      isBroken ? Promise.reject(new MonitorError('internal', 'select is broken')) : memory.select(...args);
-    const { get, store, time } = await makeApp({ store: overStore(memory, { select }) });
-    await store.append({ snapshots: [makeSnapshot({ time: noon - 10_000, processes: [{ name: 'a', cpu: 99 }] })] });
-    time.now = noon - 10_000;
-    expect((await get('/v1/alarms')).body.level).toBe('RED');
-    await store.append({ snapshots: [makeSnapshot({ time: noon, processes: [] })] });
-    time.now = noon;
-    isBroken = true;
-    expect((await get(`/v1/alarms?since=${iso(noon - 10_000)}`)).body).toMatchObject({ level: 'GREEN', ended: [] });
+      isStuck && args[0].stepMs !== null ? new Promise<never>(() => undefined) : memory.select(...args);
+    const { app, get, asked } = await setUpEndings({ store: overStore(memory, { select }) });
+    isStuck = true;
+    void app.inject({ method: 'POST', url: '/v1/alarms/endings', payload: asked });
+    expect((await get('/v1/alarms')).status).toBe(200);
   });
 });
 

@@ -74,7 +74,7 @@ test('nothing is read any more for who has left', async () => {
   await sleep(100);
   expect(ends).toEqual([]);
   socket.destroy();
-  await expect.poll(() => ends).toEqual(['whoever asked has left']);
+  await expect.poll(() => ends).toEqual(['the client has closed the connection']);
 });
 
 test('a lane has so many places, an order and an end', async () => {
@@ -207,7 +207,7 @@ test('only so many listen to the alarms, with one token and in all', async () =>
   expect(all.map(({ status }) => status)).toEqual(Array(50).fill(200));
   const refused = await listen();
   expect(refused.status).toBe(429);
-  expect(refused.text).toContain('you listen 50 times already');
+  expect(refused.text).toContain('you have 50 alarm streams open already');
   all[0]?.socket.destroy();
   await expect.poll(async () => (await listen()).status).toBe(200);
 });

@@ -99,7 +99,7 @@ describe('clocks', () => {
     const snapshot = makeSnapshot({ time: noon });
     hosts.hear([snapshot], noon);
     await store.append({ snapshots: [snapshot] });
-    hosts.stored(snapshot);
+    hosts.markStored(snapshot);
     time.now += 3_600_000;
     time.monotonic += 20_000;
     expect((await hosts.now()).map((header) => isStale(header, time.now))).toEqual([false]);

@@ -5,7 +5,7 @@ import { buildApp } from '../../src/api/app.ts';
 import type { AccessOptions } from '../../src/api/guard.ts';
 import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
-import type { KeptForgotten } from '../../src/hosts/forgotten-hosts.ts';
+import type { ForgottenHostsStorage } from '../../src/hosts/forgotten-hosts.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
@@ -15,7 +15,7 @@ export const retentionMs = 2 * 86_400_000;
 /** The whole server over a store in memory, at noon until told otherwise. */
 export async function makeApp(
   options: {
-    forgotten?: KeptForgotten;
+    forgotten?: ForgottenHostsStorage;
     store?: Store;
     thresholds?: string[];
     access?: AccessOptions;

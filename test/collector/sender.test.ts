@@ -156,7 +156,7 @@ describe('sender', () => {
     rmSync(folder, { recursive: true });
     sender.start();
     await until(() => lines.length > 0);
-    expect(lines[0]).toMatch(/the spool cannot be read: ENOENT/);
+    expect(lines[0]).toMatch(/the spool cannot be used: ENOENT/);
     await sender.close(100);
   });
 

@@ -170,9 +170,7 @@ describe('tokens', () => {
     const args = ['serve', '--store', 'memory:', '--data', temporaryFolder()];
     expect(await run(args, { AMBERWATCH_ADMIN_TOKEN: 'hello' })).toMatchObject({
       code: 2,
-      err: expect.stringMatching(
-        /^amberwatch: AMBERWATCH_ADMIN_TOKEN: that is no token with the role admin: .* make one with/,
-      ),
+      err: expect.stringMatching(/^amberwatch: AMBERWATCH_ADMIN_TOKEN: the admin token is not valid: .* make one with/),
     });
     const { err } = await run(['config', 'print'], { AMBERWATCH_INTERVALL: '10s' });
     expect(

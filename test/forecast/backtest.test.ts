@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Tally } from '../../src/core/tally.ts';
-import { policies } from '../../src/forecast/alarm-policy.ts';
+import { policies } from '../../src/forecast/amber-policy.ts';
 import { backtest } from '../../src/forecast/backtest.ts';
-import { accuracyOf, type Said, tallyOf } from '../../src/forecast/score.ts';
+import { accuracyOf, type ScoredForecast, tallyOf } from '../../src/forecast/score.ts';
 import { SeriesForecaster } from '../../src/forecast/series-forecaster.ts';
 import * as synthetic from './synthetic-series.ts';
 
@@ -12,7 +12,7 @@ const minute = 60_000;
 
 function judge(values: synthetic.Series, policy: keyof typeof policies = 'balanced', from = 0): Tally {
   const { amber, probability } = backtest(values, shape, policies[policy]);
-  const said = values.flatMap((value, k): Said[] =>
+  const said = values.flatMap((value, k): ScoredForecast[] =>
     value === null || k < from
       ? []
       : [

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TimeWindow } from '../../src/core/store.ts';
 import { addTallies } from '../../src/core/tally.ts';
-import { AmberState } from '../../src/forecast/alarm-policy.ts';
-import { accuracyOf, isHopeless, type Said, tallyOf } from '../../src/forecast/score.ts';
+import { AmberState } from '../../src/forecast/amber-policy.ts';
+import { accuracyOf, isHopeless, type ScoredForecast, tallyOf } from '../../src/forecast/score.ts';
 
 const minute = 60_000;
 const horizonMs = 5 * minute;
@@ -13,7 +13,7 @@ const horizonMs = 5 * minute;
  * nothing at all.
  */
 function judge(text: string, until = text.length * minute, counted?: TimeWindow) {
-  const said = [...text].flatMap((letter, k): Said[] => {
+  const said = [...text].flatMap((letter, k): ScoredForecast[] => {
     if (letter === ' ') return [];
     const probability = letter === '!' || letter === '-' ? null : letter === 'a' ? 0.8 : 0.1;
     const value = letter === '!' ? 90 : 50;
@@ -121,7 +121,7 @@ describe('the score', () => {
   });
 
   test('the time said, and whether its interval held, where a breach came', () => {
-    const said = (time: number, isAmber: boolean, value: number): Said => ({
+    const said = (time: number, isAmber: boolean, value: number): ScoredForecast => ({
       time: time * minute,
       value,
       threshold: 80,

@@ -370,7 +370,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(await since(process('p'), 80, 80, 30_000, window.to, { holdMs: 10_000, forMs: 10_000 })).toEqual([4]);
     });
 
-    test('runs are as core/run.ts says, whatever comes, is unknown, exits and comes back', async () => {
+    test('runs are as alarms/run.ts says, whatever comes, is unknown, exits and comes back', async () => {
       const seconds = [1, 10, 10, 10, 10, 11, 30, 45];
       const sweep = fc.record({
         after: fc.constantFrom(...seconds),

@@ -1,11 +1,11 @@
-import type { Said } from '../outbox.ts';
+import type { OutboxEntry } from '../outbox.ts';
 
 /** What became of one try to deliver something. */
 export type Outcome =
   | { kind: 'taken' }
   /** To try again would not help. */
   | { kind: 'refused'; detail: string }
-  /** @param retryAfterMs what the other side has asked for; null: nothing */
+  /** `retryAfterMs` is what the other side has asked for; null: nothing. */
   | { kind: 'failed'; detail: string; retryAfterMs: number | null };
 
 /** Where what the alerter says goes: one thing after the other, each until it is taken or refused for good. */
@@ -14,9 +14,9 @@ export interface Channel {
   readonly name: string;
   /** For a person, without any secret. */
   readonly label: string;
-  /** It takes a moment and does not fail: an evaluation waits until it has everything. */
+  /** `deliver` takes a moment and does not fail: the alerter waits for it before it goes on. */
   readonly isInstant: boolean;
-  /** Never rejects. Aborted: the alerter ends. */
-  deliver(said: Said, signal: AbortSignal): Promise<Outcome>;
+  /** To reject is to fail. The signal is aborted when the alerter ends. */
+  deliver(said: OutboxEntry, signal: AbortSignal): Promise<Outcome>;
   close(): Promise<void>;
 }

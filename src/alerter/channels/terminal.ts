@@ -1,5 +1,5 @@
 import type { Announcement } from '../announcement.ts';
-import type { Said } from '../outbox.ts';
+import type { OutboxEntry } from '../outbox.ts';
 import type { Channel, Outcome } from './channel.ts';
 
 /** Whoever sits before it. */
@@ -13,7 +13,7 @@ export class TerminalChannel implements Channel {
     this.#announce = announce;
   }
 
-  async deliver({ announcement }: Said): Promise<Outcome> {
+  async deliver({ announcement }: OutboxEntry): Promise<Outcome> {
     this.#announce(announcement);
     return { kind: 'taken' };
   }

@@ -4,7 +4,7 @@ import { parseRetryAfter } from '../../client/monitor-client.ts';
 import type { Clock } from '../../core/clock.ts';
 import { connectionReason } from '../../core/failure-reason.ts';
 import type { Network } from '../../core/ip.ts';
-import type { Said } from '../outbox.ts';
+import type { OutboxEntry } from '../outbox.ts';
 import type { Channel, Outcome } from './channel.ts';
 import { mayReach, publicLookup, refusal } from './public-address.ts';
 
@@ -42,7 +42,7 @@ export class Webhook implements Channel {
     });
   }
 
-  async deliver(said: Said, signal: AbortSignal): Promise<Outcome> {
+  async deliver(said: OutboxEntry, signal: AbortSignal): Promise<Outcome> {
     const { url, allowed } = this.#options;
     const host = url.hostname.replace(/^\[|\]$/g, '');
     // An address is connected to without a look-up.
@@ -60,7 +60,7 @@ export class Webhook implements Channel {
     await this.#agent.destroy();
   }
 
-  async #post({ id, announcement }: Said, signal: AbortSignal): Promise<Outcome> {
+  async #post({ id, announcement }: OutboxEntry, signal: AbortSignal): Promise<Outcome> {
     const { url, secret, clock } = this.#options;
     const body = webhookBody(id, announcement);
     const headers = { 'content-type': 'application/json', ...signature(secret, id, clock.now(), body) };
@@ -80,7 +80,7 @@ function isFinal(status: number): boolean {
   return status >= 300 && status < 500 && ![408, 425, 429].includes(status);
 }
 
-function webhookBody(id: string, announcement: Said['announcement']): string {
+function webhookBody(id: string, announcement: OutboxEntry['announcement']): string {
   const { time, since, id: alarmId, ...rest } = announcement;
   const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
   // What is worth waking somebody: AMBER only when the stricter policy says so too.

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { precisionRule } from '../../forecast/score.ts';
 import { terminalJson } from '../../platform/terminal-text.ts';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { withClient } from '../wiring/client-access.ts';
 
 export function addAccuracy(program: Command): void {
@@ -11,7 +11,7 @@ export function addAccuracy(program: Command): void {
     .addHelpText('after', `\n${precisionRule}`);
 }
 
-async function* accuracy({ config, flags }: Called): AsyncIterable<string> {
+async function* accuracy({ config, flags }: CommandContext): AsyncIterable<string> {
   const { accuracyReport } = await import('../../report/accuracy-lines.ts');
   const answer = await withClient(config, (client) => client.accuracy({ window: flags.window as string }));
   yield* flags.json === true ? [terminalJson(answer)] : accuracyReport(answer);

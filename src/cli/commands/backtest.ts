@@ -4,9 +4,9 @@ import { parseDuration } from '../../core/duration.ts';
 import { MonitorError } from '../../core/error.ts';
 import { isOfOtherSource } from '../../core/series.ts';
 import { isProcessThreshold, parseThreshold, type Threshold } from '../../core/threshold.ts';
-import type { PolicyName } from '../../forecast/alarm-policy.ts';
+import type { PolicyName } from '../../forecast/amber-policy.ts';
 import { terminalJson } from '../../platform/terminal-text.ts';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { withClient } from '../wiring/client-access.ts';
 
 const examples = `
@@ -30,7 +30,7 @@ export function addBacktest(program: Command): void {
     .addHelpText('after', examples);
 }
 
-async function* backtest({ config, flags, now, progress }: Called): AsyncIterable<string> {
+async function* backtest({ config, flags, now, progress }: CommandContext): AsyncIterable<string> {
   const policy = flags.policy as PolicyName;
   if (typeof flags.manifest === 'string') {
     const { backtestManifest } = await import('../../report/manifest-backtest.ts');

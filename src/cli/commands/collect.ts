@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatDuration } from '../../core/duration.ts';
+import { addCommand } from '../add-command.ts';
 import { closeOnSignal } from '../close-on-signal.ts';
-import { addCommand } from '../command.ts';
 import type { Config } from '../config/settings.ts';
 import { clock } from '../real-clock.ts';
 import { complain, logOf } from '../terminal.ts';

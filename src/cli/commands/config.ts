@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { terminalText } from '../../platform/terminal-text.ts';
-import { addCommand, type Flags, settingFlags } from '../command.ts';
+import { addCommand, type Flags, settingFlags } from '../add-command.ts';
 import { describeConfig } from '../config/describe-config.ts';
 import { givenSettings, readConfig } from '../config/read-config.ts';
 import type { Config } from '../config/settings.ts';

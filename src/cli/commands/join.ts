@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { serverUrl } from '../config/address.ts';
 import { clientOptions, placeForToken } from '../wiring/client-access.ts';
 
@@ -10,7 +10,7 @@ export function addJoin(program: Command): void {
     .addHelpText('after', '\nExample:\n  amberwatch join https://monitor.example.com:8000 K7QF-M2XP-9ABC');
 }
 
-async function* join({ config, args: [given = '', code = ''] }: Called): AsyncIterable<string> {
+async function* join({ config, args: [given = '', code = ''] }: CommandContext): AsyncIterable<string> {
   const url = serverUrl(given);
   const { MonitorClient } = await import('../../client/monitor-client.ts');
   // Over the network, as the collector will: whoever has neither is told so now.

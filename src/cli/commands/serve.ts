@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
+import { addCommand } from '../add-command.ts';
 import { closeOnSignal } from '../close-on-signal.ts';
-import { addCommand } from '../command.ts';
 import type { Config } from '../config/settings.ts';
 import { clock } from '../real-clock.ts';
 import { complain, logOf } from '../terminal.ts';

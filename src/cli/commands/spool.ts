@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { spoolFolder } from '../wiring/collector.ts';
 
 export function addSpool(program: Command): void {
@@ -14,13 +14,13 @@ export function addSpool(program: Command): void {
   ).argument('<name>', "as 'amberwatch spool ls' prints it");
 }
 
-async function* listSpools({ config, now }: Called): AsyncIterable<string> {
+async function* listSpools({ config, now }: CommandContext): AsyncIterable<string> {
   const inspection = await import('../../collector/spool-inspection.ts');
   yield* await inspection.listSpools(spoolFolder(config), now);
 }
 
 /** Ends with exit code 1 where something is damaged. */
-async function* verifySpools({ config }: Called): AsyncIterable<string> {
+async function* verifySpools({ config }: CommandContext): AsyncIterable<string> {
   const inspection = await import('../../collector/spool-inspection.ts');
   const { lines, damaged } = await inspection.verifySpools(spoolFolder(config));
   yield* lines;
@@ -28,7 +28,7 @@ async function* verifySpools({ config }: Called): AsyncIterable<string> {
   if (damaged > 0) process.exitCode = 1;
 }
 
-async function* dropSpool({ config, args: [name = ''] }: Called): AsyncIterable<string> {
+async function* dropSpool({ config, args: [name = ''] }: CommandContext): AsyncIterable<string> {
   const inspection = await import('../../collector/spool-inspection.ts');
   yield* await inspection.dropSpool(spoolFolder(config), name);
 }

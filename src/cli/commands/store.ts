@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { clockTime } from '../../platform/clock-time.ts';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { withClient } from '../wiring/client-access.ts';
 
 export function addStore(program: Command): void {
@@ -12,12 +12,12 @@ export function addStore(program: Command): void {
     printed(expireStore),
   ).option(
     '--confirm',
-    "I have looked: the server's clock is right, so forget what is older than the retention (an admin's word, where there are tokens)",
+    "say that the server's clock is right, so that what is older than the retention is forgotten (needs an admin's token where there are tokens)",
   );
 }
 
 /** Without --confirm it only says what would be. */
-async function* expireStore({ config, flags }: Called): AsyncIterable<string> {
+async function* expireStore({ config, flags }: CommandContext): AsyncIterable<string> {
   const confirm = flags.confirm === true;
   const answer = await withClient(config, (client) => (confirm ? client.confirmExpiry() : client.expiry()));
   const oldest = answer.oldestKept === null ? 'nothing' : clockTime(Date.parse(answer.oldestKept));

@@ -16,7 +16,7 @@ import { MonitorError } from '../../core/error.ts';
 import { clockTime } from '../../platform/clock-time.ts';
 import { ownAddress } from '../../platform/own-address.ts';
 import { terminalText } from '../../platform/terminal-text.ts';
-import { addCommand, type Called, printed } from '../command.ts';
+import { addCommand, type CommandContext, printed } from '../add-command.ts';
 import { isLoopback, parseHostName } from '../config/address.ts';
 import type { Config } from '../config/settings.ts';
 
@@ -46,7 +46,7 @@ function addCreate(token: Command): void {
     .option('--expires <duration>', 'valid for so long; without it until it is revoked');
 }
 
-async function* create({ config, flags, now }: Called): AsyncIterable<string> {
+async function* create({ config, flags, now }: CommandContext): AsyncIterable<string> {
   const { role, host, source, expires } = flags as { role: Role; host?: string; source?: string; expires?: string };
   const owner = ownerOf(role, host, source);
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
@@ -74,7 +74,7 @@ function ownerOf(role: Role, host: string | undefined, source: string | undefine
   return owner;
 }
 
-async function* invite({ config, flags, now }: Called): AsyncIterable<string> {
+async function* invite({ config, flags, now }: CommandContext): AsyncIterable<string> {
   const host = (flags.host as string | undefined) ?? null;
   if (host !== null) parseHostName(host);
   const url = urlForOthers(config);
@@ -86,17 +86,17 @@ async function* invite({ config, flags, now }: Called): AsyncIterable<string> {
     yield `The server must listen for others: --listen 0.0.0.0:${new URL(url).port || 80}. If they call it by another name, or with TLS: token invite --server URL`;
 }
 
-async function* rotate({ config, flags, args: [id = ''], now }: Called): AsyncIterable<string> {
+async function* rotate({ config, flags, args: [id = ''], now }: CommandContext): AsyncIterable<string> {
   const overlapMs = parseDuration(flags.overlap as string, 'overlap');
   yield await new TokenFile(config.data).issue((book) => rotateToken(book, id, now, overlapMs));
 }
 
-async function* revoke({ config, args: [id = ''], now }: Called): AsyncIterable<string> {
+async function* revoke({ config, args: [id = ''], now }: CommandContext): AsyncIterable<string> {
   await new TokenFile(config.data).change((book) => revokeToken(book, id, now));
   yield `token ${id} is revoked`;
 }
 
-async function* list({ config, now }: Called): AsyncIterable<string> {
+async function* list({ config, now }: CommandContext): AsyncIterable<string> {
   const { tokens, invites } = new TokenFile(config.data).book();
   const open = invites.filter((invite) => invite.expiresAt > now);
   if (tokens.length === 0 && open.length === 0)

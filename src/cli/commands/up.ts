@@ -4,9 +4,9 @@ import { MonitorError } from '../../core/error.ts';
 import type { Log, Say } from '../../platform/log.ts';
 import { terminalText } from '../../platform/terminal-text.ts';
 import { wordWrap } from '../../platform/word-wrap.ts';
+import { addCommand } from '../add-command.ts';
 import { makeOutput } from '../alert-output.ts';
 import { type Closable, closeOnSignal } from '../close-on-signal.ts';
-import { addCommand } from '../command.ts';
 import type { Config } from '../config/settings.ts';
 import { clock } from '../real-clock.ts';
 import { columnsOf, complain, logOf } from '../terminal.ts';
@@ -83,6 +83,6 @@ async function sayTopTable(
 function warnWhenTooShort({ horizon, interval }: Config, warn: (message: string) => void): void {
   if (horizon >= 10 * interval) return;
   warn(
-    `no AMBER to rely on: a tenth of the horizon (${formatDuration(horizon)}) does not hold a snapshot every ${formatDuration(interval)}; use --horizon ${formatDuration(10 * interval)} or longer`,
+    `AMBER is unreliable: a tenth of the horizon (${formatDuration(horizon)}) does not hold a snapshot every ${formatDuration(interval)}; use --horizon ${formatDuration(10 * interval)} or longer`,
   );
 }

@@ -24,7 +24,7 @@ export async function startAlerter(
   const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
   const folder = join(config.data, 'alerter', own ? 'up' : serverName(server));
   const outbox = await openOutbox(folder, (message) => output.note(clock.now(), message));
-  const channels = await openWebhooks(config, clock);
+  const channels = await openChannels(config, clock);
   const alerter = new Alerter({ client, clock, pollMs: config.poll, output, outbox, channels });
   await alerter.start();
   return alerter;
@@ -41,7 +41,7 @@ async function openOutbox(folder: string, note: (message: string) => void): Prom
   });
 }
 
-async function openWebhooks(
+async function openChannels(
   { webhook: urls, webhookSecret: secret, webhookAllow: allowed }: Config,
   clock: Clock,
 ): Promise<Channel[]> {

@@ -12,7 +12,6 @@ import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
 import { ComposedReads, type ReadParts } from '../composed-reads.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { appendForecast, appendTally } from './append-series.ts';
 import { type EngineParts, loadParts } from './engine-parts.ts';
 import { Expiry } from './expiry.ts';
 import { ForecastReads } from './forecast-reads.ts';
@@ -21,6 +20,7 @@ import { openDatabase } from './open-database.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
 import { SeriesReads } from './series-reads.ts';
+import { appendForecast, appendTally } from './series-rows.ts';
 import type { PendingSamples } from './series-writer.ts';
 import { type Pending, storeFailure } from './snapshot-writer.ts';
 import { SourceReads } from './source-reads.ts';
@@ -184,7 +184,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
         );
         await this.#parts.connection.run('UPDATE version SET tried = tried + 1');
       } catch (error) {
-        throw new MonitorError('unavailable', `it takes no write: ${messageOf(error)}`, { cause: error });
+        throw new MonitorError('unavailable', `the database takes no write: ${messageOf(error)}`, { cause: error });
       }
     });
   }
@@ -248,7 +248,11 @@ class DuckdbEngine extends ComposedReads implements Engine {
  */
 function endThread(cause: unknown): void {
   setImmediate(() => {
-    throw new MonitorError('unavailable', `DuckDB gave up and has to be opened again: ${messageOf(cause)}`, { cause });
+    throw new MonitorError(
+      'unavailable',
+      `DuckDB has failed and takes no more writes; restart the server: ${messageOf(cause)}`,
+      { cause },
+    );
   });
 }
 

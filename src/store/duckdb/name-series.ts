@@ -1,7 +1,7 @@
 import { type DuckDBConnection, INTEGER, LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import { parseSeries } from '../../core/selector.ts';
 import { type Series, seriesKey, subjectOf } from '../../core/series.ts';
-import { seriesBeforeSelectors } from '../series-before-selectors.ts';
+import { legacySeries } from '../legacy-series.ts';
 import { decoded } from './encoded-text.ts';
 
 /** A series as versions up to 4 named it, and as it is named now. */
@@ -52,7 +52,7 @@ async function seriesBefore(connection: DuckDBConnection): Promise<Named[]> {
     JOIN host ON host.id = each.host LEFT JOIN name ON name.id = each.name
     WHERE each.name IS NULL OR name.text IS NOT NULL`);
   return found.getRows().flatMap(([host, name, metric, hostText, nameText], id) => {
-    const series = seriesBeforeSelectors(decoded(hostText), name === null ? null : decoded(nameText), String(metric));
+    const series = legacySeries(decoded(hostText), name === null ? null : decoded(nameText), String(metric));
     return parseSeries(seriesKey(series)) === null ? [] : [{ id, host, name, metric: String(metric), series }];
   });
 }

@@ -1,6 +1,6 @@
 import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Reading } from '../../core/store.ts';
-import { RecentMap } from '../recent-map.ts';
+import { LruCache } from '../lru-cache.ts';
 import { decoded } from './encoded-text.ts';
 import type { Bound, Readers } from './readers.ts';
 
@@ -24,7 +24,7 @@ export function namesValue(names: readonly string[]): Bound {
  */
 export async function lookUp<K, V>(
   keys: Iterable<K>,
-  remembered: RecentMap<K, V>,
+  remembered: LruCache<K, V>,
   mayRemember: () => boolean,
   find: (missing: readonly K[]) => Promise<(readonly [K, V])[]>,
 ): Promise<Map<K, V>> {
@@ -47,8 +47,8 @@ export async function lookUp<K, V>(
 export class NameTexts {
   readonly #readers: Readers;
   readonly #table: 'name' | 'series';
-  readonly #texts = new RecentMap<number, string>(mostRemembered);
-  readonly #ids = new RecentMap<string, number>(mostRemembered);
+  readonly #texts = new LruCache<number, string>(mostRemembered);
+  readonly #ids = new LruCache<string, number>(mostRemembered);
   /** What was read before the last deletion is not remembered after it. */
   #deletions = 0;
 

@@ -1,6 +1,6 @@
 import { type ProcessColumnId, processColumnIds } from '../../core/metric.ts';
 import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
-import type { RecentMap } from '../recent-map.ts';
+import type { LruCache } from '../lru-cache.ts';
 import { scaleOf, sqlType } from './schema.ts';
 
 /**
@@ -39,7 +39,7 @@ function layout(): { id: PackedColumn; at: number; width: 1 | 2 }[] {
 export const packedNull = -1;
 
 /** @param ids of the names that are in use */
-export function pack({ processes, ...header }: Snapshot, ids: RecentMap<string, number>): PackedSnapshot {
+export function pack({ processes, ...header }: Snapshot, ids: LruCache<string, number>): PackedSnapshot {
   const rows = processes.name.length;
   const data = new ArrayBuffer(rows * packedWidth * Int32Array.BYTES_PER_ELEMENT);
   for (const { id, width } of packedColumns) {
@@ -74,7 +74,7 @@ export function nameUnknown({ data, rows, unknown }: PackedSnapshot, idOf: (name
 }
 
 /** @returns the names without an id */
-function packNames(target: Int32Array, names: readonly string[], ids: RecentMap<string, number>): string[] {
+function packNames(target: Int32Array, names: readonly string[], ids: LruCache<string, number>): string[] {
   const unknown: string[] = [];
   for (let i = 0; i < target.length; i++) {
     const name = names[i] as string;

@@ -132,9 +132,13 @@ export class Readers {
 
   async #translate(error: unknown): Promise<unknown> {
     if (/out of memory|max_temp_directory_size/i.test(messageOf(error)))
-      return new MonitorError('invalid', 'this takes more memory than a question may have; ask for less', {
-        cause: error,
-      });
+      return new MonitorError(
+        'invalid',
+        'the question needs more memory than one may have; ask for a shorter window or fewer series',
+        {
+          cause: error,
+        },
+      );
     if (!isDamage(error)) return error;
     await this.#onDamage();
     return new MonitorError(

@@ -2,8 +2,8 @@ import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
+import { LruCache } from '../lru-cache.ts';
 import type { NameBudget } from '../name-budget.ts';
-import { RecentMap } from '../recent-map.ts';
 import { idsSql, lookUp, namesValue } from './name-texts.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
@@ -50,9 +50,9 @@ export class SeriesWriter {
   readonly #connection: DuckDBConnection;
   readonly #lookups: DuckDBConnection;
   readonly #budget: NameBudget<string>;
-  readonly #ids = new RecentMap<string, number>(mostRemembered);
+  readonly #ids = new LruCache<string, number>(mostRemembered);
   /** Time of the newest sample of a series. */
-  readonly #newest = new RecentMap<number, number>(mostRemembered);
+  readonly #newest = new LruCache<number, number>(mostRemembered);
   #nextSeries: number;
   /** Ids that rows were written with since that was asked; null: nobody has. */
   #used: Set<number> | null = null;

@@ -5,7 +5,6 @@ import { placedAt } from '../../core/host-clock.ts';
 import { hostColumn, hostMetrics } from '../../core/metric.ts';
 import { reservedNames, type SnapshotHeader } from '../../core/snapshot.ts';
 import type { NameBudget } from '../name-budget.ts';
-import { UsageAppender } from './append.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { KeptHeader } from './header-sql.ts';
 import { idsSql, namesValue } from './name-texts.ts';
@@ -13,6 +12,7 @@ import { nameUnknown, type PackedSnapshot, section } from './packed-snapshot.ts'
 import type { OverBudget } from './protocol.ts';
 import type { RecentTimes } from './recent-times.ts';
 import type { RowCounts } from './row-counts.ts';
+import { UsageAppender } from './usage-appender.ts';
 
 /** A snapshot that waits to be written, and what became of it. */
 export interface Pending {

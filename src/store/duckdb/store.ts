@@ -12,8 +12,8 @@ import {
   type StoreOptions,
 } from '../../core/store.ts';
 import { startWorker } from '../../platform/worker.ts';
+import { LruCache } from '../lru-cache.ts';
 import { foldingWarning, foldNames, tooManySeries } from '../name-budget.ts';
-import { RecentMap } from '../recent-map.ts';
 import { pack } from './packed-snapshot.ts';
 import {
   type Answer,
@@ -59,7 +59,7 @@ class DuckdbStore implements Store {
   readonly #thread: StoreThread;
   readonly #engine: Engine;
   readonly #options: Required<Pick<StoreOptions, 'newNamesPerDay' | 'now' | 'warn'>>;
-  readonly #ids = new RecentMap<string, number>(mostNames);
+  readonly #ids = new LruCache<string, number>(mostNames);
   /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   #gate: Promise<unknown> = Promise.resolve();
   readonly #underWay = new Set<Promise<unknown>>();

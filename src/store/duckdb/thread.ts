@@ -63,7 +63,7 @@ async function serve(store: Engine, { id, method, args, lane }: Call): Promise<v
 
 /** Why it was is known to whoever has cancelled it. */
 function cancel(id: number): void {
-  reading.get(id)?.abort(new MonitorError('timeout', 'it was cancelled'));
+  reading.get(id)?.abort(new MonitorError('timeout', 'the question was cancelled'));
 }
 
 try {

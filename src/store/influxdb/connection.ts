@@ -132,7 +132,7 @@ export class InfluxConnection {
     if (error !== undefined)
       throw new MonitorError(
         awayPattern.test(error) ? 'unavailable' : 'internal',
-        `InfluxDB refused a query: ${error === 'not executed' ? 'the database is not there any more' : error}; restart the server to have it made again`,
+        `InfluxDB refused a query: ${error === 'not executed' ? 'the database is gone' : error}; restart amberwatch serve, which makes it again`,
       );
     return answer.results.map(rowsOf);
   }
@@ -219,7 +219,7 @@ export class InfluxConnection {
     if (awayPattern.test(text))
       return new MonitorError(
         'unavailable',
-        `InfluxDB answered ${error.statusCode}: ${text}; restart the server to have it made again`,
+        `InfluxDB answered ${error.statusCode}: ${text}; restart amberwatch serve, which makes it again`,
         {
           cause: error,
         },

@@ -47,7 +47,7 @@ export class HeaderReads {
       .map((row) => ({ host: decodeName(String(row.host)), time: Number(row.time), placed: Number(row.placed) }))
       .filter(({ host, placed }) => placed > placedOf(newest.get(host)));
     if (keys.length === 0) return [];
-    const found = await this.#queries.also(keys.map(headerStatement), reading.signal);
+    const found = await this.#queries.queryUnqueued(keys.map(headerStatement), reading.signal);
     return found.flat().map(toHeader);
   }
 }

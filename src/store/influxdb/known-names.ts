@@ -1,8 +1,8 @@
 import type { Point } from '@influxdata/influxdb-client';
 import { dayMs, dayOf } from '../../core/clock.ts';
 import type { TimeWindow } from '../../core/store.ts';
+import { LruCache } from '../lru-cache.ts';
 import { NameBudget } from '../name-budget.ts';
-import { RecentMap } from '../recent-map.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf } from './points.ts';
@@ -27,7 +27,7 @@ export class KnownNames {
   readonly budget: NameBudget<string>;
   readonly #parts: Parts;
   /** Read anew each day: what InfluxDB has forgotten is new again. */
-  readonly #names = new RecentMap<string, { day: number; names: Promise<Set<string>> }>(mostOwners);
+  readonly #names = new LruCache<string, { day: number; names: Promise<Set<string>> }>(mostOwners);
   /** How many new names of today owners have, where no point tells of it yet. */
   readonly #counts = new Map<string, { names: number; at: number }>();
 

@@ -8,7 +8,7 @@ import { isOfOtherSource, type Series, seriesKey } from '../../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../../core/snapshot.ts';
 import { emptyTally, type HourTally, tallyCounts } from '../../core/tally.ts';
 import type { UsageRow } from '../../core/usage-row.ts';
-import { seriesBeforeSelectors } from '../series-before-selectors.ts';
+import { legacySeries } from '../legacy-series.ts';
 import type { Row } from './connection.ts';
 import { decodeName, encodeName } from './name-codec.ts';
 
@@ -118,7 +118,7 @@ function seriesOf(row: Row): Series {
   // One that cannot be read somebody else has written.
   if (key !== null) return parseSeries(key) ?? { metric: 'unreadable', labels: {} };
   const [host, process, metric] = [text('host') ?? '', text('process'), String(row.metric)];
-  if (isOfOtherSource(metric)) return seriesBeforeSelectors(host, process, metric);
+  if (isOfOtherSource(metric)) return legacySeries(host, process, metric);
   return { metric, labels: process === null ? { host } : { host, process } };
 }
 

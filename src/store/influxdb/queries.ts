@@ -1,6 +1,6 @@
 import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
-import { untilAborted } from '../../platform/shared-work.ts';
+import { untilAborted } from '../../platform/single-flight.ts';
 import type { InfluxConnection, Row } from './connection.ts';
 import type { Preparation } from './preparation.ts';
 
@@ -39,7 +39,7 @@ export class Queries {
   }
 
   /** Without a lane of its own: what another read needs in the middle. */
-  also(statements: readonly string[], signal: AbortSignal | undefined): Promise<Row[][]> {
+  queryUnqueued(statements: readonly string[], signal: AbortSignal | undefined): Promise<Row[][]> {
     return this.#connection.query(statements, signal);
   }
 }

@@ -11,7 +11,7 @@ import { isOfOtherSource, type Series, seriesKey, subjectOf } from '../../core/s
 import type { Aggregate, ForecastQuery, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { tallyCounts } from '../../core/tally.ts';
 import type { Above, SnapshotKey } from '../../core/usage-row.ts';
-import { seriesBeforeSelectors } from '../series-before-selectors.ts';
+import { legacySeries } from '../legacy-series.ts';
 import { literal } from './name-codec.ts';
 import { metricField } from './points.ts';
 
@@ -245,7 +245,7 @@ function isSeries(series: Series): string {
 /** Up to 0.3.0 a forecast was of what thresholds call the metric, and that was of the largest instance. */
 function namesOf(metric: string): string[] {
   const before = subjectOf({ metric, labels: {} });
-  const wasSo = seriesKey(seriesBeforeSelectors('', before.process, before.metric));
+  const wasSo = seriesKey(legacySeries('', before.process, before.metric));
   const isSo = seriesKey({ metric, labels: before.process === null ? { host: '' } : { host: '', process: '' } });
   return wasSo === isSo && before.metric !== metric ? [metric, before.metric] : [metric];
 }

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { redeemInvite } from '../access/token.ts';
-import type { AppParts } from './app-parts.ts';
+import { redeemInvite } from '../../access/token.ts';
+import type { AppParts } from '../app-parts.ts';
 
 /** A code has 58 random bits; nobody may try many. */
 const triesPerMinute = 10;

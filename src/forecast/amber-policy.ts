@@ -1,5 +1,5 @@
 /** When a probability becomes an AMBER, and when it stops being one. */
-export interface AlarmPolicy {
+export interface AmberPolicy {
   /** AMBER begins after `evaluations` in a row at this probability or above... */
   on: number;
   evaluations: number;
@@ -19,7 +19,7 @@ export interface AlarmPolicy {
 export const policies = {
   balanced: { on: 0.2, evaluations: 2, sure: 0.5, off: 0.16, hold: 5 },
   quiet: { on: 0.36, evaluations: 2, sure: 0.45, off: 0.25, hold: 5 },
-} as const satisfies Record<string, AlarmPolicy>;
+} as const satisfies Record<string, AmberPolicy>;
 export type PolicyName = keyof typeof policies;
 
 /** Follows one series. */
@@ -28,9 +28,9 @@ export class AmberState {
   /** Evaluations since it began. */
   #age = 0;
   #above = 0;
-  readonly #policy: AlarmPolicy;
+  readonly #policy: AmberPolicy;
 
-  constructor(policy: AlarmPolicy, isOn = false) {
+  constructor(policy: AmberPolicy, isOn = false) {
     this.#policy = policy;
     this.isOn = isOn;
   }

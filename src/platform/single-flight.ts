@@ -1,5 +1,5 @@
-/** Work that all who ask while it is under way have the result of; who asks after its end begins it anew. */
-export function shared<T>(work: () => Promise<T>): () => Promise<T> {
+/** All who call while it runs share one run and its result; a call after its end begins another. */
+export function singleFlight<T>(work: () => Promise<T>): () => Promise<T> {
   let current: Promise<T> | null = null;
   return () => {
     current ??= work().finally(() => {
@@ -10,7 +10,7 @@ export function shared<T>(work: () => Promise<T>): () => Promise<T> {
 }
 
 /** The same, and its result, or how it failed, is good for so long after its end. */
-export function sharedFor<T>(forMs: number, monotonic: () => number, work: () => Promise<T>): () => Promise<T> {
+export function singleFlightFor<T>(forMs: number, monotonic: () => number, work: () => Promise<T>): () => Promise<T> {
   let last: { result: Promise<T>; endedAt: number } | null = null;
   return () => {
     if (last === null || monotonic() - last.endedAt >= forMs) {

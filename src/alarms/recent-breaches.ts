@@ -1,10 +1,10 @@
 import { gapOf, isStale } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
-import type { Lines } from '../core/lines.ts';
 import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold } from '../core/threshold.ts';
+import type { ThresholdSet } from '../core/threshold-set.ts';
 import type { UsageRow } from '../core/usage-row.ts';
 import { groupBy } from '../platform/group-by.ts';
 import { prefilter, type Reporter } from './candidate.ts';
@@ -13,32 +13,32 @@ import { prefilter, type Reporter } from './candidate.ts';
 const longestHeldGapMs = 600_000;
 
 /** Of a snapshot: the processes that are or were of late over some clear level, and what was. */
-interface Seen {
+interface SnapshotBreaches {
   rows: UsageRow[];
   /** Keys of series. */
   held: string[];
 }
 
-export interface OverOrHeld {
+export interface RecentBreaches {
   rows: UsageRow[];
   /** Keys of series that were over their clear level of late; some that were not may be among them. */
   held: ReadonlySet<string>;
 }
 
 /** What of the newest snapshots may be RED. Of a silent host it never changes, and is remembered. */
-export class OverOrHeldReader {
-  readonly #lines: Lines;
-  #lastSeen = new Map<string, Seen>();
+export class RecentBreachesReader {
+  readonly #lines: ThresholdSet;
+  #lastSeen = new Map<string, SnapshotBreaches>();
 
-  constructor(lines: Lines) {
+  constructor(lines: ThresholdSet) {
     this.#lines = lines;
   }
 
-  async read(hosts: readonly SnapshotHeader[], at: number, reads: Reads<[]>): Promise<OverOrHeld> {
+  async read(hosts: readonly SnapshotHeader[], at: number, reads: Reads<[]>): Promise<RecentBreaches> {
     const unknown = hosts.filter((header) => !this.#lastSeen.has(snapshotKey(header)));
     const rows = groupBy(await reads.rows(unknown, this.#wanted(hosts, unknown)), ({ host }) => host);
     const held = await this.#held(unknown, reads);
-    const seen = hosts.map((header): [SnapshotHeader, Seen] => [
+    const seen = hosts.map((header): [SnapshotHeader, SnapshotBreaches] => [
       header,
       this.#lastSeen.get(snapshotKey(header)) ?? {
         rows: rows.get(header.host) ?? [],
@@ -76,7 +76,7 @@ export class OverOrHeldReader {
 }
 
 /** One that reports more rarely ends at once, whoever else is looked at with it. */
-function heldKeys([header, { held }]: [SnapshotHeader, Seen]): string[] {
+function heldKeys([header, { held }]: [SnapshotHeader, SnapshotBreaches]): string[] {
   return gapOf(header) > longestHeldGapMs ? [] : held;
 }
 

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { expirySchema } from '../wire/expiry.ts';
-import type { AppParts } from './app-parts.ts';
-import { iso } from './window.ts';
+import { expirySchema } from '../../wire/expiry.ts';
+import type { AppParts } from '../app-parts.ts';
+import { iso } from '../window.ts';
 
 const getExpiry = {
   schema: { tags: ['store'], summary: 'Up to when snapshots are forgotten', response: { 200: expirySchema } },

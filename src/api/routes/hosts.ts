@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { isStale } from '../core/alarm.ts';
-import { MonitorError } from '../core/error.ts';
-import type { SnapshotHeader } from '../core/snapshot.ts';
-import { untilAborted } from '../platform/shared-work.ts';
-import { type HostAnswer, hostSchema, hostsSchema } from '../wire/host.ts';
-import type { AppParts } from './app-parts.ts';
-import { iso } from './window.ts';
+import { isStale } from '../../core/alarm.ts';
+import { MonitorError } from '../../core/error.ts';
+import type { SnapshotHeader } from '../../core/snapshot.ts';
+import { untilAborted } from '../../platform/single-flight.ts';
+import { type HostAnswer, hostSchema, hostsSchema } from '../../wire/host.ts';
+import type { AppParts } from '../app-parts.ts';
+import { iso } from '../window.ts';
 
 const getHosts = {
   schema: {
@@ -54,7 +54,7 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
       return {
         at: iso(now),
         hosts: known.map((header) => hostAnswer(header, now)),
-        forgotten: hosts.forgotten().map(({ host, at }) => ({ host, at: iso(at) })),
+        forgotten: hosts.listForgotten().map(({ host, at }) => ({ host, at: iso(at) })),
       };
     });
 

@@ -1,5 +1,5 @@
 /** What a loop sleeps on until there is something to do. What comes while it is busy is not missed. */
-export class News {
+export class WakeSignal {
   #tell: () => void = () => undefined;
 
   /** Resolves with the next `tell` from now on: to be asked before looking whether there is something. */

@@ -1,20 +1,27 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
-import { mostNames } from '../core/answer-bounds.ts';
-import { canonicalIp } from '../core/ip.ts';
-import { reservedNames, roundPercent } from '../core/snapshot.ts';
-import { type MeanRow, type Reads, readLimit, readsWithin, type TimeWindow, type UsageFilter } from '../core/store.ts';
-import type { UsageTable } from '../core/usage-table.ts';
-import type { Log } from '../platform/log.ts';
-import { shared, untilAborted } from '../platform/shared-work.ts';
-import { resourcesBodySchema } from '../wire/resources.ts';
-import { resourcesToSnapshot } from '../wire/snapshot-codec.ts';
-import { alarmsAnswer } from './alarm-answer.ts';
-import type { AppParts } from './app-parts.ts';
-import { arrayText, madeText, objectText } from './large-answer.ts';
-import { type Page, type PageStart, readPage } from './page.ts';
-import { toMonitorError } from './problem.ts';
+import { mostNames } from '../../core/answer-bounds.ts';
+import { canonicalIp } from '../../core/ip.ts';
+import { reservedNames, roundPercent } from '../../core/snapshot.ts';
+import {
+  type MeanRow,
+  type Reads,
+  readLimit,
+  readsWithin,
+  type TimeWindow,
+  type UsageFilter,
+} from '../../core/store.ts';
+import type { UsageTable } from '../../core/usage-table.ts';
+import type { Log } from '../../platform/log.ts';
+import { singleFlight, untilAborted } from '../../platform/single-flight.ts';
+import { resourcesBodySchema } from '../../wire/resources.ts';
+import { resourcesToSnapshot } from '../../wire/snapshot-codec.ts';
+import { alarmsAnswer } from '../alarm-answer.ts';
+import type { AppParts } from '../app-parts.ts';
+import { type Page, type PageStart, readPage } from '../history-page.ts';
+import { arrayText, madeText, objectText } from '../large-answer.ts';
+import { toMonitorError } from '../problem.ts';
 
 /** What the older server always looked back. */
 const windowMs = 5 * 60_000;
@@ -48,7 +55,7 @@ const putSweep = {
 export function resourceRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
   const { store, clock, ingest, alarms, largeAnswers, log } = parts;
   /** It has no parameters: all that ask at the same time have one answer. */
-  const values = shared(() =>
+  const values = singleFlight(() =>
     valuesText(readsWithin(store, { signal: readLimit(longestMs) }), lastWindow(clock.now())),
   );
   return async (app) => {

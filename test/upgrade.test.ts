@@ -5,6 +5,7 @@ import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import { alarmId } from '../src/alarms/alarm-id.ts';
 import { evaluate } from '../src/alarms/evaluate.ts';
+import { type Announcement, upgradeAnnouncement } from '../src/alerter/announcement.ts';
 import { Outbox } from '../src/alerter/outbox.ts';
 import { openLockedSpool, spoolLimits } from '../src/collector/spool.ts';
 import { changes } from '../src/core/change.ts';
@@ -159,4 +160,21 @@ test('what an alerter of 0.3.0 has said is not said again, and its end is', asyn
   const now = { ...evaluate(noon, [], [], []), alarms: said ? [{ ...said, series: 'process_cpu_max{...}' }] : [] };
   expect(changes(log.alarms, now)).toEqual([]);
   expect(changes(log.alarms, { ...now, alarms: [] })).toMatchObject([{ level: 'OK', before: 'RED', host: 'web-01' }]);
+});
+
+test('what an alerter of before had to say and had not is said as it would have said it', () => {
+  const said = (given: object) => upgradeAnnouncement({ level: 'OK', ...given } as Announcement);
+  expect(said({ reason: 'forgotten, as somebody has said' }).ended).toBe('forgotten');
+  expect(said({ level: 'STALE', reason: 'forgotten: silent for longer than snapshots are kept' }).ended).toBe(
+    'expired',
+  );
+  expect(said({ reason: 'exited' }).ended).toBe('recovered');
+  const red = said({ level: 'RED', reason: 'system.cpu is 95.0, over 80; most by my java 300.0, b 1.0' });
+  expect([red.ended, red.culprits]).toEqual([
+    null,
+    [
+      { process: 'my java', value: 300 },
+      { process: 'b', value: 1 },
+    ],
+  ]);
 });

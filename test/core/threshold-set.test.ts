@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { Lines } from '../../src/core/lines.ts';
 import { hostSeries, processSeries } from '../../src/core/series.ts';
 import { formatThreshold, parseThreshold, withDefaults } from '../../src/core/threshold.ts';
+import { ThresholdSet } from '../../src/core/threshold-set.ts';
 
-const linesOf = (...texts: string[]) => new Lines(withDefaults(texts.map(parseThreshold)));
-const redOf = (lines: Lines, ...[column, host, process]: Parameters<typeof processSeries>) =>
+const linesOf = (...texts: string[]) => new ThresholdSet(withDefaults(texts.map(parseThreshold)));
+const redOf = (lines: ThresholdSet, ...[column, host, process]: Parameters<typeof processSeries>) =>
   lines.on(processSeries(column, host, process))?.red;
 
 describe('the line of a series', () => {
@@ -67,11 +67,11 @@ describe('thresholds with selectors', () => {
   test.each([
     ['queue_length=5', /names no known metric.*or a selector with braces/],
     ['cpuu=80', /names no known metric/],
-    ['queue{}:red=5,basis=host', /'basis' goes with cpu alone/],
-    ['threads:for=30s', /there is no usual line for it; say red=/],
-    ['queue{}:clear=5', /there is no usual line for it; say red=/],
-    ['process_rss_bytes{}=5', /rssBytes can have none/],
-    ['process_cpu{}:red=80,of=largest', /'of' goes with words such as cpu/],
+    ['queue{}:red=5,basis=host', /only cpu can have basis=/],
+    ['threads:for=30s', /it has no default; write red=/],
+    ['queue{}:clear=5', /it has no default; write red=/],
+    ['process_rss_bytes{}=5', /rssBytes cannot have a threshold/],
+    ['process_cpu{}:red=80,of=largest', /a selector cannot have of=/],
     ['queue{x="1"}', /after the selector write =80/],
     ['queue{x=1}=5', /a value in double quotes/],
     ['system_disk{host="a"}=101', /is never reached/],

@@ -7,7 +7,7 @@ import type { Reads } from '../core/store.ts';
  * The first snapshot of a collector knows no CPU. Taken for the newest it would end every CPU alarm of
  * its host for an interval, so the one before it counts while that is fresh.
  */
-export async function thatKnowCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
+export async function withKnownCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
   const found: SnapshotHeader[] = [];
   for (const header of hosts) {
     const knows = header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined;

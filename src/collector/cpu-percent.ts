@@ -1,4 +1,4 @@
-/** What a process had used when, and what the sweep before it was like. */
+/** What a process had used by when. */
 export interface CpuReading {
   /** Cumulative CPU time, in any unit of which `perSecond` make a second. */
   used: number;

@@ -1,15 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import { formatDuration, parseDuration } from '../core/duration.ts';
-import { MonitorError } from '../core/error.ts';
-import { type HostMetric, hostColumns, hostMetrics, isUsageMetric, usageMetrics } from '../core/metric.ts';
-import { isKnown, type Point } from '../core/sample.ts';
-import { parseSelector, type Selector } from '../core/selector.ts';
-import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../core/series.ts';
-import { type Aggregate, aggregates, type Reading, readsWithin, type TimeWindow } from '../core/store.ts';
-import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../wire/series.ts';
-import type { AppParts } from './app-parts.ts';
-import { iso, windowOf } from './window.ts';
+import { formatDuration, parseDuration } from '../../core/duration.ts';
+import { MonitorError } from '../../core/error.ts';
+import { type HostMetric, hostColumns, hostMetrics, isUsageMetric, usageMetrics } from '../../core/metric.ts';
+import { isKnown, type Point } from '../../core/sample.ts';
+import { parseSelector, type Selector } from '../../core/selector.ts';
+import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../../core/series.ts';
+import { type Aggregate, aggregates, type Reading, readsWithin, type TimeWindow } from '../../core/store.ts';
+import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../../wire/series.ts';
+import type { AppParts } from '../app-parts.ts';
+import { iso, windowOf } from '../window.ts';
 
 /** A week of minutes, about. */
 const mostSteps = 10_500;
@@ -121,12 +121,12 @@ function olderFields({ series, host, process, metric }: SeriesQuery, points: Ser
 function wantedSeries(query: SeriesQuery): readonly Series[] | Selector {
   const { series, host, process, metric } = query;
   if (series !== undefined && (host ?? process ?? metric) !== undefined)
-    throw new MonitorError('invalid', 'series= says all; leave out host, process and metric');
+    throw new MonitorError('invalid', 'series= cannot stand beside host, process or metric; leave those out');
   if (series !== undefined) return parseSelector(series);
   if (host === undefined || metric === undefined)
     throw new MonitorError(
       'invalid',
-      `say which series: series=process_cpu_max{host="web-01",process="java"}, or host= and metric=, and process= where it is one's`,
+      `name a series: series=process_cpu_max{host="web-01",process="java"}, or host= and metric=, and process= for a metric of a process`,
     );
   return [seriesOf(host, process, metric)];
 }

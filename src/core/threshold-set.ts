@@ -7,8 +7,8 @@ interface Line {
   fits: (labels: Labels) => boolean;
 }
 
-/** All thresholds, and which of them is the line of a series: of several that fit it the last one. */
-export class Lines {
+/** All thresholds. Of several that fit a series the last one given is its line. */
+export class ThresholdSet {
   readonly all: readonly Threshold[];
   readonly #byQuantity = new Map<string, Line[]>();
 
@@ -23,7 +23,7 @@ export class Lines {
     }
   }
 
-  /** What there are lines on. */
+  /** Quantities of this family that have a threshold. */
   quantities(family: Family['family']): string[] {
     return [...this.#byQuantity.keys()].filter((quantity) => {
       const [line] = this.#byQuantity.get(quantity) ?? [];
@@ -36,7 +36,7 @@ export class Lines {
     return this.#byQuantity.get(quantity)?.find(({ fits }) => fits(labels))?.threshold;
   }
 
-  /** The line on exactly this series: none where its quantity has one on another column. */
+  /** The line of exactly this series: none where it is on the other column of its quantity, `cpuMax` and not `cpu`. */
   on({ metric, labels }: Series): Threshold | undefined {
     const line = this.lineFor(quantityOf(metric), labels);
     return line?.selector.metric === metric ? line : undefined;

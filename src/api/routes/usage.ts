@@ -1,16 +1,16 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
-import { mostNames } from '../core/answer-bounds.ts';
-import { canonicalIp } from '../core/ip.ts';
-import { readsWithin } from '../core/store.ts';
-import { detailedSchema, meanSchema } from '../wire/history.ts';
-import { takenSchema, usageBodySchema } from '../wire/snapshot.ts';
-import { toSnapshot } from '../wire/snapshot-codec.ts';
-import type { AppParts } from './app-parts.ts';
-import { parseCursor, readPage } from './page.ts';
-import { detailedText, meanText } from './usage-text.ts';
-import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from './window.ts';
+import { mostNames } from '../../core/answer-bounds.ts';
+import { canonicalIp } from '../../core/ip.ts';
+import { readsWithin } from '../../core/store.ts';
+import { detailedSchema, meanSchema } from '../../wire/history.ts';
+import { takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
+import { toSnapshot } from '../../wire/snapshot-codec.ts';
+import type { AppParts } from '../app-parts.ts';
+import { parseCursor, readPage } from '../history-page.ts';
+import { detailedText, meanText } from '../usage-text.ts';
+import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from '../window.ts';
 
 const defaultLimit = 10_000;
 /** Names in the means, unless more are asked for: what is looked at is the top of them. */

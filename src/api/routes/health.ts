@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { MonitorError, messageOf } from '../core/error.ts';
-import { sharedFor } from '../platform/shared-work.ts';
-import type { AppParts } from './app-parts.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import { singleFlightFor } from '../../platform/single-flight.ts';
+import type { AppParts } from '../app-parts.ts';
 
 const ok = Type.Object({ status: Type.Literal('ok') });
 const ready = Type.Object({
@@ -25,7 +25,7 @@ const getReady = {
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
 export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
   /** All that ask while a try is under way, or within a second of its end, have that one. */
-  const tryStore = sharedFor(
+  const tryStore = singleFlightFor(
     tryEveryMs,
     () => clock.monotonic(),
     () => store.ping(),

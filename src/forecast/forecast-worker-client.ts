@@ -1,10 +1,10 @@
 import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../core/error.ts';
 import { startWorker } from '../platform/worker.ts';
-import type { PoolAnswer, PoolCall } from './thread.ts';
+import type { PoolAnswer, PoolCall } from './forecast-worker.ts';
 
 /** `Omit` of each member of a union. */
-type WithoutId<T> = T extends unknown ? Omit<T, 'id'> : never;
+type DistributiveOmit<T> = T extends unknown ? Omit<T, 'id'> : never;
 
 /** The pool of forecasters as a thread to call. It starts with the first call. */
 export class ForecastThread {
@@ -14,7 +14,7 @@ export class ForecastThread {
   #isClosed = false;
 
   /** Rejects when the thread ends before it answers; the next call starts a new one, which knows no series. */
-  call(call: WithoutId<PoolCall>): Promise<PoolAnswer> {
+  call(call: DistributiveOmit<PoolCall>): Promise<PoolAnswer> {
     if (this.#isClosed) return Promise.reject(new MonitorError('unavailable', 'the forecaster is closed'));
     this.#worker ??= this.#start();
     const id = ++this.#lastId;
@@ -29,7 +29,7 @@ export class ForecastThread {
   }
 
   #start(): Worker {
-    const worker = startWorker('./thread', import.meta.url);
+    const worker = startWorker('./forecast-worker', import.meta.url);
     worker.on('message', (answer: PoolAnswer) => {
       this.#pending.get(answer.id)?.resolve(answer);
       this.#pending.delete(answer.id);

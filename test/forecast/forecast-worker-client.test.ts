@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { processSeries, seriesKey } from '../../src/core/series.ts';
-import { ForecastThread } from '../../src/forecast/forecast-thread.ts';
+import { ForecastThread } from '../../src/forecast/forecast-worker-client.ts';
 import { noon } from '../make-snapshot.ts';
 
 const followed = processSeries('cpuMax', 'web-01', 'p');

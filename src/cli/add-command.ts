@@ -47,12 +47,12 @@ function isSettingOf(group: CommandName, key: SettingKey): boolean {
 }
 
 /** A command that prints its lines as they come. */
-export function printed(command: (called: Called) => AsyncIterable<string>) {
+export function printed(command: (context: CommandContext) => AsyncIterable<string>) {
   return async (config: Config, flags: Flags, args: readonly string[]): Promise<void> => {
-    const called = { config, flags, args, now: clock.now(), progress: sayProgress };
+    const context = { config, flags, args, now: clock.now(), progress: sayProgress };
     // Tables and commands to copy are indented, or come as they are.
     const isText = (line: string) => flags.json !== true && !/^\s|\s{3}/.test(line);
-    for await (const line of command(called))
+    for await (const line of command(context))
       process.stdout.write(`${isText(line) ? wordWrap(line, columnsOf(process.stdout)) : line}\n`);
   };
 }
@@ -62,7 +62,7 @@ export function printed(command: (called: Called) => AsyncIterable<string>) {
 export type Flags = Record<string, string | string[] | boolean | undefined>;
 
 /** What a command was called with. `now` is wall time. */
-export interface Called {
+export interface CommandContext {
   config: Config;
   flags: Flags;
   args: readonly string[];

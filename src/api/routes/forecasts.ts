@@ -1,17 +1,17 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
-import type { Forecast } from '../core/forecast.ts';
-import { parseSelector } from '../core/selector.ts';
-import { seriesKey, subjectOf } from '../core/series.ts';
-import { roundPercent } from '../core/snapshot.ts';
-import { readsWithin, type SeriesFilter } from '../core/store.ts';
-import { addTallies, type Tally } from '../core/tally.ts';
-import { metricsNamed } from '../core/threshold.ts';
-import { newestForecasts } from '../forecast/newest-forecasts.ts';
-import { accuracyOf } from '../forecast/score.ts';
-import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../wire/forecast.ts';
-import type { AppParts } from './app-parts.ts';
-import { instantOf, iso, windowOf } from './window.ts';
+import type { Forecast } from '../../core/forecast.ts';
+import { parseSelector } from '../../core/selector.ts';
+import { seriesKey, subjectOf } from '../../core/series.ts';
+import { roundPercent } from '../../core/snapshot.ts';
+import { readsWithin, type SeriesFilter } from '../../core/store.ts';
+import { addTallies, type Tally } from '../../core/tally.ts';
+import { metricsNamed } from '../../core/threshold.ts';
+import { newestForecasts } from '../../forecast/newest-forecasts.ts';
+import { accuracyOf } from '../../forecast/score.ts';
+import { type AccuracyAnswer, accuracySchema, type ForecastsAnswer, forecastsSchema } from '../../wire/forecast.ts';
+import type { AppParts } from '../app-parts.ts';
+import { instantOf, iso, windowOf } from '../window.ts';
 
 /** Predictions are many: of a longer time they are not summed up at once. */
 const longestWindowMs = 31 * 86_400_000;

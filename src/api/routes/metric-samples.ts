@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { seriesOwner } from '../access/write-rights.ts';
-import type { Series } from '../core/series.ts';
-import { toSamples } from '../wire/metric-codec.ts';
-import { metricsBodySchema, metricsTakenSchema } from '../wire/metric-sample.ts';
-import type { AppParts } from './app-parts.ts';
+import { seriesOwner } from '../../access/write-rights.ts';
+import type { Series } from '../../core/series.ts';
+import { toSamples } from '../../wire/metric-codec.ts';
+import { metricsBodySchema, metricsTakenSchema } from '../../wire/metric-sample.ts';
+import type { AppParts } from '../app-parts.ts';
 
 const putMetrics = {
   schema: {

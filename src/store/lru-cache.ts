@@ -2,7 +2,7 @@
  * What was used lately of what is too much to be remembered: between `most` and twice as many entries. In two
  * generations, since moving an entry to the front at every use would cost more than what is saved.
  */
-export class RecentMap<K, V> {
+export class LruCache<K, V> {
   readonly #most: number;
   #young = new Map<K, V>();
   #old = new Map<K, V>();

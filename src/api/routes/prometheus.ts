@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { isStale } from '../core/alarm.ts';
-import { processColumn, processColumnIds, prometheusName } from '../core/metric.ts';
-import { readLimit } from '../core/store.ts';
-import { sharedFor, untilAborted } from '../platform/shared-work.ts';
-import type { AppParts } from './app-parts.ts';
+import { isStale } from '../../core/alarm.ts';
+import { processColumn, processColumnIds, prometheusName } from '../../core/metric.ts';
+import { readLimit } from '../../core/store.ts';
+import { singleFlightFor, untilAborted } from '../../platform/single-flight.ts';
+import type { AppParts } from '../app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
 const topPerHost = 20;
@@ -28,7 +28,7 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsync {
     addIngestCounters(registry, parts);
     addForecastFigures(registry, parts);
     const fillUsage = addUsageGauges(registry, parts);
-    const text = sharedFor(
+    const text = singleFlightFor(
       madeEveryMs,
       () => parts.clock.monotonic(),
       async () => {
