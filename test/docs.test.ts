@@ -1,5 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -157,3 +158,47 @@ describe('what is deployed', () => {
     expect(score).toBeLessThan(2);
   });
 });
+
+describe('the documents', () => {
+  const documents = ['README.md', 'CONTRIBUTING.md', 'training/README.md'].concat(
+    readdirSync(new URL('../docs', import.meta.url), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  );
+
+  test.each(documents)('%s: what it links to and names is there', (path) => {
+    const text = read(path);
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link = '']) => join(dirname(path), link));
+    const named = [...text.matchAll(/`((?:src|test|torture|bench|docs|deploy)\/[\w./-]+)`/g)].map(
+      ([, name = '']) => name,
+    );
+    const missing = [...links, ...named].filter((each) => !existsSync(new URL(`../${each}`, import.meta.url)));
+    expect(missing).toEqual([]);
+  });
+
+  test('every folder of src has a lint rule, and the table of rooms says what it allows', () => {
+    const { overrides } = JSON.parse(read('biome.json')) as { overrides: Override[] };
+    const rules = overrides.flatMap(({ includes: [folder = ''], linter }) => {
+      const group = linter.rules.style.noRestrictedImports?.options.patterns[0]?.group;
+      return group === undefined ? [] : [[folder.split('/')[1] as string, allowedRooms(group)] as const];
+    });
+    const rooms = readdirSync(new URL('../src', import.meta.url)).sort();
+    expect(rules.map(([room]) => room).sort()).toEqual(rooms);
+    const rows = [...read('docs/ARCHITECTURE.md').matchAll(/^\| `(\w+)` \|.*\| ?(.*?) ?\|$/gm)];
+    const table = rows.map(([, room = '', may = '']) => [room, may === '' ? [] : may.split(', ').sort()]);
+    expect(Object.fromEntries(table)).toEqual(Object.fromEntries(rules));
+  });
+});
+
+interface Override {
+  includes: string[];
+  linter: {
+    rules: { style: { noRestrictedImports?: { options: { patterns: { group: string[] }[] } } } };
+  };
+}
+
+/** Other rooms that an allow-list lets in; those within a room of its own are not told. */
+function allowedRooms(group: readonly string[]): string[] {
+  const rooms = group.flatMap((pattern) => /^!\.\.\/\.\.\/(\w+)\/\*\*$/.exec(pattern)?.[1] ?? []);
+  return rooms.sort();
+}
