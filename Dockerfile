@@ -19,6 +19,6 @@ EXPOSE 8000
 # For the server; a collector and an alerter have no port and must switch it off (--no-healthcheck).
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:8000/health/ready').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/dist/cli/main.js"]
+ENTRYPOINT ["node", "/app/dist/cli.js"]
 # It refuses to start without a token: set AMBERWATCH_ADMIN_TOKEN_FILE, or make tokens in its volume first.
 CMD ["serve", "--listen", "0.0.0.0:8000"]

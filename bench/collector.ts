@@ -101,7 +101,7 @@ async function liveCost(): Promise<Figure[]> {
   const server = Child.script('server.ts', 'memory:');
   const port = await server.line();
   const args = [
-    'dist/cli/main.js',
+    'dist/cli.js',
     'collect',
     '--server',
     `http://127.0.0.1:${port}`,

@@ -7,7 +7,7 @@ import { type Scenario, startEngine, temporaryFolder, until } from './scenario.t
 import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
 
-const cli = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const diskBytes = 1024 * 1024;
 
 /** A real collector whose data folder is a file system of 1 MiB that fills up. */

@@ -17,7 +17,7 @@ import { Expiry } from '../src/ingest/expiry.ts';
 import { Ingest } from '../src/ingest/ingest.ts';
 import { GroupCommit } from '../src/store/group-commit.ts';
 import { MemoryStore } from '../src/store/memory.ts';
-import { errorStatus } from '../src/wire/problem.ts';
+import { errorStatus } from '../src/wire/error-status.ts';
 import type { SnapshotBody } from '../src/wire/snapshot.ts';
 import { toSnapshot } from '../src/wire/snapshot-codec.ts';
 import { overStore } from '../test/over-store.ts';

@@ -1,12 +1,12 @@
 import type { MonitorClient } from '../client/monitor-client.ts';
-import type { Alarms, Ended } from '../core/alarm.ts';
+import { type Alarms, type Ended, mostEndings } from '../core/alarm.ts';
 import { type Change, changes, withEndings } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { every } from '../platform/every.ts';
 import { ConditionReporter } from '../platform/say-once.ts';
-import { type EndingsBody, mostEndings } from '../wire/alarm.ts';
+import type { EndingsBody } from '../wire/alarm.ts';
 import { type ReceivedAlarm, readAlarms } from '../wire/alarm-codec.ts';
 import { announcementOf } from './announce.ts';
 import type { Announcement } from './announcement.ts';

@@ -25,13 +25,15 @@ export function changeAnswer({ alarm, lastSeen, ...change }: Change) {
 }
 
 function alarmAnswer(alarm: Alarm): AlarmAnswer {
-  const { cause: _, culprits, ...told } = alarm;
+  const { cause: _, prediction, leadSeconds, culprits, ...told } = alarm;
   return {
     ...told,
     series: seriesKey(alarm.series),
     value: roundPercent(alarm.value),
     since: iso(alarm.since),
     reason: reasonOf(alarm),
+    prediction,
+    leadSeconds,
     culprits: [...culprits],
   };
 }

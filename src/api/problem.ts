@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type ErrorCode, MonitorError } from '../core/error.ts';
-import { errorStatus } from '../wire/problem.ts';
+import { errorStatus } from '../wire/error-status.ts';
 
 const titles: Record<ErrorCode, string> = {
   invalid: 'The request is not valid',

@@ -2,11 +2,11 @@ import { Agent, type Dispatcher, request } from 'undici';
 import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { AlarmsAnswer, EndingsAnswer, EndingsBody } from '../wire/alarm.ts';
+import { errorStatus } from '../wire/error-status.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostsAnswer } from '../wire/host.ts';
-import { errorStatus } from '../wire/problem.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 

@@ -64,6 +64,9 @@ export interface Ending {
   value: number | null;
 }
 
+/** So many can be asked about at once: with the longest of series they fit into a body. */
+export const mostEndings = 200;
+
 /** One that is not there any more. */
 export interface Ended extends Ending {
   host: string;

@@ -21,7 +21,8 @@ export function openForgottenHosts(dataFolder: string, warn: (message: string) =
 
 function read(file: JsonFile, warn: (message: string) => void): Record<string, number> {
   try {
-    const entries = Object.entries((file.read() ?? {}) as Record<string, unknown>);
+    const value = file.read();
+    const entries = value === undefined ? [] : Object.entries(value as Record<string, unknown>);
     return Object.fromEntries(entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'));
   } catch (error) {
     // They are shown again, as STALE: better than hosts that are not shown.

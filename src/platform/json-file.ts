@@ -29,8 +29,13 @@ export class JsonFile {
    * @throws Node's own error
    */
   version(): string | null {
-    const found = statSync(this.path, { throwIfNoEntry: false });
-    return found === undefined ? null : `${found.mtimeMs} ${found.size} ${found.ino}`;
+    try {
+      const { mtimeMs, size, ino } = statSync(this.path);
+      return `${mtimeMs} ${size} ${ino}`;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+      throw error;
+    }
   }
 
   /** @throws Node's own error; then it holds what it held before */

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { levels } from '../core/alarm.ts';
+import { levels, mostEndings } from '../core/alarm.ts';
 import { longestSelector } from '../core/selector.ts';
 import { instant, integer, maxNameLength, optionalInstant, text } from './fields.ts';
 
@@ -70,9 +70,6 @@ export const alarmsSchema = Type.Object(
   { title: 'Alarms' },
 );
 export type AlarmsAnswer = Static<typeof alarmsSchema>;
-
-/** What is asked about at once, at most: with the longest of series it fits into a body. */
-export const mostEndings = 200;
 
 export const endingsBodySchema = Type.Object(
   {

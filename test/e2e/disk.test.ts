@@ -7,7 +7,7 @@ import { freePort } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { getJson, Program } from './program.ts';
 
-const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const ending: (() => void)[] = [];
 afterEach(() => {
   for (const end of ending.splice(0)) end();

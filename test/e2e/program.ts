@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 const data = mkdtempSync(join(tmpdir(), 'amberwatch-data-'));
 process.on('exit', () => rmSync(data, { recursive: true, force: true }));
 
-const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 
 /** The program as users run it, in a process of its own. */
 export class Program {

@@ -72,9 +72,11 @@ export function resourceRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
       const text = await untilAborted(values(), request.reading.signal);
       return largeAnswers.send(request, reply, text);
     });
-    app.get(`${prefix}/query-alarm`, getAlarms, async ({ reading }) =>
-      alarmsAnswer(await untilAborted(alarms.now(), reading.signal)),
-    );
+    app.get(`${prefix}/query-alarm`, getAlarms, async ({ reading }) => {
+      const answer = alarmsAnswer(await untilAborted(alarms.now(), reading.signal));
+      // What these clients have always had, and nothing else.
+      return { ...answer, alarms: answer.alarms.map(({ culprits: _, ...alarm }) => alarm) };
+    });
   };
 }
 

@@ -48,10 +48,10 @@ function addCreate(token: Command): void {
 
 async function* create({ config, flags, now }: CommandContext): AsyncIterable<string> {
   const { role, host, source, expires } = flags as { role: Role; host?: string; source?: string; expires?: string };
-  const owner = ownerOf(role, host, source);
   const ttlMs = expires === undefined ? null : parseDuration(expires, 'expires');
   if (ttlMs !== null && ttlMs > longestTtlMs)
     throw new MonitorError('invalid', `expires '${expires}' is longer than ten years; leave it out for no end`);
+  const owner = ownerOf(role, host, source);
   yield await new TokenFile(config.data).issue((book) => issueToken(book, role, owner, now, ttlMs));
 }
 

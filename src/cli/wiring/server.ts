@@ -62,7 +62,12 @@ export async function startServer(
     const announced = announcedAs(url, config.listen);
     const thresholds = config.threshold.map(formatThreshold);
     log.info({ url: announced, store: store.url, thresholds }, 'server is listening');
-    return { url, announced, own: { token: secret }, close: () => closeAll(closing) };
+    let ended: Promise<void> | null = null;
+    const close = () => {
+      ended ??= closeAll(closing);
+      return ended;
+    };
+    return { url, announced, own: { token: secret }, close };
   } catch (error) {
     await closeAll(closing);
     throw error;
@@ -70,8 +75,8 @@ export async function startServer(
 }
 
 /** What was opened last first. */
-async function closeAll(closing: (() => unknown)[]): Promise<void> {
-  for (const close of closing.reverse()) await close();
+async function closeAll(closing: readonly (() => unknown)[]): Promise<void> {
+  for (const close of closing.toReversed()) await close();
 }
 
 async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void> {

@@ -30,12 +30,17 @@ export class Queries {
     window: TimeWindow = { from: 0, to: 0 },
   ): Promise<Row[][]> {
     const ask = async () => {
-      await untilAborted(this.#preparation.once(), signal);
+      await this.ready(signal);
       return this.#connection.query(statements, signal);
     };
     if (lane === 'present') return ask();
     const isHeavy = lane === 'background' || window.to - window.from > heavyMs;
     return this.#lanes[isHeavy ? 'heavy' : 'light'].run(ask, signal, lane === 'background');
+  }
+
+  /** Resolves once InfluxDB is set up: to be waited for outside of a lane. */
+  ready(signal: AbortSignal | undefined): Promise<void> {
+    return untilAborted(this.#preparation.once(), signal);
   }
 
   /** Without a lane of its own: what another read needs in the middle. */

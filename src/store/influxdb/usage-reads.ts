@@ -117,6 +117,7 @@ export class UsageReads {
   ): Promise<PointFilter | null> {
     const rest = process === undefined ? {} : { process };
     if (hosts?.length === 0) return null;
+    await this.#queries.ready(reading.signal);
     if (ip === undefined) return { ...rest, ...(hosts && { hosts }) };
     const [having = [], all = []] = await this.#queries.all(addressStatements(window, ip, hosts), reading, window);
     const [carried, total] = [snapshotCounts(having), snapshotCounts(all)];
