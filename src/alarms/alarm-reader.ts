@@ -22,6 +22,7 @@ import { sourceCandidates } from './source-candidates.ts';
 
 /** An evaluation of the present, for all who wait for it: each waits no longer than they may. */
 const longestMs = 60_000;
+
 /** What an evaluation reads with. Each part remembers what saves it a search the next time. */
 interface Evaluation {
   reads: Reads<[]>;
@@ -57,6 +58,7 @@ export class AlarmReader {
   /** The alarms now. Callers at the same time share one evaluation. */
   readonly now = singleFlight(() => this.#evaluateNow());
 
+  /** The same as it was at an instant. */
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
     const newest = await this.#options.hosts.at(at, reads);
     return this.#evaluate(at, newest, skewsOf(newest), this.#evaluation(reads, true));

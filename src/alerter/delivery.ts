@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import { backoffMs } from '../platform/back-off.ts';
-import { ConditionReporter } from '../platform/say-once.ts';
+import { ConditionReporter } from '../platform/condition-reporter.ts';
 import { WakeSignal } from '../platform/wake-signal.ts';
 import type { Channel, Outcome } from './channels/channel.ts';
 import type { Outbox, OutboxEntry } from './outbox.ts';

@@ -5,6 +5,7 @@ import { type Change, changes, withEndings } from '../core/change.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
 import { readLimit } from '../core/store.ts';
+import { untilAborted } from '../platform/deadline.ts';
 import type { Log } from '../platform/log.ts';
 import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
 import { onceEnded } from './once-ended.ts';
@@ -134,7 +135,8 @@ export class AlarmStream {
   #endings(gone: readonly Change[]): Promise<Ended[]> {
     const alarms = gone.flatMap(({ alarm }) => alarm ?? []);
     const silent = gone.flatMap(({ alarm, host }) => (alarm === null ? [host] : []));
-    return this.#reader.endings(alarms, silent, { signal: readLimit(longestEndingsMs) }).catch(() => []);
+    const signal = readLimit(longestEndingsMs);
+    return untilAborted(this.#reader.endings(alarms, silent, { signal }), signal).catch(() => []);
   }
 
   #isTooSlow(response: ServerResponse, listener: Listener): boolean {

@@ -1,4 +1,4 @@
-import { timeLimit } from '../platform/single-flight.ts';
+import { timeLimit } from '../platform/deadline.ts';
 import { MonitorError } from './error.ts';
 import type { Forecast } from './forecast.ts';
 import type { MeanColumnId } from './metric.ts';

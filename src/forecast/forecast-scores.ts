@@ -13,10 +13,11 @@ import {
   type TimeWindow,
 } from '../core/store.ts';
 import { addTallies, type HourTally } from '../core/tally.ts';
+import { untilAborted } from '../platform/deadline.ts';
 import { every } from '../platform/every.ts';
 import { groupBy } from '../platform/group-by.ts';
 import type { Log } from '../platform/log.ts';
-import { singleFlight, untilAborted } from '../platform/single-flight.ts';
+import { singleFlight } from '../platform/single-flight.ts';
 import { contextMs, saidOf, tallyOf } from './score.ts';
 
 const hourMs = 3_600_000;

@@ -1,18 +1,17 @@
-import { parentPort } from 'node:worker_threads';
 import type { Forecast } from '../core/forecast.ts';
+import { serveCalls } from '../platform/worker-calls.ts';
 import { type Analysis, analyse } from '../statistics/analysis.ts';
 import { ForecastPool, type NewSeries, type StepValue } from './forecast-pool.ts';
 
 /** The thread in which the pool lives: replaying a day of a series takes a tenth of a second. */
 
 export type PoolCall =
-  | { id: number; add: readonly NewSeries[] }
-  | { id: number; remove: readonly string[] }
-  | { id: number; time: number; values: readonly StepValue[] }
-  | { id: number; analyse: Float64Array };
+  | { add: readonly NewSeries[] }
+  | { remove: readonly string[] }
+  | { time: number; values: readonly StepValue[] }
+  | { analyse: Float64Array };
 
 export interface PoolAnswer {
-  id: number;
   forecasts: Forecast[];
   /** What was to be analysed. */
   analysis: Analysis | null;
@@ -29,9 +28,9 @@ function answer(call: PoolCall): Forecast[] {
   return [];
 }
 
-parentPort?.on('message', (call: PoolCall) => {
+serveCalls((call: PoolCall): PoolAnswer => {
   const start = performance.now();
   const forecasts = answer(call);
   const analysis = 'analyse' in call ? analyse(call.analyse) : null;
-  parentPort?.postMessage({ id: call.id, forecasts, analysis, busyMs: performance.now() - start } satisfies PoolAnswer);
+  return { forecasts, analysis, busyMs: performance.now() - start };
 });

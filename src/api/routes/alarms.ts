@@ -4,7 +4,7 @@ import { isKnown } from '../../access/token.ts';
 import type { EndedAlarm } from '../../alarms/endings.ts';
 import { parseSeries } from '../../core/selector.ts';
 import { readsWithin } from '../../core/store.ts';
-import { untilAborted } from '../../platform/single-flight.ts';
+import { untilAborted } from '../../platform/deadline.ts';
 import { alarmsSchema, type EndingsBody, endingsBodySchema, endingsSchema } from '../../wire/alarm.ts';
 import { alarmsAnswer } from '../alarm-answer.ts';
 import { AlarmStream } from '../alarm-stream.ts';

@@ -3,7 +3,7 @@ import Type from 'typebox';
 import { isStale } from '../../core/alarm.ts';
 import { MonitorError } from '../../core/error.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
-import { untilAborted } from '../../platform/single-flight.ts';
+import { untilAborted } from '../../platform/deadline.ts';
 import { type HostAnswer, hostSchema, hostsSchema } from '../../wire/host.ts';
 import type { AppParts } from '../app-parts.ts';
 import { iso } from '../window.ts';

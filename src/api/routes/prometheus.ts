@@ -3,7 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { isStale } from '../../core/alarm.ts';
 import { processColumn, processColumnIds, prometheusName } from '../../core/metric.ts';
 import { readLimit } from '../../core/store.ts';
-import { singleFlightFor, untilAborted } from '../../platform/single-flight.ts';
+import { untilAborted } from '../../platform/deadline.ts';
+import { singleFlightFor } from '../../platform/single-flight.ts';
 import type { AppParts } from '../app-parts.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */

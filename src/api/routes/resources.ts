@@ -13,8 +13,9 @@ import {
   type UsageFilter,
 } from '../../core/store.ts';
 import type { UsageTable } from '../../core/usage-table.ts';
+import { untilAborted } from '../../platform/deadline.ts';
 import type { Log } from '../../platform/log.ts';
-import { singleFlight, untilAborted } from '../../platform/single-flight.ts';
+import { singleFlight } from '../../platform/single-flight.ts';
 import { resourcesBodySchema } from '../../wire/resources.ts';
 import { resourcesToSnapshot } from '../../wire/snapshot-codec.ts';
 import { alarmsAnswer } from '../alarm-answer.ts';

@@ -97,10 +97,5 @@ export interface PlainError {
   retryAfterSeconds: number | undefined;
 }
 
-/**
- * The first answer of all, to no call, says whether the store could be opened, and what was mended: texts. A long
- * list comes in pieces, the last of which is the `value`.
- */
-export type Answer = { id: number } & ({ value: unknown } | { piece: unknown[] } | { error: PlainError });
-
+/** The first answer of all, to no call: whether the store could be opened, and what was mended, as texts. */
 export const openedId = 0;

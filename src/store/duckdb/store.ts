@@ -1,4 +1,3 @@
-import type { Worker } from 'node:worker_threads';
 import { MonitorError } from '../../core/error.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
@@ -12,11 +11,12 @@ import {
   type StoreOptions,
 } from '../../core/store.ts';
 import { startWorker } from '../../platform/worker.ts';
+import { WorkerCalls } from '../../platform/worker-calls.ts';
 import { LruCache } from '../lru-cache.ts';
 import { foldingWarning, foldNames, tooManySeries } from '../name-budget.ts';
 import { pack } from './packed-snapshot.ts';
 import {
-  type Answer,
+  type Cancel,
   type Engine,
   type Method,
   openedId,
@@ -152,25 +152,19 @@ function timeStamp(time: number): string {
   return new Date(time).toISOString().slice(0, 19).replaceAll(/[-:]/g, '');
 }
 
-interface Pending {
-  resolve: (value: unknown) => void;
-  reject: (error: unknown) => void;
-  pieces: unknown[];
-}
-
 class StoreThread {
   readonly opened: Promise<unknown>;
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, Pending>();
-  #lastId = openedId;
-  #ended = false;
+  readonly #calls: WorkerCalls;
 
   constructor(data: ThreadData) {
-    this.#worker = startWorker('./thread', import.meta.url, data);
-    this.opened = this.#expect(openedId);
-    this.#worker.on('message', (answer: Answer) => this.#settle(answer));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', () => this.#end('the store is closed'));
+    const worker = startWorker('./thread', import.meta.url, data);
+    worker.on('error', endServer);
+    this.#calls = new WorkerCalls({
+      worker,
+      toError: (plain) => toError(plain as PlainError),
+      ended: (failure) => new MonitorError('unavailable', failure ? failedText(failure) : 'the store is closed'),
+    });
+    this.opened = this.#calls.answerTo(openedId);
   }
 
   /** Every method of the store as a call to the thread. */
@@ -201,58 +195,33 @@ class StoreThread {
 
   /** `transfer`: memory in `args` that changes hands. */
   call(method: Method, args: unknown[], transfer: ArrayBuffer[] = []): Promise<unknown> {
-    if (this.#ended) return Promise.reject(new MonitorError('unavailable', 'the store is closed'));
-    const id = ++this.#lastId;
-    const answered = this.#expect(id);
-    this.#worker.postMessage({ id, method, args }, transfer);
-    return answered;
+    return this.#calls.call({ method, args }, transfer).answer;
   }
 
   /** Once it is aborted the thread is told to stop; it knows whether the read ran, or waited and is refused. */
   #read(method: keyof Reads, args: unknown[], { signal, lane }: Reading = {}): Promise<unknown> {
-    if (this.#ended) return Promise.reject(new MonitorError('unavailable', 'the store is closed'));
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const id = ++this.#lastId;
-    const answered = this.#expect(id);
-    this.#worker.postMessage({ id, method, args, lane: lane ?? 'own' });
-    if (signal === undefined) return answered;
-    const cancel = () => this.#worker.postMessage({ cancel: id });
+    const { id, answer } = this.#calls.call({ method, args, lane: lane ?? 'own' });
+    if (signal === undefined) return answer;
+    const cancel = () => this.#calls.tell({ cancel: id } satisfies Cancel);
     signal.addEventListener('abort', cancel, { once: true });
-    return answered
+    return answer
       .catch((error: unknown) => {
         throw isCancelled(error) ? signal.reason : error;
       })
       .finally(() => signal.removeEventListener('abort', cancel));
   }
+}
 
-  #expect(id: number): Promise<unknown> {
-    return new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject, pieces: [] }));
-  }
+/** Without its thread the server can do nothing: better it ends with a sentence and is started again. */
+function endServer(failure: Error): void {
+  setImmediate(() => {
+    throw new MonitorError('internal', failedText(failure), { cause: failure });
+  });
+}
 
-  #settle(answer: Answer): void {
-    const pending = this.#pending.get(answer.id);
-    if ('piece' in answer) {
-      for (const row of answer.piece) pending?.pieces.push(row);
-      return;
-    }
-    this.#pending.delete(answer.id);
-    if ('error' in answer) pending?.reject(toError(answer.error));
-    else pending?.resolve(pending.pieces.length > 0 ? pending.pieces.concat(answer.value) : answer.value);
-  }
-
-  /** Without its thread the server can do nothing: better it ends with a sentence and is started again. */
-  #fail(error: Error): void {
-    this.#end(`the store's thread failed: ${error.message}`);
-    setImmediate(() => {
-      throw new MonitorError('internal', `the store's thread failed: ${error.message}`, { cause: error });
-    });
-  }
-
-  #end(message: string): void {
-    this.#ended = true;
-    for (const pending of this.#pending.values()) pending.reject(new MonitorError('unavailable', message));
-    this.#pending.clear();
-  }
+function failedText({ message }: Error): string {
+  return `the store's thread failed: ${message}`;
 }
 
 function isCancelled(error: unknown): boolean {

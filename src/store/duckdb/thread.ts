@@ -1,16 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import type { CallAnswer } from '../../platform/worker-calls.ts';
 import { openEngine } from './engine.ts';
-import {
-  type Answer,
-  type Call,
-  type Cancel,
-  type Engine,
-  openedId,
-  type PlainError,
-  type ThreadData,
-} from './protocol.ts';
+import { type Call, type Cancel, type Engine, openedId, type PlainError, type ThreadData } from './protocol.ts';
 
 /** The thread that owns the database. See store.ts for why there is one. */
 
@@ -19,7 +12,7 @@ const pieceRows = 2000;
 
 const reading = new Map<number, AbortController>();
 
-function answer(message: Answer, transfer: ArrayBuffer[] = []): void {
+function answer(message: CallAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort?.postMessage(message, transfer);
 }
 

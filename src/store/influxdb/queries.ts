@@ -1,6 +1,6 @@
 import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
-import { untilAborted } from '../../platform/single-flight.ts';
+import { untilAborted } from '../../platform/deadline.ts';
 import type { InfluxConnection, Row } from './connection.ts';
 import type { Preparation } from './preparation.ts';
 

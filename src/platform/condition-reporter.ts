@@ -8,10 +8,6 @@ export class ConditionReporter {
     this.#monotonic = monotonic;
   }
 
-  get isGoingOn(): boolean {
-    return this.#since !== null;
-  }
-
   /** It goes on: says so where that has not been said. */
   begin(say: () => void): void {
     if (this.#since !== null) return;
