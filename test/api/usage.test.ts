@@ -265,6 +265,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/usage/detailed',
     'GET /v1/usage/mean',
     'GET /v1/usage/mean/{ip}',
+    'POST /v1/alarms/endings',
     'POST /v1/join',
     'POST /v1/store/expiry',
     'PUT /ressources-usage/save-all',
@@ -298,9 +299,9 @@ test('a parameter that is not there is refused with the nearest that is; the old
     400,
     "GET /v1/usage/mean has no parameter 'proces'; did you mean 'process'?",
   ]);
-  expect(await detail('/v1/alarms?until=1h')).toEqual([
+  expect(await detail('/v1/alarms?since=1h')).toEqual([
     400,
-    "GET /v1/alarms has no parameter 'until'; there are at, since, host, level",
+    "GET /v1/alarms has no parameter 'since'; there are at, host, level",
   ]);
   expect(await detail('/v1/hosts?x=1')).toEqual([400, "GET /v1/hosts has no parameter 'x'; it takes none"]);
   expect(await detail('/v1/usage/mean/10-0-0-5?ip=10.0.0.6')).toMatchObject([
