@@ -14,7 +14,8 @@ async function main(): Promise<void> {
   try {
     refuseSwallowedFlags(process.env);
     for (const wrong of unknownVariables(process.env)) complain(wrong);
-    await makeProgram().parseAsync();
+    const program = await makeProgram(process.argv[2]);
+    await program.parseAsync();
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Commander has said its own errors already.

@@ -1,35 +1,23 @@
 import { Command } from 'commander';
-import { addAccuracy } from './commands/accuracy.ts';
-import { addAlert } from './commands/alert.ts';
-import { addBacktest } from './commands/backtest.ts';
-import { addCollect } from './commands/collect.ts';
-import { addConfig } from './commands/config.ts';
-import { addHost } from './commands/host.ts';
-import { addJoin } from './commands/join.ts';
-import { addServe } from './commands/serve.ts';
-import { addSpool } from './commands/spool.ts';
-import { addStore } from './commands/store.ts';
-import { addToken } from './commands/token.ts';
-import { addUp } from './commands/up.ts';
 import { exitCodeHelp } from './exit-code.ts';
 import { plainLines } from './terminal.ts';
 import { version } from './version.ts';
 
-/** In the order in which --help lists them. */
-const commands = [
-  addUp,
-  addServe,
-  addCollect,
-  addAlert,
-  addAccuracy,
-  addBacktest,
-  addJoin,
-  addToken,
-  addHost,
-  addSpool,
-  addStore,
-  addConfig,
-];
+/** What adds each command, in the order in which --help lists them. Only the one that is asked for is loaded. */
+const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  up: async () => (await import('./commands/up.ts')).addUp,
+  serve: async () => (await import('./commands/serve.ts')).addServe,
+  collect: async () => (await import('./commands/collect.ts')).addCollect,
+  alert: async () => (await import('./commands/alert.ts')).addAlert,
+  accuracy: async () => (await import('./commands/accuracy.ts')).addAccuracy,
+  backtest: async () => (await import('./commands/backtest.ts')).addBacktest,
+  join: async () => (await import('./commands/join.ts')).addJoin,
+  token: async () => (await import('./commands/token.ts')).addToken,
+  host: async () => (await import('./commands/host.ts')).addHost,
+  spool: async () => (await import('./commands/spool.ts')).addSpool,
+  store: async () => (await import('./commands/store.ts')).addStore,
+  config: async () => (await import('./commands/config.ts')).addConfig,
+};
 
 const examples = `
 Examples:
@@ -40,14 +28,18 @@ Examples:
   amberwatch token invite                             let another host report to this server
 ${exitCodeHelp}`;
 
-/** The whole command line. */
-export function makeProgram(): Command {
+/**
+ * The command line.
+ * @param asked its first word: of a command that there is no other is loaded, else all of them
+ */
+export async function makeProgram(asked: string | undefined): Promise<Command> {
   const program = new Command('amberwatch')
     .description('See which process on which host is over the line (RED), and which is about to be (AMBER).')
     .version(version)
     .exitOverride()
     .configureOutput({ writeErr: (text) => process.stderr.write(plainLines(text)) })
     .addHelpText('after', examples);
-  for (const add of commands) add(program);
+  const wanted = Object.entries(commands).filter(([name]) => name === asked);
+  for (const [, load] of wanted.length > 0 ? wanted : Object.entries(commands)) (await load())(program);
   return program;
 }
