@@ -69,14 +69,19 @@ export async function startServer(
     };
     return { url, announced, own: { token: secret }, close };
   } catch (error) {
-    await closeAll(closing);
+    await closeAll(closing).catch(() => undefined);
     throw error;
   }
 }
 
-/** What was opened last first. */
+/** What was opened last first, each whatever became of the others. @throws what the first one threw */
 async function closeAll(closing: readonly (() => unknown)[]): Promise<void> {
-  for (const close of closing.toReversed()) await close();
+  const failures: unknown[] = [];
+  for (const close of closing.toReversed())
+    await Promise.resolve()
+      .then(close)
+      .catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void> {
