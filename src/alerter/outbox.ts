@@ -9,7 +9,7 @@ import { type Announcement, upgradeAnnouncement } from './announcement.ts';
 
 /** One thing said. */
 export interface OutboxEntry {
-  /** 1, 2, 3, ...: where a channel of the log is. */
+  /** 1, 2, 3, ...: by it a channel knows where it is. */
   number: number;
   /** The same however often it is delivered. */
   id: string;
@@ -24,7 +24,7 @@ interface Base {
 }
 
 const logName = 'said.ndjson';
-/** Beyond so many lines what every channel has read becomes one. */
+/** Beyond so many lines what every channel has had becomes one. */
 const longestLog = 5000;
 const nothingSaid: Alarms<ReceivedAlarm> = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
 

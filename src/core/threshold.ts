@@ -61,6 +61,10 @@ export const defaultThresholds: readonly Threshold[] = ['cpu', 'memory', 'system
  */
 export function parseThreshold(text: string): Threshold {
   const { target, rest } = splitThreshold(text);
+  if (rest.startsWith('=') && rest.includes(',')) {
+    const meant = `${text.slice(0, text.length - rest.length)}:red${rest}`;
+    throw new MonitorError('invalid', `threshold '${text}': before options stands a colon; write ${meant}`);
+  }
   const fields = rest.startsWith('=') ? { red: rest.slice(1) } : parseFields(rest.slice(1), text);
   return makeThreshold(target, fields, text);
 }

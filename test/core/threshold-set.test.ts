@@ -68,6 +68,8 @@ describe('thresholds with selectors', () => {
     ['queue_length=5', /names no known metric.*or a selector with braces/],
     ['cpuu=80', /names no known metric/],
     ['queue{}:red=5,basis=host', /only cpu can have basis=/],
+    ['cpu=80,hold=2s', /before options stands a colon; write cpu:red=80,hold=2s/],
+    ['queue{a="b,c"}=80,for=5s', /write queue\{a="b,c"\}:red=80,for=5s/],
     ['threads:for=30s', /it has no default; write red=/],
     ['queue{}:clear=5', /it has no default; write red=/],
     ['process_rss_bytes{}=5', /rssBytes cannot have a threshold/],

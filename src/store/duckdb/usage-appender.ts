@@ -52,7 +52,7 @@ class Column {
 /**
  * Fills the `usage` table by copying typed arrays into DuckDB's own memory: five times as fast as one
  * call per value. Nothing is checked on that way, so every value has to be in range before (the schema in
- * core/schema.ts and toSnapshot see to it).
+ * wire/snapshot.ts and toSnapshot see to it).
  */
 export class UsageAppender {
   readonly #chunk = DuckDBDataChunk.create(types, chunkRows);
