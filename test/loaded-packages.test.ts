@@ -30,7 +30,8 @@ function packagesOf(entry: string): Set<string> {
 }
 
 test.each([
-  ['the program itself', 'cli.js', ['commander', 'close-with-grace', 'wrap-ansi']],
+  ['the program itself', 'cli.js', ['commander', 'wrap-ansi']],
+  ['amberwatch collect', 'cli/commands/collect.js', ['close-with-grace']],
   ['the collector', 'collector/collector.js', []],
   ['the sender', 'collector/sender.js', []],
   ['the alerter', 'alerter/alerter.js', []],
