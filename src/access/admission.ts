@@ -17,8 +17,8 @@ export interface TokenSource {
 export interface AccessRequest {
   secret: string | null;
   needed: Access;
-  /** For the sentence: `PUT /v1/usage`. */
-  what: string;
+  method: string;
+  url: string;
   /** It came by a way that only this machine's own users have. */
   isLocal: boolean;
 }
@@ -43,7 +43,8 @@ export class Admission {
    * The token that was shown; null: none is needed, or it is a way of this machine's own.
    * @throws MonitorError `unauthorized` without a token that is valid, `forbidden` with one of another role
    */
-  admit({ secret, needed, what, isLocal }: AccessRequest, now: number): TokenRecord | null {
+  admit(asked: AccessRequest, now: number): TokenRecord | null {
+    const { secret, needed, isLocal } = asked;
     // Before the tokens are read: a file that cannot be must lock out neither the server's own daemons nor who could mend it.
     const { own } = this.#tokens;
     const isOwn = own !== undefined && find({ tokens: [own], invites: [] }, secret, now) !== null;
@@ -54,7 +55,7 @@ export class Admission {
     if (!this.#isRequired) return null;
     const token = find(this.#book(), secret, now);
     if (token === null) throw unauthorized();
-    checkRole(token, needed, what);
+    checkRole(token, asked);
     return token;
   }
 
@@ -76,7 +77,11 @@ function unauthorized(): MonitorError {
   );
 }
 
-function checkRole(token: TokenRecord, needed: Role, what: string): void {
+function checkRole(token: TokenRecord, { needed, method, url }: AccessRequest): void {
   if (token.role === needed || token.role === 'admin') return;
-  throw new MonitorError('forbidden', `token ${token.id} has the role ${token.role}; ${what} needs ${needed}`);
+  const path = url.split('?', 1)[0];
+  throw new MonitorError(
+    'forbidden',
+    `token ${token.id} has the role ${token.role}; ${method} ${path} needs ${needed}`,
+  );
 }

@@ -23,9 +23,8 @@ import { sourceCandidates } from './source-candidates.ts';
 /** An evaluation of the present, for all who wait for it: each waits no longer than they may. */
 const longestMs = 60_000;
 
-/** What an evaluation reads with. Each part remembers what saves it a search the next time. */
-interface Evaluation {
-  reads: Reads<[]>;
+/** What an evaluation searches with. Each part remembers what saves it a search the next time. */
+interface Searches {
   recentBreaches: RecentBreachesReader;
   runs: RunSearch;
   forecasts: KnownForecasts;
@@ -47,12 +46,12 @@ export class AlarmReader {
   readonly #options: AlarmReaderOptions;
   readonly #lines: ThresholdSet;
   /** Only those of the present remember anything. */
-  readonly #present: Evaluation;
+  readonly #present: Searches;
 
   constructor(options: AlarmReaderOptions) {
     this.#options = options;
     this.#lines = new ThresholdSet(options.thresholds);
-    this.#present = this.#evaluation(readsWithin(options.store, { lane: 'present' }), false);
+    this.#present = this.#searches(false);
   }
 
   /** The alarms now. Callers at the same time share one evaluation. */
@@ -61,7 +60,7 @@ export class AlarmReader {
   /** The same as it was at an instant. */
   async at(at: number, reads: Reads<[]>): Promise<Alarms> {
     const newest = await this.#options.hosts.at(at, reads);
-    return this.#evaluate(at, newest, skewsOf(newest), this.#evaluation(reads, true));
+    return this.#evaluate(at, newest, skewsOf(newest), this.#searches(true), reads);
   }
 
   /** How what was there and is not any more has ended, by what is stored now. */
@@ -73,10 +72,9 @@ export class AlarmReader {
     return [...(await endingsOf(alarms, now, readsWithin(store, reading))), ...silenceEndings(silent, now)];
   }
 
-  #evaluation(reads: Reads<[]>, isPatient: boolean): Evaluation {
+  #searches(isPatient: boolean): Searches {
     const { store, retentionMs, stepMs } = this.#options;
     return {
-      reads,
       recentBreaches: new RecentBreachesReader(this.#lines),
       runs: new RunSearch(store, retentionMs, isPatient),
       forecasts: new KnownForecasts(stepMs),
@@ -88,7 +86,7 @@ export class AlarmReader {
     const newest = await hosts.now();
     const doubt = serverClock.warning();
     const reads = readsWithin(store, { lane: 'present', signal: readLimit(longestMs) });
-    const found = await this.#evaluate(clock.now(), newest, hosts.skewsNow(newest), { ...this.#present, reads });
+    const found = await this.#evaluate(clock.now(), newest, hosts.skewsNow(newest), this.#present, reads);
     return doubt === null ? found : withServerClock(found, doubt);
   }
 
@@ -96,7 +94,8 @@ export class AlarmReader {
     at: number,
     newest: readonly SnapshotHeader[],
     skews: readonly ClockSkew[],
-    { reads, recentBreaches, runs, forecasts }: Evaluation,
+    { recentBreaches, runs, forecasts }: Searches,
+    reads: Reads<[]>,
   ): Promise<Alarms> {
     const isGone = ({ labels }: Series) => this.#options.hosts.isForgotten(labels.host ?? '', at);
     const hosts = await withKnownCpu(newest, reads);

@@ -4,6 +4,7 @@ import { seenAt } from '../core/host-clock.ts';
 import { isOfOtherSource, seriesKey } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
+import { snapshotKey } from '../core/usage-row.ts';
 import { newestForecasts } from '../forecast/newest-forecasts.ts';
 
 /** The newest forecast of each series; of a silent host those of when it was last heard of, which are remembered. */
@@ -43,8 +44,4 @@ export class KnownForecasts {
   #endOf(header: SnapshotHeader): number {
     return seenAt(header) + 2 * this.#stepMs;
   }
-}
-
-function snapshotKey({ host, time }: SnapshotHeader): string {
-  return JSON.stringify([host, time]);
 }

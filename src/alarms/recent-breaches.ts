@@ -5,7 +5,7 @@ import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
 import { isProcessThreshold, levelFactor, type Threshold } from '../core/threshold.ts';
 import type { ThresholdSet } from '../core/threshold-set.ts';
-import type { UsageRow } from '../core/usage-row.ts';
+import { snapshotKey, type UsageRow } from '../core/usage-row.ts';
 import { groupBy } from '../platform/group-by.ts';
 import { prefilter, type Reporter } from './candidate.ts';
 
@@ -84,8 +84,4 @@ function heldKeys([header, { held }]: [SnapshotHeader, SnapshotBreaches]): strin
 function heldWithin(thresholds: readonly Threshold[], hosts: readonly Reporter[]): number {
   const holdMs = Math.max(0, ...thresholds.map((threshold) => threshold.holdMs));
   return holdMs === 0 ? 0 : holdMs + Math.min(longestHeldGapMs, Math.max(0, ...hosts.map(gapOf)));
-}
-
-function snapshotKey({ host, time }: SnapshotHeader): string {
-  return JSON.stringify([host, time]);
 }

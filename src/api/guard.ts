@@ -59,7 +59,8 @@ function askedBy(request: FastifyRequest, { isLocal }: AccessOptions): AccessReq
   return {
     secret,
     needed: accessOf(request.method, request.routeOptions.config),
-    what: `${request.method} ${request.url.split('?', 1)[0]}`,
+    method: request.method,
+    url: request.url,
     isLocal: isLocal?.(request.raw) ?? false,
   };
 }

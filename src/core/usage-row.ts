@@ -10,6 +10,10 @@ export interface SnapshotKey {
   time: number;
 }
 
+export function snapshotKey({ host, time }: SnapshotKey): string {
+  return JSON.stringify([host, time]);
+}
+
 /** Rows in which at least one metric is over its level. */
 export type Above = Partial<Record<UsageMetric, number>>;
 
@@ -30,7 +34,7 @@ export function wantedOf(
   const over = above ? rows.filter((row) => isAbove(row, above) || wasAbove(row)) : [...rows];
   if (top === undefined) return over;
   const found = new Set<UsageRow>();
-  for (const group of groupBy(over, ({ host, time }) => JSON.stringify([host, time])).values())
+  for (const group of groupBy(over, snapshotKey).values())
     for (const metric of ['cpu', 'memory'] as const)
       for (const row of group.toSorted((a, b) => (b[metric] ?? -1) - (a[metric] ?? -1)).slice(0, top)) found.add(row);
   return [...found];

@@ -1,17 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AlarmReader } from '../../src/alarms/alarm-reader.ts';
 import { runOf, stretchesOf } from '../../src/alarms/run.ts';
 import type { Sample } from '../../src/core/sample.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
-import { ForgottenHosts } from '../../src/hosts/forgotten-hosts.ts';
-import { KnownHosts } from '../../src/hosts/known-hosts.ts';
 import { openStore } from '../../src/store/open.ts';
 import { retentionMs } from '../api/make-app.ts';
+import { makeAlarmReader } from '../make-alarm-reader.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 import { overStore } from '../over-store.ts';
-import { trustedClock } from '../trusted-clock.ts';
 
 const minute = 60_000;
 
@@ -25,24 +22,7 @@ async function setUp(
   const store = overStore(memory, over(memory));
   const time = { now: noon };
   const clock = { now: () => time.now, monotonic: () => 0 };
-  const serverClock = trustedClock();
-  const newReader = () =>
-    new AlarmReader({
-      store,
-      hosts: new KnownHosts({
-        store,
-        clock,
-        serverClock,
-        before: [],
-        bootId: null,
-        forgotten: new ForgottenHosts(undefined, clock, 0),
-      }),
-      serverClock,
-      clock,
-      thresholds: [parseThreshold(threshold)],
-      retentionMs,
-      stepMs: minute,
-    });
+  const newReader = () => makeAlarmReader(store, clock, [parseThreshold(threshold)]);
   const reader = newReader();
   const put = (cpu: number | null | 'exited', at: number) => {
     const metrics = { 'collector.sweepMs': 1, ...(cpu !== null && { 'system.cpu': 1 }) };

@@ -1,19 +1,16 @@
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { AlarmReader } from '../../src/alarms/alarm-reader.ts';
 import { reasonOf } from '../../src/alarms/reason.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { Forecaster } from '../../src/forecast/forecaster.ts';
-import { ForgottenHosts } from '../../src/hosts/forgotten-hosts.ts';
-import { KnownHosts } from '../../src/hosts/known-hosts.ts';
 import { openStore } from '../../src/store/open.ts';
 import { retentionMs } from '../api/make-app.ts';
+import { makeAlarmReader } from '../make-alarm-reader.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
 import { overStore } from '../over-store.ts';
-import { trustedClock } from '../trusted-clock.ts';
 import { leak, safeSawtooth } from './synthetic-series.ts';
 
 const minute = 60_000;
@@ -48,23 +45,7 @@ async function setUp(threshold = 'memory=80') {
     return forecaster.tick();
   };
   const kept = () => store.forecasts({ from: 0, to: Number.MAX_SAFE_INTEGER });
-  const serverClock = trustedClock();
-  const reader = new AlarmReader({
-    store,
-    hosts: new KnownHosts({
-      store,
-      clock,
-      serverClock,
-      before: [],
-      bootId: null,
-      forgotten: new ForgottenHosts(undefined, clock, 0),
-    }),
-    serverClock,
-    clock,
-    thresholds,
-    retentionMs,
-    stepMs: minute,
-  });
+  const reader = makeAlarmReader(store, clock, thresholds);
   return { store, time, start, put, tick, kept, reader };
 }
 

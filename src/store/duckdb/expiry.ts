@@ -1,4 +1,4 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
 import type { Readers } from './readers.ts';
@@ -14,7 +14,6 @@ const seriesDeletedAtOnce = 20_000;
 /** Process rows deleted at a time. */
 const mostExpired = 2_000_000;
 
-import type { DuckDBInstance } from '@duckdb/node-api';
 export interface ExpiryOptions {
   instance: DuckDBInstance;
   retentionMs: number;

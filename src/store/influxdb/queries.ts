@@ -6,6 +6,8 @@ import type { Preparation } from './preparation.ts';
 
 /** A read of a longer window is heavy. */
 const heavyMs = 6 * 3_600_000;
+/** Series, names or hosts asked for in one query. */
+export const seriesPerQuery = 50;
 
 /** Asks InfluxDB, once it is set up, and with so many at a time. */
 export class Queries {

@@ -10,7 +10,7 @@ import { bySource, filterTest, fitting, selectedOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf } from './points.ts';
-import type { Queries } from './queries.ts';
+import { type Queries, seriesPerQuery } from './queries.ts';
 import type { SourceReads } from './source-reads.ts';
 import {
   overStatement,
@@ -24,8 +24,6 @@ import {
 
 /** Points over a level are asked for one by one in a window of up to so long. */
 const shortMs = 2 * 3_600_000;
-/** Series asked for in one query. */
-const seriesPerQuery = 50;
 
 /** Series of hosts and their processes, as samples or in steps; those of other sources are asked for where they are. */
 export class SeriesReads {

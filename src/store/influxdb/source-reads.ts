@@ -7,13 +7,11 @@ import { groupBy } from '../../platform/group-by.ts';
 import { counterReachMs, filterTest, fitting, inSteps, toldOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
-import type { Queries } from './queries.ts';
+import { type Queries, seriesPerQuery } from './queries.ts';
 import { sourceSamplesStatement, sourceSeriesStatement, sourceStepsStatement } from './statements.ts';
 
 /** Counters whose rates are looked at for whether they are above a level. */
 const mostCounters = 2000;
-/** Series asked for in one query. */
-const seriesPerQuery = 50;
 
 /** Samples of other sources than hosts, and their series. */
 export class SourceReads {

@@ -7,6 +7,7 @@ import {
   nameKey,
   type RowsWanted,
   type SnapshotKey,
+  snapshotKey,
   type UsageRow,
   wantedOf,
 } from '../../core/usage-row.ts';
@@ -14,7 +15,7 @@ import { toTable, type UsageTable } from '../../core/usage-table.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf, toUsage } from './points.ts';
-import type { Queries } from './queries.ts';
+import { type Queries, seriesPerQuery } from './queries.ts';
 import {
   addressStatements,
   detailedStatement,
@@ -23,9 +24,6 @@ import {
   type PointFilter,
   rowsStatement,
 } from './statements.ts';
-
-/** Names asked for in one query. */
-const seriesPerQuery = 50;
 
 /** The rows of processes. */
 export class UsageReads {
@@ -37,18 +35,18 @@ export class UsageReads {
 
   async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
     if (wanted.above && Object.keys(wanted.above).length === 0) return [];
-    const keys = new Set(snapshots.map(keyOf));
+    const keys = new Set(snapshots.map(snapshotKey));
     const rows: UsageRow[] = [];
     const wasAbove = new Set<string>();
     for (const bin of binByTime(snapshots)) {
       const found = (await this.#queries.one(rowsStatement(bin, wanted.above, wanted.withinMs), reading)).map(toUsage);
-      const now = found.filter((row) => keys.has(keyOf(row)));
+      const now = found.filter((row) => keys.has(snapshotKey(row)));
       const held = wanted.withinMs === undefined ? [] : await this.#rowsNow(found, now, bin, reading);
       for (const row of [...now, ...held]) rows.push(row);
       for (const row of held) wasAbove.add(nameKey(row));
     }
     return wantedOf(
-      rows.filter((row) => keys.has(keyOf(row))),
+      rows.filter((row) => keys.has(snapshotKey(row))),
       wanted,
       (row) => wasAbove.has(nameKey(row)),
     );
@@ -153,8 +151,4 @@ function toMean(row: Row, hosts: number): MeanRow {
   };
   for (const [id, field] of meanFields) mean[id] = numberOf(row[field]);
   return mean as MeanRow;
-}
-
-function keyOf({ host, time }: SnapshotKey): string {
-  return JSON.stringify([host, time]);
 }
