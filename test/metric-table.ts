@@ -3,10 +3,10 @@ import {
   hostMetrics,
   processColumn,
   processColumnIds,
-  prometheusName,
   snakeCase,
   type UsageMetric,
 } from '../src/core/metric.ts';
+import { exposedHostColumn, exposedProcessColumn } from '../src/core/prometheus-name.ts';
 import { hostMetric, processMetric } from '../src/core/series.ts';
 import { sqlType } from '../src/store/duckdb/schema.ts';
 
@@ -28,13 +28,23 @@ export function metricTable(): string {
       threshold && `${code(threshold.metric)} of=${threshold.of}`,
       `${code(snakeCase(id))} ${sqlType(id)}`,
       code(snakeCase(id)),
-      isExposed && code(`amberwatch_${prometheusName(id)}`),
+      isExposed && code(exposedProcessColumn(id).name),
       description,
     ];
   });
   const hosts = hostMetrics.map((id) => {
     const { unit, kind, place, by, description } = hostColumn(id);
-    return [code(id), code(hostMetric(id)), unit, kind, by, String(place), code(id.replace('.', '_')), description];
+    return [
+      code(id),
+      code(hostMetric(id)),
+      unit,
+      kind,
+      by,
+      String(place),
+      code(id.replace('.', '_')),
+      code(exposedHostColumn(id).name),
+      description,
+    ];
   });
   return `# Metrics
 
@@ -66,9 +76,9 @@ ${table(
 ## Of a host (family \`host\`, label \`host\`)
 
 DuckDB: table \`snapshot\`, a list in which each has its place. InfluxDB: measurement \`snapshot\` (\`snapshot_from_future\`
-where the clock of the host was ahead), tag \`host\`. Prometheus: \`amberwatch_host{host,metric}\`. Thresholds take the name in the first column.
+where the clock of the host was ahead), tag \`host\`. Thresholds take the name in the first column.
 
-${table(['column', 'series', 'unit', 'kind', 'told by', 'place', 'InfluxDB', 'what it is'], hosts)}
+${table(['column', 'series', 'unit', 'kind', 'told by', 'place', 'InfluxDB', 'Prometheus', 'what it is'], hosts)}
 
 ## Of other sources (family \`metric\`, any labels)
 

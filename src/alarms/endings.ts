@@ -1,4 +1,4 @@
-import { type Alarm, type Ended, type Ending, serverName } from '../core/alarm.ts';
+import { type Alarm, type Ended, type Ending, isPaused, serverName } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
 import type { HostMetric } from '../core/metric.ts';
 import { isKnown, type Sample } from '../core/sample.ts';
@@ -28,7 +28,8 @@ const recovered: Ending = { how: 'recovered', value: null };
 export async function endingsOf(alarms: readonly EndedAlarm[], hosts: HostsNow, reads: Reads<[]>): Promise<Ended[]> {
   const ofSources = alarms.filter(({ series, host }) => host !== serverName && isOfOtherSource(series.metric));
   const ofProcesses = alarms.filter(
-    ({ host, series }) => hosts.headers.has(host) && series.labels.process !== undefined,
+    (alarm) =>
+      hosts.headers.has(alarm.host) && alarm.series.labels.process !== undefined && !isNotLookedAt(alarm, hosts),
   );
   const read = new Map([
     ...(await sourceEndings(ofSources, hosts, reads)),
@@ -40,7 +41,7 @@ export async function endingsOf(alarms: readonly EndedAlarm[], hosts: HostsNow, 
   });
 }
 
-/** How the silence of hosts has ended. */
+/** How the silence, or the pause, of hosts has ended. */
 export function silenceEndings(silent: readonly string[], hosts: HostsNow): Ended[] {
   return silent.map((host) => ({ id: null, host, ...(unknownHost(host, hosts) ?? recovered) }));
 }
@@ -53,8 +54,15 @@ function unknownHost(host: string, { headers, isForgotten }: HostsNow): Ending |
 
 function hostEnding({ host, series }: EndedAlarm, hosts: HostsNow): Ending {
   if (host === serverName) return recovered;
+  if (isNotLookedAt({ host, series }, hosts)) return { how: 'paused', value: null };
   const value = hosts.headers.get(host)?.metrics[subjectOf(series).metric as HostMetric] ?? null;
   return unknownHost(host, hosts) ?? endingAt(value);
+}
+
+/** What a host says of itself and its processes, where it is paused; what its collector says of itself goes on. */
+function isNotLookedAt({ host, series }: Pick<EndedAlarm, 'host' | 'series'>, { headers }: HostsNow): boolean {
+  const header = headers.get(host);
+  return header !== undefined && isPaused(header) && !series.metric.startsWith('collector_');
 }
 
 /** By the newest snapshot of each host. */

@@ -1,7 +1,8 @@
-import { type Alarms, gapOf, isStale } from '../core/alarm.ts';
+import { type Alarms, gapOf, isPaused, isStale, type UnwatchedHost } from '../core/alarm.ts';
 import { dayOf } from '../core/clock.ts';
 import { type Forecast, isAmber } from '../core/forecast.ts';
 import { type ClockSkew, seenAt } from '../core/host-clock.ts';
+import { isOfOtherSource } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import { ThresholdSet } from '../core/threshold-set.ts';
 import { alarmId } from './alarm-id.ts';
@@ -35,7 +36,9 @@ export function evaluate(
   const running = new Set(
     found.filter((_, index) => since[index] != null).map((candidate) => alarmId(candidate.series)),
   );
+  const paused = new Set(hosts.filter(isPaused).map(({ host }) => host));
   const amber = forecasts
+    .filter(({ series }) => isOfOtherSource(series.metric) || !paused.has(series.labels.host ?? ''))
     .filter((forecast) => isAmber(forecast) || (hasComeTrue(forecast) && running.has(alarmId(forecast.series))))
     .map((forecast) => amberAlarm(forecast, headers, at, lines.on(forecast.series)))
     .filter((alarm) => !known.has(alarm.id));
@@ -44,12 +47,19 @@ export function evaluate(
   const folding = hosts.filter(({ metrics }) => dayOf(metrics['collector.foldedSinceMs'] ?? Number.NaN) === today);
   const told = [...skews.map(clockAlarm), ...folding.map((header) => foldAlarm(header, at))];
   const alarms = [...red, ...amber, ...told.filter((alarm) => !known.has(alarm.id))].sort(worstFirst);
-  const stale = hosts
-    .filter((header) => isStale(header, at))
+  const unwatched = {
+    stale: lastHeardFirst(hosts.filter((header) => isStale(header, at))),
+    paused: lastHeardFirst(hosts.filter((header) => isPaused(header) && !isStale(header, at))),
+  };
+  const level =
+    alarms[0]?.level ?? (unwatched.stale.length > 0 ? 'STALE' : unwatched.paused.length > 0 ? 'PAUSED' : 'GREEN');
+  return { at, level, alarms, ...unwatched, nextStaleAt: nextStaleAt(hosts, at) };
+}
+
+function lastHeardFirst(hosts: readonly SnapshotHeader[]): UnwatchedHost[] {
+  return hosts
     .map((header) => ({ host: header.host, lastSeen: seenAt(header) }))
     .sort((a, b) => a.lastSeen - b.lastSeen);
-  const level = alarms[0]?.level ?? (stale.length > 0 ? 'STALE' : 'GREEN');
-  return { at, level, alarms, stale, nextStaleAt: nextStaleAt(hosts, at) };
 }
 
 function nextStaleAt(hosts: readonly SnapshotHeader[], at: number): number | null {

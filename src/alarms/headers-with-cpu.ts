@@ -1,4 +1,4 @@
-import { gapOf } from '../core/alarm.ts';
+import { gapOf, isPaused } from '../core/alarm.ts';
 import { placedAt } from '../core/host-clock.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
@@ -10,7 +10,10 @@ import type { Reads } from '../core/store.ts';
 export async function withKnownCpu(hosts: readonly SnapshotHeader[], reads: Reads<[]>): Promise<SnapshotHeader[]> {
   const found: SnapshotHeader[] = [];
   for (const header of hosts) {
-    const knows = header.metrics['system.cpu'] !== undefined || header.metrics['collector.sweepMs'] === undefined;
+    const knows =
+      isPaused(header) ||
+      header.metrics['system.cpu'] !== undefined ||
+      header.metrics['collector.sweepMs'] === undefined;
     found.push(knows ? header : await beforeOf(header, reads));
   }
   return found;

@@ -158,7 +158,8 @@ export async function announceAll(
     const level = hosts === 0 ? 'STALE' : alarms.level;
     return { level, announcements: said, hosts, summary: allIsWell(hosts, client.server) };
   }
-  const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE`;
+  const paused = count('PAUSED') > 0 ? `, ${count('PAUSED')} PAUSED` : '';
+  const summary = `${count('RED')} RED, ${count('AMBER')} AMBER, ${count('STALE')} STALE${paused}`;
   return { level: alarms.level, announcements: said, hosts, summary };
 }
 

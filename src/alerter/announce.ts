@@ -1,15 +1,19 @@
-import type { Change } from '../core/change.ts';
+import type { Ending } from '../core/alarm.ts';
+import type { Change, ChangeLevel } from '../core/change.ts';
 import type { ReceivedAlarm } from '../wire/alarm-codec.ts';
 import type { Announcement } from './announcement.ts';
 import { reasonOf } from './render.ts';
 
-/** What is to be said of a change. What is not known any more because nothing was heard for too long is not OK. */
+/** How what has ended without being well is told of. */
+const notOk: Partial<Record<Ending['how'], ChangeLevel>> = { expired: 'STALE', paused: 'PAUSED' };
+
+/** What is to be said of a change. What is only not known any more is not OK. */
 export function announcementOf(change: Change<ReceivedAlarm>, time: number): Announcement {
   const { before, host, alarm, lastSeen, ended } = change;
   const process = alarm?.subject.kind === 'process' ? alarm.subject : null;
   return {
     time,
-    level: ended?.how === 'expired' ? 'STALE' : change.level,
+    level: (ended && notOk[ended.how]) ?? change.level,
     before,
     id: alarm?.id ?? null,
     host,

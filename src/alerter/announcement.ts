@@ -1,14 +1,15 @@
 import type { Culprit, Ending } from '../core/alarm.ts';
+import type { ChangeLevel } from '../core/change.ts';
 import type { PredictionAnswer } from '../wire/alarm.ts';
 
 /** One thing the alerter says. Null: does not apply. Times are epoch milliseconds. */
 export interface Announcement {
   time: number;
-  level: 'RED' | 'AMBER' | 'STALE' | 'OK';
-  before: 'RED' | 'AMBER' | 'STALE' | null;
+  level: ChangeLevel;
+  before: Exclude<ChangeLevel, 'OK'> | null;
   id: string | null;
   host: string;
-  /** `stale`: the host has fallen silent, this was its last state. Null where it is about the host's silence. */
+  /** `stale`: the host has fallen silent, this was its last state. Null where it is about the host's silence or pause. */
   state: 'firing' | 'stale' | null;
   process: string | null;
   pid: number | null;
@@ -20,7 +21,7 @@ export interface Announcement {
   threshold: number | null;
   /** When the run over the threshold began; of a silent host, when it was last heard of. */
   since: number | null;
-  /** Of OK, and of STALE that was something else before: how it ended. Absent where an older one has said it. */
+  /** Of OK, and of STALE and PAUSED that were something else before: how it ended. Absent where an older one has said it. */
   ended?: Ending['how'] | null;
   /** Of a host's alarm: the processes that take most. Absent where an older one has said it. */
   culprits?: readonly Culprit[];

@@ -26,7 +26,14 @@ interface Base {
 const logName = 'said.ndjson';
 /** Beyond so many lines what every channel has had becomes one. */
 const longestLog = 5000;
-const nothingSaid: Alarms<ReceivedAlarm> = { at: 0, level: 'GREEN', alarms: [], stale: [], nextStaleAt: null };
+const nothingSaid: Alarms<ReceivedAlarm> = {
+  at: 0,
+  level: 'GREEN',
+  alarms: [],
+  stale: [],
+  paused: [],
+  nextStaleAt: null,
+};
 
 /**
  * What the alerter has said, one JSON line each, appended and synced before it goes anywhere. Each
@@ -142,7 +149,8 @@ function parseLog(text: string): { base: Base; entries: OutboxEntry[] } {
   for (const line of text.split('\n')) {
     const parsed = parseLine(line);
     if (parsed === null) continue;
-    if ('base' in parsed) base = parsed;
+    // Up to 0.5.0 nobody was paused.
+    if ('base' in parsed) base = { ...parsed, base: { ...parsed.base, paused: parsed.base.paused ?? [] } };
     else entries.push({ ...parsed, announcement: upgradeAnnouncement(parsed.announcement) });
   }
   return { base, entries };

@@ -1,5 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
-import { serverClockMetric } from '../core/alarm.ts';
+import { type Ending, serverClockMetric } from '../core/alarm.ts';
 import type { Change } from '../core/change.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
@@ -14,9 +14,11 @@ const paint: Record<Announcement['level'], (colors: Colors, text: string) => str
   RED: (colors, text) => colors.bold(colors.red(text)),
   AMBER: (colors, text) => colors.bold(colors.yellow(text)),
   STALE: (colors, text) => colors.magenta(text),
+  PAUSED: (colors, text) => colors.cyan(text),
   OK: (colors, text) => colors.green(text),
 };
-const levelWidth = 5;
+/** With the room behind it. */
+const levelWidth = 'PAUSED '.length;
 const dayCharacters = '2026-11-21 '.length;
 /** Time, level and the room between. */
 const headColumns = 28;
@@ -25,7 +27,7 @@ const foldedNames: HostMetric = 'collector.foldedNames';
 /** One line for a person: time, level as a word, host, subject, and what there is to know. */
 export function renderLine(announcement: Announcement, colors: Colors, columns: number | null = null): string {
   const { time, level, host } = announcement;
-  const head = `${clockTime(time)}  ${paint[level](colors, level.padEnd(levelWidth))}  `;
+  const head = `${clockTime(time)}  ${paint[level](colors, level)}${' '.repeat(levelWidth - level.length)}`;
   const text = [terminalText(host) || '-', ...subject(announcement), terminalText(story(announcement), 600)].join('  ');
   return wordWrap(text, columns, headColumns, head);
 }
@@ -53,14 +55,17 @@ function story(announcement: Announcement): string {
   if (metric === null) return silenceStory(announcement);
   // Of something that was RED or AMBER: nobody knows any more.
   if (level === 'STALE') return announcement.reason;
+  if (level === 'PAUSED') return `${announcement.reason}; ${metric} ${was(announcement)}`;
   if (level === 'OK') return endStory(announcement, metric);
   const ofHost = isClock(metric) || metric === foldedNames;
   if (ofHost) return `${terminalText(announcement.reason, 300)}${silence(announcement)}`;
   return level === 'AMBER' ? amberStory(announcement, metric) : redStory(announcement, metric);
 }
 
-function silenceStory({ level, since, time, ended, reason }: Announcement): string {
+function silenceStory({ level, since, time, ended, reason, before }: Announcement): string {
   if (ended === 'forgotten' || ended === 'expired') return reason;
+  if (level === 'PAUSED') return reason;
+  if (level !== 'STALE' && before === 'PAUSED') return 'is looked at again';
   if (level !== 'STALE')
     return ended === null ? 'is not silent any more; how that ended is not known' : 'is reporting again';
   const lastHeard = timeBeside(since ?? time, time);
@@ -68,15 +73,19 @@ function silenceStory({ level, since, time, ended, reason }: Announcement): stri
 }
 
 function endStory(announcement: Announcement, metric: string): string {
-  const { value, threshold, since, time, ended, reason, before } = announcement;
+  const { value, threshold, ended, reason, before } = announcement;
   if (ended === 'forgotten') return reason;
-  const wasBefore = `was ${before} for ${lasted(since, time)}`;
+  const wasBefore = was(announcement);
   if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
   if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
   if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
   const [is, line] = [toldValue(announcement, value), toldValue(announcement, threshold ?? 0)];
   const over = before === 'AMBER' ? `not expected over ${line} any more` : `no longer over ${line}`;
   return `${metric} ${is}, ${over}; ${wasBefore}`;
+}
+
+function was({ before, since, time }: Announcement): string {
+  return `was ${before} for ${lasted(since, time)}`;
 }
 
 function amberStory(announcement: Announcement, metric: string): string {
@@ -119,9 +128,18 @@ function silence({ state }: Announcement): string {
   return state === 'stale' ? '; its host has fallen silent, this was its last state' : '';
 }
 
+const endings: Record<Exclude<Ending['how'], 'expired' | 'forgotten'>, string> = {
+  exited: 'exited',
+  unknown: 'not known any more',
+  recovered: 'back under the threshold',
+  paused: 'not looked at any more, since its host is paused',
+};
+
 /** Why, as one sentence, for who reads JSON. */
 export function reasonOf({ level, alarm, lastSeen, ended }: Change<ReceivedAlarm>, time: number): string {
   if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
+  if (level === 'PAUSED')
+    return "paused: it lives, and is not looked at until somebody says 'amberwatch host set --resume'";
   if (level !== 'OK') return alarm?.reason ?? '';
   if (ended?.how === 'expired')
     return alarm?.subject.kind === 'series'
@@ -130,8 +148,8 @@ export function reasonOf({ level, alarm, lastSeen, ended }: Change<ReceivedAlarm
   if (ended?.how === 'forgotten') return 'forgotten, as somebody has said';
   if (alarm === null) return '';
   if (alarm.metric === serverClockMetric) return 'the clock is believed again';
-  const words = { exited: 'exited', unknown: 'not known any more', recovered: 'back under the threshold' };
-  return ended === null ? 'it has ended; how is not known' : words[ended.how];
+  if (ended === null) return 'it has ended; how is not known';
+  return endings[ended.how];
 }
 
 function silenceReason(time: number, lastSeen: number): string {

@@ -1,5 +1,5 @@
 import { reasonOf } from '../alarms/reason.ts';
-import type { Alarm, Alarms } from '../core/alarm.ts';
+import type { Alarm, Alarms, UnwatchedHost } from '../core/alarm.ts';
 import type { Change } from '../core/change.ts';
 import { seriesKey } from '../core/series.ts';
 import { roundPercent } from '../core/snapshot.ts';
@@ -10,18 +10,22 @@ import { iso } from './window.ts';
 export function alarmsAnswer(found: Alarms, only: { host?: string; level?: string } = {}): AlarmsAnswer {
   const isAboutHost = (host: string) => only.host === undefined || only.host === host;
   const wanted = found.alarms.filter((alarm) => isAboutHost(alarm.host) && (only.level ?? alarm.level) === alarm.level);
-  const stale = found.stale.filter((silent) => isAboutHost(silent.host));
   return {
     at: iso(found.at),
     level: found.level,
     alarms: wanted.map(alarmAnswer),
-    stale: stale.map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) })),
+    stale: unwatchedAnswer(found.stale, isAboutHost),
+    paused: unwatchedAnswer(found.paused, isAboutHost),
     nextStaleAt: found.nextStaleAt === null ? null : iso(found.nextStaleAt),
   };
 }
 
 export function changeAnswer({ alarm, lastSeen, ...change }: Change) {
   return { ...change, alarm: alarm && alarmAnswer(alarm), lastSeen: lastSeen === null ? null : iso(lastSeen) };
+}
+
+function unwatchedAnswer(hosts: readonly UnwatchedHost[], isWanted: (host: string) => boolean) {
+  return hosts.filter(({ host }) => isWanted(host)).map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) }));
 }
 
 function alarmAnswer(alarm: Alarm): AlarmAnswer {

@@ -7,6 +7,7 @@ import { addJsonBody } from './json-body.ts';
 import { LargeAnswers } from './large-answer.ts';
 import { addLargeBodyTurns } from './large-body-turns.ts';
 import { addDocs } from './openapi.ts';
+import { OwnMetrics } from './own-metrics.ts';
 import { addProblems } from './problem.ts';
 import { addReadBounds } from './read-bounds.ts';
 import { alarmRoutes } from './routes/alarms.ts';
@@ -21,6 +22,7 @@ import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { makeServices, type ServiceOptions, type Services } from './services.ts';
+import { type TcpAgentOptions, TcpAgents } from './tcp/tcp-agents.ts';
 import { refuseUnknownParameters } from './unknown-parameters.ts';
 import { compileValidator } from './validators.ts';
 
@@ -32,6 +34,8 @@ export interface AppOptions extends ServiceOptions {
   access: AccessOptions;
   /** TLS of the socket; absent: plain HTTP. */
   https?: TlsOptions;
+  /** Agents on plain TCP; absent: as they are by default. They listen when somebody tells them to. */
+  agents?: TcpAgentOptions;
 }
 
 /** Of the decoded body: about 60 snapshots of 300 processes in columns. */
@@ -74,13 +78,25 @@ const routes = [
   joinRoutes,
 ];
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Not listening yet; closed with the server. */
+    tcpAgents: TcpAgents;
+  }
+}
+
+const defaultAgents: TcpAgentOptions = { client: 'address-port', counters: [], reply: null, allowed: [] };
+
 /** The whole server, not yet listening. It neither opens nor closes the store. */
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const app = makeFastify(options);
+  const ownMetrics = new OwnMetrics(app);
   await addRules(app, options);
   const services = await makeServices(options);
   runServices(app, services);
-  const parts: AppParts = { ...services, tokens: options.access.tokens, largeAnswers: new LargeAnswers() };
+  const agents = addAgents(app, options, services);
+  const { tokens } = options.access;
+  const parts: AppParts = { ...services, agents, ownMetrics, tokens, largeAnswers: new LargeAnswers() };
   for (const group of routes) await app.register(group(parts));
   app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
   return app;
@@ -112,6 +128,14 @@ async function addRules(app: FastifyInstance, options: AppOptions): Promise<void
   addJsonBody(app, bodyLimitBytes, addLargeBodyTurns(app));
   refuseUnknownParameters(app);
   await addDocs(app, options.version);
+}
+
+function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Services): TcpAgents {
+  const { clock, log, access, https: tls } = options;
+  const agents = new TcpAgents(options.agents ?? defaultAgents, { ingest, tokens: access.tokens, clock, log, tls });
+  app.decorate('tcpAgents', agents);
+  app.addHook('preClose', () => agents.close());
+  return agents;
 }
 
 /** From when it listens until it closes. */

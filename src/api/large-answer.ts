@@ -11,6 +11,7 @@ const pieceCharacters = 64 * 1024;
 /** Whoever takes nothing in for so long is cut off: what is sent to them stays in memory. */
 const longestPauseMs = 30_000;
 const tidyAfterMs = 15_000;
+const jsonType = 'application/json; charset=utf-8';
 const mostInAll = 64;
 const mostOfOne = 24;
 
@@ -20,14 +21,14 @@ export class LargeAnswers {
   #tidying: NodeJS.Timeout | undefined;
 
   /**
-   * Sends text as JSON while it is being made; as fast as it is read, and never for longer at once than others wait.
+   * Sends text while it is being made; as fast as it is read, and never for longer at once than others wait.
    * @throws MonitorError `unavailable` when too many are being sent
    */
-  send(request: FastifyRequest, reply: FastifyReply, parts: Iterable<string>): FastifyReply {
+  send(request: FastifyRequest, reply: FastifyReply, parts: Iterable<string>, type = jsonType): FastifyReply {
     const pieces = inPieces(parts);
     const first = pieces.next().value ?? '';
     const second = pieces.next();
-    void reply.type('application/json; charset=utf-8');
+    void reply.type(type);
     // Most answers are small.
     if (second.done) return reply.send(first);
     const leave = this.#enter(request.token?.id ?? request.ip);

@@ -6,6 +6,7 @@ import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { ForecastScores } from '../forecast/forecast-scores.ts';
 import { Forecaster } from '../forecast/forecaster.ts';
+import { DesiredSettingsOfHosts, type DesiredSettingsStorage } from '../hosts/desired-settings.ts';
 import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
@@ -25,6 +26,8 @@ export interface ServiceOptions {
   clockDoubt?: ClockDoubtStorage;
   /** Where forgotten hosts outlast a restart. */
   forgotten?: ForgottenHostsStorage;
+  /** Where what is wanted of collectors outlasts a restart. */
+  desired?: DesiredSettingsStorage;
   /** Of this machine. */
   bootId?: string | null;
 }
@@ -36,6 +39,7 @@ export interface Services {
   log: Log;
   hosts: KnownHosts;
   serverClock: ServerClock;
+  desired: DesiredSettingsOfHosts;
   ingest: Ingest;
   expiry: Expiry;
   alarms: AlarmReader;
@@ -61,6 +65,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     log,
     hosts,
     serverClock,
+    desired: new DesiredSettingsOfHosts(options.desired),
     expiry,
     forecaster,
     ingest: new Ingest(store, hosts, expiry, clock),

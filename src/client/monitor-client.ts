@@ -1,12 +1,14 @@
 import { Agent, type Dispatcher, request } from 'undici';
+import type { DesiredSettings } from '../core/collector-settings.ts';
 import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { AlarmsAnswer, EndingsAnswer, EndingsBody } from '../wire/alarm.ts';
+import { desiredHeader, parseDesired } from '../wire/desired-settings.ts';
 import { errorStatus } from '../wire/error-status.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
-import type { HostsAnswer } from '../wire/host.ts';
+import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 
@@ -24,6 +26,8 @@ export interface PutOutcome {
   detail: string;
   /** Where some were too old to be stored: how many were stored, and how many not. */
   taken?: TakenAnswer | null;
+  /** What somebody wants of the collector. */
+  desired?: DesiredSettings;
   /** From Retry-After, given as seconds or as a date. */
   retryAfterMs: number | null;
 }
@@ -42,7 +46,7 @@ export interface ClientOptions {
 type Query = Record<string, string | number | undefined>;
 
 interface Asked {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   headers: Record<string, string>;
   body?: string | Uint8Array;
   signal: AbortSignal;
@@ -102,7 +106,8 @@ export class MonitorClient {
     const answer = await this.#request(path, { method: 'PUT', headers, body: gzip, signal });
     const text = await textOf(answer.body, limits.put);
     const retryAfterMs = parseRetryAfter(String(answer.headers['retry-after'] ?? ''), now);
-    return { status: answer.statusCode, detail: detailOf(text), taken: takenOf(text), retryAfterMs };
+    const desired = parseDesired(String(answer.headers[desiredHeader] ?? ''));
+    return { status: answer.statusCode, detail: detailOf(text), taken: takenOf(text), desired, retryAfterMs };
   }
 
   alarms(query: Query = {}): Promise<AlarmsAnswer> {
@@ -121,6 +126,11 @@ export class MonitorClient {
   /** Says that a host is gone for good. */
   forgetHost(host: string): Promise<{ host: string; at: string }> {
     return this.#ask(`/v1/hosts/${encodeURIComponent(host)}`, { method: 'DELETE' });
+  }
+
+  /** What is wanted of a host's collector: an interval in seconds (null: its own), whether it is to pause. */
+  setHost(host: string, desired: HostBody): Promise<HostAnswer> {
+    return this.#ask(`/v1/hosts/${encodeURIComponent(host)}`, { method: 'PATCH', body: JSON.stringify(desired) });
   }
 
   detailed(query: Query = {}): Promise<DetailedAnswer> {

@@ -1,5 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import type { Clock } from '../core/clock.ts';
+import { type DesiredSettings, isSameDesired, nothingDesired } from '../core/collector-settings.ts';
+import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
 import { type ProcessColumnId, processColumn, processColumnIds } from '../core/metric.ts';
 import type { ProcessSource, Sweep } from '../core/process-source.ts';
@@ -9,7 +11,7 @@ import type { Log } from '../platform/log.ts';
 import { ownAddress } from '../platform/own-address.ts';
 import type { ProcessColumnsBody, SnapshotBody } from '../wire/snapshot.ts';
 import type { Sender } from './sender.ts';
-import { accountsLine, type Spool } from './spool.ts';
+import { accountsLine, type Spool, spoolLimits } from './spool.ts';
 import type { SystemTotals, SystemTotalsReader } from './system-totals.ts';
 import { groupByName } from './usage-groups.ts';
 
@@ -23,6 +25,13 @@ export interface CollectorOptions {
   spool: Spool;
   sender: Sender;
   log: Pick<Log, 'info' | 'warn'>;
+  /** What the server wanted last, over a restart; absent: nothing, and it is not kept. */
+  desired?: DesiredStorage;
+}
+
+export interface DesiredStorage {
+  settings: DesiredSettings;
+  keep(settings: DesiredSettings): Promise<void>;
 }
 
 /** CPU needs two sweeps: the second follows soon, so that the first screen has figures. */
@@ -35,34 +44,83 @@ export class Collector {
   #cpuBefore: { cpu: NodeJS.CpuUsage; at: number } | null = null;
   #next: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #desired: DesiredSettings;
+  /** In force: of the grid on which sweeps lie, and in what is sent. */
+  #intervalMs: number;
+  /** Where the grid begins, and when the last tick did. By the monotonic clock. */
+  #start = 0;
+  #tickedAt = 0;
+  /** What the last sweep has told of the host. */
+  #about: Pick<SnapshotBody, 'cores' | 'memoryBytes' | 'limitedBy'> = {};
   #ticking: Promise<void> = Promise.resolve();
   readonly #failure: ConditionReporter;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
     this.#failure = new ConditionReporter(() => options.clock.monotonic());
+    this.#desired = options.desired?.settings ?? nothingDesired;
+    this.#intervalMs = this.#desired.intervalMs ?? options.intervalMs;
   }
 
   /** Resolves after the first snapshot has been taken. */
   async start(): Promise<void> {
-    const { sender, intervalMs } = this.#options;
+    const { sender, spool } = this.#options;
+    spool.widen(spoolLimits(this.#intervalMs));
+    if (!isSameDesired(this.#desired, nothingDesired)) this.#sayDesired();
     sender.start();
-    const start = this.#options.clock.monotonic();
     await this.tick();
+    this.#start = this.#tickedAt;
     // The second is early; all others lie on a grid of intervals: a timer alone comes later and later.
-    this.#aim(start, Math.min(secondSweepMs, intervalMs / 2));
+    this.#aim(Math.min(secondSweepMs, this.#intervalMs / 2));
   }
 
-  /** Sweeps `after` milliseconds after `start`, and then on the grid; what a slow sweep has missed is left out. */
-  #aim(start: number, after: number): void {
-    const { clock, intervalMs } = this.#options;
-    const elapsed = () => clock.monotonic() - start;
+  /** What the server wants, as each of its answers says: in force with the next sweep, which comes no later than it would have. */
+  follow(desired: DesiredSettings): void {
+    if (this.#isClosed || isSameDesired(desired, this.#desired)) return;
+    const { intervalMs: own, spool, source, desired: kept, log } = this.#options;
+    const hadPaused = this.#desired.isPaused;
+    const before = this.#intervalMs;
+    this.#desired = desired;
+    this.#intervalMs = desired.intervalMs ?? own;
+    spool.widen(spoolLimits(this.#intervalMs));
+    this.#sayDesired();
+    kept?.keep(desired).catch((error: unknown) => log.warn(`this is not kept over a restart: ${messageOf(error)}`));
+    // CPU is measured between two sweeps, and the one before the pause is long ago.
+    if (hadPaused && !desired.isPaused) void this.#alone(async () => void (await source.sweep()));
+    if (this.#intervalMs !== before) this.#beginGrid(Math.min(before, this.#intervalMs));
+  }
+
+  #sayDesired(): void {
+    const { log, host } = this.#options;
+    const pace = `every ${formatDuration(this.#intervalMs)}`;
+    if (this.#desired.isPaused) log.info(`the server wants ${host} paused: only that it lives is reported, ${pace}`);
+    else
+      log.info(
+        `${host} is reported ${pace}, ${this.#desired.intervalMs === null ? 'its own interval' : 'as the server wants it'}`,
+      );
+  }
+
+  /** A new grid, from so long after the last tick on. */
+  #beginGrid(afterMs: number): void {
+    const wasTicking = this.#next === undefined;
+    clearTimeout(this.#next);
+    this.#start = this.#tickedAt + afterMs - this.#intervalMs;
+    if (!wasTicking) this.#aim(this.#intervalMs);
+  }
+
+  /** Sweeps `after` milliseconds after the beginning of the grid, and then on it; what a slow sweep has missed is left out. */
+  #aim(after: number): void {
+    const { clock } = this.#options;
+    const start = this.#start;
+    const elapsed = () => clock.monotonic() - this.#start;
     this.#next = setTimeout(
       async () => {
+        this.#next = undefined;
         // Timers may fire a fraction of a millisecond early.
-        const due = Math.floor((Math.max(elapsed(), after) + 1) / intervalMs) + 1;
+        const at = Math.max(elapsed(), after) + 1;
         await this.tick();
-        if (!this.#isClosed) this.#aim(start, Math.max(due, Math.ceil(elapsed() / intervalMs)) * intervalMs);
+        const due = this.#start === start ? Math.floor(at / this.#intervalMs) + 1 : 1;
+        if (!this.#isClosed) this.#aim(Math.max(due, Math.ceil(elapsed() / this.#intervalMs)) * this.#intervalMs);
       },
       Math.max(0, after - elapsed()),
     );
@@ -70,16 +128,28 @@ export class Collector {
 
   /** One sweep. A failure is said once and the next tick tries again. */
   tick(): Promise<void> {
-    this.#ticking = this.#ticking.then(async () => {
-      try {
-        await this.#takeSnapshot();
-        this.#failure.end(() => this.#options.log.info('snapshots are taken again'));
-      } catch (error) {
-        const why = `cannot take a snapshot: ${messageOf(error)}; trying again at every interval`;
-        this.#failure.begin(() => this.#options.log.warn(why));
-      }
+    return this.#alone(async () => {
+      this.#tickedAt = this.#options.clock.monotonic();
+      await (this.#desired.isPaused ? this.#sayAlive() : this.#takeSnapshot());
+      this.#failure.end(() => this.#options.log.info('snapshots are taken again'));
+    });
+  }
+
+  /** One sweep after the other. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    this.#ticking = this.#ticking.then(work).catch((error: unknown) => {
+      const why = `cannot take a snapshot: ${messageOf(error)}; trying again at every interval`;
+      this.#failure.begin(() => this.#options.log.warn(why));
     });
     return this.#ticking;
+  }
+
+  /** Of a host that is paused: that it lives, and nothing of what it does. */
+  async #sayAlive(): Promise<void> {
+    const time = this.#options.clock.now();
+    const collector = { paused: 1, ...accounting(this.#options.spool) };
+    const processes = { name: [], cpu: [], memory: [] };
+    await this.#keep(time, gzipSync(JSON.stringify({ ...this.#head(time), ...this.#about, collector, processes })));
   }
 
   /** Stops sweeping, delivers what can be delivered within seconds, and lets go of everything. */
@@ -132,19 +202,12 @@ export class Collector {
   }
 
   #body(time: number, sweep: Sweep, system: SystemTotals, processes: ProcessColumns, sweepMs: number): SnapshotBody {
-    const { host, bootId, intervalMs } = this.#options;
     const { cores, memoryBytes, limitedBy, busy, usedBytes } = sweep;
-    const ip = ownAddress();
     const round = (value: number | null) => (value === null ? null : roundPercent(value));
+    this.#about = { cores, memoryBytes, limitedBy };
     return {
-      host,
-      ...(ip !== null && { ip }),
-      time: new Date(time).toISOString(),
-      interval: intervalMs / 1000,
-      bootId,
-      cores,
-      memoryBytes,
-      limitedBy,
+      ...this.#head(time),
+      ...this.#about,
       system: {
         cpu: round(busy === null ? null : Math.min(100, busy / cores)),
         memory: round(usedBytes === null ? system.memory : (usedBytes / memoryBytes) * 100),
@@ -161,6 +224,14 @@ export class Collector {
       },
       processes: withoutUnknown(processes),
     };
+  }
+
+  /** What every snapshot begins with. */
+  #head(time: number): Pick<SnapshotBody, 'host' | 'ip' | 'time' | 'interval' | 'bootId'> {
+    const { host, bootId } = this.#options;
+    const ip = ownAddress();
+    const seconds = this.#intervalMs / 1000;
+    return { host, ...(ip !== null && { ip }), time: new Date(time).toISOString(), interval: seconds, bootId };
   }
 
   /** This process' CPU since the sweep before, percent of one core. */

@@ -1,6 +1,7 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import type { PutOutcome } from '../client/monitor-client.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DesiredSettings } from '../core/collector-settings.ts';
 import { formatDuration } from '../core/duration.ts';
 import { messageOf } from '../core/error.ts';
 import { ConditionReporter } from '../platform/condition-reporter.ts';
@@ -29,6 +30,8 @@ export interface SenderOptions {
   clock: Clock;
   random: () => number;
   log: Pick<Log, 'info' | 'warn'>;
+  /** Is told what the server wants, with every answer that says so. */
+  follow?: (desired: DesiredSettings) => void;
   /** Only a simulation has another one. */
   sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -86,7 +89,7 @@ export class Sender {
    * @returns what became of it at the server; null: it does not have it
    */
   async sendAtOnce(body: Uint8Array): Promise<'stored' | 'expired' | null> {
-    const outcome = await this.#put(body);
+    const outcome = await this.#put(body, 1);
     if (verdictOf(outcome, 1) !== 'stored') return null;
     return outcome.taken?.expired === 1 ? 'expired' : 'stored';
   }
@@ -170,7 +173,7 @@ export class Sender {
       const { entries, body } = await this.#batches.load(wanted);
       this.#unreadableSpool.end(() => this.#options.log.info('the spool can be used again'));
       if (entries.length === 0) return 0;
-      const outcome = await this.#put(body);
+      const outcome = await this.#put(body, entries.length);
       return await this.#settle(entries, outcome, failures);
     } catch (error) {
       const why = `the spool cannot be used: ${messageOf(error)}; trying again within ${formatDuration(deniedMs)}`;
@@ -208,9 +211,12 @@ export class Sender {
     }
   }
 
-  #put(body: Uint8Array): Promise<PutOutcome> {
-    const { client, clock } = this.#options;
-    return client.put('/v1/usage', body, clock.now(), this.#cut.signal);
+  async #put(body: Uint8Array, sent: number): Promise<PutOutcome> {
+    const { client, clock, follow } = this.#options;
+    const outcome = await client.put('/v1/usage', body, clock.now(), this.#cut.signal);
+    // Of a portal in between the absence of a wish says nothing.
+    if (outcome.desired !== undefined && verdictOf(outcome, sent) === 'stored') follow?.(outcome.desired);
+    return outcome;
   }
 
   async #refused(entries: readonly SpoolEntry[], detail: string): Promise<void> {

@@ -48,7 +48,7 @@ export type Leaving = 'stored' | 'dropped' | 'quarantined';
  */
 export class Spool {
   readonly #disk: Disk;
-  readonly #limits: SpoolLimits;
+  #limits: SpoolLimits;
   /** Null: there was no room for it when the spool was opened. */
   readonly #file: LedgerFile | null;
   #ledger: Ledger;
@@ -65,6 +65,14 @@ export class Spool {
     this.#ledger = ledger;
     this.#entries = entries;
     this.#bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  }
+
+  /** For snapshots that come more often than they did. */
+  widen({ bytes, snapshots }: SpoolLimits): void {
+    this.#limits = {
+      bytes: Math.max(bytes, this.#limits.bytes),
+      snapshots: Math.max(snapshots, this.#limits.snapshots),
+    };
   }
 
   static async open(disk: Disk, limits: SpoolLimits): Promise<Spool> {

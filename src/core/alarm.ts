@@ -4,8 +4,8 @@ import type { Series } from './series.ts';
 import type { SnapshotHeader } from './snapshot.ts';
 import type { Threshold } from './threshold.ts';
 
-/** Worst first. STALE is worse than GREEN: nobody knows how a silent host does. */
-export const levels = ['RED', 'AMBER', 'STALE', 'GREEN'] as const;
+/** Worst first. STALE and PAUSED are worse than GREEN: nobody knows how such a host does, of the second because somebody wants it so. */
+export const levels = ['RED', 'AMBER', 'STALE', 'PAUSED', 'GREEN'] as const;
 export type Level = (typeof levels)[number];
 
 /** A host that has said nothing for so many of its own intervals is STALE. */
@@ -52,14 +52,15 @@ export interface Culprit {
   value: number;
 }
 
-/** How an alarm, or the silence of a host, has ended. */
+/** How an alarm, or the silence or pause of a host, has ended. */
 export interface Ending {
   /**
    * `recovered`: no longer over, or heard of again; `exited`: the process; `unknown`: its value is not known any more;
+   * `paused`: its host is not looked at any more, as somebody wants it;
    * `forgotten`: somebody has said that its host is gone; `expired`: nothing was heard for so long that nothing is
    * known any more, and so nobody knows that it is well.
    */
-  how: 'recovered' | 'exited' | 'unknown' | 'forgotten' | 'expired';
+  how: 'recovered' | 'exited' | 'unknown' | 'paused' | 'forgotten' | 'expired';
   /** The value by then, in the unit of the threshold; null: there is none. */
   value: number | null;
 }
@@ -70,7 +71,7 @@ export const mostEndings = 200;
 /** One that is not there any more. */
 export interface Ended extends Ending {
   host: string;
-  /** Of the alarm; null: it is the host's silence that has ended. */
+  /** Of the alarm; null: it is the host's silence or pause that has ended. */
   id: string | null;
 }
 
@@ -101,12 +102,20 @@ export interface Alarm {
   leadSeconds: number | null;
 }
 
+/** A host of which nothing is known but when it was last heard of. */
+export interface UnwatchedHost {
+  host: string;
+  lastSeen: number;
+}
+
 export interface Alarms<A = Alarm> {
   at: number;
   level: Level;
   /** Worst first. */
   alarms: A[];
-  stale: { host: string; lastSeen: number }[];
+  stale: UnwatchedHost[];
+  /** Hosts that live, and say nothing else. */
+  paused: UnwatchedHost[];
   /** When the next host will be STALE if it says nothing more; null: none is left. */
   nextStaleAt: number | null;
 }
@@ -117,6 +126,11 @@ export function isStale(
   at: number,
 ): boolean {
   return at - seenAt(header) > gapOf(header);
+}
+
+/** Whether it only says that it lives, as it was told to. */
+export function isPaused({ metrics }: Pick<SnapshotHeader, 'metrics'>): boolean {
+  return metrics['collector.paused'] === 1;
 }
 
 /** Without a word for longer than this it is silent, and a run of its values ends. */

@@ -1,15 +1,18 @@
-import { type Alarm, type Alarms, type Ended, type Ending, levels } from './alarm.ts';
+import { type Alarm, type Alarms, type Ended, type Ending, levels, type UnwatchedHost } from './alarm.ts';
 
 /** What of an alarm tells it apart. */
 export type AlarmIdentity = Pick<Alarm, 'id' | 'level' | 'host'>;
 
-/** One thing to tell: something got worse, better, fell silent or came back. */
+/** What can be said of something; OK: it is over. */
+export type ChangeLevel = 'RED' | 'AMBER' | 'STALE' | 'PAUSED' | 'OK';
+
+/** One thing to tell: something got worse, better, fell silent, was paused or came back. */
 export interface Change<A = Alarm> {
-  level: 'RED' | 'AMBER' | 'STALE' | 'OK';
+  level: ChangeLevel;
   /** What it was before; null when nothing had been said of it. */
-  before: 'RED' | 'AMBER' | 'STALE' | null;
+  before: Exclude<ChangeLevel, 'OK'> | null;
   host: string;
-  /** The alarm as it is now, or, for OK, as it last was. Null when it is about the host's silence. */
+  /** The alarm as it is now, or, for OK, as it last was. Null when it is about the host's silence or pause. */
   alarm: A | null;
   /** When the host was last heard of, where `alarm` is null. */
   lastSeen: number | null;
@@ -17,11 +20,11 @@ export interface Change<A = Alarm> {
   ended: Ending | null;
 }
 
-const order = [...levels.slice(0, 3), 'OK'];
+const order: readonly string[] = [...levels.filter((level) => level !== 'GREEN'), 'OK'];
 
 /** What changed between two evaluations, worst first. Without an earlier one all that is there is new. */
 export function changes<A extends AlarmIdentity>(before: Alarms<A> | null, now: Alarms<A>): Change<A>[] {
-  const found = [...alarmChanges(before?.alarms ?? [], now.alarms), ...staleChanges(before?.stale ?? [], now.stale)];
+  const found = [...alarmChanges(before?.alarms ?? [], now.alarms), ...hostChanges(before, now)];
   return found.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
 }
 
@@ -39,13 +42,21 @@ function* alarmChanges<A extends AlarmIdentity>(before: readonly A[], now: reado
   }
 }
 
-function* staleChanges(before: Alarms['stale'], now: Alarms['stale']): Iterable<Change<never>> {
-  const earlier = new Set(before.map(({ host }) => host));
-  const current = new Set(now.map(({ host }) => host));
-  for (const { host, lastSeen } of now)
-    if (!earlier.has(host)) yield { level: 'STALE', before: null, host, alarm: null, lastSeen, ended: null };
-  for (const { host, lastSeen } of before)
-    if (!current.has(host)) yield { level: 'OK', before: 'STALE', host, alarm: null, lastSeen, ended: null };
+/** A host that was paused and falls silent is not OK in between. */
+function* hostChanges(before: Alarms<unknown> | null, now: Alarms<unknown>): Iterable<Change<never>> {
+  const earlier = unwatched(before);
+  const current = unwatched(now);
+  for (const [host, { level, lastSeen }] of current) {
+    const previous = earlier.get(host)?.level ?? null;
+    if (previous !== level) yield { level, before: previous, host, alarm: null, lastSeen, ended: null };
+  }
+  for (const [host, { level, lastSeen }] of earlier)
+    if (!current.has(host)) yield { level: 'OK', before: level, host, alarm: null, lastSeen, ended: null };
+}
+
+function unwatched(alarms: Alarms<unknown> | null) {
+  const told = (level: 'STALE' | 'PAUSED') => (each: UnwatchedHost) => [each.host, { ...each, level }] as const;
+  return new Map([...(alarms?.paused ?? []).map(told('PAUSED')), ...(alarms?.stale ?? []).map(told('STALE'))]);
 }
 
 /** The same changes, each OK with how it has ended where that is known. */
@@ -70,8 +81,10 @@ export function withChange<A extends AlarmIdentity>(
   { level, host, alarm, lastSeen }: Change<A>,
 ): Alarms<A> {
   if (alarm === null) {
-    const stale = said.stale.filter((silent) => silent.host !== host);
-    return { ...said, stale: level === 'OK' ? stale : [...stale, { host, lastSeen: lastSeen ?? said.at }] };
+    const others = (hosts: readonly UnwatchedHost[]) => hosts.filter((each) => each.host !== host);
+    const now = (of: ChangeLevel) => (level === of ? [{ host, lastSeen: lastSeen ?? said.at }] : []);
+    const stale = [...others(said.stale), ...now('STALE')];
+    return { ...said, stale, paused: [...others(said.paused), ...now('PAUSED')] };
   }
   const alarms = said.alarms.filter((other) => other.id !== alarm.id);
   return { ...said, alarms: level === 'OK' ? alarms : [...alarms, alarm] };

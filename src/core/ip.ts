@@ -18,3 +18,18 @@ export interface Network {
   address: string;
   bits: number;
 }
+
+/** Whether an address is in one of these; one that is none is not. */
+export function isInNetworks(address: string, networks: readonly Network[]): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return networks.some((network) => {
+    const base = ipaddr.process(network.address);
+    return base.kind() === parsed.kind() && parsed.match(base as ipaddr.IPv4 & ipaddr.IPv6, network.bits);
+  });
+}
+
+/** Whether only this machine has it. */
+export function isLoopbackAddress(address: string): boolean {
+  return ipaddr.isValid(address) && ipaddr.process(address).range() === 'loopback';
+}

@@ -116,6 +116,7 @@ export const processColumns = {
     unit: 'bytes',
     description: 'Resident bytes, summed.',
     instances: { of: 'rssBytes', add: 'sum' },
+    isExposed: true,
     since: 1,
   },
   count: {
@@ -257,6 +258,14 @@ export const hostColumns = {
     unit: 'epochMilliseconds',
     description: 'Since when names are, today.',
   },
+  'collector.paused': {
+    ...wholeOf,
+    by: 'collector',
+    place: 21,
+    unit: 'count',
+    most: 1,
+    description: '1: it was told to pause, and only says that it lives. Without it: it is not paused.',
+  },
 } as const satisfies Record<string, HostColumn>;
 
 export type HostMetric = keyof typeof hostColumns;
@@ -324,10 +333,4 @@ export function unitOf(metric: string): Unit {
   if (Object.hasOwn(hostColumns, metric)) return hostColumn(metric as HostMetric).unit;
   const column = columnOfQuantity(metric, 'group') ?? columnOfQuantity(metric, 'largest');
   return column === undefined ? 'none' : processColumn(column).unit;
-}
-
-/** `process_cpu_percent`: as Prometheus names what has a unit, https://prometheus.io/docs/practices/naming/ */
-export function prometheusName(id: ProcessColumnId): string {
-  const { unit } = processColumn(id);
-  return `process_${snakeCase(id)}${unit === 'percent' || unit === 'percentOfCore' ? '_percent' : ''}`;
 }

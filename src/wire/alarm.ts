@@ -50,11 +50,14 @@ const alarmSchema = Type.Object({
 export type AlarmAnswer = Static<typeof alarmSchema>;
 
 const endedSchema = Type.Object({
-  id: Type.Unsafe<string | null>({ type: ['string', 'null'], description: "Of the alarm; null: a host's silence." }),
+  id: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    description: "Of the alarm; null: a host's silence or pause.",
+  }),
   host: Type.String(),
-  how: Type.Enum(['recovered', 'exited', 'unknown', 'forgotten', 'expired'], {
+  how: Type.Enum(['recovered', 'exited', 'unknown', 'paused', 'forgotten', 'expired'], {
     description:
-      'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
+      'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; paused: its host is not looked at, as somebody wants it; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
   }),
   value: Type.Unsafe<number | null>({ type: ['number', 'null'], description: 'By then.' }),
 });
@@ -65,6 +68,9 @@ export const alarmsSchema = Type.Object(
     level: Type.Enum([...levels]),
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
     stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
+    paused: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') }), {
+      description: 'Hosts that somebody has paused: they live, and nothing else is known.',
+    }),
     nextStaleAt: optionalInstant('When the next host will be STALE if it says nothing more.'),
   },
   { title: 'Alarms' },
@@ -84,7 +90,7 @@ export const endingsBodySchema = Type.Object(
     ),
     hosts: Type.Array(Type.String({ maxLength: maxNameLength }), {
       maxItems: mostEndings,
-      description: 'Hosts that were silent.',
+      description: 'Hosts that were silent or paused.',
     }),
   },
   { title: 'EndingsAsked' },

@@ -1,13 +1,32 @@
 import Type, { type Static } from 'typebox';
+import { intervalBounds } from '../core/collector-settings.ts';
 import { instant, integer, number, recordOf, text } from './fields.ts';
+
+const desiredSchema = Type.Object(
+  {
+    interval: Type.Unsafe<number | null>({
+      type: ['number', 'null'],
+      minimum: intervalBounds.leastMs / 1000,
+      maximum: intervalBounds.mostMs / 1000,
+      description: "Seconds between two snapshots; null: the collector's own.",
+    }),
+    paused: Type.Boolean({ description: 'Whether it is to say only that it lives.' }),
+  },
+  { title: 'Desired', description: 'What somebody wants of the collector, which learns it with its next snapshot.' },
+);
+
+/** What is left out stays as it is. */
+export const hostBodySchema = Type.Partial(desiredSchema, { minProperties: 1 });
+export type HostBody = Static<typeof hostBodySchema>;
 
 export const hostSchema = Type.Object(
   {
     host: Type.String(),
     ip: text,
     lastSeen: instant('Of its newest snapshot.'),
-    state: Type.Enum(['fresh', 'stale']),
+    state: Type.Enum(['fresh', 'paused', 'stale'], { description: 'paused: it lives, and reports nothing else.' }),
     interval: Type.Number({ description: 'Seconds.' }),
+    desired: desiredSchema,
     cores: number,
     memoryBytes: integer,
     limitedBy: Type.Enum(['host', 'cgroup']),

@@ -46,6 +46,7 @@ describe('GET /v1/alarms', () => {
         },
       ],
       stale: [],
+      paused: [],
       nextStaleAt: iso(noon + 30_000),
     });
   });
@@ -128,7 +129,7 @@ describe('GET /v1/alarms', () => {
     const { points } = (await get('/v1/series?host=web-01&process=java&metric=threads&step=10s&window=5m')).body;
     expect(points.map(({ value }: { value: number }) => value)).toEqual([480, 620]);
     expect((await app.inject({ url: '/metrics' })).body).toContain(
-      'amberwatch_process_threads{host="web-01",process="java"} 620',
+      'amberwatch_process_threads{host="web-01",ip="127.0.0.1",process="java"} 620',
     );
   });
 
@@ -355,11 +356,11 @@ test('/metrics has the latest usage, bounded, with names escaped', async () => {
     snapshots: [makeSnapshot({ processes, metrics: { 'system.cpu': 12, 'collector.sweepMs': 3 } })],
   });
   const text = (await app.inject('/metrics')).body;
-  expect(text).toContain('amberwatch_host{host="web-01",metric="system.cpu"} 12');
-  expect(text).toContain('amberwatch_host{host="web-01",metric="collector.sweepMs"} 3');
-  expect(text).toContain('amberwatch_process_cpu_percent{host="web-01",process="a\\"b\\\\c\\nd"} 999');
-  expect(text).toContain('amberwatch_process_memory_percent{host="web-01",process="p0"} 300');
-  expect(
-    text.split('\n').filter((line) => line.startsWith('amberwatch_process_cpu_percent{')).length,
-  ).toBeLessThanOrEqual(40);
+  expect(text).toContain('amberwatch_system_cpu_ratio{host="web-01",ip="10.0.0.5"} 0.12\n');
+  expect(text).toContain('amberwatch_collector_sweep_seconds{host="web-01",ip="10.0.0.5"} 0.003\n');
+  expect(text).toContain('amberwatch_process_cpu_cores{host="web-01",ip="10.0.0.5",process="a\\"b\\\\c\\nd"} 9.99\n');
+  expect(text).toContain('amberwatch_process_memory_ratio{host="web-01",ip="10.0.0.5",process="p0"} 3\n');
+  const rows = (of: string) => of.split('\n').filter((line) => line.startsWith('amberwatch_process_cpu_cores{')).length;
+  expect(rows(text)).toBeLessThanOrEqual(40);
+  expect(rows((await app.inject('/metrics?all=1')).body)).toBe(301);
 });

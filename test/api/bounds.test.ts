@@ -215,7 +215,7 @@ test('only so many listen to the alarms, with one token and in all', async () =>
 test('who listens and does not read is cut off after ten seconds', async () => {
   const time = { now: 0 };
   const clock = { now: () => time.now, monotonic: () => time.now };
-  const alarms = { at: 0, level: 'GREEN' as const, alarms: [], stale: [], nextStaleAt: null };
+  const alarms = { at: 0, level: 'GREEN' as const, alarms: [], stale: [], paused: [], nextStaleAt: null };
   const reader = { now: async () => ({ ...alarms, at: time.now }), endedSince: () => [] } as unknown as AlarmReader;
   const stream = new AlarmStream(reader, pino({ level: 'silent' }), clock);
   class Listener extends EventEmitter {

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import type { Network } from '../../core/ip.ts';
+import { isInNetworks, type Network } from '../../core/ip.ts';
 
 /**
  * Whether a webhook may be sent to an address: public ones, and those that were listed. Everything that is
@@ -11,11 +11,7 @@ import type { Network } from '../../core/ip.ts';
 export function mayReach(address: string, allowed: readonly Network[]): boolean {
   if (!ipaddr.isValid(address)) return false;
   const parsed = ipaddr.process(address);
-  const isListed = allowed.some((network) => {
-    const base = ipaddr.process(network.address);
-    return base.kind() === parsed.kind() && parsed.match(base as ipaddr.IPv4 & ipaddr.IPv6, network.bits);
-  });
-  return isListed || (parsed.range() === 'unicast' && !isIpv4Compatible(parsed));
+  return isInNetworks(address, allowed) || (parsed.range() === 'unicast' && !isIpv4Compatible(parsed));
 }
 
 /** `::127.0.0.1`, a form of long ago (RFC 4291, 2.5.5.1) that some systems still take for the IPv4 address. */

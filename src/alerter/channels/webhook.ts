@@ -83,8 +83,9 @@ function isFinal(status: number): boolean {
 function webhookBody(id: string, announcement: OutboxEntry['announcement']): string {
   const { time, since, id: alarmId, ...rest } = announcement;
   const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
-  // What is worth waking somebody: AMBER only when the stricter policy says so too.
-  const notify = announcement.level !== 'AMBER' || announcement.prediction?.notify === true;
+  // What is worth waking somebody: AMBER only when the stricter policy says so too, and nothing that somebody wants.
+  const { level, prediction } = announcement;
+  const notify = level !== 'PAUSED' && (level !== 'AMBER' || prediction?.notify === true);
   return JSON.stringify({ id, notify, alarmId, ...rest, time: iso(time), since: iso(since) });
 }
 

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
-import { isStale } from '../../core/alarm.ts';
+import { isPaused, isStale } from '../../core/alarm.ts';
+import { type DesiredSettings, nothingDesired } from '../../core/collector-settings.ts';
 import { MonitorError } from '../../core/error.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
 import { untilAborted } from '../../platform/deadline.ts';
-import { type HostAnswer, hostSchema, hostsSchema } from '../../wire/host.ts';
+import { type HostAnswer, hostBodySchema, hostSchema, hostsSchema } from '../../wire/host.ts';
 import type { AppParts } from '../app-parts.ts';
 import { iso } from '../window.ts';
 
@@ -37,8 +38,21 @@ const deleteHost = {
   },
 } as const;
 
+const patchHost = {
+  config: { access: 'admin' },
+  schema: {
+    tags: ['hosts'],
+    summary: 'Say how often a host is to report, or that it is to pause',
+    description:
+      'Its collector learns it with the answer to its next snapshot, and does so within one interval, also after a restart. A paused host is PAUSED, neither STALE nor GREEN, and none of its alarms is there. What is left out stays as it is.',
+    params: Type.Object({ host: Type.String() }),
+    body: hostBodySchema,
+    response: { 200: hostSchema },
+  },
+} as const;
+
 /** Who reports, and whether still. */
-export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebox {
+export function hostRoutes({ hosts, clock, desired }: AppParts): FastifyPluginAsyncTypebox {
   const knownHost = async (name: string, signal: AbortSignal | undefined) => {
     const found = (await untilAborted(hosts.now(), signal)).find(({ host }) => host === name);
     if (found) return found;
@@ -53,14 +67,24 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
       const known = await untilAborted(hosts.now(), reading.signal);
       return {
         at: iso(now),
-        hosts: known.map((header) => hostAnswer(header, now)),
+        hosts: known.map((header) => hostAnswer(header, now, desired.of(header.host))),
         forgotten: hosts.listForgotten().map(({ host, at }) => ({ host, at: iso(at) })),
       };
     });
 
     app.get('/v1/hosts/:host', getHost, async ({ params, reading }) => {
       const found = await knownHost(params.host, reading.signal);
-      return hostAnswer(found, clock.now());
+      return hostAnswer(found, clock.now(), desired.of(found.host));
+    });
+
+    app.patch('/v1/hosts/:host', patchHost, async ({ params, body, reading }) => {
+      const found = await knownHost(params.host, reading.signal);
+      const { interval, paused } = body;
+      const wanted = await desired.set(found.host, {
+        ...(interval !== undefined && { intervalMs: interval === null ? null : Math.round(interval * 1000) }),
+        ...(paused !== undefined && { isPaused: paused }),
+      });
+      return hostAnswer(found, clock.now(), wanted);
     });
 
     app.delete('/v1/hosts/:host', deleteHost, async ({ params: { host }, reading }) => {
@@ -70,12 +94,14 @@ export function hostRoutes({ hosts, clock }: AppParts): FastifyPluginAsyncTypebo
           'conflict',
           `${host} still reports; stop its collector first, and forget it when it is STALE`,
         );
-      return { host, at: iso(await hosts.forget(host)) };
+      const at = await hosts.forget(host);
+      await desired.set(host, nothingDesired);
+      return { host, at: iso(at) };
     });
   };
 }
 
-function hostAnswer(header: SnapshotHeader, now: number): HostAnswer {
+function hostAnswer(header: SnapshotHeader, now: number, desired: DesiredSettings): HostAnswer {
   const { host, ip, time, intervalMs, cores, memoryBytes, limitedBy, bootId, metrics } = header;
   const group = (prefix: string) =>
     Object.fromEntries(
@@ -87,8 +113,12 @@ function hostAnswer(header: SnapshotHeader, now: number): HostAnswer {
     host,
     ip,
     lastSeen: iso(time),
-    state: isStale(header, now) ? 'stale' : 'fresh',
+    state: isStale(header, now) ? 'stale' : isPaused(header) ? 'paused' : 'fresh',
     interval: intervalMs / 1000,
+    desired: {
+      interval: desired.intervalMs === null ? null : desired.intervalMs / 1000,
+      paused: desired.isPaused,
+    },
     cores,
     memoryBytes,
     limitedBy,

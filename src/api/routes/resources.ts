@@ -76,7 +76,8 @@ export function resourceRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
     app.get(`${prefix}/query-alarm`, getAlarms, async ({ reading }) => {
       const answer = alarmsAnswer(await untilAborted(alarms.now(), reading.signal));
       // What these clients have always had, and nothing else.
-      return { ...answer, alarms: answer.alarms.map(({ culprits: _, ...alarm }) => alarm) };
+      const { paused: __, ...known } = answer;
+      return { ...known, alarms: answer.alarms.map(({ culprits: _, ...alarm }) => alarm) };
     });
   };
 }

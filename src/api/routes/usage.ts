@@ -4,8 +4,10 @@ import Type, { type Static } from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
 import { canonicalIp } from '../../core/ip.ts';
 import { readsWithin } from '../../core/store.ts';
+import type { DesiredSettingsOfHosts } from '../../hosts/desired-settings.ts';
+import { desiredHeader, formatDesired } from '../../wire/desired-settings.ts';
 import { detailedSchema, meanSchema } from '../../wire/history.ts';
-import { takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
+import { type SnapshotBody, takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
 import { toSnapshot } from '../../wire/snapshot-codec.ts';
 import type { AppParts } from '../app-parts.ts';
 import { parseCursor, readPage } from '../history-page.ts';
@@ -80,7 +82,7 @@ const getDetailed = {
 };
 
 /** PUT a snapshot or a backlog; GET means and the raw history. */
-export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): FastifyPluginAsyncTypebox {
+export function usageRoutes({ store, clock, ingest, largeAnswers, desired }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.put('/v1/usage', putUsage, async (request, reply) => {
       // A local socket has no address.
@@ -90,6 +92,7 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
         bodies.map((body) => toSnapshot(body, ip)),
         { token: request.token, sentAt: sentAtOf(request.headers.date) },
       );
+      sayDesired(reply, bodies, desired);
       return taken.expired > 0 ? taken : reply.code(204).send(null);
     });
 
@@ -119,6 +122,13 @@ export function usageRoutes({ store, clock, ingest, largeAnswers }: AppParts): F
       return largeAnswers.send(request, reply, detailedText(start, page));
     });
   };
+}
+
+/** To the collector of one host what somebody wants of it. */
+function sayDesired(reply: FastifyReply, bodies: readonly SnapshotBody[], desired: DesiredSettingsOfHosts): void {
+  const host = (bodies[0]?.host ?? '').toWellFormed();
+  const text = formatDesired(desired.of(host));
+  if (text !== '' && bodies.every((body) => body.host === bodies[0]?.host)) void reply.header(desiredHeader, text);
 }
 
 /** The sender's clock, in whole seconds. */

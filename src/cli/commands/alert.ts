@@ -28,6 +28,15 @@ async function alert(config: Config, flags: Flags): Promise<void> {
   closeOnSignal([await startAlerter(config, config.server, clock, output)], { clock, complain });
 }
 
+/** PAUSED is as somebody wants it. */
+const exitCodeOfLevel = {
+  RED: exitCodes.red,
+  AMBER: exitCodes.amber,
+  STALE: exitCodes.amber,
+  PAUSED: exitCodes.ok,
+  GREEN: exitCodes.ok,
+} as const;
+
 async function alertOnce(config: Config, output: AlerterOutput, json: boolean): Promise<number> {
   const { announceAll } = await import('../../alerter/alerter.ts');
   try {
@@ -38,7 +47,7 @@ async function alertOnce(config: Config, output: AlerterOutput, json: boolean): 
       process.stdout.write(
         `${terminalJson({ time: new Date(clock.now()).toISOString(), level, hosts, reason: summary })}\n`,
       );
-    return { RED: exitCodes.red, AMBER: exitCodes.amber, STALE: exitCodes.amber, GREEN: exitCodes.ok }[level];
+    return exitCodeOfLevel[level];
   } catch (error) {
     if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
     complain(error.message);

@@ -1,3 +1,4 @@
+import { agentSettings } from './agent-settings.ts';
 import { alerterSettings } from './alerter-settings.ts';
 import { clientSettings } from './client-settings.ts';
 import { collectorSettings } from './collector-settings.ts';
@@ -9,6 +10,7 @@ import type { SettingValue } from './setting.ts';
 /** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
 export const settings = {
   ...serverSettings,
+  ...agentSettings,
   ...clientSettings,
   ...collectorSettings,
   ...commonSettings,

@@ -1,6 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ClientOptions } from '../../client/monitor-client.ts';
+import type { Collector as RunningCollector } from '../../collector/collector.ts';
 import type { Clock } from '../../core/clock.ts';
 import { MonitorError } from '../../core/error.ts';
 import { fileReason } from '../../core/failure-reason.ts';
@@ -20,23 +21,38 @@ export async function startCollector(
   log: Pick<Log, 'info' | 'warn'>,
   own?: ClientOptions,
 ): Promise<{ close(): Promise<void> }> {
-  const [{ Collector }, { Sender }, { openLockedSpool, spoolLimits }, { SystemTotalsReader }, { MonitorClient }] =
-    await Promise.all([
-      import('../../collector/collector.ts'),
-      import('../../collector/sender.ts'),
-      import('../../collector/spool.ts'),
-      import('../../collector/system-totals.ts'),
-      import('../../client/monitor-client.ts'),
-    ]);
+  const [
+    { Collector },
+    { Sender },
+    { openDesired },
+    { openLockedSpool, spoolLimits },
+    { SystemTotalsReader },
+    { MonitorClient },
+  ] = await Promise.all([
+    import('../../collector/collector.ts'),
+    import('../../collector/sender.ts'),
+    import('../../collector/desired-file.ts'),
+    import('../../collector/spool.ts'),
+    import('../../collector/system-totals.ts'),
+    import('../../client/monitor-client.ts'),
+  ]);
   const client = new MonitorClient(server, own ?? (await clientOptions(config, server)));
-  const folder = join(spoolFolder(config), own ? 'up' : spoolName(server, config.host));
+  const name = own ? 'up' : spoolName(server, config.host);
+  const folder = join(spoolFolder(config), name);
   const { spool, unlock } = await openLockedSpool(folder, spoolLimits(config.interval)).catch(
     async (error: unknown) => {
       throw spoolFailure(folder, await realReason(error, config.data));
     },
   );
-  const sender = new Sender({ spool, client, clock, random: Math.random, log });
-  const collector = new Collector({
+  const sender = new Sender({
+    spool,
+    client,
+    clock,
+    random: Math.random,
+    log,
+    follow: (desired) => collector.follow(desired),
+  });
+  const collector: RunningCollector = new Collector({
     host: config.host,
     intervalMs: config.interval,
     clock,
@@ -44,6 +60,7 @@ export async function startCollector(
     sender,
     log,
     totals: new SystemTotalsReader(),
+    desired: openDesired(join(config.data, 'desired'), name, log),
     ...(await openSource(clock, config)),
   });
   await collector.start();

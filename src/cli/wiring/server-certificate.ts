@@ -1,5 +1,4 @@
 import { statSync } from 'node:fs';
-import type { Server } from 'node:https';
 import type { TlsOptions } from '../../api/app.ts';
 import { MonitorError } from '../../core/error.ts';
 import { every } from '../../platform/every.ts';
@@ -10,6 +9,11 @@ import { checkPems, readPem } from './pem.ts';
 const checkEveryMs = 5_000;
 
 type Files = Pick<Config, 'tlsCert' | 'tlsKey' | 'tlsClientCa'>;
+
+/** What shows a certificate. */
+interface SecureServer {
+  setSecureContext(tls: Partial<TlsOptions>): void;
+}
 
 /** What a server with TLS shows to its clients, and asks of them. */
 export class ServerCertificate {
@@ -29,17 +33,18 @@ export class ServerCertificate {
    * A certificate that is renewed is used from the next connection on; one that cannot be read changes nothing.
    * @returns what ends the looking
    */
-  renew(server: Server, log: Log): () => void {
+  renew(servers: readonly SecureServer[], log: Log): () => void {
     if (this.tls === undefined) return () => undefined;
     const failed = (error: unknown) =>
       log.error({ err: error }, 'the new certificate cannot be used; going on with the old one');
-    return every(checkEveryMs, () => this.#renewOnce(server, log), failed);
+    return every(checkEveryMs, () => this.#renewOnce(servers, log), failed);
   }
 
-  #renewOnce(server: Server, log: Log): void {
+  #renewOnce(servers: readonly SecureServer[], log: Log): void {
     const found = versionOf(this.#files);
     if (found === this.#version) return;
-    server.setSecureContext(readTls(this.#files) ?? {});
+    const tls = readTls(this.#files) ?? {};
+    for (const server of servers) server.setSecureContext(tls);
     this.#version = found;
     log.info('the certificate was read again');
   }

@@ -8,6 +8,7 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Store } from '../../core/store.ts';
 import { formatThreshold } from '../../core/threshold.ts';
 import { openClockDoubt } from '../../hosts/clock-doubt-file.ts';
+import { openDesiredSettings } from '../../hosts/desired-settings-file.ts';
 import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
@@ -58,7 +59,8 @@ export async function startServer(
     const url = await listen(app, config.listen);
     const { port } = app.server.address() as AddressInfo;
     await local.listen(app.routing, config.data, port, (message) => log.warn(message));
-    closing.push(certificate.renew(app.server as Server, log));
+    if (config.tcp !== null) log.info(await listenToAgents(app, config, config.tcp));
+    closing.push(certificate.renew([app.server as Server, app.tcpAgents], log));
     const announced = announcedAs(url, config.listen);
     const thresholds = config.threshold.map(formatThreshold);
     log.info({ url: announced, store: store.url, thresholds }, 'server is listening');
@@ -130,7 +132,14 @@ async function makeApp(
     queryTimeoutMs: config.queryTimeout,
     clockDoubt: openClockDoubt(config.data, warn),
     forgotten: openForgottenHosts(config.data, warn),
+    desired: openDesiredSettings(config.data, warn),
     bootId: readBootId(),
+    agents: {
+      client: config.tcpClient,
+      counters: config.tcpCounter,
+      reply: config.tcpReply,
+      allowed: config.tcpAllow,
+    },
     ...(tls && { https: tls }),
   });
 }
@@ -149,20 +158,36 @@ async function listen(
   app: { listen(address: ListenAddress): Promise<string>; close(): Promise<unknown> },
   address: ListenAddress,
 ): Promise<string> {
-  const where = `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`;
   try {
     return (await app.listen(address)).replace('0.0.0.0', '127.0.0.1').replace('[::]', '[::1]');
   } catch (error) {
     await app.close();
-    const reasons: Record<string, string> = {
-      EADDRINUSE: `another program uses it; choose another port with --listen ${address.host}:${address.port + 1}`,
-      EACCES: 'this user may not use that port; choose one above 1023',
-      EADDRNOTAVAIL: 'this machine does not have that address',
-      ENOTFOUND: 'that name has no address',
-    };
-    const code = (error as NodeJS.ErrnoException).code ?? '';
-    throw new MonitorError('unavailable', `cannot listen on ${where}: ${reasons[code] ?? messageOf(error)}`, {
-      cause: error,
-    });
+    throw listenFailure(address, '--listen', error);
   }
+}
+
+/** @returns what is to be said of it */
+async function listenToAgents(app: FastifyInstance, config: Config, address: ListenAddress): Promise<string> {
+  const { tcpAllow, tlsCert } = config;
+  const port = await app.tcpAgents.listen(address).catch((error: unknown) => {
+    throw listenFailure(address, '--tcp', error);
+  });
+  const allowed = ['this machine', ...tcpAllow.map(({ address, bits }) => `${address}/${bits}`)].join(', ');
+  const others = tlsCert === undefined ? 'a token' : 'a token or a client certificate';
+  return `agents are listened to on ${textOf({ ...address, port })}: ${allowed}, and whoever shows ${others}`;
+}
+
+function textOf({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+function listenFailure(address: ListenAddress, flag: string, error: unknown): MonitorError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: `another program uses it; choose another port with ${flag} ${textOf({ ...address, port: address.port + 1 })}`,
+    EACCES: 'this user may not use that port; choose one above 1023',
+    EADDRNOTAVAIL: 'this machine does not have that address',
+    ENOTFOUND: 'that name has no address',
+  };
+  const why = reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error);
+  return new MonitorError('unavailable', `cannot listen on ${textOf(address)}: ${why}`, { cause: error });
 }

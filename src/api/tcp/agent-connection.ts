@@ -1,0 +1,123 @@
+import type { Socket } from 'node:net';
+import type { AgentRights } from '../../access/agent-admission.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import { JsonObjectStream, longestObjectBytes } from '../../wire/json-object-stream.ts';
+
+/** Before it is known who speaks: a token and what stands around it. */
+const longestGreetingBytes = 4096;
+/** Who has not said who it is within this is sent away. */
+const greetingMs = 10_000;
+/** Invalid in a row: who sends so much of it speaks something else. */
+const mostInvalid = 1000;
+/** Of a client that reads no replies no more than this is kept for it. */
+const mostUnreadBytes = 64 * 1024;
+
+export interface AgentHandlers {
+  /** Whose first message this is. @throws MonitorError when it is not let in by it */
+  admit(message: Record<string, unknown>): AgentRights;
+  /** It has been let in. */
+  entered(rights: AgentRights): void;
+  message(message: Record<string, unknown>): void;
+  invalid(): void;
+  /** There is something to read: `read` does it. */
+  readable(): void;
+  /** It was sent away, and why. */
+  refused(error: MonitorError): void;
+}
+
+/** One connection of an agent: its bytes as messages, once it has been let in. */
+export class AgentConnection {
+  readonly #socket: Socket;
+  readonly #handlers: AgentHandlers;
+  readonly #rights: AgentRights | null;
+  #greetingTimer: NodeJS.Timeout | undefined;
+  readonly #objects: JsonObjectStream;
+  #isIn = false;
+  #hasSpoken = false;
+  #invalidInARow = 0;
+
+  /** @param rights null: its first message has to say who it is */
+  constructor(socket: Socket, rights: AgentRights | null, handlers: AgentHandlers) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    this.#objects = new JsonObjectStream(rights === null ? longestGreetingBytes : longestObjectBytes);
+    this.#rights = rights;
+  }
+
+  start(): void {
+    if (this.#rights !== null) this.#enter(this.#rights);
+    else this.#greetingTimer = setTimeout(() => this.refuse(noGreeting()), greetingMs);
+    // Paused: what is not read stays with the kernel, and with who sends it.
+    this.#socket.on('readable', this.#handlers.readable);
+    this.#socket.on('close', () => clearTimeout(this.#greetingTimer));
+  }
+
+  /** Takes in what has come so far. */
+  read(): void {
+    const piece = this.#socket.read() as Buffer | null;
+    if (piece === null) return;
+    for (const streamed of this.#objects.push(piece)) {
+      if (this.#socket.destroyed || this.#socket.writableEnded) return;
+      if (streamed === 'invalid') this.#invalid();
+      else this.#take(streamed.object);
+    }
+    if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
+  }
+
+  reply(text: string): void {
+    if (this.#socket.writable && this.#socket.writableLength < mostUnreadBytes) this.#socket.write(text);
+  }
+
+  /** Says why, for whoever looks, and hangs up. */
+  refuse(error: MonitorError): void {
+    clearTimeout(this.#greetingTimer);
+    this.#handlers.refused(error);
+    this.#socket.end(`${JSON.stringify({ code: error.code, detail: error.message })}\n`);
+    this.#socket.destroySoon();
+  }
+
+  #take(message: Record<string, unknown>): void {
+    this.#invalidInARow = 0;
+    // One that is let in by its address may show a token, and may as well have a field of that name.
+    const isGreeting = !this.#isIn || (!this.#hasSpoken && String(message.token).startsWith('aw_'));
+    this.#hasSpoken = true;
+    if (isGreeting) this.#greet(message);
+    else this.#handlers.message(message);
+  }
+
+  #greet(message: Record<string, unknown>): void {
+    try {
+      this.#enter(this.#handlers.admit(message));
+    } catch (error) {
+      this.refuse(error instanceof MonitorError ? error : new MonitorError('internal', messageOf(error)));
+    }
+  }
+
+  #enter(rights: AgentRights): void {
+    clearTimeout(this.#greetingTimer);
+    this.#isIn = true;
+    this.#objects.longestBytes = longestObjectBytes;
+    this.#handlers.entered(rights);
+  }
+
+  #invalid(): void {
+    this.#handlers.invalid();
+    this.#invalidInARow++;
+    if (!this.#isIn || this.#invalidInARow > mostInvalid) this.refuse(notJson());
+  }
+}
+
+function noGreeting(): MonitorError {
+  return new MonitorError(
+    'unauthorized',
+    `say who you are within ${greetingMs / 1000} s: {"token": "aw_w_..."} first, or have your address listed with --tcp-allow`,
+  );
+}
+
+function tooLong(longestBytes: number): MonitorError {
+  return new MonitorError('too_large', `a message is longer than ${longestBytes} bytes`);
+}
+
+function notJson(): MonitorError {
+  return new MonitorError('invalid', 'this is no JSON; send objects such as {"cpu": 12.5}');
+}

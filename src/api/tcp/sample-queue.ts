@@ -1,0 +1,115 @@
+import { setImmediate, setTimeout as sleepFor } from 'node:timers/promises';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import type { MetricSample } from '../../core/sample.ts';
+import { backoffMs } from '../../platform/back-off.ts';
+import { ConditionReporter } from '../../platform/condition-reporter.ts';
+import type { Log } from '../../platform/log.ts';
+
+/** As many as a body over HTTP may have: nobody else's write waits for more. */
+const mostAtOnce = 5000;
+/** Beyond so many the oldest are dropped: agents cannot be asked to wait. */
+const mostWaiting = 100_000;
+const closeGraceMs = 3000;
+
+export interface SampleQueueOptions {
+  /** Resolves once they are stored. */
+  write: (samples: readonly MetricSample[]) => Promise<unknown>;
+  monotonic: () => number;
+  log: Pick<Log, 'info' | 'warn'>;
+  random?: () => number;
+}
+
+/** Who waits for what has become of the samples up to one. */
+interface Waiting {
+  until: number;
+  /** How many had been dropped by then. */
+  dropped: number;
+  tell: (isStored: boolean) => void;
+}
+
+/** What agents have sent, on its way into the store: one write at a time, and all that has come meanwhile is the next. */
+export class SampleQueue {
+  readonly #options: SampleQueueOptions;
+  readonly #absence: ConditionReporter;
+  readonly #closing = new AbortController();
+  #samples: MetricSample[] = [];
+  #waiting: Waiting[] = [];
+  #added = 0;
+  #settled = 0;
+  #writing: Promise<void> | null = null;
+  /** Samples that the store did not take. */
+  dropped = 0;
+
+  constructor(options: SampleQueueOptions) {
+    this.#options = options;
+    this.#absence = new ConditionReporter(options.monotonic);
+  }
+
+  add(sample: MetricSample): void {
+    this.#added++;
+    this.#samples.push(sample);
+    if (this.#samples.length > mostWaiting) this.#dropOldest();
+    this.#writing ??= this.#writeAll();
+  }
+
+  /** Tells once what has been added so far is stored, or will not be. */
+  whenSettled(tell: (isStored: boolean) => void): void {
+    this.#waiting.push({ until: this.#added, dropped: this.dropped, tell });
+    this.#tellSettled();
+  }
+
+  /** Writes what is left, as far as that takes only seconds. */
+  async close(): Promise<void> {
+    const grace = setTimeout(() => this.#closing.abort(), closeGraceMs);
+    await this.#writing;
+    clearTimeout(grace);
+  }
+
+  async #writeAll(): Promise<void> {
+    // What comes in the same turn is written together.
+    await setImmediate();
+    while (this.#samples.length > 0) {
+      const samples = this.#samples.splice(0, mostAtOnce);
+      if (!(await this.#write(samples))) this.dropped += samples.length;
+      this.#settled += samples.length;
+      this.#tellSettled();
+    }
+    this.#writing = null;
+  }
+
+  #tellSettled(): void {
+    const open = this.#waiting.findIndex(({ until }) => until > this.#settled);
+    const told = this.#waiting.splice(0, open < 0 ? this.#waiting.length : open);
+    for (const { dropped, tell } of told) tell(dropped === this.dropped);
+  }
+
+  /** Again and again while the store is away. */
+  async #write(samples: readonly MetricSample[]): Promise<boolean> {
+    const { write, log, random = Math.random } = this.#options;
+    for (let failures = 1; ; failures++) {
+      try {
+        await write(samples);
+        this.#absence.end(() => log.info('what agents send is stored again'));
+        return true;
+      } catch (error) {
+        const waiting = `what agents send waits, ${mostWaiting} samples of it at most: ${messageOf(error)}`;
+        this.#absence.begin(() => log.warn(waiting));
+        const { signal } = this.#closing;
+        if (!isOutage(error) || signal.aborted) return false;
+        await sleepFor(backoffMs(failures, null, random()), undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  #dropOldest(): void {
+    if (this.dropped === 0)
+      this.#options.log.warn(`agents send more than is stored: the oldest beyond ${mostWaiting} samples are dropped`);
+    this.#samples.splice(0, mostAtOnce);
+    this.dropped += mostAtOnce;
+    this.#settled += mostAtOnce;
+  }
+}
+
+function isOutage(error: unknown): boolean {
+  return error instanceof MonitorError && ['unavailable', 'timeout', 'internal'].includes(error.code);
+}

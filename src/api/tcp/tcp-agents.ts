@@ -1,0 +1,246 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { TokenSource } from '../../access/admission.ts';
+import { type AgentRights, rightsOfAddress, rightsOfToken } from '../../access/agent-admission.ts';
+import { isKnown } from '../../access/token.ts';
+import type { Clock } from '../../core/clock.ts';
+import { MonitorError } from '../../core/error.ts';
+import { canonicalIp, isInNetworks, isLoopbackAddress, type Network } from '../../core/ip.ts';
+import type { Ingest } from '../../ingest/ingest.ts';
+import type { Log } from '../../platform/log.ts';
+import type { TlsOptions } from '../app.ts';
+import { AgentConnection } from './agent-connection.ts';
+import { type Agent, AgentReadings, type AgentReadingsOptions } from './agent-readings.ts';
+import { SampleQueue } from './sample-queue.ts';
+
+export interface TcpAgentOptions extends AgentReadingsOptions {
+  /** What each message is answered with once it is stored; null: nothing. */
+  reply: string | null;
+  /** Addresses that need no token, besides this machine's own. */
+  allowed: readonly Network[];
+}
+
+export interface TcpAgentParts {
+  ingest: Ingest;
+  tokens: TokenSource;
+  clock: Clock;
+  log: Log;
+  /** Of the HTTP server; agents may speak TLS on the same port as those that do not. */
+  tls: TlsOptions | undefined;
+}
+
+/** A thousand agents come back at the same moment after a restart. */
+const backlog = 4096;
+const mostConnections = 10_000;
+const keepAliveMs = 30_000;
+/** Messages are taken in for so long at once; then whoever else waits has a turn. */
+const turnMs = 4;
+/** So often it is asked whether a token is still good. */
+const tokenCheckMs = 1000;
+const handshakeMs = 10_000;
+const sayRefusedEveryMs = 60_000;
+/** With this byte a TLS connection begins, and JSON never does. */
+const tlsHandshake = 0x16;
+
+/**
+ * Plain agents: each holds one TCP connection and sends JSON objects. Every number in them is a gauge, or a counter that
+ * adds up, of the client that has sent it.
+ */
+export class TcpAgents {
+  readonly readings: AgentReadings;
+  readonly counts = { messages: 0, invalid: 0, refused: 0 };
+  readonly #options: TcpAgentOptions;
+  readonly #parts: TcpAgentParts;
+  readonly #queue: SampleQueue;
+  readonly #server: Server;
+  readonly #tls: TlsServer | null;
+  readonly #sockets = new Set<Socket>();
+  /** Those that may be here and have said nothing yet, where it is not known whether they will speak TLS. */
+  readonly #silent = new Set<string>();
+  /** Those that were let in. */
+  readonly #agents = new Map<AgentConnection, Agent>();
+  readonly #ready = new Set<AgentConnection>();
+  #isServing = false;
+  #tokensCheckedAt = 0;
+  #saidRefusedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: TcpAgentOptions, parts: TcpAgentParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.readings = new AgentReadings(options);
+    this.#queue = new SampleQueue({
+      write: (samples) => parts.ingest.writeSamples(samples, null),
+      monotonic: () => parts.clock.monotonic(),
+      log: parts.log,
+    });
+    this.#server = createServer({ keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true });
+    this.#server.maxConnections = mostConnections;
+    this.#server.on('connection', (socket) => this.#accept(socket));
+    this.#tls = parts.tls === undefined ? null : this.#makeTls(parts.tls);
+  }
+
+  /** Connections that are there and were let in. */
+  get connected(): number {
+    return this.#agents.size + this.#silent.size;
+  }
+
+  get dropped(): number {
+    return this.#queue.dropped;
+  }
+
+  /** @returns the port @throws Node's own error */
+  listen(address: { host: string; port: number }): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ ...address, backlog }, () => {
+        this.#server.off('error', reject);
+        resolve((this.#server.address() as { port: number }).port);
+      });
+    });
+  }
+
+  /** What was read is stored; agents come back by themselves. */
+  async close(): Promise<void> {
+    this.#server.close();
+    for (const connection of this.#ready) connection.read();
+    await this.#queue.close();
+    for (const socket of this.#sockets) socket.destroySoon();
+    // One that takes in nothing would keep it from ending.
+    setTimeout(() => this.#destroyAll(), 1000).unref();
+  }
+
+  /** A certificate that was renewed, from the next connection on. */
+  setSecureContext(tls: Partial<TlsOptions>): void {
+    this.#tls?.setSecureContext(tls);
+  }
+
+  #destroyAll(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #makeTls(tls: TlsOptions): TlsServer {
+    // Who has no certificate may still have a token.
+    const server = createTlsServer({ ...tls, rejectUnauthorized: false, handshakeTimeout: handshakeMs });
+    server.on('secureConnection', (socket) => this.#begin(socket, socket.authorized));
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
+    return server;
+  }
+
+  #accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.#sockets.delete(socket));
+    if (this.#tls === null) this.#begin(socket, false);
+    else this.#beginBySpeech(socket, this.#tls);
+  }
+
+  /** By its first byte it is known whether it speaks TLS. Who may be here counts before. */
+  #beginBySpeech(socket: Socket, tls: TlsServer): void {
+    const name = nameOf(socket);
+    if (this.#isFree(addressOf(socket))) this.#silent.add(name);
+    else socket.setTimeout(handshakeMs, () => socket.destroy());
+    socket.once('close', () => this.#silent.delete(name));
+    socket.once('readable', () => {
+      socket.setTimeout(0);
+      const piece = socket.read() as Buffer | null;
+      if (piece === null) return;
+      socket.unshift(piece);
+      if (piece[0] === tlsHandshake) tls.emit('connection', socket);
+      else this.#begin(socket, false);
+    });
+  }
+
+  #begin(socket: Socket, isCertified: boolean): void {
+    this.#silent.delete(nameOf(socket));
+    const address = addressOf(socket);
+    const rights = isCertified || this.#isFree(address) ? rightsOfAddress(address) : null;
+    const connection: AgentConnection = new AgentConnection(socket, rights, {
+      admit: (message) => this.#admit(message, address),
+      entered: (given) => this.#enter(connection, socket, given),
+      message: (message) => this.#take(connection, message),
+      invalid: () => this.counts.invalid++,
+      refused: (error) => this.#refused(address, error),
+      readable: () => this.#serveSoon(connection),
+    });
+    socket.once('close', () => this.#leave(connection));
+    connection.start();
+  }
+
+  #isFree(address: string): boolean {
+    return isLoopbackAddress(address) || isInNetworks(address, this.#options.allowed);
+  }
+
+  #admit({ token }: Record<string, unknown>, address: string): AgentRights {
+    const { tokens, clock } = this.#parts;
+    return rightsOfToken(tokens, String(token), address, clock.now());
+  }
+
+  #enter(connection: AgentConnection, socket: Socket, rights: AgentRights): void {
+    const agent = { address: addressOf(socket), port: socket.remotePort ?? 0, rights, series: new Map(), count: 0 };
+    this.#agents.set(connection, agent);
+  }
+
+  #leave(connection: AgentConnection): void {
+    this.#ready.delete(connection);
+    const agent = this.#agents.get(connection);
+    this.#agents.delete(connection);
+    if (agent !== undefined) this.readings.leave(agent);
+  }
+
+  #take(connection: AgentConnection, message: Record<string, unknown>): void {
+    const agent = this.#agents.get(connection);
+    if (agent === undefined) return;
+    this.counts.messages++;
+    this.readings.take(agent, message, this.#parts.clock.now(), (sample) => this.#queue.add(sample));
+    const { reply } = this.#options;
+    if (reply !== null) this.#queue.whenSettled((isStored) => isStored && connection.reply(reply));
+  }
+
+  #refused(address: string, error: MonitorError): void {
+    this.counts.refused++;
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#saidRefusedAt < sayRefusedEveryMs) return;
+    this.#saidRefusedAt = now;
+    this.#parts.log.warn(`an agent at ${address} was sent away (${this.counts.refused} so far): ${error.message}`);
+  }
+
+  #serveSoon(connection: AgentConnection): void {
+    this.#ready.add(connection);
+    if (this.#isServing) return;
+    this.#isServing = true;
+    setImmediate(() => this.#serve());
+  }
+
+  /** Of each what has come, one after the other, and after a while everybody else first. */
+  #serve(): void {
+    const { clock } = this.#parts;
+    this.#isServing = false;
+    const end = clock.monotonic() + turnMs;
+    this.#checkTokens(clock.monotonic());
+    for (const connection of this.#ready) {
+      this.#ready.delete(connection);
+      connection.read();
+      if (clock.monotonic() >= end) break;
+    }
+    const [next] = this.#ready;
+    if (next !== undefined) this.#serveSoon(next);
+  }
+
+  /** One that was revoked is not good until its agent hangs up. */
+  #checkTokens(monotonic: number): void {
+    if (monotonic - this.#tokensCheckedAt < tokenCheckMs) return;
+    this.#tokensCheckedAt = monotonic;
+    const { tokens, clock } = this.#parts;
+    for (const [connection, { rights }] of this.#agents)
+      if (rights.token !== null && !isKnown(tokens.book(), rights.token.id, clock.now()))
+        connection.refuse(new MonitorError('unauthorized', `token ${rights.token.id} is not valid any more`));
+  }
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalIp(remoteAddress) ?? remoteAddress;
+}
+
+function nameOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
+}
