@@ -3,8 +3,10 @@ import { pino } from 'pino';
 import { afterAll } from 'vitest';
 import { buildApp } from '../../src/api/app.ts';
 import type { AccessOptions } from '../../src/api/guard.ts';
+import type { TcpAgentOptions } from '../../src/api/tcp/tcp-agents.ts';
 import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
+import type { DesiredSettingsStorage } from '../../src/hosts/desired-settings.ts';
 import type { ForgottenHostsStorage } from '../../src/hosts/forgotten-hosts.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
@@ -21,6 +23,8 @@ export async function makeApp(
     access?: AccessOptions;
     now?: number;
     queryTimeoutMs?: number;
+    agents?: TcpAgentOptions;
+    desired?: DesiredSettingsStorage;
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -34,6 +38,8 @@ export async function makeApp(
     retentionMs,
     horizonMs: 600_000,
     ...(options.queryTimeoutMs !== undefined && { queryTimeoutMs: options.queryTimeoutMs }),
+    ...(options.agents && { agents: options.agents }),
+    ...(options.desired && { desired: options.desired }),
     ...(options.forgotten && { forgotten: options.forgotten }),
     version: 'test',
     access: options.access ?? openAccess(),
