@@ -2,21 +2,25 @@ import Type, { type Static } from 'typebox';
 import { intervalBounds } from '../core/collector-settings.ts';
 import { instant, integer, number, recordOf, text } from './fields.ts';
 
-const desiredSchema = Type.Object(
-  {
-    interval: Type.Unsafe<number | null>({
-      type: ['number', 'null'],
-      minimum: intervalBounds.leastMs / 1000,
-      maximum: intervalBounds.mostMs / 1000,
-      description: "Seconds between two snapshots; null: the collector's own.",
-    }),
-    paused: Type.Boolean({ description: 'Whether it is to say only that it lives.' }),
-  },
-  { title: 'Desired', description: 'What somebody wants of the collector, which learns it with its next snapshot.' },
-);
+const desiredFields = {
+  interval: Type.Unsafe<number | null>({
+    type: ['number', 'null'],
+    minimum: intervalBounds.leastMs / 1000,
+    maximum: intervalBounds.mostMs / 1000,
+    description: "Seconds between two snapshots; null: the collector's own.",
+  }),
+  paused: Type.Boolean({ description: 'Whether it is to say only that it lives.' }),
+};
+const desiredSchema = Type.Object(desiredFields, {
+  title: 'Desired',
+  description: 'What somebody wants of the collector, which learns it with its next snapshot.',
+});
 
 /** What is left out stays as it is. */
-export const hostBodySchema = Type.Partial(desiredSchema, { minProperties: 1 });
+export const hostBodySchema = Type.Object(
+  { interval: Type.Optional(desiredFields.interval), paused: Type.Optional(desiredFields.paused) },
+  { title: 'DesiredChange', minProperties: 1, additionalProperties: false },
+);
 export type HostBody = Static<typeof hostBodySchema>;
 
 export const hostSchema = Type.Object(

@@ -7,6 +7,7 @@ import { Outbox } from '../../src/alerter/outbox.ts';
 import { renderJson, renderLine } from '../../src/alerter/render.ts';
 import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { MonitorError } from '../../src/core/error.ts';
+import type { Snapshot } from '../../src/core/snapshot.ts';
 import { makeApp } from '../api/make-app.ts';
 import { freePort } from '../influxd.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
@@ -42,6 +43,28 @@ async function setUp(thresholds: string[] = []) {
 }
 
 describe('alerter', () => {
+  test('a host that is paused is said once, its alarms with it, and when it is looked at again', async () => {
+    const { store, time, alerter, said, step, client } = await setUp();
+    await step([{ name: 'yes', cpu: 99, pid: 7 }]);
+    const pause = async (metrics: Snapshot['metrics'] = { 'collector.paused': 1 }) => {
+      time.now += 10_000;
+      await store.append({ snapshots: [makeSnapshot({ time: time.now, processes: [], metrics })] });
+      await alerter.poll();
+      return said.splice(0);
+    };
+    expect(await pause()).toEqual([
+      "PAUSED web-01  paused: it lives, and is not looked at until somebody says 'amberwatch host set --resume'",
+      'PAUSED web-01  yes[7]  not looked at any more, since its host is paused; cpu was RED for 10s',
+    ]);
+    expect(await pause()).toEqual([]);
+    expect(await announceAll(client)).toMatchObject({ level: 'PAUSED', summary: '0 RED, 0 AMBER, 0 STALE, 1 PAUSED' });
+    time.now += 40_000;
+    await alerter.poll();
+    expect(said.splice(0)).toEqual([expect.stringMatching(/^STALE {2}web-01 {2}silent for /)]);
+    await pause();
+    expect(await pause({ 'system.cpu': 1 })).toEqual(['OK     web-01  is looked at again']);
+  });
+
   test('says each change once, with all there is to know', async () => {
     const { step } = await setUp();
     const idle = { name: 'idle' };
