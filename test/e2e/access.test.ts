@@ -1,9 +1,11 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { MonitorClient } from '../../src/client/monitor-client.ts';
+import { ownAddress } from '../../src/platform/own-address.ts';
 import { freePort } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { Program } from './program.ts';
@@ -314,6 +316,55 @@ describe('TLS', () => {
     await until(async () => (await serialOf(port)) === '03EB');
     expect(server.stderr).toContain('the certificate was read again');
   });
+
+  const far = ownAddress() ?? '';
+
+  test.skipIf(far === '')(
+    'agents speak TLS or not on one port; a certificate lets in, and a renewed one is shown',
+    async () => {
+      makeCertificate('server', 'authority', 1010);
+      const [port, tcpPort] = [await freePort(), await freePort()];
+      const tls = [
+        '--tls-cert',
+        file('server.pem'),
+        '--tls-key',
+        file('server.key'),
+        '--tls-client-ca',
+        file('authority.pem'),
+      ];
+      const tcp = ['--tcp', `0.0.0.0:${tcpPort}`, '--tcp-reply', 'ok'];
+      const server = start([
+        'serve',
+        '--listen',
+        `127.0.0.1:${port}`,
+        '--store',
+        'memory:',
+        '--data',
+        temporaryFolder(),
+        ...tls,
+        ...tcp,
+      ]);
+      await until(() => server.stderr.includes('agents are listened to'));
+      const answerOf = (socket: Socket) =>
+        new Promise<string>((resolve, reject) => {
+          socket.on('error', reject).once('data', (data) => {
+            resolve(String(data));
+            socket.destroy();
+          });
+          socket.write('{"cpu": 1}');
+        });
+      const secure = { ca: pem('authority.pem'), checkServerIdentity: () => undefined, port: tcpPort };
+      const own = { cert: pem('client.pem'), key: pem('client.key') };
+      expect(await answerOf(connectPlain(tcpPort, '127.0.0.1'))).toBe('ok');
+      expect(await answerOf(connect({ ...secure, host: '127.0.0.1' }))).toBe('ok');
+      expect(await answerOf(connect({ ...secure, ...own, host: far }))).toBe('ok');
+      expect(await answerOf(connect({ ...secure, host: far }))).toMatch(/"unauthorized"/);
+      expect(await answerOf(connectPlain(tcpPort, far))).toMatch(/"unauthorized"/);
+      expect(await serialOf(tcpPort)).toBe('03F2');
+      makeCertificate('server', 'authority', 1011);
+      await until(async () => (await serialOf(tcpPort)) === '03F3');
+    },
+  );
 
   test('what is wrong with a certificate, or that there is none, is said with what helps', async () => {
     makeCertificate('server', 'authority', 1005);
