@@ -1,5 +1,5 @@
-/** `npm run bench [-- collector ingest queries forecasts]`: every figure beside its reference of the same run. */
-const all = ['collector', 'ingest', 'queries', 'forecasts'] as const;
+/** `npm run bench [-- collector ingest queries forecasts agents scrape]`: every figure beside its reference of the same run. */
+const all = ['collector', 'ingest', 'queries', 'forecasts', 'agents', 'scrape'] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
 if (unknown) {
@@ -11,5 +11,7 @@ for (const name of chosen) {
   if (name === 'collector') await (await import('./collector.ts')).benchCollector();
   if (name === 'ingest') await (await import('./ingest.ts')).benchIngest();
   if (name === 'forecasts') await (await import('./forecasts.ts')).benchForecasts();
+  if (name === 'agents') await (await import('./agents.ts')).benchAgents();
+  if (name === 'scrape') await (await import('./scrape.ts')).benchScrape();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

@@ -1,6 +1,7 @@
 /**
  * The real server for a benchmark. Arguments: the store url, or `accept:` for a store that takes every
- * snapshot at once and keeps none; the horizon of the forecasts in milliseconds. Prints its port; answers `lag` on stdin with the event-loop
+ * snapshot at once and keeps none; the horizon of the forecasts in milliseconds; `agents`: it listens to agents too.
+ * Prints its port, or both; answers `lag` on stdin with the event-loop
  * delay since `reset`; any other line ends it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -32,13 +33,15 @@ const app = await buildApp({
   retentionMs,
   horizonMs: Number(process.argv[3] ?? 600_000),
   access: openAccess(),
+  agents: { client: 'address-port', counters: [], reply: 'ok\n', allowed: [] },
   version: 'bench',
 });
 const address = await app.listen({ host: '127.0.0.1', port: 0 });
 const resolutionMs = 5;
 const delay = monitorEventLoopDelay({ resolution: resolutionMs });
 delay.enable();
-process.stdout.write(`${new URL(address).port}\n`);
+const tcpPort = process.argv[4] === 'agents' ? ` ${await app.tcpAgents.listen({ host: '127.0.0.1', port: 0 })}` : '';
+process.stdout.write(`${new URL(address).port}${tcpPort}\n`);
 
 createInterface({ input: process.stdin }).on('line', async (line) => {
   if (line === 'reset') delay.reset();

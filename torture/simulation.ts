@@ -15,6 +15,7 @@ import { KnownHosts } from '../src/hosts/known-hosts.ts';
 import { ServerClock } from '../src/hosts/server-clock.ts';
 import { Expiry } from '../src/ingest/expiry.ts';
 import { Ingest } from '../src/ingest/ingest.ts';
+import { LatestUsage } from '../src/ingest/latest-usage.ts';
 import { GroupCommit } from '../src/store/group-commit.ts';
 import { MemoryStore } from '../src/store/memory.ts';
 import { errorStatus } from '../src/wire/error-status.ts';
@@ -227,7 +228,7 @@ class SimulatedServer {
       bootId: null,
       forgotten: new ForgottenHosts(undefined, time, 0),
     });
-    this.#ingest = new Ingest(store, hosts, expiry, time);
+    this.#ingest = new Ingest({ store, hosts, expiry, clock: time, latestUsage: new LatestUsage(time) });
   }
 
   has(time: number): boolean {

@@ -1,4 +1,4 @@
-import type { Alarm } from '../core/alarm.ts';
+import { type Alarm, serverName } from '../core/alarm.ts';
 import type { Forecast } from '../core/forecast.ts';
 import { isOfOtherSource, type Series } from '../core/series.ts';
 import { labelsText, type MetricFamily } from '../wire/exposition.ts';
@@ -9,14 +9,16 @@ const mostForecasts = 1000;
 /**
  * What is RED and AMBER, and how likely each breach is. Of what has fallen silent nothing: its last state is told by
  * the API, and to a scraper it would look as if it were so now.
- * @param ipOf the address of a host that is heard of; undefined: it is not
+ * @param ips the addresses of the hosts that are heard of
  */
 export function* alarmFamilies(
   alarms: readonly Alarm[],
   forecasts: readonly Forecast[],
-  ipOf: (host: string) => string | null | undefined,
+  ips: ReadonlyMap<string, string | null>,
 ): Generator<MetricFamily> {
-  const firing = alarms.filter(({ state }) => state === 'firing');
+  const isHeard = ({ host, series }: Pick<Alarm, 'host' | 'series'>) =>
+    host === serverName || isOfOtherSource(series.metric) || ips.has(host);
+  const firing = alarms.filter((alarm) => alarm.state === 'firing' && isHeard(alarm));
   yield {
     name: 'amberwatch_alarm',
     help: '1 for each alarm there is; metric is its series as selectors name it',
@@ -24,8 +26,7 @@ export function* alarmFamilies(
     samples: firing.map(({ level, ip, series }) => ({ labels: seriesLabels(series, { level, ip }), value: 1 })),
   };
   const known = forecasts
-    .filter(({ probability }) => probability !== null)
-    .filter(({ series }) => isOfOtherSource(series.metric) || ipOf(series.labels.host ?? '') !== undefined)
+    .filter(({ series, probability }) => probability !== null && isHeard({ host: series.labels.host ?? '', series }))
     .sort((a, b) => (b.probability ?? 0) - (a.probability ?? 0))
     .slice(0, mostForecasts);
   yield {
@@ -33,7 +34,7 @@ export function* alarmFamilies(
     help: 'That the series goes over its threshold within the horizon',
     type: 'gauge',
     samples: known.map(({ series, probability }) => ({
-      labels: seriesLabels(series, { ip: ipOf(series.labels.host ?? '') }),
+      labels: seriesLabels(series, { ip: ips.get(series.labels.host ?? '') }),
       value: probability ?? 0,
     })),
   };

@@ -12,6 +12,7 @@ import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Expiry } from '../ingest/expiry.ts';
 import { Ingest } from '../ingest/ingest.ts';
+import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Log } from '../platform/log.ts';
 
 export interface ServiceOptions {
@@ -41,6 +42,7 @@ export interface Services {
   serverClock: ServerClock;
   desired: DesiredSettingsOfHosts;
   ingest: Ingest;
+  latestUsage: LatestUsage;
   expiry: Expiry;
   alarms: AlarmReader;
   forecaster: Forecaster;
@@ -58,6 +60,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   const { stepMs } = forecaster;
+  const latestUsage = new LatestUsage(clock);
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -68,7 +71,8 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     desired: new DesiredSettingsOfHosts(options.desired),
     expiry,
     forecaster,
-    ingest: new Ingest(store, hosts, expiry, clock),
+    latestUsage,
+    ingest: new Ingest({ store, hosts, expiry, clock, latestUsage }),
     alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };

@@ -3,19 +3,19 @@ import { seenAt } from '../core/host-clock.ts';
 import { hostColumn, hostMetrics, type ProcessColumnId, processColumn, processColumnIds } from '../core/metric.ts';
 import { exposedHostColumn, exposedProcessColumn } from '../core/prometheus-name.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
-import type { UsageRow } from '../core/usage-row.ts';
 import { type ExposedSample, labelsText, type MetricFamily } from '../wire/exposition.ts';
+import type { NewestUsage } from './newest-usage.ts';
 
 const exposedColumns = processColumnIds.filter((id) => processColumn(id).isExposed);
 
 /**
  * Who reports and what is used, by hosts that are not silent: of one that is nothing is known, and what is left out of a
  * scrape Prometheus takes for gone.
- * @param rows of these hosts, of their newest snapshots
+ * @param usage of their newest snapshots
  */
 export function* usageFamilies(
   hosts: readonly SnapshotHeader[],
-  rows: readonly UsageRow[],
+  usage: readonly NewestUsage[],
   now: number,
 ): Generator<MetricFamily> {
   yield hostStates(hosts, now);
@@ -24,11 +24,14 @@ export function* usageFamilies(
     .map((header) => ({ header, labels: labelsText({ host: header.host, ip: header.ip }) }));
   yield* hostFamilies(heard);
   const ips = new Map(heard.map(({ header }) => [header.host, header.ip]));
-  const labels = rows.map(({ host, name }) => labelsText({ host, ip: ips.get(host) ?? null, process: name }));
+  const labels = usage.map(({ host, processes, indexes }) => {
+    const ip = ips.get(host) ?? null;
+    return indexes.map((index) => labelsText({ host, ip, process: processes.name[index] }));
+  });
   for (const id of exposedColumns) {
     const { divisor, ...family } = exposedProcessColumn(id);
     const help = `Newest of a process name: ${processColumn(id).description}`;
-    yield { ...family, help, samples: processSamples(rows, labels, id, divisor) };
+    yield { ...family, help, samples: processSamples(usage, labels, id, divisor) };
   }
 }
 
@@ -73,13 +76,14 @@ function* hostSamples(
 }
 
 function* processSamples(
-  rows: readonly UsageRow[],
-  labels: readonly string[],
+  usage: readonly NewestUsage[],
+  labels: readonly (readonly string[])[],
   id: ProcessColumnId,
   divisor: number,
 ): Generator<ExposedSample> {
-  for (const [index, row] of rows.entries()) {
-    const value = row[id];
-    if (value !== null) yield { labels: labels[index] as string, value: value / divisor };
-  }
+  for (const [host, { processes, indexes }] of usage.entries())
+    for (const [row, index] of indexes.entries()) {
+      const value = processes[id][index] ?? null;
+      if (value !== null) yield { labels: labels[host]?.[row] as string, value: value / divisor };
+    }
 }

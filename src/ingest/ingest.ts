@@ -9,6 +9,7 @@ import type { Snapshot } from '../core/snapshot.ts';
 import type { Store } from '../core/store.ts';
 import type { KnownHosts } from '../hosts/known-hosts.ts';
 import type { Expiry } from './expiry.ts';
+import type { LatestUsage } from './latest-usage.ts';
 
 export interface IngestCounts {
   stored: number;
@@ -39,6 +40,14 @@ export interface SentBy {
 
 const earlyRetrySeconds = 600;
 
+export interface IngestParts {
+  store: Store;
+  hosts: KnownHosts;
+  expiry: Expiry;
+  clock: Clock;
+  latestUsage: LatestUsage;
+}
+
 /** The one way into the store, for every wire format. */
 export class Ingest {
   readonly counts: IngestCounts = { stored: 0, processes: 0, samples: 0, expired: 0 };
@@ -46,12 +55,14 @@ export class Ingest {
   readonly #hosts: KnownHosts;
   readonly #expiry: Expiry;
   readonly #clock: Clock;
+  readonly #latest: LatestUsage;
 
-  constructor(store: Store, hosts: KnownHosts, expiry: Expiry, clock: Clock) {
+  constructor({ store, hosts, expiry, clock, latestUsage }: IngestParts) {
     this.#store = store;
     this.#hosts = hosts;
     this.#expiry = expiry;
     this.#clock = clock;
+    this.#latest = latestUsage;
   }
 
   /**
@@ -73,7 +84,10 @@ export class Ingest {
       for (const snapshot of snapshots) if (!stored.includes(snapshot)) this.#hosts.markExpired(snapshot);
     const [only] = stored;
     // One that came alone is live.
-    if (snapshots.length === 1 && only !== undefined) this.#hosts.markStored(only);
+    if (snapshots.length === 1 && only !== undefined) {
+      this.#hosts.markStored(only);
+      this.#latest.remember(only);
+    }
     const taken = { stored: stored.length, expired: snapshots.length - stored.length };
     this.counts.expired += taken.expired;
     this.counts.stored += taken.stored;

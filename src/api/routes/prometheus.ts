@@ -16,6 +16,8 @@ import { agentFamilies } from '../agent-metrics.ts';
 import { alarmFamilies } from '../alarm-metrics.ts';
 import type { AppParts } from '../app-parts.ts';
 import { madeText } from '../large-answer.ts';
+import { newestUsage } from '../newest-usage.ts';
+import { RecentAlarms } from '../recent-alarms.ts';
 import { usageFamilies } from '../usage-metrics.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
@@ -50,20 +52,22 @@ const getMetrics = {
 export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
   const { clock, ownMetrics, largeAnswers } = parts;
   ownMetrics.addFigures(parts);
+  const recentAlarms = new RecentAlarms(parts.alarms, clock);
   const shared = (format: ExpositionFormat) =>
     singleFlightFor(
       madeEveryMs,
       () => clock.monotonic(),
-      async () => madeText(expositionText(await allFamilies(parts, topPerHost), format)),
+      async () => madeText(expositionText(await allFamilies(parts, recentAlarms, topPerHost), format)),
     );
   const texts = { prometheus: shared('prometheus'), openmetrics: shared('openmetrics') };
   return async (app) => {
+    app.addHook('preClose', async () => recentAlarms.close());
     app.get('/metrics', getMetrics, async (request, reply) => {
       const { signal } = request.reading;
       const format = negotiatedFormat(request.headers.accept);
       const text =
         request.query.all === '1'
-          ? expositionText(await untilAborted(allFamilies(parts, null), signal), format)
+          ? expositionText(await untilAborted(allFamilies(parts, recentAlarms, null), signal), format)
           : await untilAborted(texts[format](), signal);
       return largeAnswers.send(request, reply, text, expositionTypes[format]);
     });
@@ -71,9 +75,9 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
 }
 
 /** @param top processes of each host by CPU, and as many by memory; null: all */
-async function allFamilies(parts: AppParts, top: number | null): Promise<Iterable<MetricFamily>> {
+async function allFamilies(parts: AppParts, alarms: RecentAlarms, top: number | null): Promise<Iterable<MetricFamily>> {
   // The server's own figures are wanted most when its store is away.
-  const stored = await storedFamilies(parts, top).catch((error: unknown) => {
+  const stored = await storedFamilies(parts, alarms, top).catch((error: unknown) => {
     parts.log.warn({ err: error }, 'metrics without usage and alarms');
     return [];
   });
@@ -81,19 +85,23 @@ async function allFamilies(parts: AppParts, top: number | null): Promise<Iterabl
   return chained([own, agentFamilies(parts.agents), ...stored]);
 }
 
-async function storedFamilies({ store, hosts, alarms, forecaster, clock }: AppParts, top: number | null) {
+async function storedFamilies(
+  { store, hosts, forecaster, clock, latestUsage }: AppParts,
+  alarms: RecentAlarms,
+  top: number | null,
+) {
   const signal = readLimit(longestReadMs);
   const reads = readsWithin(store, { lane: 'present', signal });
   const headers = await untilAborted(hosts.now(), signal);
   const now = clock.now();
   const heard = headers.filter((header) => !isStale(header, now));
-  const [rows, found, forecasts] = await Promise.all([
-    reads.rows(heard, { top: top ?? Math.ceil(mostProcesses / 2 / Math.max(1, heard.length)) }),
-    untilAborted(alarms.now(), signal),
+  const [usage, found, forecasts] = await Promise.all([
+    newestUsage(heard, top ?? Math.ceil(mostProcesses / 2 / Math.max(1, heard.length)), latestUsage, reads),
+    untilAborted(alarms.get(), signal),
     newestForecasts(reads, now, forecaster.stepMs),
   ]);
-  const ips = new Map<string, string | null>([['', null], ...heard.map(({ host, ip }) => [host, ip] as const)]);
-  return [usageFamilies(headers, rows, now), alarmFamilies(found.alarms, forecasts, (host) => ips.get(host))];
+  const ips = new Map(heard.map(({ host, ip }) => [host, ip]));
+  return [usageFamilies(headers, usage, now), alarmFamilies(found.alarms, forecasts, ips)];
 }
 
 function* chained<T>(parts: Iterable<Iterable<T>>): Generator<T> {
