@@ -11,6 +11,7 @@ const scales: Record<string, number> = {
   'collector-kills': 0.012,
   'alerter-kills': 0.05,
   'slow-sockets': 0.1,
+  'agent-sockets': 0.1,
   'hostile-bodies': 0.02,
   'dropped-replies': 0.05,
 };

@@ -1,3 +1,4 @@
+import { agentSockets } from './agent-sockets.ts';
 import { alerterKills } from './alerter-kills.ts';
 import { backlog } from './backlog.ts';
 import { collectorKills } from './collector-kills.ts';
@@ -26,6 +27,7 @@ export const steps: Scenario[][][] = [
   [[longOutage]],
   [[backlog]],
   [[slowSockets]],
+  [[agentSockets]],
   [[worstReads]],
   [[manyNames]],
   [[serverKills], [collectorKills, alerterKills], [hostileBodies, spoolDamage, simulation, droppedReplies]],

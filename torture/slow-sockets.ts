@@ -26,12 +26,12 @@ async function attack(name: Engine['name'], count: number, scale: number): Promi
   const server = await ServerProcess.start(engine.url);
   const sockets = Array.from({ length: count }, (_, i) => new SlowSocket(Number(new URL(server.url).port), i));
   await sleep(1000);
-  const tookMs = await report(server.url, Math.max(4, 20 * scale));
+  const tookMs = await reportHosts(server.url, Math.max(4, 20 * scale));
   for (let i = 0; i < 450 && sockets.some((socket) => socket.isOpen); i++) await sleep(100);
   const left = sockets.filter((socket) => socket.isOpen).length;
   for (const socket of sockets) socket.close();
   const again = Array.from({ length: count }, (_, i) => new SlowSocket(Number(new URL(server.url).port), i));
-  const underLoad = report(server.url, 3);
+  const underLoad = reportHosts(server.url, 3);
   await sleep(1500);
   const begin = performance.now();
   const code = await server.stop('SIGTERM');
@@ -54,8 +54,8 @@ async function attack(name: Engine['name'], count: number, scale: number): Promi
   ];
 }
 
-/** Twenty hosts, each a snapshot every half second. */
-async function report(url: string, seconds: number): Promise<number[]> {
+/** Twenty hosts, each a snapshot every half second; how long each took, in ms, and for ever where it was refused. */
+export async function reportHosts(url: string, seconds: number): Promise<number[]> {
   const client = new MonitorClient(url);
   const tookMs: number[] = [];
   const put = async (host: string) => {

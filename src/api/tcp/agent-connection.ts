@@ -34,6 +34,7 @@ export class AgentConnection {
   readonly #objects: JsonObjectStream;
   #isIn = false;
   #hasSpoken = false;
+  #replies = '';
   #invalidInARow = 0;
 
   /** @param rights null: its first message has to say who it is */
@@ -64,8 +65,16 @@ export class AgentConnection {
     if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
   }
 
+  /** Replies of one turn go out together. */
   reply(text: string): void {
-    if (this.#socket.writable && this.#socket.writableLength < mostUnreadBytes) this.#socket.write(text);
+    if (this.#replies === '') setImmediate(() => this.#sendReplies());
+    this.#replies += text;
+  }
+
+  #sendReplies(): void {
+    const { writable, writableLength } = this.#socket;
+    if (writable && writableLength < mostUnreadBytes) this.#socket.write(this.#replies);
+    this.#replies = '';
   }
 
   /** Says why, for whoever looks, and hangs up. */

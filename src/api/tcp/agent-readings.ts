@@ -2,6 +2,7 @@ import type { AgentRights } from '../../access/agent-admission.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import { type FieldMetric, fieldMetrics, longestField, numberOfField } from '../../wire/agent-message.ts';
+import type { QueuedSample } from './sample-queue.ts';
 
 /** How a client is named: by address and port, by its address, or by what a field of its messages holds. */
 export type ClientLabel = 'address-port' | 'address' | { field: string };
@@ -21,8 +22,8 @@ interface CurrentSeries {
   value: number;
   /** Connections that have sent it. */
   holders: number;
-  /** Handed on last, and perhaps not stored yet. */
-  last: MetricSample | null;
+  /** Handed on last. */
+  last: QueuedSample | null;
 }
 
 /** Who sends: what is known of one connection. */
@@ -63,7 +64,7 @@ export class AgentReadings {
   }
 
   /** Takes in one message; `store` is given each value that is to be kept. */
-  take(agent: Agent, message: Record<string, unknown>, now: number, store: (sample: MetricSample) => void): void {
+  take(agent: Agent, message: Record<string, unknown>, now: number, store: (sample: QueuedSample) => void): void {
     const client = this.#clientOf(agent, message);
     const label = typeof this.#client === 'object' ? this.#client.field : null;
     for (const [field, given] of Object.entries(message)) {
@@ -118,14 +119,17 @@ export class AgentReadings {
   }
 }
 
-/** A counter does not fall. Of several values within one millisecond the last is kept. */
-function addTo(current: CurrentSeries, value: number, now: number, store: (sample: MetricSample) => void): void {
+/** A counter does not fall. Where values come faster than they are written, the last of those that wait is kept. */
+function addTo(current: CurrentSeries, value: number, now: number, store: (sample: QueuedSample) => void): void {
   const { series, kind, owner, last } = current;
   current.value = kind === 'counter' ? current.value + Math.max(0, value) : value;
-  if (last?.time === now) {
+  if (last !== null && !last.isTaken) {
     last.value = current.value;
+    last.time = now;
     return;
   }
-  current.last = { series, kind, value: current.value, time: now, owner };
+  // (series, time) names a sample: one that is written already is not changed by another of the same millisecond.
+  const time = last?.time === now ? now + 1 : now;
+  current.last = { series, kind, value: current.value, time, owner };
   store(current.last);
 }

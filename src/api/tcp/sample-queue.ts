@@ -5,11 +5,19 @@ import { backoffMs } from '../../platform/back-off.ts';
 import { ConditionReporter } from '../../platform/condition-reporter.ts';
 import type { Log } from '../../platform/log.ts';
 
-/** As many as a body over HTTP may have: nobody else's write waits for more. */
-const mostAtOnce = 5000;
+/** Samples of one write: as many as are written within `longestWriteMs`, since other writes may wait for it. */
+const atOnce = { least: 100, most: 5000 };
+const longestWriteMs = 40;
 /** Beyond so many the oldest are dropped: agents cannot be asked to wait. */
 const mostWaiting = 100_000;
 const closeGraceMs = 3000;
+const longestPauseMs = 1000;
+
+/** A sample on its way. */
+export type QueuedSample = MetricSample & {
+  /** It is being written: from then on it stays as it is. */
+  isTaken?: true;
+};
 
 export interface SampleQueueOptions {
   /** Resolves once they are stored. */
@@ -32,8 +40,9 @@ export class SampleQueue {
   readonly #options: SampleQueueOptions;
   readonly #absence: ConditionReporter;
   readonly #closing = new AbortController();
-  #samples: MetricSample[] = [];
+  #samples: QueuedSample[] = [];
   #waiting: Waiting[] = [];
+  #atOnce = atOnce.most;
   #added = 0;
   #settled = 0;
   #writing: Promise<void> | null = null;
@@ -45,7 +54,8 @@ export class SampleQueue {
     this.#absence = new ConditionReporter(options.monotonic);
   }
 
-  add(sample: MetricSample): void {
+  /** What it becomes until it is taken is what is written. */
+  add(sample: QueuedSample): void {
     this.#added++;
     this.#samples.push(sample);
     if (this.#samples.length > mostWaiting) this.#dropOldest();
@@ -66,13 +76,22 @@ export class SampleQueue {
   }
 
   async #writeAll(): Promise<void> {
+    const { monotonic } = this.#options;
     // What comes in the same turn is written together.
     await setImmediate();
     while (this.#samples.length > 0) {
-      const samples = this.#samples.splice(0, mostAtOnce);
+      const begun = monotonic();
+      const samples = this.#samples.splice(0, this.#atOnce);
+      for (const sample of samples) sample.isTaken = true;
       if (!(await this.#write(samples))) this.dropped += samples.length;
       this.#settled += samples.length;
       this.#tellSettled();
+      const tookMs = monotonic() - begun;
+      this.#atOnce = nextAtOnce(samples.length, tookMs);
+      // Half of the time is everybody else's.
+      await sleepFor(Math.min(longestPauseMs, tookMs), undefined, { signal: this.#closing.signal }).catch(
+        () => undefined,
+      );
     }
     this.#writing = null;
   }
@@ -104,10 +123,17 @@ export class SampleQueue {
   #dropOldest(): void {
     if (this.dropped === 0)
       this.#options.log.warn(`agents send more than is stored: the oldest beyond ${mostWaiting} samples are dropped`);
-    this.#samples.splice(0, mostAtOnce);
-    this.dropped += mostAtOnce;
-    this.#settled += mostAtOnce;
+    const { length } = this.#samples.splice(0, atOnce.most);
+    this.dropped += length;
+    this.#settled += length;
   }
+}
+
+/** Less after what took too long, more again after what did not. */
+function nextAtOnce(written: number, tookMs: number): number {
+  return tookMs > longestWriteMs
+    ? Math.max(atOnce.least, written / 2)
+    : Math.min(atOnce.most, written * 2 + atOnce.least);
 }
 
 function isOutage(error: unknown): boolean {

@@ -83,7 +83,10 @@ export class Writer {
   async #appendSamples(samples: readonly MetricSample[]): Promise<Appended> {
     const beyondBudget: MetricSample[] = [];
     const admitted: MetricSample[] = [];
-    for (const sample of samples) ((await this.#admitSeries(sample)) ? admitted : beyondBudget).push(sample);
+    const known = new Map<string, Set<string>>();
+    for (const { owner } of samples) if (!known.has(owner)) known.set(owner, await this.#series.of(owner));
+    for (const sample of samples)
+      (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
     if (admitted.length === 0) return { refused: [], beyondBudget };
     const counts = this.#series.countsOf(admitted.map(({ owner }) => owner));
     let refused: MetricSample[] = [];
@@ -99,9 +102,8 @@ export class Writer {
     return { refused, beyondBudget };
   }
 
-  async #admitSeries({ series, owner }: MetricSample): Promise<boolean> {
+  #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
     const key = seriesKey(series);
-    const known = await this.#series.of(owner);
     if (known.has(key)) return true;
     if (!admitSeries(owner, this.#series.budget, this.#options.now(), this.#options.warn)) return false;
     known.add(key);
