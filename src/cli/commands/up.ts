@@ -38,6 +38,7 @@ async function up(config: Config): Promise<void> {
   const closing: Closable[] = [server];
   closeOnSignal(closing, { clock, complain, before: () => say('stopping: storing what has been taken') });
   say(`amberwatch ${version}: ${server.announced}, API at ${server.url}/docs, data in ${config.data}`);
+  if (server.agents !== null) say(server.agents);
   say(`looking at ${config.host} every ${formatDuration(config.interval)}; Ctrl-C ends it\n`);
   try {
     const since = clock.now();

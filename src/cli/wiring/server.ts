@@ -32,6 +32,8 @@ export interface RunningServer {
   url: string;
   /** Where others reach it, in words. */
   announced: string;
+  /** The same for agents on plain TCP; null: they are not listened to. */
+  agents: string | null;
   /** For the daemons of the same process. */
   own: ClientOptions;
   close(): Promise<void>;
@@ -59,7 +61,8 @@ export async function startServer(
     const url = await listen(app, config.listen);
     const { port } = app.server.address() as AddressInfo;
     await local.listen(app.routing, config.data, port, (message) => log.warn(message));
-    if (config.tcp !== null) log.info(await listenToAgents(app, config, config.tcp));
+    const agents = config.tcp === null ? null : await listenToAgents(app, config, config.tcp);
+    if (agents !== null) log.info(agents);
     closing.push(certificate.renew([app.server as Server, app.tcpAgents], log));
     const announced = announcedAs(url, config.listen);
     const thresholds = config.threshold.map(formatThreshold);
@@ -69,7 +72,7 @@ export async function startServer(
       ended ??= closeAll(closing);
       return ended;
     };
-    return { url, announced, own: { token: secret }, close };
+    return { url, announced, agents, own: { token: secret }, close };
   } catch (error) {
     await closeAll(closing).catch(() => undefined);
     throw error;
