@@ -27,10 +27,10 @@ const recovered: Ending = { how: 'recovered', value: null };
 /** How alarms that are not there any more have ended, by what is stored now. */
 export async function endingsOf(alarms: readonly EndedAlarm[], hosts: HostsNow, reads: Reads<[]>): Promise<Ended[]> {
   const ofSources = alarms.filter(({ series, host }) => host !== serverName && isOfOtherSource(series.metric));
-  const ofProcesses = alarms.filter(
-    (alarm) =>
-      hosts.headers.has(alarm.host) && alarm.series.labels.process !== undefined && !isNotLookedAt(alarm, hosts),
-  );
+  const ofProcesses = alarms.filter(({ host, series }) => {
+    const header = hosts.headers.get(host);
+    return header !== undefined && !isPaused(header) && series.labels.process !== undefined;
+  });
   const read = new Map([
     ...(await sourceEndings(ofSources, hosts, reads)),
     ...(await processEndings(ofProcesses, hosts, reads)),
@@ -54,15 +54,11 @@ function unknownHost(host: string, { headers, isForgotten }: HostsNow): Ending |
 
 function hostEnding({ host, series }: EndedAlarm, hosts: HostsNow): Ending {
   if (host === serverName) return recovered;
-  if (isNotLookedAt({ host, series }, hosts)) return { how: 'paused', value: null };
-  const value = hosts.headers.get(host)?.metrics[subjectOf(series).metric as HostMetric] ?? null;
+  const header = hosts.headers.get(host);
+  const value = header?.metrics[subjectOf(series).metric as HostMetric] ?? null;
+  // What it says of itself all the same goes on.
+  if (value === null && header !== undefined && isPaused(header)) return { how: 'paused', value };
   return unknownHost(host, hosts) ?? endingAt(value);
-}
-
-/** What a host says of itself and its processes, where it is paused; what its collector says of itself goes on. */
-function isNotLookedAt({ host, series }: Pick<EndedAlarm, 'host' | 'series'>, { headers }: HostsNow): boolean {
-  const header = headers.get(host);
-  return header !== undefined && isPaused(header) && !series.metric.startsWith('collector_');
 }
 
 /** By the newest snapshot of each host. */

@@ -7,7 +7,7 @@ import { MonitorError, messageOf } from '../core/error.ts';
 import { ConditionReporter } from '../platform/condition-reporter.ts';
 import { every } from '../platform/every.ts';
 import type { EndingsBody } from '../wire/alarm.ts';
-import { type ReceivedAlarm, readAlarms } from '../wire/alarm-codec.ts';
+import { type ReceivedAlarm, readAlarms, readEnded } from '../wire/alarm-codec.ts';
 import { announcementOf } from './announce.ts';
 import type { Announcement } from './announcement.ts';
 import type { Channel } from './channels/channel.ts';
@@ -129,6 +129,12 @@ export class Alerter {
     const levels = new Map(outbox.alarms.alarms.map(({ id, level }) => [id, level]));
     for (const alarm of now.alarms.filter(({ id, level }) => levels.get(id) === level))
       output.note(clock.now(), stillText(alarm));
+    for (const [level, hosts, said] of [
+      ['STALE', now.stale, outbox.alarms.stale],
+      ['PAUSED', now.paused, outbox.alarms.paused],
+    ] as const)
+      for (const { host } of hosts.filter(({ host }) => said.some((each) => each.host === host)))
+        output.note(clock.now(), `still ${level}: ${host}`);
   }
 
   /** Wakes every channel, and waits for those that take a moment. */
@@ -171,7 +177,7 @@ async function askEndings(client: MonitorClient, gone: readonly Change<ReceivedA
   const ended: Ended[] = [];
   for (let from = 0; from < gone.length; from += mostEndings)
     for (const each of (await client.endings(endingsAsked(gone.slice(from, from + mostEndings)))).ended)
-      ended.push(each as Ended);
+      ended.push(readEnded(each));
   return ended;
 }
 

@@ -136,10 +136,10 @@ const endings: Record<Exclude<Ending['how'], 'expired' | 'forgotten'>, string> =
 };
 
 /** Why, as one sentence, for who reads JSON. */
-export function reasonOf({ level, alarm, lastSeen, ended }: Change<ReceivedAlarm>, time: number): string {
+export function reasonOf({ level, host, alarm, lastSeen, ended }: Change<ReceivedAlarm>, time: number): string {
   if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
   if (level === 'PAUSED')
-    return "paused: it lives, and is not looked at until somebody says 'amberwatch host set --resume'";
+    return `paused: it lives, and is not looked at; to look at it again: amberwatch host set ${host} --resume`;
   if (level !== 'OK') return alarm?.reason ?? '';
   if (ended?.how === 'expired')
     return alarm?.subject.kind === 'series'
@@ -149,7 +149,8 @@ export function reasonOf({ level, alarm, lastSeen, ended }: Change<ReceivedAlarm
   if (alarm === null) return '';
   if (alarm.metric === serverClockMetric) return 'the clock is believed again';
   if (ended === null) return 'it has ended; how is not known';
-  return endings[ended.how];
+  // A later server may know more words.
+  return endings[ended.how] ?? 'it has ended';
 }
 
 function silenceReason(time: number, lastSeen: number): string {

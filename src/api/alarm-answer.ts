@@ -4,6 +4,7 @@ import type { Change } from '../core/change.ts';
 import { seriesKey } from '../core/series.ts';
 import { roundPercent } from '../core/snapshot.ts';
 import type { AlarmAnswer, AlarmsAnswer } from '../wire/alarm.ts';
+import { endingAnswer } from '../wire/alarm-codec.ts';
 import { iso } from './window.ts';
 
 /** Alarms as they go over the wire. The level stays that of all, whatever is asked for. */
@@ -20,8 +21,13 @@ export function alarmsAnswer(found: Alarms, only: { host?: string; level?: strin
   };
 }
 
-export function changeAnswer({ alarm, lastSeen, ...change }: Change) {
-  return { ...change, alarm: alarm && alarmAnswer(alarm), lastSeen: lastSeen === null ? null : iso(lastSeen) };
+export function changeAnswer({ alarm, lastSeen, ended, ...change }: Change) {
+  return {
+    ...change,
+    alarm: alarm && alarmAnswer(alarm),
+    lastSeen: lastSeen === null ? null : iso(lastSeen),
+    ended: ended && endingAnswer(ended),
+  };
 }
 
 function unwatchedAnswer(hosts: readonly UnwatchedHost[], isWanted: (host: string) => boolean) {

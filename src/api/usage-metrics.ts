@@ -24,14 +24,17 @@ export function* usageFamilies(
     .map((header) => ({ header, labels: labelsText({ host: header.host, ip: header.ip }) }));
   yield* hostFamilies(heard);
   const ips = new Map(heard.map(({ header }) => [header.host, header.ip]));
-  const labels = usage.map(({ host, processes, indexes }) => {
-    const ip = ips.get(host) ?? null;
-    return indexes.map((index) => labelsText({ host, ip, process: processes.name[index] }));
-  });
+  const labels = usage.map((): string[] => []);
+  const labelsOf = (place: number, row: number) => {
+    const { host, processes, indexes } = usage[place] as NewestUsage;
+    const ofHost = labels[place] as string[];
+    ofHost[row] ??= labelsText({ host, ip: ips.get(host) ?? null, process: processes.name[indexes[row] as number] });
+    return ofHost[row];
+  };
   for (const id of exposedColumns) {
     const { divisor, ...family } = exposedProcessColumn(id);
     const help = `Newest of a process name: ${processColumn(id).description}`;
-    yield { ...family, help, samples: processSamples(usage, labels, id, divisor) };
+    yield { ...family, help, samples: processSamples(usage, labelsOf, id, divisor) };
   }
 }
 
@@ -77,13 +80,13 @@ function* hostSamples(
 
 function* processSamples(
   usage: readonly NewestUsage[],
-  labels: readonly (readonly string[])[],
+  labelsOf: (place: number, row: number) => string,
   id: ProcessColumnId,
   divisor: number,
 ): Generator<ExposedSample> {
-  for (const [host, { processes, indexes }] of usage.entries())
+  for (const [place, { processes, indexes }] of usage.entries())
     for (const [row, index] of indexes.entries()) {
       const value = processes[id][index] ?? null;
-      if (value !== null) yield { labels: labels[host]?.[row] as string, value: value / divisor };
+      if (value !== null) yield { labels: labelsOf(place, row), value: value / divisor };
     }
 }

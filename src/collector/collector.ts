@@ -50,6 +50,8 @@ export class Collector {
   /** Where the grid begins, and when the last tick did. By the monotonic clock. */
   #start = 0;
   #tickedAt = 0;
+  /** When the next one is due, where it is waited for. */
+  #dueAt = 0;
   /** What the last sweep has told of the host. */
   #about: Pick<SnapshotBody, 'cores' | 'memoryBytes' | 'limitedBy'> = {};
   #ticking: Promise<void> = Promise.resolve();
@@ -77,7 +79,7 @@ export class Collector {
   /** What the server wants, as each of its answers says: in force with the next sweep, which comes no later than it would have. */
   follow(desired: DesiredSettings): void {
     if (this.#isClosed || isSameDesired(desired, this.#desired)) return;
-    const { intervalMs: own, spool, source, desired: kept, log } = this.#options;
+    const { intervalMs: own, spool, desired: kept, log } = this.#options;
     const hadPaused = this.#desired.isPaused;
     const before = this.#intervalMs;
     this.#desired = desired;
@@ -86,8 +88,8 @@ export class Collector {
     this.#sayDesired();
     kept?.keep(desired).catch((error: unknown) => log.warn(`this is not kept over a restart: ${messageOf(error)}`));
     // CPU is measured between two sweeps, and the one before the pause is long ago.
-    if (hadPaused && !desired.isPaused) void this.#alone(async () => void (await source.sweep()));
-    if (this.#intervalMs !== before) this.#beginGrid(Math.min(before, this.#intervalMs));
+    if (hadPaused && !desired.isPaused) void this.#alone(() => this.#beginAfresh());
+    if (this.#intervalMs !== before) this.#beginGrid(before);
   }
 
   #sayDesired(): void {
@@ -100,12 +102,18 @@ export class Collector {
       );
   }
 
-  /** A new grid, from so long after the last tick on. */
-  #beginGrid(afterMs: number): void {
-    const wasTicking = this.#next === undefined;
+  async #beginAfresh(): Promise<void> {
+    await this.#options.source.sweep();
+    this.#ownCpu();
+  }
+
+  /** A new grid, on which the next sweep comes no later than it would have. */
+  #beginGrid(intervalBefore: number): void {
+    const isTicking = this.#next === undefined;
+    const dueAt = isTicking ? this.#tickedAt + intervalBefore : this.#dueAt;
     clearTimeout(this.#next);
-    this.#start = this.#tickedAt + afterMs - this.#intervalMs;
-    if (!wasTicking) this.#aim(this.#intervalMs);
+    this.#start = Math.min(dueAt, this.#tickedAt + this.#intervalMs) - this.#intervalMs;
+    if (!isTicking) this.#aim(this.#intervalMs);
   }
 
   /** Sweeps `after` milliseconds after the beginning of the grid, and then on it; what a slow sweep has missed is left out. */
@@ -113,6 +121,7 @@ export class Collector {
     const { clock } = this.#options;
     const start = this.#start;
     const elapsed = () => clock.monotonic() - this.#start;
+    this.#dueAt = start + after;
     this.#next = setTimeout(
       async () => {
         this.#next = undefined;
@@ -147,6 +156,8 @@ export class Collector {
   /** Of a host that is paused: that it lives, and nothing of what it does. */
   async #sayAlive(): Promise<void> {
     const time = this.#options.clock.now();
+    // After a restart it has not looked at this host yet.
+    if (this.#about.cores === undefined) this.#about = aboutHost(await this.#options.source.sweep());
     const collector = { paused: 1, ...accounting(this.#options.spool) };
     const processes = { name: [], cpu: [], memory: [] };
     await this.#keep(time, gzipSync(JSON.stringify({ ...this.#head(time), ...this.#about, collector, processes })));
@@ -202,9 +213,9 @@ export class Collector {
   }
 
   #body(time: number, sweep: Sweep, system: SystemTotals, processes: ProcessColumns, sweepMs: number): SnapshotBody {
-    const { cores, memoryBytes, limitedBy, busy, usedBytes } = sweep;
+    const { cores, memoryBytes, busy, usedBytes } = sweep;
     const round = (value: number | null) => (value === null ? null : roundPercent(value));
-    this.#about = { cores, memoryBytes, limitedBy };
+    this.#about = aboutHost(sweep);
     return {
       ...this.#head(time),
       ...this.#about,
@@ -243,6 +254,14 @@ export class Collector {
     const microseconds = now.cpu.user + now.cpu.system - before.cpu.user - before.cpu.system;
     return (microseconds / 1000 / (now.at - before.at)) * 100;
   }
+}
+
+function aboutHost({
+  cores,
+  memoryBytes,
+  limitedBy,
+}: Sweep): Pick<SnapshotBody, 'cores' | 'memoryBytes' | 'limitedBy'> {
+  return { cores, memoryBytes, limitedBy };
 }
 
 /** Columns of which nothing is known are not sent, as far as they may be left out. */

@@ -214,8 +214,8 @@ export class Sender {
   async #put(body: Uint8Array, sent: number): Promise<PutOutcome> {
     const { client, clock, follow } = this.#options;
     const outcome = await client.put('/v1/usage', body, clock.now(), this.#cut.signal);
-    // Of a portal in between the absence of a wish says nothing.
-    if (outcome.desired !== undefined && verdictOf(outcome, sent) === 'stored') follow?.(outcome.desired);
+    // Of a portal in between, and of a backlog of several hosts, the absence of a wish says nothing.
+    if (sent === 1 && outcome.desired !== undefined && verdictOf(outcome, sent) === 'stored') follow?.(outcome.desired);
     return outcome;
   }
 

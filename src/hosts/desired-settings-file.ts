@@ -1,4 +1,4 @@
-import type { DesiredSettings } from '../core/collector-settings.ts';
+import { type DesiredSettings, intervalBounds } from '../core/collector-settings.ts';
 import { messageOf } from '../core/error.ts';
 import { fileReason } from '../core/failure-reason.ts';
 import { JsonFile } from '../platform/json-file.ts';
@@ -25,12 +25,18 @@ function read(file: JsonFile, warn: (message: string) => void): Record<string, D
     const entries = Object.entries((file.read() ?? {}) as Record<string, unknown>);
     return Object.fromEntries(entries.filter((entry): entry is [string, DesiredSettings] => isDesired(entry[1])));
   } catch (error) {
-    warn(`${file.path} cannot be read, so collectors do as they were started: ${messageOf(error)}`);
+    warn(
+      `${file.path} cannot be read, so collectors do as they were started: ${messageOf(error)}; it is kept as ${file.path}.damaged`,
+    );
+    file.setAside();
     return {};
   }
 }
 
 function isDesired(value: unknown): value is DesiredSettings {
   const { intervalMs, isPaused } = (value ?? {}) as Partial<DesiredSettings>;
-  return typeof isPaused === 'boolean' && (intervalMs === null || typeof intervalMs === 'number');
+  if (typeof isPaused !== 'boolean') return false;
+  if (intervalMs === null) return true;
+  const { leastMs, mostMs } = intervalBounds;
+  return typeof intervalMs === 'number' && intervalMs >= leastMs && intervalMs <= mostMs;
 }

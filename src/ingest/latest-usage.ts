@@ -3,6 +3,7 @@ import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 
 /** Rows of all hosts together: some 250 bytes each. */
 const mostRows = 100_000;
+const mostHosts = 20_000;
 /** Whoever has not asked for so long does not ask again and again: once a minute is usual. */
 const keptReadyMs = 150_000;
 
@@ -40,9 +41,14 @@ export class LatestUsage {
 
   #keep(snapshot: Snapshot): void {
     const rows = snapshot.processes.name.length;
-    if (this.#rows + rows > mostRows) return;
+    if (rows > mostRows) return;
     this.#snapshots.set(snapshot.host, snapshot);
     this.#rows += rows;
+    // Those that have reported longest ago, perhaps for the last time.
+    for (const host of this.#snapshots.keys()) {
+      if (this.#rows <= mostRows && this.#snapshots.size <= mostHosts) break;
+      this.#forget(host);
+    }
   }
 
   #forget(host: string): void {

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, renameSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile } from './durable-file.ts';
@@ -42,6 +42,15 @@ export class JsonFile {
   async write(value: unknown, indent = 0): Promise<void> {
     await this.makeFolder();
     await replaceFile(this.path, `${JSON.stringify(value, null, indent)}\n`);
+  }
+
+  /** Keeps what cannot be read as `.damaged`, so that nothing overwrites it; where that cannot be done, as it is. */
+  setAside(): void {
+    try {
+      renameSync(this.path, `${this.path}.damaged`);
+    } catch {
+      // Then nothing else can be written there either.
+    }
   }
 
   async remove(): Promise<void> {

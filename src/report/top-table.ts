@@ -12,7 +12,7 @@ type Row = {
   rssBytes: number | null;
 };
 
-/** The highest processes of a host's newest snapshot by CPU; null until one since `since` knows CPU. */
+/** The highest processes of a host's newest snapshot by CPU, or that it is paused; null until one since `since` knows CPU. */
 export async function topTable(
   client: MonitorClient,
   host: string,
@@ -20,6 +20,8 @@ export async function topTable(
   rows: number,
 ): Promise<string | null> {
   const found = (await client.hosts()).hosts.find((candidate) => candidate.host === host);
+  if (found?.state === 'paused')
+    return `${terminalText(host)} is paused: it is not looked at; to look at it again: amberwatch host set ${terminalText(host)} --resume`;
   if (!found || found.system.cpu === undefined || Date.parse(found.lastSeen) < since) return null;
   const { processes } = await client.detailed({ host, at: found.lastSeen, window: '1ms' });
   const usage = Object.entries(processes).flatMap(([name, points]) => points.map((point): Row => ({ name, ...point })));

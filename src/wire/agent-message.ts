@@ -14,16 +14,19 @@ export type FieldMetric = Omit<AgentFigure, 'value'>;
 
 /** Longer keys are no names of anything. */
 export const longestField = 200;
-const decimal = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i;
+const decimal = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?\s*$/i;
+/** No number is longer, and an expression takes time. */
+const longestNumber = 64;
 /** Sums and differences of these are numbers too. */
-const most = 1e300;
-/** What /metrics has of its own. */
-const ours = /^(?:amberwatch_|process_|nodejs_|clients_connected$)/;
+export const mostOfField = 1e300;
+/** What /metrics has of its own, and what Prometheus itself makes of a scrape. */
+const ours = /^(?:amberwatch_|process_|nodejs_|scrape_|(?:clients_connected|up|ALERTS|ALERTS_FOR_STATE)$)/;
 
 /** The number that a field holds, also one in a string; null: it holds none. */
 export function numberOfField(value: unknown): number | null {
-  const number = typeof value === 'string' && decimal.test(value) ? Number(value) : value;
-  return typeof number === 'number' && Math.abs(number) <= most ? number : null;
+  const isText = typeof value === 'string' && value.length <= longestNumber && decimal.test(value);
+  const number = isText ? Number(value) : value;
+  return typeof number === 'number' && Math.abs(number) <= mostOfField ? number : null;
 }
 
 /**
@@ -33,15 +36,29 @@ export function numberOfField(value: unknown): number | null {
  */
 export function fieldMetrics(counters: readonly string[]): (field: string) => FieldMetric {
   const isCounter = new Set(counters);
-  const counterNames = new Set(counters.map(totalName).flatMap((name) => [name, name.slice(0, -'_total'.length)]));
+  const counterNames = new Set(counters.map(counterName).flatMap((name) => [name, name.slice(0, -'_total'.length)]));
   return (field) => {
     const kind = isCounter.has(field) ? 'counter' : 'gauge';
-    const name = kind === 'counter' ? totalName(field) : plainName(field);
-    const isTaken = ours.test(name) || !isOfOtherSource(name) || (kind === 'gauge' && counterNames.has(name));
-    const metric = isTaken ? `agent_${name}` : name;
+    const metric = kind === 'counter' ? counterName(field) : gaugeName(field, counterNames);
     const isSame = metric === field || (kind === 'counter' && metric === `${field}_total`);
     return { metric, kind, labels: isSame ? {} : { field: field.toWellFormed() } };
   };
+}
+
+function counterName(field: string): string {
+  const name = totalName(field);
+  return isOurs(name) ? `agent_${name}` : name;
+}
+
+/** As often as it takes: `agent_x` may be a counter too. */
+function gaugeName(field: string, counterNames: ReadonlySet<string>): string {
+  let name = plainName(field);
+  while (isOurs(name) || counterNames.has(name)) name = `agent_${name}`;
+  return name;
+}
+
+function isOurs(name: string): boolean {
+  return ours.test(name) || !isOfOtherSource(name);
 }
 
 function plainName(field: string): string {

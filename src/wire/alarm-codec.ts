@@ -1,5 +1,5 @@
-import type { Alarm, Alarms, UnwatchedHost } from '../core/alarm.ts';
-import type { AlarmsAnswer } from './alarm.ts';
+import type { Alarm, Alarms, Ended, Ending, UnwatchedHost } from '../core/alarm.ts';
+import type { AlarmsAnswer, EndedAnswer } from './alarm.ts';
 
 /** An alarm as it came over the wire: why there is one is a sentence, and its series a key. */
 export type ReceivedAlarm = Omit<Alarm, 'series' | 'cause'> & { series: string; reason: string };
@@ -20,4 +20,13 @@ export function readAlarms({ at, level, alarms, stale, paused, nextStaleAt }: Al
 
 function readUnwatched({ host, lastSeen }: AlarmsAnswer['stale'][number]): UnwatchedHost {
   return { host, lastSeen: Date.parse(lastSeen) };
+}
+
+/** An alerter of before 0.6.0 ends at a word it does not know: to it a paused one is unknown. */
+export function endingAnswer({ how, value }: Ending): Pick<EndedAnswer, 'how' | 'value' | 'paused'> {
+  return how === 'paused' ? { how: 'unknown', value, paused: true } : { how, value };
+}
+
+export function readEnded({ id, host, how, value, paused }: EndedAnswer): Ended {
+  return { id, host, how: paused === true ? 'paused' : (how as Ending['how']), value };
 }

@@ -55,12 +55,16 @@ const endedSchema = Type.Object({
     description: "Of the alarm; null: a host's silence or pause.",
   }),
   host: Type.String(),
-  how: Type.Enum(['recovered', 'exited', 'unknown', 'paused', 'forgotten', 'expired'], {
+  how: Type.Enum(['recovered', 'exited', 'unknown', 'forgotten', 'expired'], {
     description:
-      'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; paused: its host is not looked at, as somebody wants it; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
+      'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
   }),
   value: Type.Unsafe<number | null>({ type: ['number', 'null'], description: 'By then.' }),
+  paused: Type.Optional(
+    Type.Boolean({ description: 'Of unknown: its host is not looked at any more, as somebody wants it.' }),
+  ),
 });
+export type EndedAnswer = Static<typeof endedSchema>;
 
 export const alarmsSchema = Type.Object(
   {

@@ -4,6 +4,7 @@ export const longestObjectBytes = 1024 * 1024;
 /** One JSON object; or what stood where one should have, and is none. */
 export type StreamedObject = { object: Record<string, unknown> } | 'invalid';
 
+const mostParts = 256;
 const openBrace = 0x7b;
 const closeBrace = 0x7d;
 const quote = 0x22;
@@ -35,6 +36,11 @@ export class JsonObjectStream {
 
   constructor(longestBytes = longestObjectBytes) {
     this.longestBytes = longestBytes;
+  }
+
+  /** Of an object that has not ended yet. */
+  get unfinishedBytes(): number {
+    return this.#bytes;
   }
 
   /** Whether what has come so far ends within an object, that has more bytes than are taken. */
@@ -110,6 +116,8 @@ export class JsonObjectStream {
   #keep(rest: Uint8Array): void {
     this.#parts.push(Uint8Array.prototype.slice.call(rest));
     this.#bytes += rest.length;
+    // Each has a cost of its own, however small it is.
+    if (this.#parts.length > mostParts) this.#parts = [Buffer.concat(this.#parts)];
   }
 
   #drop(): void {

@@ -53,7 +53,7 @@ describe('alerter', () => {
       return said.splice(0);
     };
     expect(await pause()).toEqual([
-      "PAUSED web-01  paused: it lives, and is not looked at until somebody says 'amberwatch host set --resume'",
+      'PAUSED web-01  paused: it lives, and is not looked at; to look at it again: amberwatch host set web-01 --resume',
       'PAUSED web-01  yes[7]  not looked at any more, since its host is paused; cpu was RED for 10s',
     ]);
     expect(await pause()).toEqual([]);

@@ -45,6 +45,7 @@ async function setUp(
   return { ...made, port, agent, metrics, says, saysNot, connected };
 }
 const waiting = { timeout: 5000, interval: 20 };
+const far = ownAddress() ?? '';
 
 describe('messages of plain agents', () => {
   test('as they are: numbers, numbers in strings, counters, any key', async () => {
@@ -159,7 +160,90 @@ describe('messages of plain agents', () => {
   });
 });
 
-const far = ownAddress() ?? '';
+describe('what nobody should be able to do', () => {
+  test.each([
+    ['a first message that throws', '{"token": {"toString": 1}}'],
+    ['a number that takes long to refuse', `{"a": "${'1'.repeat(500_000)}x"}`],
+    ['keys without end', JSON.stringify(Object.fromEntries(Array.from({ length: 80_000 }, (_, i) => [`k${i}`, 1])))],
+    ['depth without end', `{"a": ${'[1,{"b":'.repeat(20_000)}1${'}]'.repeat(20_000)}}`],
+    ['names of objects', '{"__proto__": 1, "constructor": 2, "toString": 3}'],
+  ])('%s: the server goes on', async (_, text) => {
+    const { agent, says } = await setUp();
+    const begin = performance.now();
+    (await agent()).write(text);
+    (await agent()).write('{"cpu": 1}');
+    await says('cpu{client="127.0.0.1"} 1');
+    expect(performance.now() - begin).toBeLessThan(3000);
+  });
+
+  test('a reply is not sent for what could not be stored', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined, newNamesPerDay: 5 });
+    const { agent, app, says } = await setUp({ reply: 'OK\n' }, { store: memory });
+    const socket = await agent();
+    let replies = '';
+    socket.on('data', (text) => {
+      replies += text;
+    });
+    for (let i = 0; i < 5; i++) {
+      socket.write(`{"f${i}": 1}`);
+      await vi.waitFor(() => expect(replies).toBe('OK\n'.repeat(i + 1)), waiting);
+    }
+    socket.write('{"f9": 1}');
+    await vi.waitFor(() => expect(app.tcpAgents.dropped).toBe(1), waiting);
+    socket.write('{"f1": 2}');
+    await vi.waitFor(() => expect(replies).toBe('OK\n'.repeat(6)), waiting);
+    await says('amberwatch_tcp_samples_dropped_total 1');
+  });
+
+  test('a flood while the store is away costs no memory, and is stored as it ends', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    let isAway = true;
+    const append = async (records: Records) => {
+      if (isAway) throw new MonitorError('unavailable', 'away');
+      return memory.append(records);
+    };
+    const { agent, app, store } = await setUp({ reply: 'OK' }, { store: overStore(memory, { append }) });
+    const socket = await agent();
+    for (let i = 0; i < 2000; i++) socket.write(`{"cpu": ${i}}`);
+    await vi.waitFor(() => expect(app.tcpAgents.counts.messages).toBe(2000), waiting);
+    isAway = false;
+    await vi.waitFor(async () => {
+      const [found] = await store.select({
+        from: 0,
+        to: noon + 1e6,
+        series: { metric: 'cpu', matchers: [] },
+        stepMs: null,
+      });
+      expect(found?.samples.at(-1)?.value).toBe(1999);
+    }, waiting);
+  });
+
+  test('one that is sent away is not counted any more, whether it reads why or not', async () => {
+    const { agent, connected } = await setUp({ reply: 'x'.repeat(1000) });
+    const socket = await agent();
+    socket.pause();
+    await connected(1);
+    for (let i = 0; i < 500; i++) socket.write('{"a": 1}');
+    socket.write('garbage{"'.repeat(2000).replaceAll('{"', '{"\n'));
+    await connected(0);
+  });
+
+  test('the server ends while agents go on sending', async () => {
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    const append = async (records: Records) => {
+      await sleep(30);
+      return memory.append(records);
+    };
+    const { agent, app } = await setUp({}, { store: overStore(memory, { append }) });
+    const some = await Promise.all(Array.from({ length: 10 }, agent));
+    const timers = some.map((socket) => setInterval(() => socket.write('{"cpu": 1}'), 5));
+    await sleep(200);
+    const begin = performance.now();
+    await app.close();
+    expect(performance.now() - begin).toBeLessThan(4500);
+    for (const timer of timers) clearInterval(timer);
+  });
+});
 
 describe.skipIf(far === '')('who is let in', () => {
   /** Over an address of this machine that is not loopback: as if from elsewhere. */

@@ -359,6 +359,14 @@ describe('TLS', () => {
       expect(await answerOf(connect({ ...secure, host: '127.0.0.1' }))).toBe('ok');
       expect(await answerOf(connect({ ...secure, ...own, host: far }))).toBe('ok');
       expect(await answerOf(connect({ ...secure, host: far }))).toMatch(/"unauthorized"/);
+      // A session of one that had no certificate is no certificate.
+      let session: Buffer | undefined;
+      const first = connect({ ...secure, host: far });
+      first.on('session', (given) => {
+        session = given;
+      });
+      await answerOf(first);
+      expect(await answerOf(connect({ ...secure, host: far, ...(session && { session }) }))).toMatch(/"unauthorized"/);
       expect(await answerOf(connectPlain(tcpPort, far))).toMatch(/"unauthorized"/);
       expect(await serialOf(tcpPort)).toBe('03F2');
       makeCertificate('server', 'authority', 1011);

@@ -83,10 +83,21 @@ function isFinal(status: number): boolean {
 function webhookBody(id: string, announcement: OutboxEntry['announcement']): string {
   const { time, since, id: alarmId, ...rest } = announcement;
   const iso = (at: number | null) => (at === null ? null : new Date(at).toISOString());
-  // What is worth waking somebody: AMBER only when the stricter policy says so too, and nothing that somebody wants.
-  const { level, prediction } = announcement;
-  const notify = level !== 'PAUSED' && (level !== 'AMBER' || prediction?.notify === true);
-  return JSON.stringify({ id, notify, alarmId, ...rest, time: iso(time), since: iso(since) });
+  return JSON.stringify({
+    id,
+    notify: isWorthWaking(announcement),
+    alarmId,
+    ...rest,
+    time: iso(time),
+    since: iso(since),
+  });
+}
+
+/** AMBER only when the stricter policy says so too; a pause as the end of what somebody was told of, and not its own end. */
+function isWorthWaking({ level, before, prediction }: OutboxEntry['announcement']): boolean {
+  if (level === 'PAUSED') return before === 'RED' || before === 'STALE';
+  if (level === 'OK') return before !== 'PAUSED';
+  return level !== 'AMBER' || prediction?.notify === true;
 }
 
 export function signature(secret: string, id: string, now: number, body: string): Record<string, string> {

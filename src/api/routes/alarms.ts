@@ -6,6 +6,7 @@ import { parseSeries } from '../../core/selector.ts';
 import { readsWithin } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
 import { alarmsSchema, type EndingsBody, endingsBodySchema, endingsSchema } from '../../wire/alarm.ts';
+import { endingAnswer } from '../../wire/alarm-codec.ts';
 import { alarmsAnswer } from '../alarm-answer.ts';
 import { AlarmStream } from '../alarm-stream.ts';
 import type { AppParts } from '../app-parts.ts';
@@ -62,7 +63,10 @@ export function alarmRoutes({ alarms, clock, log, tokens, store }: AppParts): Fa
     app.post('/v1/alarms/endings', postEndings, async ({ body, reading }) => {
       const asked = body.alarms.flatMap(endedAlarm);
       const ended = await alarms.endings(asked, body.hosts, reading);
-      return { at: iso(clock.now()), ended };
+      return {
+        at: iso(clock.now()),
+        ended: ended.map((each) => ({ id: each.id, host: each.host, ...endingAnswer(each) })),
+      };
     });
 
     const stream = new AlarmStream(alarms, log, clock);

@@ -44,7 +44,7 @@ const patchHost = {
     tags: ['hosts'],
     summary: 'Say how often a host is to report, or that it is to pause',
     description:
-      'Its collector learns it with the answer to its next snapshot, and does so within one interval, also after a restart. A paused host is PAUSED, neither STALE nor GREEN, and none of its alarms is there. What is left out stays as it is.',
+      'Its collector learns it with the answer to its next snapshot, and does so within one interval, also after a restart. A paused host is PAUSED, neither STALE nor GREEN; its alarms and those of its processes are gone, those about its clock stay. What is left out stays as it is.',
     params: Type.Object({ host: Type.String() }),
     body: hostBodySchema,
     response: { 200: hostSchema },
@@ -94,9 +94,8 @@ export function hostRoutes({ hosts, clock, desired }: AppParts): FastifyPluginAs
           'conflict',
           `${host} still reports; stop its collector first, and forget it when it is STALE`,
         );
-      const at = await hosts.forget(host);
       await desired.set(host, nothingDesired);
-      return { host, at: iso(at) };
+      return { host, at: iso(await hosts.forget(host)) };
     });
   };
 }

@@ -4,7 +4,7 @@ import { isStale } from '../../core/alarm.ts';
 import { readLimit, readsWithin } from '../../core/store.ts';
 import { newestForecasts } from '../../forecast/newest-forecasts.ts';
 import { untilAborted } from '../../platform/deadline.ts';
-import { singleFlightFor } from '../../platform/single-flight.ts';
+import { singleFlight, singleFlightFor } from '../../platform/single-flight.ts';
 import {
   type ExpositionFormat,
   expositionText,
@@ -59,6 +59,10 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
       () => clock.monotonic(),
       async () => madeText(expositionText(await allFamilies(parts, recentAlarms, topPerHost), format)),
     );
+  // Of everything the text is large: who asks at the same time shares it, and it is not kept.
+  const sharedAll = (format: ExpositionFormat) =>
+    singleFlight(async () => madeText(expositionText(await allFamilies(parts, recentAlarms, null), format)));
+  const all = { prometheus: sharedAll('prometheus'), openmetrics: sharedAll('openmetrics') };
   const texts = { prometheus: shared('prometheus'), openmetrics: shared('openmetrics') };
   return async (app) => {
     app.addHook('preClose', async () => recentAlarms.close());
@@ -67,7 +71,7 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
       const format = negotiatedFormat(request.headers.accept);
       const text =
         request.query.all === '1'
-          ? expositionText(await untilAborted(allFamilies(parts, recentAlarms, null), signal), format)
+          ? await untilAborted(all[format](), signal)
           : await untilAborted(texts[format](), signal);
       return largeAnswers.send(request, reply, text, expositionTypes[format]);
     });

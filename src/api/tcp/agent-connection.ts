@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { AgentRights } from '../../access/agent-admission.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { JsonObjectStream, longestObjectBytes } from '../../wire/json-object-stream.ts';
+import { JsonObjectStream, longestObjectBytes, type StreamedObject } from '../../wire/json-object-stream.ts';
 
 /** Before it is known who speaks: a token and what stands around it. */
 const longestGreetingBytes = 4096;
@@ -11,6 +11,8 @@ const greetingMs = 10_000;
 const mostInvalid = 1000;
 /** Of a client that reads no replies no more than this is kept for it. */
 const mostUnreadBytes = 64 * 1024;
+/** Who is sent away has so long to read why. */
+const farewellMs = 1000;
 
 export interface AgentHandlers {
   /** Whose first message this is. @throws MonitorError when it is not let in by it */
@@ -30,9 +32,12 @@ export class AgentConnection {
   readonly #socket: Socket;
   readonly #handlers: AgentHandlers;
   readonly #rights: AgentRights | null;
+  readonly #objects = new JsonObjectStream(longestGreetingBytes);
+  /** What is left of the piece that was read last. */
+  #rest: Generator<StreamedObject> | null = null;
   #greetingTimer: NodeJS.Timeout | undefined;
-  readonly #objects: JsonObjectStream;
   #isIn = false;
+  #isRefused = false;
   #hasSpoken = false;
   #replies = '';
   #invalidInARow = 0;
@@ -41,8 +46,12 @@ export class AgentConnection {
   constructor(socket: Socket, rights: AgentRights | null, handlers: AgentHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
-    this.#objects = new JsonObjectStream(rights === null ? longestGreetingBytes : longestObjectBytes);
     this.#rights = rights;
+  }
+
+  /** Of a message that has not ended yet. */
+  get unfinishedBytes(): number {
+    return this.#isRefused ? 0 : this.#objects.unfinishedBytes;
   }
 
   start(): void {
@@ -53,16 +62,17 @@ export class AgentConnection {
     this.#socket.on('close', () => clearTimeout(this.#greetingTimer));
   }
 
-  /** Takes in what has come so far. */
-  read(): void {
-    const piece = this.#socket.read() as Buffer | null;
-    if (piece === null) return;
-    for (const streamed of this.#objects.push(piece)) {
-      if (this.#socket.destroyed || this.#socket.writableEnded) return;
-      if (streamed === 'invalid') this.#invalid();
-      else this.#take(streamed.object);
+  /**
+   * Takes in what has come so far, until its turn is over.
+   * @returns whether there is more of it
+   */
+  read(isOver: () => boolean): boolean {
+    try {
+      return this.#read(isOver);
+    } catch (error) {
+      this.refuse(error instanceof MonitorError ? error : new MonitorError('internal', messageOf(error)));
+      return false;
     }
-    if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
   }
 
   /** Replies of one turn go out together. */
@@ -71,35 +81,51 @@ export class AgentConnection {
     this.#replies += text;
   }
 
-  #sendReplies(): void {
-    const { writable, writableLength } = this.#socket;
-    if (writable && writableLength < mostUnreadBytes) this.#socket.write(this.#replies);
-    this.#replies = '';
-  }
-
   /** Says why, for whoever looks, and hangs up. */
   refuse(error: MonitorError): void {
+    if (this.#isRefused) return;
+    this.#isRefused = true;
+    this.#rest = null;
     clearTimeout(this.#greetingTimer);
     this.#handlers.refused(error);
     this.#socket.end(`${JSON.stringify({ code: error.code, detail: error.message })}\n`);
     this.#socket.destroySoon();
+    setTimeout(() => this.#socket.destroy(), farewellMs).unref();
+  }
+
+  #read(isOver: () => boolean): boolean {
+    this.#rest ??= this.#nextPiece();
+    while (this.#rest !== null) {
+      const { done, value } = this.#rest.next();
+      if (done) {
+        this.#rest = null;
+        if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
+      } else if (value === 'invalid') this.#invalid();
+      else this.#take(value.object);
+      if (isOver()) return this.#rest !== null;
+    }
+    return false;
+  }
+
+  #nextPiece(): Generator<StreamedObject> | null {
+    const piece = this.#isRefused ? null : (this.#socket.read() as Buffer | null);
+    return piece === null ? null : this.#objects.push(piece);
+  }
+
+  #sendReplies(): void {
+    const { writable, writableLength } = this.#socket;
+    if (writable && !this.#isRefused && writableLength < mostUnreadBytes) this.#socket.write(this.#replies);
+    this.#replies = '';
   }
 
   #take(message: Record<string, unknown>): void {
     this.#invalidInARow = 0;
+    const { token } = message;
     // One that is let in by its address may show a token, and may as well have a field of that name.
-    const isGreeting = !this.#isIn || (!this.#hasSpoken && String(message.token).startsWith('aw_'));
+    const isGreeting = !this.#isIn || (!this.#hasSpoken && typeof token === 'string' && token.startsWith('aw_'));
     this.#hasSpoken = true;
-    if (isGreeting) this.#greet(message);
+    if (isGreeting) this.#enter(this.#handlers.admit(message));
     else this.#handlers.message(message);
-  }
-
-  #greet(message: Record<string, unknown>): void {
-    try {
-      this.#enter(this.#handlers.admit(message));
-    } catch (error) {
-      this.refuse(error instanceof MonitorError ? error : new MonitorError('internal', messageOf(error)));
-    }
   }
 
   #enter(rights: AgentRights): void {

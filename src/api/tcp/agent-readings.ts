@@ -1,7 +1,7 @@
 import type { AgentRights } from '../../access/agent-admission.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
-import { type FieldMetric, fieldMetrics, longestField, numberOfField } from '../../wire/agent-message.ts';
+import { type FieldMetric, fieldMetrics, longestField, mostOfField, numberOfField } from '../../wire/agent-message.ts';
 import type { QueuedSample } from './sample-queue.ts';
 
 /** How a client is named: by address and port, by its address, or by what a field of its messages holds. */
@@ -24,6 +24,8 @@ interface CurrentSeries {
   holders: number;
   /** Handed on last. */
   last: QueuedSample | null;
+  /** Of the sample that was written last; epoch milliseconds. */
+  takenAt: number;
 }
 
 /** Who sends: what is known of one connection. */
@@ -35,14 +37,21 @@ export interface Agent {
   /** By client and then by field: what it has sent so far. */
   readonly series: Map<string, Map<string, CurrentSeries>>;
   count: number;
+  /** Messages of this turn that want a reply, and turns whose replies wait. */
+  owed: number;
+  waits: number;
 }
 
+/** Fields of one message that are looked at. */
+const mostOfMessage = 1000;
 /** Different fields of one connection, those of all its clients together. */
 const mostOfOne = 500;
 const mostInAll = 100_000;
 /** Sums of clients that have left: they go on where they were when they are back. */
 const mostSums = 10_000;
 const longestClient = 200;
+/** A clock that is further back has been set back. */
+const aMomentMs = 1000;
 
 /** What every connected agent has said last. */
 export class AgentReadings {
@@ -67,9 +76,14 @@ export class AgentReadings {
   take(agent: Agent, message: Record<string, unknown>, now: number, store: (sample: QueuedSample) => void): void {
     const client = this.#clientOf(agent, message);
     const label = typeof this.#client === 'object' ? this.#client.field : null;
+    let fields = 0;
     for (const [field, given] of Object.entries(message)) {
+      if (++fields > mostOfMessage) {
+        this.refused++;
+        break;
+      }
       const number = numberOfField(given);
-      if (number === null || field === label || field.length > longestField) continue;
+      if (number === null || field === '' || field === label || field.length > longestField) continue;
       const current = agent.series.get(client)?.get(field) ?? this.#enter(agent, client, field);
       if (current === null) this.refused++;
       else addTo(current, number, now, store);
@@ -104,7 +118,7 @@ export class AgentReadings {
     const key = seriesKey(series);
     const value = this.#sums.get(key) ?? 0;
     const { owner } = agent.rights;
-    const current = this.#current.get(key) ?? { key, series, kind, owner, value, holders: 0, last: null };
+    const current = this.#current.get(key) ?? { key, series, kind, owner, value, holders: 0, last: null, takenAt: 0 };
     current.holders++;
     this.#current.set(key, current);
     agent.count++;
@@ -122,14 +136,21 @@ export class AgentReadings {
 /** A counter does not fall. Where values come faster than they are written, the last of those that wait is kept. */
 function addTo(current: CurrentSeries, value: number, now: number, store: (sample: QueuedSample) => void): void {
   const { series, kind, owner, last } = current;
-  current.value = kind === 'counter' ? current.value + Math.max(0, value) : value;
-  if (last !== null && !last.isTaken) {
+  current.value = kind === 'counter' ? Math.min(mostOfField, current.value + Math.max(0, value)) : value;
+  const isWaiting = last !== null && !last.isTaken;
+  if (last?.isTaken) current.takenAt = last.time;
+  const time = timeAfter(current.takenAt, now);
+  if (isWaiting) {
     last.value = current.value;
-    last.time = now;
+    last.time = time;
     return;
   }
-  // (series, time) names a sample: one that is written already is not changed by another of the same millisecond.
-  const time = last?.time === now ? now + 1 : now;
   current.last = { series, kind, value: current.value, time, owner };
   store(current.last);
+}
+
+/** (series, time) names a sample: one that is written already is not changed by another of the same millisecond. */
+function timeAfter(takenAt: number, now: number): number {
+  const isOfThisMoment = now <= takenAt && takenAt - now < aMomentMs;
+  return isOfThisMoment ? takenAt + 1 : now;
 }

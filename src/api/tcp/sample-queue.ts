@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { setImmediate, setTimeout as sleepFor } from 'node:timers/promises';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { MetricSample } from '../../core/sample.ts';
@@ -20,18 +21,18 @@ export type QueuedSample = MetricSample & {
 };
 
 export interface SampleQueueOptions {
-  /** Resolves once they are stored. */
-  write: (samples: readonly MetricSample[]) => Promise<unknown>;
+  /** Resolves with how many are stored. */
+  write: (samples: readonly MetricSample[]) => Promise<number>;
   monotonic: () => number;
   log: Pick<Log, 'info' | 'warn'>;
   random?: () => number;
 }
 
-/** Who waits for what has become of the samples up to one. */
+/** Who waits for what has become of the samples after one and up to another. */
 interface Waiting {
+  from: number;
   until: number;
-  /** How many had been dropped by then. */
-  dropped: number;
+  isStored: boolean;
   tell: (isStored: boolean) => void;
 }
 
@@ -62,30 +63,37 @@ export class SampleQueue {
     this.#writing ??= this.#writeAll();
   }
 
-  /** Tells once what has been added so far is stored, or will not be. */
-  whenSettled(tell: (isStored: boolean) => void): void {
-    this.#waiting.push({ until: this.#added, dropped: this.dropped, tell });
+  /** How many have been added so far. */
+  get added(): number {
+    return this.#added;
+  }
+
+  /** Tells once what has been added since `from`, and what it was added to, is stored or will not be. */
+  whenSettled(from: number, tell: (isStored: boolean) => void): void {
+    this.#waiting.push({ from, until: this.#added, isStored: true, tell });
     this.#tellSettled();
   }
 
   /** Writes what is left, as far as that takes only seconds. */
   async close(): Promise<void> {
+    const { signal } = this.#closing;
     const grace = setTimeout(() => this.#closing.abort(), closeGraceMs);
-    await this.#writing;
+    // Also where the store never answers.
+    await Promise.race([this.#writing, once(signal, 'abort')]);
     clearTimeout(grace);
+    this.#drop(this.#samples.splice(0));
   }
 
   async #writeAll(): Promise<void> {
     const { monotonic } = this.#options;
     // What comes in the same turn is written together.
     await setImmediate();
-    while (this.#samples.length > 0) {
+    while (this.#samples.length > 0 && !this.#closing.signal.aborted) {
       const begun = monotonic();
       const samples = this.#samples.splice(0, this.#atOnce);
       for (const sample of samples) sample.isTaken = true;
-      if (!(await this.#write(samples))) this.dropped += samples.length;
-      this.#settled += samples.length;
-      this.#tellSettled();
+      const lost = samples.length - (await this.#write(samples));
+      this.#settle(samples.length, lost);
       const tookMs = monotonic() - begun;
       this.#atOnce = nextAtOnce(samples.length, tookMs);
       // Half of the time is everybody else's.
@@ -99,22 +107,38 @@ export class SampleQueue {
   #tellSettled(): void {
     const open = this.#waiting.findIndex(({ until }) => until > this.#settled);
     const told = this.#waiting.splice(0, open < 0 ? this.#waiting.length : open);
-    for (const { dropped, tell } of told) tell(dropped === this.dropped);
+    for (const { isStored, tell } of told) tell(isStored);
+  }
+
+  /** Of so many that were added first, so many are lost: whoever waits for some of them is not told that they are stored. */
+  #settle(count: number, lost: number): void {
+    const before = this.#settled;
+    this.#settled += count;
+    this.dropped += lost;
+    if (lost > 0)
+      for (const waiting of this.#waiting)
+        if (waiting.until > before && waiting.from <= this.#settled) waiting.isStored = false;
+    this.#tellSettled();
+  }
+
+  #drop(samples: readonly QueuedSample[]): void {
+    for (const sample of samples) sample.isTaken = true;
+    if (samples.length > 0) this.#settle(samples.length, samples.length);
   }
 
   /** Again and again while the store is away. */
-  async #write(samples: readonly MetricSample[]): Promise<boolean> {
+  async #write(samples: readonly MetricSample[]): Promise<number> {
     const { write, log, random = Math.random } = this.#options;
     for (let failures = 1; ; failures++) {
       try {
-        await write(samples);
+        const stored = await write(samples);
         this.#absence.end(() => log.info('what agents send is stored again'));
-        return true;
+        return stored;
       } catch (error) {
         const waiting = `what agents send waits, ${mostWaiting} samples of it at most: ${messageOf(error)}`;
         this.#absence.begin(() => log.warn(waiting));
         const { signal } = this.#closing;
-        if (!isOutage(error) || signal.aborted) return false;
+        if (!isOutage(error) || signal.aborted) return 0;
         await sleepFor(backoffMs(failures, null, random()), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -123,9 +147,7 @@ export class SampleQueue {
   #dropOldest(): void {
     if (this.dropped === 0)
       this.#options.log.warn(`agents send more than is stored: the oldest beyond ${mostWaiting} samples are dropped`);
-    const { length } = this.#samples.splice(0, atOnce.most);
-    this.dropped += length;
-    this.#settled += length;
+    this.#drop(this.#samples.splice(0, atOnce.most));
   }
 }
 

@@ -1,5 +1,6 @@
+import { constants } from 'node:crypto';
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { TokenSource } from '../../access/admission.ts';
 import { type AgentRights, rightsOfAddress, rightsOfToken } from '../../access/agent-admission.ts';
 import { isKnown } from '../../access/token.ts';
@@ -40,6 +41,15 @@ const restMs = 8;
 const tokenCheckMs = 1000;
 const handshakeMs = 10_000;
 const sayRefusedEveryMs = 60_000;
+/** Whoever shows a certificate shows it each time. */
+const noResumption = { secureOptions: constants.SSL_OP_NO_TICKET };
+/** Connections that have yet to say who they are. */
+const mostUnknown = 1000;
+/** Of messages that have not ended, of all connections. */
+const mostUnfinishedBytes = 64 * 1024 * 1024;
+/** Turns of one connection whose replies wait for the store. */
+const mostWaits = 100;
+const longestLastTurnMs = 500;
 /** With this byte a TLS connection begins, and JSON never does. */
 const tlsHandshake = 0x16;
 
@@ -62,7 +72,13 @@ export class TcpAgents {
   readonly #agents = new Map<AgentConnection, Agent>();
   readonly #ready = new Set<AgentConnection>();
   #isServing = false;
-  #tokensCheckedAt = 0;
+  #isClosed = false;
+  #tokenTimer: NodeJS.Timeout | undefined;
+  /** Connections that have yet to say who they are, or have been told that they may not be here. */
+  #unknown = 0;
+  /** Bytes of messages that have not ended, of all. */
+  #unfinishedBytes = 0;
+  readonly #unfinished = new Map<AgentConnection, number>();
   #saidRefusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: TcpAgentOptions, parts: TcpAgentParts) {
@@ -70,7 +86,7 @@ export class TcpAgents {
     this.#parts = parts;
     this.readings = new AgentReadings(options);
     this.#queue = new SampleQueue({
-      write: (samples) => parts.ingest.writeSamples(samples, null),
+      write: async (samples) => (await parts.ingest.writeSamples(samples, null)).stored,
       monotonic: () => parts.clock.monotonic(),
       log: parts.log,
     });
@@ -95,6 +111,7 @@ export class TcpAgents {
       this.#server.once('error', reject);
       this.#server.listen({ ...address, backlog }, () => {
         this.#server.off('error', reject);
+        this.#tokenTimer = setInterval(() => this.#checkTokens(), tokenCheckMs).unref();
         resolve((this.#server.address() as { port: number }).port);
       });
     });
@@ -102,8 +119,11 @@ export class TcpAgents {
 
   /** What was read is stored; agents come back by themselves. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#tokenTimer);
     this.#server.close();
-    for (const connection of this.#ready) connection.read();
+    const end = this.#parts.clock.monotonic() + longestLastTurnMs;
+    for (const connection of this.#ready) connection.read(() => this.#parts.clock.monotonic() >= end);
     await this.#queue.close();
     for (const socket of this.#sockets) socket.destroySoon();
     // One that takes in nothing would keep it from ending.
@@ -112,7 +132,7 @@ export class TcpAgents {
 
   /** A certificate that was renewed, from the next connection on. */
   setSecureContext(tls: Partial<TlsOptions>): void {
-    this.#tls?.setSecureContext(tls);
+    this.#tls?.setSecureContext({ ...tls, ...noResumption });
   }
 
   #destroyAll(): void {
@@ -121,8 +141,13 @@ export class TcpAgents {
 
   #makeTls(tls: TlsOptions): TlsServer {
     // Who has no certificate may still have a token.
-    const server = createTlsServer({ ...tls, rejectUnauthorized: false, handshakeTimeout: handshakeMs });
-    server.on('secureConnection', (socket) => this.#begin(socket, socket.authorized));
+    const server = createTlsServer({
+      ...tls,
+      rejectUnauthorized: false,
+      handshakeTimeout: handshakeMs,
+      ...noResumption,
+    });
+    server.on('secureConnection', (socket) => this.#begin(socket, hasCertificate(socket)));
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     return server;
   }
@@ -153,17 +178,30 @@ export class TcpAgents {
 
   #begin(socket: Socket, isCertified: boolean): void {
     this.#silent.delete(nameOf(socket));
+    socket.on('error', () => socket.destroy());
     const address = addressOf(socket);
     const rights = isCertified || this.#isFree(address) ? rightsOfAddress(address) : null;
+    if (rights === null && this.#unknown >= mostUnknown) {
+      socket.destroy();
+      return;
+    }
+    if (rights === null) this.#unknown++;
     const connection: AgentConnection = new AgentConnection(socket, rights, {
       admit: (message) => this.#admit(message, address),
       entered: (given) => this.#enter(connection, socket, given),
       message: (message) => this.#take(connection, message),
       invalid: () => this.counts.invalid++,
-      refused: (error) => this.#refused(address, error),
+      refused: (error) => {
+        this.#leave(connection);
+        this.#refused(address, error);
+      },
       readable: () => this.#serveSoon(connection),
     });
-    socket.once('close', () => this.#leave(connection));
+    socket.once('close', () => {
+      if (rights === null) this.#unknown--;
+      this.#account(connection, 0);
+      this.#leave(connection);
+    });
     connection.start();
   }
 
@@ -173,14 +211,23 @@ export class TcpAgents {
 
   #admit({ token }: Record<string, unknown>, address: string): AgentRights {
     const { tokens, clock } = this.#parts;
-    return rightsOfToken(tokens, String(token), address, clock.now());
+    return rightsOfToken(tokens, typeof token === 'string' ? token : '', address, clock.now());
   }
 
   #enter(connection: AgentConnection, socket: Socket, rights: AgentRights): void {
-    const agent = { address: addressOf(socket), port: socket.remotePort ?? 0, rights, series: new Map(), count: 0 };
+    const agent = {
+      address: addressOf(socket),
+      port: socket.remotePort ?? 0,
+      rights,
+      series: new Map(),
+      count: 0,
+      owed: 0,
+      waits: 0,
+    };
     this.#agents.set(connection, agent);
   }
 
+  /** Once it has been sent away, or has gone. */
   #leave(connection: AgentConnection): void {
     this.#ready.delete(connection);
     const agent = this.#agents.get(connection);
@@ -192,9 +239,23 @@ export class TcpAgents {
     const agent = this.#agents.get(connection);
     if (agent === undefined) return;
     this.counts.messages++;
+    agent.owed++;
     this.readings.take(agent, message, this.#parts.clock.now(), (sample) => this.#queue.add(sample));
+  }
+
+  /** For each message since `from` a reply, once what it said is stored. Whoever waits for too many is told of no more. */
+  #replyLater(connection: AgentConnection, from: number): void {
+    const agent = this.#agents.get(connection);
     const { reply } = this.#options;
-    if (reply !== null) this.#queue.whenSettled((isStored) => isStored && connection.reply(reply));
+    if (agent === undefined || agent.owed === 0) return;
+    const { owed } = agent;
+    agent.owed = 0;
+    if (reply === null || agent.waits >= mostWaits) return;
+    agent.waits++;
+    this.#queue.whenSettled(from, (isStored) => {
+      agent.waits--;
+      if (isStored) connection.reply(reply.repeat(owed));
+    });
   }
 
   #refused(address: string, error: MonitorError): void {
@@ -214,35 +275,67 @@ export class TcpAgents {
 
   /** Of each what has come, one after the other. */
   #serve(): void {
-    const { clock } = this.#parts;
     this.#isServing = false;
+    if (this.#isClosed) return;
+    const { clock } = this.#parts;
     const end = clock.monotonic() + turnMs;
-    this.#checkTokens(clock.monotonic());
+    const isOver = () => clock.monotonic() >= end;
     for (const connection of this.#ready) {
       this.#ready.delete(connection);
-      connection.read();
-      if (clock.monotonic() >= end) break;
+      if (this.#read(connection, isOver)) this.#ready.add(connection);
+      if (isOver()) break;
     }
     if (this.#ready.size === 0) return;
     this.#isServing = true;
     setTimeout(() => this.#serve(), restMs);
   }
 
-  /** One that was revoked is not good until its agent hangs up. */
-  #checkTokens(monotonic: number): void {
-    if (monotonic - this.#tokensCheckedAt < tokenCheckMs) return;
-    this.#tokensCheckedAt = monotonic;
-    const { tokens, clock } = this.#parts;
-    for (const [connection, { rights }] of this.#agents)
-      if (rights.token !== null && !isKnown(tokens.book(), rights.token.id, clock.now()))
-        connection.refuse(new MonitorError('unauthorized', `token ${rights.token.id} is not valid any more`));
+  #read(connection: AgentConnection, isOver: () => boolean): boolean {
+    const from = this.#queue.added;
+    const hasMore = connection.read(isOver);
+    this.#account(connection, connection.unfinishedBytes);
+    if (this.#unfinishedBytes > mostUnfinishedBytes) connection.refuse(tooMuchUnfinished());
+    this.#replyLater(connection, from);
+    return hasMore;
   }
+
+  #account(connection: AgentConnection, bytes: number): void {
+    this.#unfinishedBytes += bytes - (this.#unfinished.get(connection) ?? 0);
+    if (bytes > 0) this.#unfinished.set(connection, bytes);
+    else this.#unfinished.delete(connection);
+  }
+
+  /** One that was revoked is not good until its agent hangs up. */
+  #checkTokens(): void {
+    const { tokens, clock, log } = this.#parts;
+    const withToken = [...this.#agents].filter(([, { rights }]) => rights.token !== null);
+    if (withToken.length === 0) return;
+    try {
+      const book = tokens.book();
+      for (const [connection, { rights }] of withToken)
+        if (rights.token !== null && !isKnown(book, rights.token.id, clock.now()))
+          connection.refuse(new MonitorError('unauthorized', `token ${rights.token.id} is not valid any more`));
+    } catch (error) {
+      // Those that were let in stay until it can be read again.
+      log.warn({ err: error }, 'agents: cannot look at the tokens');
+    }
+  }
+}
+
+function tooMuchUnfinished(): MonitorError {
+  const message = `agents have begun messages of ${mostUnfinishedBytes} bytes together and not ended them; send shorter ones`;
+  return new MonitorError('too_large', message);
+}
+
+/** A session that was resumed is said to be authorized, and may never have had one. */
+function hasCertificate(socket: TLSSocket): boolean {
+  return socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
 }
 
 function addressOf({ remoteAddress = '' }: Socket): string {
   return canonicalIp(remoteAddress) ?? remoteAddress;
 }
 
-function nameOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
+function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }

@@ -13,7 +13,7 @@ export function addHost(program: Command): void {
   addCommand(
     host,
     ['host', 'set'],
-    'how often a host is to report, or that it is to pause; its collector learns it within one interval, and keeps to it over restarts',
+    'how often a host is to report, or that it is to pause; its collector (0.6.0 or later) learns it within one interval, and keeps to it over restarts',
     printed(setHost),
   )
     .argument('<name>', "as 'amberwatch host ls' prints it")

@@ -60,7 +60,7 @@ export async function startCollector(
     sender,
     log,
     totals: new SystemTotalsReader(),
-    desired: openDesired(join(config.data, 'desired'), name, log),
+    desired: openDesired(join(config.data, 'desired'), spoolName(own ? 'up' : server, config.host), log),
     ...(await openSource(clock, config)),
   });
   await collector.start();
