@@ -1,6 +1,4 @@
-import { constants } from 'node:crypto';
-import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
+import type { Socket } from 'node:net';
 import type { TokenSource } from '../../access/admission.ts';
 import { type AgentRights, rightsOfAddress, rightsOfToken } from '../../access/agent-admission.ts';
 import { isKnown } from '../../access/token.ts';
@@ -8,9 +6,11 @@ import type { Clock } from '../../core/clock.ts';
 import { MonitorError } from '../../core/error.ts';
 import { canonicalIp, isInNetworks, isLoopbackAddress, type Network } from '../../core/ip.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
+import { ConditionReporter } from '../../platform/condition-reporter.ts';
 import type { Log } from '../../platform/log.ts';
 import type { TlsOptions } from '../app.ts';
 import { AgentConnection } from './agent-connection.ts';
+import { AgentListener } from './agent-listener.ts';
 import { type Agent, AgentReadings, type AgentReadingsOptions } from './agent-readings.ts';
 import { SampleQueue } from './sample-queue.ts';
 
@@ -30,19 +30,12 @@ export interface TcpAgentParts {
   tls: TlsOptions | undefined;
 }
 
-/** A thousand agents come back at the same moment after a restart. */
-const backlog = 4096;
-const mostConnections = 10_000;
-const keepAliveMs = 30_000;
 /** Messages are taken in for so long at once, and then not for so long: two thirds of the time are everybody else's. */
 const turnMs = 4;
 const restMs = 8;
 /** So often it is asked whether a token is still good. */
 const tokenCheckMs = 1000;
-const handshakeMs = 10_000;
 const sayRefusedEveryMs = 60_000;
-/** Whoever shows a certificate shows it each time. */
-const noResumption = { secureOptions: constants.SSL_OP_NO_TICKET };
 /** Connections that have yet to say who they are. */
 const mostUnknown = 1000;
 /** Of messages that have not ended, of all connections. */
@@ -50,9 +43,6 @@ const mostUnfinishedBytes = 64 * 1024 * 1024;
 /** Turns of one connection whose replies wait for the store. */
 const mostWaits = 100;
 const longestLastTurnMs = 500;
-/** With this byte a TLS connection begins, and JSON never does. */
-const tlsHandshake = 0x16;
-
 /**
  * Plain agents: each holds one TCP connection and sends JSON objects. Every number in them is a gauge, or a counter that
  * adds up, of the client that has sent it.
@@ -63,11 +53,8 @@ export class TcpAgents {
   readonly #options: TcpAgentOptions;
   readonly #parts: TcpAgentParts;
   readonly #queue: SampleQueue;
-  readonly #server: Server;
-  readonly #tls: TlsServer | null;
-  readonly #sockets = new Set<Socket>();
-  /** Those that may be here and have said nothing yet, where it is not known whether they will speak TLS. */
-  readonly #silent = new Set<string>();
+  readonly #listener: AgentListener;
+  readonly #unreadableTokens: ConditionReporter;
   /** Those that were let in. */
   readonly #agents = new Map<AgentConnection, Agent>();
   readonly #ready = new Set<AgentConnection>();
@@ -90,15 +77,17 @@ export class TcpAgents {
       monotonic: () => parts.clock.monotonic(),
       log: parts.log,
     });
-    this.#server = createServer({ keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true });
-    this.#server.maxConnections = mostConnections;
-    this.#server.on('connection', (socket) => this.#accept(socket));
-    this.#tls = parts.tls === undefined ? null : this.#makeTls(parts.tls);
+    this.#listener = new AgentListener({
+      tls: parts.tls,
+      isFree: (socket) => this.#isFree(addressOf(socket)),
+      begin: (socket, isCertified) => this.#begin(socket, isCertified),
+    });
+    this.#unreadableTokens = new ConditionReporter(() => parts.clock.monotonic());
   }
 
   /** Connections that are there and were let in. */
   get connected(): number {
-    return this.#agents.size + this.#silent.size;
+    return this.#agents.size + this.#listener.silent;
   }
 
   get dropped(): number {
@@ -106,79 +95,29 @@ export class TcpAgents {
   }
 
   /** @returns the port @throws Node's own error */
-  listen(address: { host: string; port: number }): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...address, backlog }, () => {
-        this.#server.off('error', reject);
-        this.#tokenTimer = setInterval(() => this.#checkTokens(), tokenCheckMs).unref();
-        resolve((this.#server.address() as { port: number }).port);
-      });
-    });
+  async listen(address: { host: string; port: number }): Promise<number> {
+    const port = await this.#listener.listen(address);
+    this.#tokenTimer = setInterval(() => this.#checkTokens(), tokenCheckMs).unref();
+    return port;
   }
 
   /** What was read is stored; agents come back by themselves. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#tokenTimer);
-    this.#server.close();
+    this.#listener.stop();
     const end = this.#parts.clock.monotonic() + longestLastTurnMs;
     for (const connection of this.#ready) connection.read(() => this.#parts.clock.monotonic() >= end);
     await this.#queue.close();
-    for (const socket of this.#sockets) socket.destroySoon();
-    // One that takes in nothing would keep it from ending.
-    setTimeout(() => this.#destroyAll(), 1000).unref();
+    this.#listener.hangUp();
   }
 
   /** A certificate that was renewed, from the next connection on. */
   setSecureContext(tls: Partial<TlsOptions>): void {
-    this.#tls?.setSecureContext({ ...tls, ...noResumption });
-  }
-
-  #destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  #makeTls(tls: TlsOptions): TlsServer {
-    // Who has no certificate may still have a token.
-    const server = createTlsServer({
-      ...tls,
-      rejectUnauthorized: false,
-      handshakeTimeout: handshakeMs,
-      ...noResumption,
-    });
-    server.on('secureConnection', (socket) => this.#begin(socket, hasCertificate(socket)));
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    return server;
-  }
-
-  #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.once('close', () => this.#sockets.delete(socket));
-    if (this.#tls === null) this.#begin(socket, false);
-    else this.#beginBySpeech(socket, this.#tls);
-  }
-
-  /** By its first byte it is known whether it speaks TLS. Who may be here counts before. */
-  #beginBySpeech(socket: Socket, tls: TlsServer): void {
-    const name = nameOf(socket);
-    if (this.#isFree(addressOf(socket))) this.#silent.add(name);
-    else socket.setTimeout(handshakeMs, () => socket.destroy());
-    socket.once('close', () => this.#silent.delete(name));
-    socket.once('readable', () => {
-      socket.setTimeout(0);
-      const piece = socket.read() as Buffer | null;
-      if (piece === null) return;
-      socket.unshift(piece);
-      if (piece[0] === tlsHandshake) tls.emit('connection', socket);
-      else this.#begin(socket, false);
-    });
+    this.#listener.setSecureContext(tls);
   }
 
   #begin(socket: Socket, isCertified: boolean): void {
-    this.#silent.delete(nameOf(socket));
-    socket.on('error', () => socket.destroy());
     const address = addressOf(socket);
     const rights = isCertified || this.#isFree(address) ? rightsOfAddress(address) : null;
     if (rights === null && this.#unknown >= mostUnknown) {
@@ -308,16 +247,18 @@ export class TcpAgents {
   /** One that was revoked is not good until its agent hangs up. */
   #checkTokens(): void {
     const { tokens, clock, log } = this.#parts;
+    const now = clock.now();
     const withToken = [...this.#agents].filter(([, { rights }]) => rights.token !== null);
     if (withToken.length === 0) return;
     try {
       const book = tokens.book();
       for (const [connection, { rights }] of withToken)
-        if (rights.token !== null && !isKnown(book, rights.token.id, clock.now()))
+        if (rights.token !== null && !isKnown(book, rights.token.id, now))
           connection.refuse(new MonitorError('unauthorized', `token ${rights.token.id} is not valid any more`));
+      this.#unreadableTokens.end();
     } catch (error) {
       // Those that were let in stay until it can be read again.
-      log.warn({ err: error }, 'agents: cannot look at the tokens');
+      this.#unreadableTokens.begin(() => log.warn({ err: error }, 'agents: cannot look at the tokens'));
     }
   }
 }
@@ -327,15 +268,6 @@ function tooMuchUnfinished(): MonitorError {
   return new MonitorError('too_large', message);
 }
 
-/** A session that was resumed is said to be authorized, and may never have had one. */
-function hasCertificate(socket: TLSSocket): boolean {
-  return socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0;
-}
-
 function addressOf({ remoteAddress = '' }: Socket): string {
   return canonicalIp(remoteAddress) ?? remoteAddress;
-}
-
-function nameOf({ remoteAddress, remotePort, localAddress }: Socket): string {
-  return `${remoteAddress} ${remotePort} ${localAddress}`;
 }
