@@ -95,7 +95,7 @@ export class SampleQueue {
       const lost = samples.length - (await this.#write(samples));
       this.#settle(samples.length, lost);
       const tookMs = monotonic() - begun;
-      this.#atOnce = nextAtOnce(samples.length, tookMs);
+      this.#atOnce = nextAtOnce(this.#atOnce, samples.length, tookMs);
       // Half of the time is everybody else's.
       await sleepFor(Math.min(longestPauseMs, tookMs), undefined, { signal: this.#closing.signal }).catch(
         () => undefined,
@@ -151,11 +151,10 @@ export class SampleQueue {
   }
 }
 
-/** Less after what took too long, more again after what did not. */
-function nextAtOnce(written: number, tookMs: number): number {
-  return tookMs > longestWriteMs
-    ? Math.max(atOnce.least, written / 2)
-    : Math.min(atOnce.most, written * 2 + atOnce.least);
+/** Fewer after what took too long, more again after what did not. */
+function nextAtOnce(before: number, written: number, tookMs: number): number {
+  if (tookMs > longestWriteMs) return Math.max(atOnce.least, Math.ceil(written / 2));
+  return Math.min(atOnce.most, Math.max(before, 2 * written));
 }
 
 function isOutage(error: unknown): boolean {
