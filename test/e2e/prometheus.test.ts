@@ -126,7 +126,8 @@ describe.skipIf(!hasPrometheus())('a real Prometheus', () => {
     const snapshot = {
       host: 'ghost',
       time: new Date().toISOString(),
-      interval: 1,
+      // Long enough that its alarm is seen: those of a scrape may be some seconds old.
+      interval: 4,
       processes: [{ name: 'boo', cpu: 99, memory: 1 }],
     };
     await request('/v1/usage', {

@@ -94,17 +94,22 @@ export class AgentConnection {
   }
 
   #read(isOver: () => boolean): boolean {
-    this.#rest ??= this.#nextPiece();
-    while (this.#rest !== null) {
-      const { done, value } = this.#rest.next();
-      if (done) {
-        this.#rest = null;
-        if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
-      } else if (value === 'invalid') this.#invalid();
-      else this.#take(value.object);
-      if (isOver()) return this.#rest !== null;
+    for (;;) {
+      this.#rest ??= this.#nextPiece();
+      // Only now will the socket tell of more, or of its end.
+      if (this.#rest === null) return false;
+      this.#takeNext(this.#rest);
+      if (isOver()) return true;
     }
-    return false;
+  }
+
+  #takeNext(rest: Generator<StreamedObject>): void {
+    const { done, value } = rest.next();
+    if (done) {
+      this.#rest = null;
+      if (this.#objects.isTooLong) this.refuse(tooLong(this.#objects.longestBytes));
+    } else if (value === 'invalid') this.#invalid();
+    else this.#take(value.object);
   }
 
   #nextPiece(): Generator<StreamedObject> | null {

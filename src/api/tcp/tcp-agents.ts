@@ -137,6 +137,8 @@ export class TcpAgents {
       readable: () => this.#serveSoon(connection),
     });
     socket.once('close', () => {
+      // What had come before is stored, whoever has hung up meanwhile.
+      connection.read(() => false);
       if (rights === null) this.#unknown--;
       this.#account(connection, 0);
       this.#leave(connection);
