@@ -2,6 +2,7 @@ import { MonitorError } from '../core/error.ts';
 import type { Labels } from '../core/series.ts';
 import type { TokenSource } from './admission.ts';
 import { findToken, type TokenRecord } from './token.ts';
+import { seriesOwner } from './write-rights.ts';
 
 /** What an agent that was let in may write: series with these labels, which count as this owner's. */
 export interface AgentRights {
@@ -29,6 +30,6 @@ export function rightsOfToken(tokens: TokenSource, secret: string, address: stri
   const { id, role, host, source } = token;
   if (role === 'read') throw new MonitorError('forbidden', `token ${id} has the role read; an agent needs write`);
   if (role === 'admin') return { ...rightsOfAddress(address), token };
-  const [label, own] = host === null ? ['source', source ?? ''] : ['host', host];
-  return { labels: { [label]: own }, owner: `${label} ${own}`, token };
+  const labels: Labels = host === null ? { source: source ?? '' } : { host };
+  return { labels, owner: seriesOwner({ labels }, token), token };
 }

@@ -41,7 +41,7 @@ export function checkSeries(token: TokenRecord | null, samples: readonly { serie
  * Whose new series one is, as `MetricSample.owner` has it: of a token's own host or source, whatever labels it sends,
  * so that nobody spends the budget of another; of who may write any it is what the labels say.
  */
-export function seriesOwner({ labels }: Series, token: TokenRecord | null): string {
+export function seriesOwner({ labels }: Pick<Series, 'labels'>, token: TokenRecord | null): string {
   const { host, source } = token?.role === 'write' ? token : labels;
   if (host != null) return `host ${host}`;
   return source == null ? '' : `source ${source}`;

@@ -1,12 +1,11 @@
 import type { AlarmReader } from '../alarms/alarm-reader.ts';
 import type { Alarms } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
+import { keptReadyMs } from '../ingest/latest-usage.ts';
 
 const everyMs = 5000;
 /** With the time that an evaluation takes, and others may be in its way. */
 const oldestMs = everyMs + 1000;
-/** Whoever has not asked for so long does not scrape: once a minute is usual. */
-const keptReadyMs = 150_000;
 
 /**
  * The alarms of a few seconds ago at most, made ready while somebody asks again and again: a scraper has nothing of

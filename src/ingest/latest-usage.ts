@@ -5,7 +5,7 @@ import type { Snapshot, SnapshotHeader } from '../core/snapshot.ts';
 const mostRows = 100_000;
 const mostHosts = 20_000;
 /** Whoever has not asked for so long does not ask again and again: once a minute is usual. */
-const keptReadyMs = 150_000;
+export const keptReadyMs = 150_000;
 
 /**
  * The rows of each host's newest snapshot, kept while somebody asks for them again and again: to read them all would

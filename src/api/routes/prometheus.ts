@@ -69,11 +69,8 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
     app.get('/metrics', getMetrics, async (request, reply) => {
       const { signal } = request.reading;
       const format = negotiatedFormat(request.headers.accept);
-      const text =
-        request.query.all === '1'
-          ? await untilAborted(all[format](), signal)
-          : await untilAborted(texts[format](), signal);
-      return largeAnswers.send(request, reply, text, expositionTypes[format]);
+      const made = (request.query.all === '1' ? all : texts)[format]();
+      return largeAnswers.send(request, reply, await untilAborted(made, signal), expositionTypes[format]);
     });
   };
 }

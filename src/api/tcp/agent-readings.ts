@@ -37,9 +37,6 @@ export interface Agent {
   /** By client and then by field: what it has sent so far. */
   readonly series: Map<string, Map<string, CurrentSeries>>;
   count: number;
-  /** Messages of this turn that want a reply, and turns whose replies wait. */
-  owed: number;
-  waits: number;
 }
 
 /** Fields of one message that are looked at. */

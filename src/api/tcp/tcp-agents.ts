@@ -43,6 +43,13 @@ const mostUnfinishedBytes = 64 * 1024 * 1024;
 /** Turns of one connection whose replies wait for the store. */
 const mostWaits = 100;
 const longestLastTurnMs = 500;
+interface ConnectedAgent extends Agent {
+  /** Messages of this turn that want a reply. */
+  owed: number;
+  /** Turns whose replies wait for the store. */
+  waits: number;
+}
+
 /**
  * Plain agents: each holds one TCP connection and sends JSON objects. Every number in them is a gauge, or a counter that
  * adds up, of the client that has sent it.
@@ -56,7 +63,7 @@ export class TcpAgents {
   readonly #listener: AgentListener;
   readonly #unreadableTokens: ConditionReporter;
   /** Those that were let in. */
-  readonly #agents = new Map<AgentConnection, Agent>();
+  readonly #agents = new Map<AgentConnection, ConnectedAgent>();
   readonly #ready = new Set<AgentConnection>();
   #isServing = false;
   #isClosed = false;

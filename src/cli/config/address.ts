@@ -20,6 +20,11 @@ export function parseListen(text: string): ListenAddress {
   return { host: match[1] ?? (match[2] as string), port };
 }
 
+/** The text that `parseListen` reads. */
+export function formatListen({ host, port }: ListenAddress): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** Whether only this machine can reach it. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);

@@ -1,5 +1,6 @@
+import type { ClientLabel } from '../../api/tcp/agent-readings.ts';
 import { MonitorError } from '../../core/error.ts';
-import { parseListen, parseNetwork } from './address.ts';
+import { formatListen, parseListen, parseNetwork } from './address.ts';
 import { serving, setting } from './setting.ts';
 
 /** Agents on plain TCP: where they connect, and what becomes of what they send. */
@@ -10,8 +11,7 @@ export const agentSettings = {
     defaultText: 'none',
     commands: serving,
     read: ([text]) => (text === undefined ? null : parseListen(text)),
-    format: (address) =>
-      address && `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`,
+    format: (address) => address && formatListen(address),
   }),
   tcpClient: setting({
     argument: '<how>',
@@ -49,7 +49,7 @@ export const agentSettings = {
   }),
 };
 
-function parseClientLabel(text: string): 'address-port' | 'address' | { field: string } {
+function parseClientLabel(text: string): ClientLabel {
   if (text === 'address-port' || text === 'address') return text;
   const [, field] = /^field:(.+)$/.exec(text) ?? [];
   if (field !== undefined) return { field };

@@ -14,7 +14,7 @@ import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
 import type { InfluxCredentials } from '../../store/open-options.ts';
-import type { ListenAddress } from '../config/address.ts';
+import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
 import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
@@ -177,20 +177,16 @@ async function listenToAgents(app: FastifyInstance, config: Config, address: Lis
   });
   const allowed = ['this machine', ...tcpAllow.map(({ address, bits }) => `${address}/${bits}`)].join(', ');
   const others = tlsCert === undefined ? 'a token' : 'a token or a client certificate';
-  return `agents are listened to on ${textOf({ ...address, port })}: ${allowed}, and whoever shows ${others}`;
-}
-
-function textOf({ host, port }: ListenAddress): string {
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `agents are listened to on ${formatListen({ ...address, port })}: ${allowed}, and whoever shows ${others}`;
 }
 
 function listenFailure(address: ListenAddress, flag: string, error: unknown): MonitorError {
   const reasons: Record<string, string> = {
-    EADDRINUSE: `another program uses it; choose another port with ${flag} ${textOf({ ...address, port: address.port + 1 })}`,
+    EADDRINUSE: `another program uses it; choose another port with ${flag} ${formatListen({ ...address, port: address.port + 1 })}`,
     EACCES: 'this user may not use that port; choose one above 1023',
     EADDRNOTAVAIL: 'this machine does not have that address',
     ENOTFOUND: 'that name has no address',
   };
   const why = reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? messageOf(error);
-  return new MonitorError('unavailable', `cannot listen on ${textOf(address)}: ${why}`, { cause: error });
+  return new MonitorError('unavailable', `cannot listen on ${formatListen(address)}: ${why}`, { cause: error });
 }
