@@ -1,7 +1,7 @@
 import { type Alarm, type Ended, type Ending, isPaused, serverName } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
 import type { HostMetric } from '../core/metric.ts';
-import { isKnown, type Sample } from '../core/sample.ts';
+import { hasEnded, isKnown, type Sample } from '../core/sample.ts';
 import { isOfOtherSource, subjectOf } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import type { Reads } from '../core/store.ts';
@@ -9,6 +9,8 @@ import type { Reads } from '../core/store.ts';
 /** A source that has said nothing for so long says nothing of now. */
 const longestSilenceMs = 3_600_000;
 const stepMs = 10_000;
+/** It is asked how an alarm has ended when it has. */
+const newestMs = 300_000;
 /** Of other sources, in one query: an hour of each is read. */
 const seriesPerQuery = 100;
 
@@ -108,13 +110,21 @@ async function sourceEndings(
     const part = alarms.slice(from, from + seriesPerQuery);
     const series = part.map((alarm) => alarm.series);
     const selected = await reads.select({ ...window, series, stepMs, aggregate: 'max' });
-    for (const [index, alarm] of part.entries())
-      endings.set(alarm, endingOfSource(alarm, selected[index]?.samples.filter(isKnown).at(-1)?.value, hosts));
+    const newest = await reads.select({ from: hosts.at - newestMs, to: hosts.at, series, stepMs: null });
+    for (const [index, alarm] of part.entries()) {
+      const value = selected[index]?.samples.filter(isKnown).at(-1)?.value;
+      endings.set(alarm, endingOfSource(alarm, hasEnded(newest[index]?.samples ?? []) ? 'exited' : value, hosts));
+    }
   }
   return endings;
 }
 
-function endingOfSource({ series }: EndedAlarm, value: number | undefined, { isForgotten }: HostsNow): Ending {
+function endingOfSource(
+  { series }: EndedAlarm,
+  value: number | 'exited' | undefined,
+  { isForgotten }: HostsNow,
+): Ending {
   if (isForgotten(series.labels.host ?? '')) return { how: 'forgotten', value: null };
+  if (value === 'exited') return { how: 'exited', value: null };
   return value === undefined ? { how: 'expired', value: null } : { how: 'recovered', value };
 }

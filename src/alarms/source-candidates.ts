@@ -1,5 +1,5 @@
 import { gapOf } from '../core/alarm.ts';
-import { isKnown, type Point } from '../core/sample.ts';
+import { hasEnded, isKnown, type Point } from '../core/sample.ts';
 import { isOfOtherSource, type Series, subjectOf } from '../core/series.ts';
 import type { Reads, Selected, TimeWindow } from '../core/store.ts';
 import type { ThresholdSet } from '../core/threshold-set.ts';
@@ -33,7 +33,7 @@ export async function sourceCandidates(
     for (const { series: each, samples } of await samplesOf(series, window, reads)) {
       const known = samples.filter(isKnown);
       const last = known.at(-1);
-      if (last === undefined || last.time <= window.from) continue;
+      if (last === undefined || last.time <= window.from || hasEnded(samples)) continue;
       const header = reporterOf(each, known);
       const heldFrom = last.time - threshold.holdMs - gapOf(header);
       if (known.some(({ time, value }) => value > threshold.clear && (time === last.time || time > heldFrom)))

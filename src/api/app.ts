@@ -18,6 +18,7 @@ import { hostRoutes } from './routes/hosts.ts';
 import { joinRoutes } from './routes/join.ts';
 import { metricSampleRoutes } from './routes/metric-samples.ts';
 import { metricRoutes } from './routes/prometheus.ts';
+import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -67,6 +68,7 @@ function serverOptions(https: TlsOptions | undefined) {
 const routes = [
   usageRoutes,
   metricSampleRoutes,
+  remoteWriteRoutes,
   seriesRoutes,
   expiryRoutes,
   hostRoutes,

@@ -80,6 +80,21 @@ function figuresOf({ ingest, forecaster, agents }: AppParts): Figure[] {
     ['processes_stored_total', 'Process rows in them', Counter, () => counts.processes],
     ['samples_stored_total', 'Samples of other sources that were stored', Counter, () => counts.samples],
     [
+      'samples_beyond_budget_total',
+      'Samples of new series that were not stored, beyond what may be brought along in a day',
+      Counter,
+      () => counts.beyondBudget,
+    ],
+    ['remote_write_refused_total', 'Samples of remote write that cannot be kept', Counter, () => counts.notKept],
+    ['remote_write_histograms_total', 'Native histograms that were left out', Counter, () => counts.histograms],
+    ['remote_write_exemplars_total', 'Exemplars that were left out', Counter, () => counts.exemplars],
+    [
+      'remote_write_not_numbers_total',
+      'Values that were left out since they are no number',
+      Counter,
+      () => counts.notNumbers,
+    ],
+    [
       'snapshots_expired_total',
       'Snapshots acknowledged and dropped because they were older than the retention',
       Counter,

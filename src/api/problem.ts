@@ -9,6 +9,7 @@ const titles: Record<ErrorCode, string> = {
   not_found: 'Not found',
   conflict: 'Conflict',
   too_large: 'Too large',
+  unsupported: 'Unsupported media type',
   too_early: 'Too early',
   rate_limited: 'Too many requests',
   internal: 'Internal error',
@@ -53,6 +54,7 @@ export function toMonitorError(error: FastifyError): MonitorError {
   const status = error.statusCode ?? 500;
   if (status === 413)
     return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
+  if (status === 415) return new MonitorError('unsupported', error.message);
   if (status === 429) return new MonitorError('rate_limited', 'too many requests of yours; send again in 5 s');
   if (status === 408) return new MonitorError('timeout', 'the request took too long to arrive');
   if (status >= 400 && status < 500) return new MonitorError('invalid', error.message);

@@ -6,6 +6,7 @@ export const errorCodes = [
   'not_found',
   'conflict',
   'too_large',
+  'unsupported',
   'too_early',
   'rate_limited',
   'internal',

@@ -5,14 +5,26 @@ export interface MetricSample {
   series: Series;
   /** A counter only ever grows: what is told of it is by how much, in a second. */
   kind: 'gauge' | 'counter';
-  value: number;
+  /** `exited`: the series has ended, and is not there any more at this time. */
+  value: number | 'exited';
   /** Epoch milliseconds. (series, time) names the sample. */
   time: number;
-  /** Whose new series these count as: `host NAME`, `source NAME`, or '' of nobody. */
+  /** Whose new series these count as: `host NAME`, `source NAME`, `prometheusOwner`, or '' of nobody. */
   owner: string;
 }
 
-/** A value of one snapshot or sample; null where it is not known, `exited` where the process was not in it. */
+const prometheus = 'prometheus ';
+
+/** Whose the series of a Prometheus are: its own, or of all that nobody can tell apart. */
+export function prometheusOwner(source: string | null): string {
+  return `${prometheus}${source ?? ''}`;
+}
+
+export function isPrometheus(owner: string): boolean {
+  return owner.startsWith(prometheus);
+}
+
+/** A value of one snapshot or sample; null where it is not known, `exited` where the process was not in it, or the series has ended. */
 export interface Sample {
   time: number;
   value: number | null | 'exited';
@@ -43,6 +55,11 @@ export interface StretchQuery {
 export interface Point {
   time: number;
   value: number;
+}
+
+/** Whether the last thing said of a series is that it is not there any more. */
+export function hasEnded(samples: readonly Sample[]): boolean {
+  return samples.at(-1)?.value === 'exited';
 }
 
 export function isKnown(sample: Sample): sample is Point {

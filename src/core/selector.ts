@@ -23,7 +23,7 @@ export interface Selector {
 
 /** Longer ones nobody has written. */
 export const longestSelector = 4000;
-const mostMatchers = 30;
+export const mostMatchers = 30;
 const mostExpressions = 3;
 /** Characters of an expression, times what its counted repetitions multiply it by: `(a{30}){30}` is 900 times as long. */
 const longestExpression = 200;

@@ -196,6 +196,8 @@ export interface StoreOptions {
   retentionMs: number;
   /** Process names, and series, that nobody has had before, of one host and day; absent: `newNamesDefault`. */
   newNamesPerDay?: number;
+  /** The same of series of one Prometheus; absent: `newSeriesDefault`. */
+  newSeriesPerDay?: number;
   /** Wall time; absent: the machine's. */
   now?: () => number;
   /** For what the engine has to say while it works. */
@@ -204,3 +206,5 @@ export interface StoreOptions {
 
 /** Twenty times what a busy host has in all. */
 export const newNamesDefault = 5000;
+/** Those of a hundred hosts with a node exporter. */
+export const newSeriesDefault = 100_000;

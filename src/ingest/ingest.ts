@@ -18,6 +18,14 @@ export interface IngestCounts {
   samples: number;
   /** Older than what is kept when they came: settled, so that nobody sends them for ever. */
   expired: number;
+  /** Samples of series beyond what their owner may bring along in a day. */
+  beyondBudget: number;
+  /** What came with remote write and has no place here: native histograms, exemplars, values that are no number. */
+  histograms: number;
+  exemplars: number;
+  notNumbers: number;
+  /** Samples that came so and cannot be kept: of series that cannot be named, or a day ahead. */
+  notKept: number;
 }
 
 /** What became of what was sent: all of it is settled. */
@@ -30,6 +38,11 @@ export interface IngestResult {
 export interface SampleIngestResult extends IngestResult {
   /** Of new series, beyond what their host or source may bring along in a day: not stored. */
   beyondBudget: number;
+}
+
+export interface ScrapedIngestResult extends SampleIngestResult {
+  /** More than a day ahead: not stored. */
+  early: number;
 }
 
 /** Who sends snapshots, and when by its own clock; null where nobody knows. */
@@ -50,7 +63,17 @@ export interface IngestParts {
 
 /** The one way into the store, for every wire format. */
 export class Ingest {
-  readonly counts: IngestCounts = { stored: 0, processes: 0, samples: 0, expired: 0 };
+  readonly counts: IngestCounts = {
+    stored: 0,
+    processes: 0,
+    samples: 0,
+    expired: 0,
+    beyondBudget: 0,
+    histograms: 0,
+    exemplars: 0,
+    notNumbers: 0,
+    notKept: 0,
+  };
   readonly #store: Store;
   readonly #hosts: KnownHosts;
   readonly #expiry: Expiry;
@@ -102,12 +125,30 @@ export class Ingest {
   async writeSamples(samples: readonly MetricSample[], token: TokenRecord | null): Promise<SampleIngestResult> {
     checkSeries(token, samples);
     this.#refuseEarly(samples, 'sample');
+    return this.#writeKept(samples);
+  }
+
+  /**
+   * The same of what comes once and is not sent again: what is more than a day ahead is left out.
+   * @throws MonitorError `forbidden`
+   */
+  async writeScraped(samples: readonly MetricSample[], token: TokenRecord | null): Promise<ScrapedIngestResult> {
+    checkSeries(token, samples);
+    const latest = this.#clock.now() + mostAheadMs;
+    const timely = samples.filter(({ time }) => time <= latest);
+    const early = samples.length - timely.length;
+    this.counts.notKept += early;
+    return { ...(await this.#writeKept(timely)), early };
+  }
+
+  async #writeKept(samples: readonly MetricSample[]): Promise<SampleIngestResult> {
     const oldest = this.#expiry.oldestKept();
     const kept = samples.filter(({ time }) => time >= oldest);
     const none = { refused: [], beyondBudget: [] };
     const { refused, beyondBudget } = kept.length > 0 ? await this.#store.append({ samples: kept }) : none;
     const stored = kept.length - refused.length - beyondBudget.length;
     this.counts.samples += stored;
+    this.counts.beyondBudget += beyondBudget.length;
     return { stored, expired: samples.length - kept.length + refused.length, beyondBudget: beyondBudget.length };
   }
 

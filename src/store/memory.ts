@@ -35,7 +35,7 @@ import {
 } from '../core/usage-row.ts';
 import { toTable } from '../core/usage-table.ts';
 import { groupBy } from '../platform/group-by.ts';
-import { admitNames, admitSeries, NameBudget } from './name-budget.ts';
+import { admitNames, admitSeries, NameBudget, seriesPerDay } from './name-budget.ts';
 import { filterTest, fitting, inSteps, selectedOf, toldOf } from './series-filter.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
@@ -48,7 +48,7 @@ interface Kept {
   series: Series;
   kind: MetricSample['kind'];
   /** Values by time. */
-  values: Map<number, number>;
+  values: Map<number, MetricSample['value']>;
 }
 
 export class MemoryStore implements Store {
@@ -69,8 +69,8 @@ export class MemoryStore implements Store {
     const { newNamesPerDay = newNamesDefault, now = Date.now } = options;
     this.#options = options;
     this.#now = now;
-    this.#nameBudget = new NameBudget(newNamesPerDay);
-    this.#seriesBudget = new NameBudget(newNamesPerDay);
+    this.#nameBudget = new NameBudget(() => newNamesPerDay);
+    this.#seriesBudget = new NameBudget(seriesPerDay(options));
   }
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {

@@ -1,5 +1,6 @@
 import { dayOf } from '../core/clock.ts';
 import { processColumn, processColumnIds, roundTo } from '../core/metric.ts';
+import { isPrometheus } from '../core/sample.ts';
 import {
   emptyColumns,
   otherName,
@@ -11,6 +12,7 @@ import {
   unknownUsage,
   usageAt,
 } from '../core/snapshot.ts';
+import { newNamesDefault, newSeriesDefault, type StoreOptions } from '../core/store.ts';
 
 const mostInstances = 2 ** 31 - 1;
 
@@ -25,16 +27,16 @@ interface Spent {
  * long as their rows, by every engine, and one that makes up a new one for every process would fill it.
  */
 export class NameBudget<Host> {
-  readonly perDay: number;
+  readonly perDay: (host: Host) => number;
   readonly #spent = new Map<Host, Spent>();
   #day = Number.NaN;
 
-  constructor(perDay: number) {
+  constructor(perDay: (host: Host) => number) {
     this.perDay = perDay;
   }
 
   left(host: Host, now: number): number {
-    return Math.max(0, this.perDay - this.#of(host, now).names);
+    return Math.max(0, this.perDay(host) - this.#of(host, now).names);
   }
 
   /** Less than 0: what was not stored after all. */
@@ -86,7 +88,7 @@ export function admitNames(
   for (const name of admitted) known.add(name);
   budget.spend(host, admitted.length, now);
   if (admitted.length < unknown.length) {
-    if (foldedSince === null) warn(foldingWarning(host, budget.perDay));
+    if (foldedSince === null) warn(foldingWarning(host, budget.perDay(host)));
     foldNames(snapshot, new Set(unknown.slice(admitted.length)), budget.fold(host, now));
   }
   return unknown.length > 0;
@@ -103,13 +105,22 @@ export function admitSeries(
     budget.spend(owner, 1, now);
     return true;
   }
-  if (budget.foldedSince(owner, now) === null) warn(tooManySeries(owner, budget.perDay));
+  if (budget.foldedSince(owner, now) === null) warn(tooManySeries(owner, budget.perDay(owner)));
   budget.fold(owner, now);
   return false;
 }
 
 export function tooManySeries(owner: string, perDay: number): string {
-  return `${owner === '' ? 'who names neither host nor source' : owner} has sent more than ${perDay} new series today: further ones are not stored until midnight UTC; see which label changes all the time, or allow more with --new-names`;
+  const flag = isPrometheus(owner) ? '--new-series' : '--new-names';
+  return `${owner.trim() || 'who names neither host nor source'} has sent more than ${perDay} new series today: further ones are not stored until midnight UTC; see which label changes all the time, or allow more with ${flag}`;
+}
+
+/** How many series that nobody has had before one owner may bring along in a day. */
+export function seriesPerDay(
+  options: Pick<StoreOptions, 'newNamesPerDay' | 'newSeriesPerDay'>,
+): (owner: string) => number {
+  const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
+  return (owner) => (isPrometheus(owner) ? newSeriesPerDay : newNamesPerDay);
 }
 
 /** What is said of a host once a day. */

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { refuseTooManySeries } from '../core/answer-bounds.ts';
 import { labelTest } from '../core/label-test.ts';
-import { isKnown, type Point, type Sample } from '../core/sample.ts';
+import { isKnown, type Sample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
 import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { byStep, ratesOf } from '../core/step-values.ts';
@@ -64,8 +64,13 @@ export function inSteps(samples: readonly Sample[], { stepMs, aggregate }: Selec
   return stepMs === null ? [...samples] : byStep(samples.filter(isKnown), stepMs, aggregate);
 }
 
-/** What is told of a series of another source: a gauge as it is, a counter by its rates. */
-export function toldOf(kind: 'gauge' | 'counter', points: readonly Point[], from: number): Point[] {
-  const told = kind === 'counter' ? ratesOf(points) : points;
-  return told.filter(({ time }) => time > from);
+/** What is told of a series of another source, from samples by time: a gauge as it is, a counter by its rates. */
+export function toldOf(kind: 'gauge' | 'counter', samples: readonly Sample[], from: number): Sample[] {
+  return (kind === 'counter' ? withRates(samples) : samples).filter(({ time }) => time > from);
+}
+
+/** A counter that comes back goes on from where it was, or has begun anew: it is no other one. */
+function withRates(samples: readonly Sample[]): Sample[] {
+  const ends = samples.filter(({ value }) => value === 'exited');
+  return [...ratesOf(samples.filter(isKnown)), ...ends].sort((a, b) => a.time - b.time);
 }

@@ -8,6 +8,7 @@ export const errorStatus: Readonly<Record<ErrorCode, number>> = {
   not_found: 404,
   conflict: 409,
   too_large: 413,
+  unsupported: 415,
   too_early: 425,
   rate_limited: 429,
   internal: 500,

@@ -6,7 +6,7 @@ import type { MetricBody } from './metric-sample.ts';
 import { timeOf } from './snapshot-codec.ts';
 
 /** A series is asked for by its key, and Node takes 16 KiB of headers. */
-const longestInUrl = 8000;
+export const longestInUrl = 8000;
 
 /**
  * Validated bodies as the samples they mean, each (series, time) once: the first of it.

@@ -22,7 +22,7 @@ import type { ResourcesBody } from './resources.ts';
 import type { ProcessColumnsBody, ProcessUsageBody, SnapshotBody } from './snapshot.ts';
 
 /** InfluxDB counts nanoseconds in 64 bits and ends in 2262. */
-const latestTime = Date.UTC(2200, 0, 1);
+export const latestTime = Date.UTC(2200, 0, 1);
 const defaultIntervalSeconds = 10;
 /** The older clients do not say how often they send. */
 const resourcesIntervalMs = 60_000;

@@ -6,7 +6,7 @@ import { isKnown, type MetricSample } from '../../src/core/sample.ts';
 import { parseSelector, type Selector } from '../../src/core/selector.ts';
 import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../../src/core/series.ts';
 import { byStep } from '../../src/core/step-values.ts';
-import type { Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
+import type { Aggregate, Store, StoreOptions, UsageFilter } from '../../src/core/store.ts';
 import { emptyTally, type HourTally, type Tally } from '../../src/core/tally.ts';
 import { makeForecast, makeSeries } from '../make-forecast.ts';
 import { makeSnapshot, makeUsage } from '../make-snapshot.ts';
@@ -778,7 +778,7 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       const gauge = (
         labels: Record<string, string>,
         time: number,
-        value: number,
+        value: MetricSample['value'],
         metric = 'queue_length',
       ): MetricSample => ({
         series: { metric, labels },
@@ -926,17 +926,68 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         ]);
       });
 
+      test('where a series has ended is told of the samples, and is no value of anything else', async () => {
+        const host = newHost();
+        const metric = `ended_${host.replaceAll('-', '_')}`;
+        const of = (ms: number, value: MetricSample['value'], kind: MetricSample['kind']): MetricSample => ({
+          ...gauge({ host, kind }, t + ms, value, metric),
+          kind,
+        });
+        const samples = (['gauge', 'counter'] as const).flatMap((kind) => [
+          of(0, 10, kind),
+          of(1000, 20, kind),
+          of(2000, 'exited', kind),
+          of(4000, 50, kind),
+        ]);
+        await store.append({ samples });
+        await store.append({ samples });
+        const read = async (stepMs: number | null, aggregate?: Aggregate) => {
+          const series = { metric, matchers: [] };
+          const found = await store.select({
+            from: t - 1,
+            to: t + 5000,
+            series,
+            stepMs,
+            ...(aggregate && { aggregate }),
+          });
+          return found.map(({ samples }) => samples.map(({ time, value }) => [time - t, value]));
+        };
+        expect(await read(null)).toEqual([
+          [
+            [1000, 10],
+            [2000, 'exited'],
+            [4000, 10],
+          ],
+          [
+            [0, 10],
+            [1000, 20],
+            [2000, 'exited'],
+            [4000, 50],
+          ],
+        ]);
+        expect((await read(10_000, 'max')).map((each) => each.map(([, value]) => value))).toEqual([[10], [50]]);
+        expect((await read(10_000, 'mean'))[1]?.[0]?.[1]).toBeCloseTo(80 / 3, 9);
+        const above = (level: number) =>
+          store.above({ metric, matchers: [] }, level, { from: t - 1, to: t + 5000 }).then((found) => found.length);
+        expect([await above(9), await above(15), await above(50)]).toEqual([2, 1, 0]);
+      });
+
       test('what an engine makes of them itself is what is made of the samples', async () => {
         const value = fc.oneof(fc.constantFrom(70, 80, 81, 90), fc.integer({ min: 0, max: 100 }));
-        const step = fc.record({ ms: fc.constantFrom(1000, 10_000, 10_000, 31_000), value });
+        const end = fc.constant('exited' as const);
+        const step = fc.record({
+          ms: fc.constantFrom(1000, 10_000, 10_000, 31_000),
+          value: fc.oneof({ weight: 5, arbitrary: value }, { weight: 1, arbitrary: end }),
+        });
         await fc.assert(
           fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 20 }), async (steps) => {
             const host = newHost();
             let [time, total] = [t, 0];
             const samples = steps.flatMap(({ ms, value }): MetricSample[] => {
               time += ms;
-              total = value % 7 === 0 ? value : total + (value * ms) / 1000;
-              return [gauge({ host }, time, value), { ...gauge({ host, k: 'c' }, time, total), kind: 'counter' }];
+              if (value !== 'exited') total = value % 7 === 0 ? value : total + (value * ms) / 1000;
+              const counted = value === 'exited' ? value : total;
+              return [gauge({ host }, time, value), { ...gauge({ host, k: 'c' }, time, counted), kind: 'counter' }];
             });
             await store.append({ samples });
             const levels = { red: 80, clear: 75, gapMs: 30_000, until: time };

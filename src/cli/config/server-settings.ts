@@ -71,6 +71,13 @@ export const serverSettings = {
     commands: serving,
     read: ([text = '5000']) => parseCount(text, 'new-names'),
   }),
+  newSeries: setting({
+    argument: '<count>',
+    description: 'series nobody had before that one Prometheus may bring along in a day; the rest are not stored',
+    defaultText: '100000',
+    commands: serving,
+    read: ([text = '100000']) => parseCount(text, 'new-series'),
+  }),
   allowHost: setting({
     argument: '<name>',
     description: 'a name, besides addresses, that clients call the server by; may be repeated',

@@ -103,6 +103,7 @@ async function openConfiguredStore(config: Config, clock: Clock, log: Log): Prom
   return openStore(storeUrl(config.store, config.data), {
     retentionMs: config.retention,
     newNamesPerDay: config.newNames,
+    newSeriesPerDay: config.newSeries,
     now: () => clock.now(),
     warn: (message) => log.warn(message),
     influx: influxCredentials(config),

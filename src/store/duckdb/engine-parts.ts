@@ -1,6 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
-import { NameBudget } from '../name-budget.ts';
+import { NameBudget, seriesPerDay } from '../name-budget.ts';
 import { Dictionary } from './dictionary.ts';
 import { decoded } from './encoded-text.ts';
 import { NameTexts } from './name-texts.ts';
@@ -95,7 +95,7 @@ async function loadRowCounts(query: Query): Promise<RowCounts> {
 
 /** What of it has been spent today. */
 async function loadNameBudget(query: Query, { newNamesPerDay, now }: ThreadData): Promise<NameBudget<number>> {
-  const budget = new NameBudget<number>(newNamesPerDay);
+  const budget = new NameBudget<number>(() => newNamesPerDay);
   const spent = await query(
     `SELECT host, count(*)::DOUBLE AS names FROM name WHERE day = ${dayOf(now)} AND host IS NOT NULL GROUP BY host`,
   );
@@ -107,9 +107,10 @@ async function loadSeriesWriter(
   connection: DuckDBConnection,
   lookups: DuckDBConnection,
   query: Query,
-  { newNamesPerDay, now }: ThreadData,
+  options: ThreadData,
 ): Promise<SeriesWriter> {
-  const budget = new NameBudget<string>(newNamesPerDay);
+  const { now } = options;
+  const budget = new NameBudget<string>(seriesPerDay(options));
   const spent = await query(
     `SELECT encode(owner) AS owner, count(*)::DOUBLE AS series FROM series WHERE day = ${dayOf(now)} GROUP BY owner`,
   );

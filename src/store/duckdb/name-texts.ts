@@ -1,6 +1,6 @@
 import { LIST, listValue, VARCHAR } from '@duckdb/node-api';
 import type { Reading } from '../../core/store.ts';
-import { LruCache } from '../lru-cache.ts';
+import { LruCache } from '../../platform/lru-cache.ts';
 import { decoded } from './encoded-text.ts';
 import type { Bound, Readers } from './readers.ts';
 

@@ -1,6 +1,6 @@
 import { type ProcessColumnId, processColumnIds } from '../../core/metric.ts';
 import type { Snapshot, SnapshotHeader } from '../../core/snapshot.ts';
-import type { LruCache } from '../lru-cache.ts';
+import type { LruCache } from '../../platform/lru-cache.ts';
 import { scaleOf, sqlType } from './schema.ts';
 
 /**

@@ -10,6 +10,7 @@ export interface ThreadData {
   path: string;
   retentionMs: number;
   newNamesPerDay: number;
+  newSeriesPerDay: number;
   /** Wall time at the start. */
   now: number;
   /** For the name of what is set aside. */

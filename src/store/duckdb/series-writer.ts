@@ -2,12 +2,14 @@ import type { DuckDBAppender, DuckDBConnection } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
-import { LruCache } from '../lru-cache.ts';
+import { LruCache } from '../../platform/lru-cache.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { idsSql, lookUp, namesValue } from './name-texts.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
 const mostRemembered = 100_000;
+/** Stored where a series has ended; no sample has this for a value. */
+const ended = Number.NaN;
 
 interface Parts {
   /** Appends only. */
@@ -39,10 +41,8 @@ interface FreshSeries {
   now: number;
 }
 
-interface NewSample {
+interface NewSample extends Pick<MetricSample, 'time' | 'value'> {
   id: number;
-  time: number;
-  value: number;
 }
 
 /** Gives series their ids, and writes samples. Whoever calls has the turn in the chain of commits. */
@@ -136,7 +136,7 @@ export class SeriesWriter {
     for (const { id, time, value } of samples) {
       appender.appendBigInt(BigInt(time));
       appender.appendInteger(id);
-      appender.appendDouble(value);
+      appender.appendDouble(value === 'exited' ? ended : value);
       appender.endRow();
     }
     appender.closeSync();

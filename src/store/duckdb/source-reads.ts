@@ -34,7 +34,9 @@ export class SourceReads {
     const rows = await this.#lookup.readers.query(sql, sourceCost(query, reading));
     const bySeries = groupBy(rows, (row) => row.series as number);
     const samples = (id: number) =>
-      (bySeries.get(id) ?? []).map((row): Sample => ({ time: row.time as number, value: row.value as number }));
+      (bySeries.get(id) ?? []).map(
+        (row): Sample => ({ time: row.time as number, value: (row.value as number | null) ?? 'exited' }),
+      );
     return new Map([...ids].map(([key, id]) => [key, samples(id)]));
   }
 

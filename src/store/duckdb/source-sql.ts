@@ -15,20 +15,35 @@ export interface SourceIds {
  * rates, as `ratesOf` of core/step-values.ts. Ids may be a query for them.
  */
 export function toldSql({ gauge, counter }: SourceIds, { from, to }: TimeWindow): string {
-  const during = (begin: number) => `time > ${num(begin)} AND time <= ${num(to)}`;
-  const list = (ids: readonly number[] | string) => (typeof ids === 'string' ? ids : ids.join(', ') || 'NULL');
   return `(
-    SELECT series, time, value FROM sample WHERE ${during(from)} AND series IN (${list(gauge)})
+    SELECT series, time, value FROM sample WHERE ${during({ from, to })} AND series IN (${list(gauge)}) AND NOT isnan(value)
     UNION ALL SELECT series, time, rate FROM (
       SELECT series, time, CASE WHEN value < lag(value) OVER w THEN value ELSE value - lag(value) OVER w END
           * 1000 / (time - lag(time) OVER w) AS rate
-      FROM sample WHERE ${during(from - counterReachMs)} AND series IN (${list(counter)})
+      FROM sample WHERE ${during({ from: from - counterReachMs, to })} AND series IN (${list(counter)}) AND NOT isnan(value)
       WINDOW w AS (PARTITION BY series ORDER BY time))
     WHERE rate IS NOT NULL AND time > ${num(from)})`;
 }
 
+/** The same with NULL for a value where a series has ended. */
+export function toldWithEndsSql({ gauge, counter }: SourceIds, window: TimeWindow): string {
+  return `(
+    SELECT series, time, value FROM ${toldSql({ gauge, counter }, window)}
+    UNION ALL SELECT series, time, NULL FROM sample
+      WHERE ${during(window)} AND (series IN (${list(gauge)}) OR series IN (${list(counter)})) AND isnan(value))`;
+}
+
+function during({ from, to }: TimeWindow): string {
+  return `time > ${num(from)} AND time <= ${num(to)}`;
+}
+
+function list(ids: readonly number[] | string): string {
+  return typeof ids === 'string' ? ids : ids.join(', ') || 'NULL';
+}
+
+/** Values are NULL where a series has ended. */
 export function sourceSamplesSql(ids: SourceIds, window: TimeWindow): string {
-  return `SELECT series, time::DOUBLE AS time, value FROM ${toldSql(ids, window)} ORDER BY time`;
+  return `SELECT series, time::DOUBLE AS time, value FROM ${toldWithEndsSql(ids, window)} ORDER BY time`;
 }
 
 export function sourceStepsSql(

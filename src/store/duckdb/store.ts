@@ -4,16 +4,17 @@ import type { Snapshot } from '../../core/snapshot.ts';
 import {
   type Appended,
   newNamesDefault,
+  newSeriesDefault,
   type Reading,
   type Reads,
   type Records,
   type Store,
   type StoreOptions,
 } from '../../core/store.ts';
+import { LruCache } from '../../platform/lru-cache.ts';
 import { startWorker } from '../../platform/worker.ts';
 import { WorkerCalls } from '../../platform/worker-calls.ts';
-import { LruCache } from '../lru-cache.ts';
-import { foldingWarning, foldNames, tooManySeries } from '../name-budget.ts';
+import { foldingWarning, foldNames, seriesPerDay, tooManySeries } from '../name-budget.ts';
 import { pack } from './packed-snapshot.ts';
 import {
   type Cancel,
@@ -36,11 +37,15 @@ const mostNames = 100_000;
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
 export async function openDuckdbStore(path: string, options: StoreOptions): Promise<Store> {
-  const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
-  const thread = new StoreThread({ path, retentionMs, newNamesPerDay, now: now(), stamp: timeStamp(now()) });
+  const { retentionMs, now = Date.now, warn } = options;
+  const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
+  const budgets = { newNamesPerDay, newSeriesPerDay };
+  const thread = new StoreThread({ path, retentionMs, ...budgets, now: now(), stamp: timeStamp(now()) });
   for (const damage of (await thread.opened) as string[]) warn(damage);
-  return new DuckdbStore(path, thread, { newNamesPerDay, now, warn });
+  return new DuckdbStore(path, thread, { ...budgets, now, warn });
 }
+
+type WriteOptions = Required<Pick<StoreOptions, 'newNamesPerDay' | 'newSeriesPerDay' | 'now' | 'warn'>>;
 
 class DuckdbStore implements Store {
   readonly url: string;
@@ -58,7 +63,7 @@ class DuckdbStore implements Store {
   readonly close: Engine['close'];
   readonly #thread: StoreThread;
   readonly #engine: Engine;
-  readonly #options: Required<Pick<StoreOptions, 'newNamesPerDay' | 'now' | 'warn'>>;
+  readonly #options: WriteOptions;
   readonly #ids = new LruCache<string, number>(mostNames);
   /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   #gate: Promise<unknown> = Promise.resolve();
@@ -66,11 +71,7 @@ class DuckdbStore implements Store {
   /** One at a time. */
   #expiring: Promise<void> = Promise.resolve();
 
-  constructor(
-    path: string,
-    thread: StoreThread,
-    options: Required<Pick<StoreOptions, 'newNamesPerDay' | 'now' | 'warn'>>,
-  ) {
+  constructor(path: string, thread: StoreThread, options: WriteOptions) {
     this.url = `duckdb:${path}`;
     this.#thread = thread;
     this.#engine = thread.engine();
@@ -132,9 +133,10 @@ class DuckdbStore implements Store {
   }
 
   async #writeSamples(samples: readonly MetricSample[]): Promise<MetricSample[]> {
-    const { now, warn, newNamesPerDay } = this.#options;
+    const { now, warn } = this.#options;
     const { beyondBudget, warned } = await this.#engine.writeSamples(samples, now());
-    for (const owner of warned) warn(tooManySeries(owner, newNamesPerDay));
+    const perDay = seriesPerDay(this.#options);
+    for (const owner of warned) warn(tooManySeries(owner, perDay(owner)));
     return beyondBudget.map((index) => samples[index] as MetricSample);
   }
 

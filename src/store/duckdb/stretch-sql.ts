@@ -4,7 +4,7 @@ import type { TimeWindow } from '../../core/store.ts';
 import type { Row } from './readers.ts';
 import { metricSql } from './schema.ts';
 import type { StoredColumn } from './series-sql.ts';
-import { type SourceIds, toldSql } from './source-sql.ts';
+import { type SourceIds, toldWithEndsSql } from './source-sql.ts';
 import { level, num } from './sql-text.ts';
 
 /** A query for stretches with its names looked up. All queries of one call are about the same column. */
@@ -41,7 +41,7 @@ export function islandsSql(
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
     sample AS (
-      SELECT i, gap, p.time, ${process ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
+      SELECT i, gap, p.time, ${process || ofSource ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
         CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
         lag(p.time) OVER series AS previous, lag(level) OVER series AS previous_level
       FROM ${sourceSql(metric, window)}
@@ -63,8 +63,12 @@ function wantedSql(query: StretchIds, levelOf: (value: number) => string): strin
 
 /** Rows `p` of the series that are wanted; of other sources the id of a series stands in the place of a host's. */
 function sourceSql(metric: StoredColumn | SourceIds, window: TimeWindow): string {
-  if (typeof metric === 'object')
-    return `(SELECT series AS host, time, value FROM ${toldSql(metric, window)}) p JOIN wanted ON p.host = wanted.host`;
+  if (typeof metric === 'object') {
+    // As a process is swept that was not in a snapshot, a series is that has ended.
+    const ends = 'max(CASE WHEN value IS NULL THEN time END) OVER (PARTITION BY series ORDER BY time) AS swept';
+    return `(SELECT * FROM (SELECT series AS host, time, value, ${ends} FROM ${toldWithEndsSql(metric, window)})
+        WHERE value IS NOT NULL) p JOIN wanted ON p.host = wanted.host`;
+  }
   if (!isUsageMetric(metric)) return 'snapshot p JOIN wanted ON p.host = wanted.host';
   return `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
         LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`;

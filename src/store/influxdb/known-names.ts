@@ -1,7 +1,7 @@
 import type { Point } from '@influxdata/influxdb-client';
 import { dayMs, dayOf } from '../../core/clock.ts';
 import type { TimeWindow } from '../../core/store.ts';
-import { LruCache } from '../lru-cache.ts';
+import { LruCache } from '../../platform/lru-cache.ts';
 import { NameBudget } from '../name-budget.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
@@ -18,7 +18,7 @@ interface Parts {
   countStatement: (owner: string, window: TimeWindow) => string;
   /** Keeps how many that are, so far today. */
   countPoint: (owner: string, names: number, time: number) => Point;
-  perDay: number;
+  perDay: (owner: string) => number;
   now: () => number;
 }
 
@@ -49,7 +49,7 @@ export class KnownNames {
   /** New ones have been let in. */
   spent(owner: string): void {
     const at = this.#parts.now();
-    this.#counts.set(owner, { names: this.budget.perDay - this.budget.left(owner, at), at });
+    this.#counts.set(owner, { names: this.#spent(owner, at), at });
   }
 
   /** Counts that go along with what these owners write, and are told of once they are written. */
@@ -65,6 +65,10 @@ export class KnownNames {
     return { points, settle };
   }
 
+  #spent(owner: string, at: number): number {
+    return this.budget.perDay(owner) - this.budget.left(owner, at);
+  }
+
   async #read(owner: string): Promise<Set<string>> {
     const { query, namesStatement, countStatement, now } = this.#parts;
     const at = now();
@@ -72,7 +76,7 @@ export class KnownNames {
     const [names = [], counts = []] = await query([namesStatement(owner), countStatement(owner, today)]);
     const spent = numberOf(counts[0]?.names) ?? 0;
     // What has been spent is known of an owner that was forgotten for others.
-    this.budget.spend(owner, Math.max(0, spent - (this.budget.perDay - this.budget.left(owner, at))), at);
+    this.budget.spend(owner, Math.max(0, spent - this.#spent(owner, at)), at);
     return new Set(names.map((row) => decodeName(String(row.value))));
   }
 }

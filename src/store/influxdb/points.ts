@@ -79,10 +79,11 @@ export function newSeriesPoint(owner: string, names: number, time: number): Poin
   return new Point('new_series').tag('owner', encodeName(owner)).timestamp(time).intField('count', names);
 }
 
-/** Measurement `metric`: a sample of another source; its labels are in the tag `series`. */
+/** Measurement `metric`: a sample of another source, or where its series has ended; its labels are in the tag `series`. */
 export function toSamplePoint({ series, kind, time, value, owner }: MetricSample): Point {
   const point = new Point('metric').tag('name', series.metric).tag('series', encodeName(seriesKey(series)));
-  return point.tag('owner', encodeName(owner)).tag('kind', kind).timestamp(time).floatField('value', value);
+  point.tag('owner', encodeName(owner)).tag('kind', kind).timestamp(time);
+  return value === 'exited' ? point.booleanField('ended', true) : point.floatField('value', value);
 }
 
 /** Measurement `accuracy`: of an hour of forecasts, tags as in `forecast`. `leads` are milliseconds, with blanks between. */

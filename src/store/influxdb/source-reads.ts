@@ -1,5 +1,5 @@
 import { mostNamed } from '../../core/answer-bounds.ts';
-import { isKnown, type Point, type Sample } from '../../core/sample.ts';
+import { isKnown, type Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
@@ -41,9 +41,9 @@ export class SourceReads {
           : sourceStepsStatement(keys, query, stepMs, aggregate);
       const statements = [gauges, sourceSamplesStatement(keys, 'counter', before)];
       const [ofGauges = [], ofCounters = []] = await this.#queries.all(statements, reading, before);
-      for (const [key, points] of pointsByKey(ofGauges)) add(key, points);
-      for (const [key, points] of pointsByKey(ofCounters))
-        add(key, inSteps(toldOf('counter', points, query.from), query));
+      for (const [key, found] of samplesByKey(ofGauges)) add(key, found);
+      for (const [key, found] of samplesByKey(ofCounters))
+        add(key, inSteps(toldOf('counter', found, query.from), query));
     }
     return samples;
   }
@@ -69,13 +69,17 @@ function sourcesOfRow(row: Row): Series[] {
   return [parseSeries(decodeName(String(row.series)))].filter((series) => series !== null);
 }
 
-/** Oldest first. */
-function pointsByKey(rows: readonly Row[]): Map<string, Point[]> {
+/** Oldest first; what two owners have sent once. */
+function samplesByKey(rows: readonly Row[]): Map<string, Sample[]> {
   const byKey = groupBy(rows, (row) => decodeName(String(row.series)));
   return new Map(
     [...byKey].map(([key, group]) => {
-      const points = group.map((row) => ({ time: Number(row.time), value: Number(row.value) }));
-      return [key, points.sort((a, b) => a.time - b.time)];
+      const byTime = new Map(group.map((row) => [Number(row.time), sampleOf(row)]));
+      return [key, [...byTime.values()].sort((a, b) => a.time - b.time)];
     }),
   );
+}
+
+function sampleOf({ time, value, ended }: Row): Sample {
+  return { time: Number(time), value: ended === true ? 'exited' : Number(value) };
 }

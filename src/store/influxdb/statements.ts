@@ -172,7 +172,7 @@ type Kind = 'gauge' | 'counter';
 
 /** All samples of series of other sources of a kind. */
 export function sourceSamplesStatement(keys: readonly string[], kind: Kind, window: TimeWindow): string {
-  return `SELECT "value" FROM "metric" WHERE ${ofSources(keys, kind, window)} GROUP BY "series"`;
+  return `SELECT "value", "ended" FROM "metric" WHERE ${ofSources(keys, kind, window)} GROUP BY "series"`;
 }
 
 /** What gauges of other sources come to over regular steps. */

@@ -1,5 +1,5 @@
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { type Appended, newNamesDefault, type Records, type Store } from '../../core/store.ts';
+import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
 import { bootstrap } from './bootstrap.ts';
@@ -44,7 +44,8 @@ class InfluxdbStore extends ComposedReads implements Store {
   readonly #writer: Writer;
 
   constructor(url: string, options: OpenOptions, connection: InfluxConnection, preparation: Preparation) {
-    const { retentionMs, newNamesPerDay = newNamesDefault, now = Date.now, warn } = options;
+    const { retentionMs, now = Date.now, warn } = options;
+    const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
     super({
       headers: new HeaderReads(queries, retentionMs),
@@ -55,7 +56,7 @@ class InfluxdbStore extends ComposedReads implements Store {
     this.url = url;
     this.#connection = connection;
     this.#preparation = preparation;
-    this.#writer = new Writer({ retentionMs, newNamesPerDay, now, warn, connection, preparation });
+    this.#writer = new Writer({ retentionMs, newNamesPerDay, newSeriesPerDay, now, warn, connection, preparation });
   }
 
   append(records: Records): Promise<Appended> {

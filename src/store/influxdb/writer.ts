@@ -3,7 +3,7 @@ import { seriesKey } from '../../core/series.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records } from '../../core/store.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { admitNames, admitSeries } from '../name-budget.ts';
+import { admitNames, admitSeries, seriesPerDay } from '../name-budget.ts';
 import { type InfluxConnection, PastRetention } from './connection.ts';
 import { KnownNames } from './known-names.ts';
 import { newNamesPoint, newSeriesPoint, toForecastPoint, toPoints, toSamplePoint, toTallyPoint } from './points.ts';
@@ -18,6 +18,7 @@ const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
 export interface WriterOptions {
   retentionMs: number;
   newNamesPerDay: number;
+  newSeriesPerDay: number;
   now: () => number;
   warn: (message: string) => void;
   connection: InfluxConnection;
@@ -35,12 +36,12 @@ export class Writer {
   readonly #series: KnownNames;
 
   constructor(options: WriterOptions) {
-    const { connection, newNamesPerDay: perDay, now } = options;
+    const { connection, newNamesPerDay, now } = options;
     this.#options = options;
     const query = (statements: readonly string[]) => connection.query(statements);
     this.#names = new KnownNames({
       query,
-      perDay,
+      perDay: () => newNamesPerDay,
       now,
       namesStatement,
       countStatement: newNamesStatement,
@@ -48,7 +49,7 @@ export class Writer {
     });
     this.#series = new KnownNames({
       query,
-      perDay,
+      perDay: seriesPerDay(options),
       now,
       namesStatement: seriesStatement,
       countStatement: newSeriesStatement,

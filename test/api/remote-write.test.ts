@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest';
+import { emptyBook, issueToken } from '../../src/access/token.ts';
+import { openStore } from '../../src/store/open.ts';
+import { noon } from '../make-snapshot.ts';
+import { openAccess } from '../open-access.ts';
+import { packedWriteRequest, remoteWriteHeaders, type SentSeries, sent } from '../write-request.ts';
+import { makeApp, retentionMs } from './make-app.ts';
+
+const url = '/v1/prometheus/write';
+const day = 86_400_000;
+
+async function makeReceiver(options: Parameters<typeof makeApp>[0] = {}) {
+  const { app, store, get, time } = await makeApp(options);
+  const write = (payload: readonly SentSeries[] | Buffer, headers: Record<string, string> = {}) =>
+    app.inject({
+      method: 'POST',
+      url,
+      headers: { ...remoteWriteHeaders, ...headers },
+      payload: Buffer.isBuffer(payload) ? payload : packedWriteRequest(payload as readonly SentSeries[]),
+    });
+  const stored = async (metric: string) => {
+    const series = { metric, matchers: [] };
+    const found = await store.select({ from: 0, to: noon + 3 * day, series, stepMs: null });
+    return found.map(({ series, samples }) => [series.labels, samples.map(({ time, value }) => [time - noon, value])]);
+  };
+  return { app, write, stored, get, time, store };
+}
+
+describe('remote write', () => {
+  test('is stored once, in any order, and a series that has ended has', async () => {
+    const { write, stored } = await makeReceiver();
+    const labels = { job: 'summary', instance: '106' };
+    const samples = [
+      [45, noon - 2000],
+      [50, noon - 1000],
+      ['stale', noon],
+    ] as const;
+    for (const each of [
+      samples,
+      samples.slice(1),
+      [
+        [45, noon - 2000],
+        [40, noon - 5000],
+      ] as const,
+    ])
+      expect((await write([sent('cpuTemp', labels, each)])).statusCode).toBe(204);
+    expect(await stored('cpuTemp')).toEqual([
+      [
+        labels,
+        [
+          [-5000, 40],
+          [-2000, 45],
+          [-1000, 50],
+          [0, 'exited'],
+        ],
+      ],
+    ]);
+  });
+
+  test('of nothing is well', async () => {
+    const { write } = await makeReceiver();
+    expect((await write([])).statusCode).toBe(204);
+  });
+
+  test('with a series that cannot be kept says so, and keeps the others', async () => {
+    const { write, stored, get } = await makeReceiver();
+    const answer = await write([
+      sent('old', {}, [[1, noon - 3 * day]]),
+      sent('good', {}, [[1, noon]]),
+      sent('far.out', {}, [[1, noon]]),
+      sent('ahead', {}, [[1, noon + 2 * day]]),
+    ]);
+    expect(answer.statusCode).toBe(400);
+    expect(answer.json()).toMatchObject({
+      code: 'invalid',
+      detail: expect.stringMatching(
+        /^3 samples are not stored, and the other 1 are: 1 cannot be kept: "far.out" is not kept: .*; 1 are older than what is kept \(--retention\); 1 are more than a day ahead/,
+      ),
+    });
+    expect(await stored('good')).toHaveLength(1);
+    expect(await stored('ahead')).toEqual([]);
+    expect((await get('/health/ready')).status).toBe(200);
+  });
+
+  test('that is none is refused, and nothing of it is stored', async () => {
+    const { write, stored } = await makeReceiver();
+    const good = sent('whole', {}, [[1, noon]]);
+    const bad = { labels: [['a', 'b']] as const, samples: [[1, noon]] as const };
+    for (const body of [
+      packedWriteRequest([good, bad]),
+      packedWriteRequest([good]).subarray(0, -3),
+      Buffer.from('hello'),
+      Buffer.alloc(0),
+    ]) {
+      const answer = await write(body);
+      expect(answer.statusCode, answer.body).toBe(400);
+      expect(answer.json()).toMatchObject({ code: 'invalid' });
+    }
+    expect(await stored('whole')).toEqual([]);
+  });
+
+  test.each([
+    ['another message', { 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' }],
+    ['version 2', { 'x-prometheus-remote-write-version': '2.0.0' }],
+    ['another packing', { 'content-encoding': 'zstd' }],
+    ['JSON', { 'content-type': 'text/plain' }],
+  ])('with %s is 415', async (_, headers) => {
+    const { write } = await makeReceiver();
+    const answer = await write([sent('up', {}, [[1, noon]])], headers);
+    expect(answer.statusCode, answer.body).toBe(415);
+    expect(answer.json()).toMatchObject({ code: 'unsupported' });
+  });
+
+  test('of the first message by name is taken', async () => {
+    const { write } = await makeReceiver();
+    const headers = { 'content-type': 'application/x-protobuf;proto=prometheus.WriteRequest' };
+    expect((await write([sent('up', {}, [[1, noon]])], headers)).statusCode).toBe(204);
+  });
+
+  test('that would become too large is refused before it is unpacked', async () => {
+    const { write } = await makeReceiver();
+    const bomb = Buffer.from([0xff, 0xff, 0xff, 0xff, 0x07, 0x00, 0x61]);
+    const answer = await write(bomb);
+    expect(answer.statusCode).toBe(413);
+    expect(answer.json().detail).toMatch(/max_samples_per_send/);
+  });
+
+  test('is of a token: its source, and no other', async () => {
+    const { book, secret } = issueToken(emptyBook(), 'write', { source: 'lab' }, noon, null);
+    const { write, stored } = await makeReceiver({ access: openAccess(book) });
+    const headers = { authorization: `Bearer ${secret}` };
+    const of = (source: string) => [sent('up', { source }, [[1, noon]])];
+    expect((await write(of('lab'), headers)).statusCode).toBe(204);
+    expect((await write(of('other'), headers)).statusCode).toBe(403);
+    expect((await write(of('lab'))).statusCode).toBe(401);
+    expect((await write([sent('up', {}, [[1, noon]])], headers)).json().detail).toMatch(/external_labels/);
+    expect(await stored('up')).toHaveLength(1);
+  });
+
+  test('of more new series than it may bring along goes on with those that are there', async () => {
+    const said: string[] = [];
+    const store = await openStore('memory:', {
+      retentionMs,
+      newSeriesPerDay: 3,
+      now: () => noon,
+      warn: (text) => said.push(text),
+    });
+    const { write, stored } = await makeReceiver({ store });
+    const all = (time: number) => Array.from({ length: 5 }, (_, k) => sent('many', { k: String(k) }, [[k, time]]));
+    for (const time of [noon - 1000, noon]) {
+      const answer = await write(all(time));
+      expect(answer.statusCode).toBe(400);
+      expect(answer.json().detail).toMatch(
+        /^2 samples are not stored, and the other 3 are: 2 are of new series, .*--new-series/,
+      );
+    }
+    expect(await stored('many')).toHaveLength(3);
+    expect(said).toEqual([expect.stringMatching(/^prometheus has sent more than 3 new series today.*--new-series$/)]);
+  });
+
+  test('of which too much comes at once is to come again', async () => {
+    const waiting: (() => void)[] = [];
+    const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
+    const store = Object.create(memory, {
+      append: {
+        value: (records: object) => new Promise((resolve) => waiting.push(() => resolve(memory.append(records)))),
+      },
+    });
+    const { write } = await makeReceiver({ store });
+    const body = packedWriteRequest([sent('large', { a: 'x'.repeat(1024 * 1024) }), sent('up', {}, [[1, noon]])]);
+    const first = Array.from({ length: 15 }, () => write(body));
+    while (waiting.length < first.length) await new Promise((resolve) => setTimeout(resolve, 5));
+    const more = await write(body);
+    expect(more.statusCode).toBe(503);
+    expect(more.headers['retry-after']).toBe('1');
+    for (const go of waiting.splice(0)) go();
+    for (const answer of await Promise.all(first)) expect(answer.statusCode).toBe(204);
+    const again = write(body);
+    while (waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    waiting[0]?.();
+    expect((await again).statusCode).toBe(204);
+  });
+});
