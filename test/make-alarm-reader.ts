@@ -12,5 +12,6 @@ export function makeAlarmReader(store: Store, clock: Clock, thresholds: readonly
   const serverClock = trustedClock();
   const forgotten = new ForgottenHosts(undefined, clock, 0);
   const hosts = new KnownHosts({ store, clock, serverClock, before: [], bootId: null, forgotten });
-  return new AlarmReader({ store, hosts, serverClock, clock, thresholds, retentionMs, stepMs: 60_000 });
+  const sources = { has: () => false, silent: () => ({ silent: [], nextAt: null }) };
+  return new AlarmReader({ store, hosts, serverClock, clock, thresholds, retentionMs, stepMs: 60_000, sources });
 }

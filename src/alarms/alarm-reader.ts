@@ -1,4 +1,4 @@
-import type { Alarms, Ended } from '../core/alarm.ts';
+import type { Alarms, Ended, UnwatchedHost } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ClockSkew } from '../core/host-clock.ts';
 import type { Series } from '../core/series.ts';
@@ -14,7 +14,7 @@ import { withCulprits } from './culprits.ts';
 import { type EndedAlarm, endingsOf, silenceEndings } from './endings.ts';
 import { evaluate } from './evaluate.ts';
 import { withKnownCpu } from './headers-with-cpu.ts';
-import { withServerClock } from './host-alarm.ts';
+import { withServerClock, withSilentSources } from './host-alarm.ts';
 import { KnownForecasts } from './known-forecasts.ts';
 import { RecentBreachesReader } from './recent-breaches.ts';
 import { RunSearch } from './run-search.ts';
@@ -39,6 +39,14 @@ export interface AlarmReaderOptions {
   retentionMs: number;
   /** Time between two forecasts. */
   stepMs: number;
+  sources: AskedSources;
+}
+
+/** Others that are asked for what they have. */
+export interface AskedSources {
+  has(name: string): boolean;
+  /** Those that give nothing, and when the next one will have given nothing for too long. */
+  silent(): { silent: UnwatchedHost[]; nextAt: number | null };
 }
 
 /** Computes the alarms from stored data at any instant. */
@@ -68,7 +76,12 @@ export class AlarmReader {
     const { hosts, clock, store } = this.#options;
     const at = clock.now();
     const headers = new Map((await hosts.now()).map((header) => [header.host, header]));
-    const now = { at, headers, isForgotten: (host: string) => hosts.isForgotten(host, at) };
+    const now = {
+      at,
+      headers,
+      isForgotten: (host: string) => hosts.isForgotten(host, at),
+      isSource: (host: string) => this.#options.sources.has(host),
+    };
     return [...(await endingsOf(alarms, now, readsWithin(store, reading))), ...silenceEndings(silent, now)];
   }
 
@@ -86,7 +99,8 @@ export class AlarmReader {
     const newest = await hosts.now();
     const doubt = serverClock.warning();
     const reads = readsWithin(store, { lane: 'present', signal: readLimit(longestMs) });
-    const found = await this.#evaluate(clock.now(), newest, hosts.skewsNow(newest), this.#present, reads);
+    const evaluated = await this.#evaluate(clock.now(), newest, hosts.skewsNow(newest), this.#present, reads);
+    const found = withSilentSources(evaluated, this.#options.sources.silent());
     return doubt === null ? found : withServerClock(found, doubt);
   }
 

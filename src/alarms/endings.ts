@@ -19,6 +19,8 @@ export interface HostsNow {
   at: number;
   headers: ReadonlyMap<string, SnapshotHeader>;
   isForgotten(host: string): boolean;
+  /** Whether that is no host, but a source that is asked. */
+  isSource(host: string): boolean;
 }
 
 /** What of an alarm has to be known to say how it has ended. */
@@ -49,8 +51,8 @@ export function silenceEndings(silent: readonly string[], hosts: HostsNow): Ende
 }
 
 /** Of a host that is not known any more; null: it is. */
-function unknownHost(host: string, { headers, isForgotten }: HostsNow): Ending | null {
-  if (headers.has(host) || host === serverName) return null;
+function unknownHost(host: string, { headers, isForgotten, isSource }: HostsNow): Ending | null {
+  if (headers.has(host) || host === serverName || isSource(host)) return null;
   return { how: isForgotten(host) ? 'forgotten' : 'expired', value: null };
 }
 

@@ -1,4 +1,4 @@
-import { type Alarm, type Alarms, isStale, serverClockMetric, serverName } from '../core/alarm.ts';
+import { type Alarm, type Alarms, isStale, serverClockMetric, serverName, type UnwatchedHost } from '../core/alarm.ts';
 import { agreementMs, type ClockSkew, maxSkewSeconds, placedAt } from '../core/host-clock.ts';
 import { snakeCase } from '../core/metric.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
@@ -58,6 +58,18 @@ export function foldAlarm(header: SnapshotHeader, at: number): Alarm {
     since: metrics['collector.foldedSinceMs'] ?? placedAt(header),
     cause: { kind: 'foldedNames' },
   });
+}
+
+/** The same with sources that give nothing among the STALE. */
+export function withSilentSources(
+  alarms: Alarms,
+  { silent, nextAt }: { silent: readonly UnwatchedHost[]; nextAt: number | null },
+): Alarms {
+  const stale = [...alarms.stale, ...silent].sort((a, b) => a.lastSeen - b.lastSeen);
+  const due = [alarms.nextStaleAt, nextAt].filter((at) => at !== null);
+  const isWorst = stale.length > 0 && (alarms.level === 'GREEN' || alarms.level === 'PAUSED');
+  const level = isWorst ? 'STALE' : alarms.level;
+  return { ...alarms, level, stale, nextStaleAt: due.length === 0 ? null : Math.min(...due) };
 }
 
 /** The same with an AMBER about the server's own clock. */

@@ -62,14 +62,19 @@ function story(announcement: Announcement): string {
   return level === 'AMBER' ? amberStory(announcement, metric) : redStory(announcement, metric);
 }
 
-function silenceStory({ level, since, time, ended, reason, before }: Announcement): string {
+function silenceStory({ level, host, since, time, ended, reason, before }: Announcement): string {
   if (ended === 'forgotten' || ended === 'expired') return reason;
-  if (level === 'PAUSED') return reason;
+  if (level === 'PAUSED' || ofSource(host)) return reason;
   if (level !== 'STALE' && before === 'PAUSED') return 'is looked at again';
   if (level !== 'STALE')
     return ended === null ? 'is not silent any more; how that ended is not known' : 'is reporting again';
   const lastHeard = timeBeside(since ?? time, time);
   return `silent for ${lasted(since, time)}, last heard of at ${lastHeard}: its collector has ended, or the host or the network is down`;
+}
+
+/** Hosts cannot be called so by whoever sets them up. */
+function ofSource(host: string): boolean {
+  return host.startsWith('(prometheus ');
 }
 
 function endStory(announcement: Announcement, metric: string): string {
@@ -136,7 +141,8 @@ const endings: Record<Exclude<Ending['how'], 'expired' | 'forgotten'>, string> =
 };
 
 /** Why, as one sentence, for who reads JSON. */
-export function reasonOf({ level, host, alarm, lastSeen, ended }: Change<ReceivedAlarm>, time: number): string {
+export function reasonOf({ level, host, alarm, lastSeen, why, ended }: Change<ReceivedAlarm>, time: number): string {
+  if (why !== undefined) return level === 'STALE' ? why : 'it answers again, and what was missed is fetched';
   if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
   if (level === 'PAUSED')
     return `paused: it lives, and is not looked at; to look at it again: amberwatch host set ${host} --resume`;

@@ -31,7 +31,9 @@ export function changeAnswer({ alarm, lastSeen, ended, ...change }: Change) {
 }
 
 function unwatchedAnswer(hosts: readonly UnwatchedHost[], isWanted: (host: string) => boolean) {
-  return hosts.filter(({ host }) => isWanted(host)).map(({ host, lastSeen }) => ({ host, lastSeen: iso(lastSeen) }));
+  return hosts
+    .filter(({ host }) => isWanted(host))
+    .map(({ lastSeen, ...told }) => ({ ...told, lastSeen: iso(lastSeen) }));
 }
 
 function alarmAnswer(alarm: Alarm): AlarmAnswer {

@@ -21,6 +21,7 @@ import { metricRoutes } from './routes/prometheus.ts';
 import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
+import { sourceRoutes } from './routes/sources.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { makeServices, type ServiceOptions, type Services } from './services.ts';
 import { type TcpAgentOptions, TcpAgents } from './tcp/tcp-agents.ts';
@@ -72,6 +73,7 @@ const routes = [
   seriesRoutes,
   expiryRoutes,
   hostRoutes,
+  sourceRoutes,
   alarmRoutes,
   forecastRoutes,
   healthRoutes,
@@ -141,8 +143,8 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
 }
 
 /** From when it listens until it closes. */
-function runServices(app: FastifyInstance, { forecaster, scores, expiry }: Services): void {
-  for (const service of [forecaster, scores, expiry]) {
+function runServices(app: FastifyInstance, { forecaster, scores, expiry, sources }: Services): void {
+  for (const service of [forecaster, scores, expiry, sources]) {
     app.addHook('onListen', async () => service.start());
     app.addHook('preClose', async () => service.close());
   }

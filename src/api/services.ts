@@ -1,6 +1,7 @@
 import { AlarmReader } from '../alarms/alarm-reader.ts';
 import type { Clock } from '../core/clock.ts';
 import { mostAheadMs, placedAt } from '../core/host-clock.ts';
+import type { MetricSample } from '../core/sample.ts';
 import { isOfOtherSource } from '../core/series.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
@@ -14,6 +15,7 @@ import { Expiry } from '../ingest/expiry.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Log } from '../platform/log.ts';
+import { type ConfiguredSource, Sources } from '../sources/sources.ts';
 
 export interface ServiceOptions {
   store: Store;
@@ -31,6 +33,8 @@ export interface ServiceOptions {
   desired?: DesiredSettingsStorage;
   /** Of this machine. */
   bootId?: string | null;
+  /** Others that are asked for what they have. */
+  sources?: readonly ConfiguredSource[];
 }
 
 /** What the routes answer from, and what goes on without being asked. */
@@ -42,6 +46,7 @@ export interface Services {
   serverClock: ServerClock;
   desired: DesiredSettingsOfHosts;
   ingest: Ingest;
+  sources: Sources;
   latestUsage: LatestUsage;
   expiry: Expiry;
   alarms: AlarmReader;
@@ -61,6 +66,10 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
   const { stepMs } = forecaster;
   const latestUsage = new LatestUsage(clock);
+  const ingest = new Ingest({ store, hosts, expiry, clock, latestUsage });
+  const write = async (samples: readonly MetricSample[]) =>
+    samples.length - (await ingest.writeScraped(samples, null)).stored;
+  const sources = new Sources(options.sources ?? [], { write, clock, log, retentionMs });
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -72,8 +81,9 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     expiry,
     forecaster,
     latestUsage,
-    ingest: new Ingest({ store, hosts, expiry, clock, latestUsage }),
-    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs }),
+    ingest,
+    sources,
+    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };
 }

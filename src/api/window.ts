@@ -1,8 +1,8 @@
 import Type, { type Static } from 'typebox';
 import { formatDuration, parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
-import { canonicalIp } from '../core/ip.ts';
 import type { Reads, TimeWindow, UsageFilter } from '../core/store.ts';
+import { canonicalIp } from '../platform/ip.ts';
 
 const longestWindowMs = 366 * 86_400_000;
 

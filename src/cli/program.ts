@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   token: async () => (await import('./commands/token.ts')).addToken,
   host: async () => (await import('./commands/host.ts')).addHost,
   spool: async () => (await import('./commands/spool.ts')).addSpool,
+  source: async () => (await import('./commands/source.ts')).addSource,
   store: async () => (await import('./commands/store.ts')).addStore,
   config: async () => (await import('./commands/config.ts')).addConfig,
 };

@@ -11,6 +11,7 @@ import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
+import type { SourcesAnswer } from '../wire/source.ts';
 
 const timeoutMs = 30_000;
 const connectMs = 10_000;
@@ -147,6 +148,10 @@ export class MonitorClient {
 
   series(query: Query): Promise<SeriesAnswer> {
     return this.#get('/v1/series', query);
+  }
+
+  sources(): Promise<SourcesAnswer> {
+    return this.#get('/v1/sources', {});
   }
 
   expiry(): Promise<ExpiryAnswer> {

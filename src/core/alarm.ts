@@ -102,10 +102,17 @@ export interface Alarm {
   leadSeconds: number | null;
 }
 
-/** A host of which nothing is known but when it was last heard of. */
+/** A host of which nothing is known but when it was last heard of; or what others are asked for, by its `sourceName`. */
 export interface UnwatchedHost {
   host: string;
   lastSeen: number;
+  /** Of a source: why there is nothing. */
+  why?: string;
+}
+
+/** What a Prometheus that is asked is called where hosts are told of. */
+export function sourceName(name: string): string {
+  return `(prometheus ${name})`;
 }
 
 export interface Alarms<A = Alarm> {

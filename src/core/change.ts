@@ -16,6 +16,8 @@ export interface Change<A = Alarm> {
   alarm: A | null;
   /** When the host was last heard of, where `alarm` is null. */
   lastSeen: number | null;
+  /** Of a source that gives nothing any more: why. */
+  why?: string;
   /** Of OK, how it has ended; null: nobody knows. */
   ended: Ending | null;
 }
@@ -46,12 +48,15 @@ function* alarmChanges<A extends AlarmIdentity>(before: readonly A[], now: reado
 function* hostChanges(before: Alarms<unknown> | null, now: Alarms<unknown>): Iterable<Change<never>> {
   const earlier = unwatched(before);
   const current = unwatched(now);
-  for (const [host, { level, lastSeen }] of current) {
+  for (const [host, { level, lastSeen, why }] of current) {
     const previous = earlier.get(host)?.level ?? null;
-    if (previous !== level) yield { level, before: previous, host, alarm: null, lastSeen, ended: null };
+    const told = { host, alarm: null, lastSeen, ended: null, ...(why !== undefined && { why }) };
+    if (previous !== level) yield { level, before: previous, ...told };
   }
-  for (const [host, { level, lastSeen }] of earlier)
-    if (!current.has(host)) yield { level: 'OK', before: level, host, alarm: null, lastSeen, ended: null };
+  for (const [host, { level, lastSeen, why }] of earlier) {
+    const told = { host, alarm: null, lastSeen, ended: null, ...(why !== undefined && { why }) };
+    if (!current.has(host)) yield { level: 'OK', before: level, ...told };
+  }
 }
 
 function unwatched(alarms: Alarms<unknown> | null) {
@@ -78,11 +83,12 @@ function endingKey(host: string, id: string | null): string {
 /** What has been said once this has been said too. */
 export function withChange<A extends AlarmIdentity>(
   said: Alarms<A>,
-  { level, host, alarm, lastSeen }: Change<A>,
+  { level, host, alarm, lastSeen, why }: Change<A>,
 ): Alarms<A> {
   if (alarm === null) {
     const others = (hosts: readonly UnwatchedHost[]) => hosts.filter((each) => each.host !== host);
-    const now = (of: ChangeLevel) => (level === of ? [{ host, lastSeen: lastSeen ?? said.at }] : []);
+    const unwatched = { host, lastSeen: lastSeen ?? said.at, ...(why !== undefined && { why }) };
+    const now = (of: ChangeLevel) => (level === of ? [unwatched] : []);
     const stale = [...others(said.stale), ...now('STALE')];
     return { ...said, stale, paused: [...others(said.paused), ...now('PAUSED')] };
   }

@@ -71,7 +71,13 @@ export const alarmsSchema = Type.Object(
     at: instant('What the alarms are computed for.'),
     level: Type.Enum([...levels]),
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
-    stale: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') })),
+    stale: Type.Array(
+      Type.Object({
+        host: Type.String({ description: 'Or (prometheus NAME): a source that is asked.' }),
+        lastSeen: instant('Its newest snapshot, or answer.'),
+        why: Type.Optional(Type.String({ description: 'Of a source: why there is nothing new.' })),
+      }),
+    ),
     paused: Type.Array(Type.Object({ host: Type.String(), lastSeen: instant('Its newest snapshot.') }), {
       description: 'Hosts that somebody has paused: they live, and nothing else is known.',
     }),

@@ -31,7 +31,7 @@ export type SeriesCache = LruCache<string, ScrapedSeries>;
 /** Longer labels are not remembered. */
 const longestRemembered = 4096;
 /** Sums and differences of these are numbers too. */
-const largestValue = 1e300;
+export const largestValue = 1e300;
 /** The bits of the one NaN that says that a series has ended. */
 const staleMarker = { high: 0x7ff00000, low: 0x00000002 };
 const [varint, fixed64, lengthDelimited] = [0, 1, 2];

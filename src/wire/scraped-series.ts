@@ -39,6 +39,14 @@ export function scrapedSeries(labels: ReadonlyMap<string, string>): ScrapedSerie
   return { series, kind: kindOf(name, labels) };
 }
 
+/** The same of a series that was fetched, with the source it is from; what it called so itself is `exported_source`. */
+export function withSource(metric: Readonly<Record<string, string>>, source: string): ScrapedSeries {
+  const { source: own, ...others } = metric;
+  const labels = new Map(Object.entries(others));
+  if (own !== undefined) labels.set('exported_source', own);
+  return scrapedSeries(labels.set('source', source));
+}
+
 /**
  * By the name alone, so that it is the same whenever and however a series comes: metadata arrives later, or never. What
  * ends in `_count` or `_sum` may be either, and is kept as it is.

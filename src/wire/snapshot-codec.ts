@@ -1,5 +1,4 @@
 import { MonitorError } from '../core/error.ts';
-import { canonicalIp } from '../core/ip.ts';
 import {
   hostColumn,
   hostMetrics,
@@ -18,6 +17,7 @@ import {
   type Snapshot,
   unknownUsage,
 } from '../core/snapshot.ts';
+import { canonicalIp } from '../platform/ip.ts';
 import type { ResourcesBody } from './resources.ts';
 import type { ProcessColumnsBody, ProcessUsageBody, SnapshotBody } from './snapshot.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatDuration, parseDuration } from '../../src/core/duration.ts';
-import { canonicalIp } from '../../src/core/ip.ts';
 import { formatThreshold, parseThreshold, withDefaults } from '../../src/core/threshold.ts';
+import { canonicalIp } from '../../src/platform/ip.ts';
 import { terminalText } from '../../src/platform/terminal-text.ts';
 
 describe('durations', () => {

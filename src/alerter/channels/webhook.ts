@@ -3,10 +3,10 @@ import { Agent, request } from 'undici';
 import { parseRetryAfter } from '../../client/monitor-client.ts';
 import type { Clock } from '../../core/clock.ts';
 import { connectionReason } from '../../core/failure-reason.ts';
-import type { Network } from '../../core/ip.ts';
+import type { Network } from '../../platform/ip.ts';
+import { namesPrivateAddress, publicLookup } from '../../platform/public-address.ts';
 import type { OutboxEntry } from '../outbox.ts';
 import type { Channel, Outcome } from './channel.ts';
-import { mayReach, publicLookup, refusal } from './public-address.ts';
 
 const timeoutMs = 10_000;
 
@@ -36,7 +36,7 @@ export class Webhook implements Channel {
     this.name = `webhook-${createHash('sha256').update(url.href).digest('hex').slice(0, 12)}`;
     this.label = `webhook ${url.host}`;
     this.#agent = new Agent({
-      connect: { timeout: timeoutMs, lookup: publicLookup(allowed) },
+      connect: { timeout: timeoutMs, lookup: publicLookup(allowed, refusal) },
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     });
@@ -44,10 +44,8 @@ export class Webhook implements Channel {
 
   async deliver(said: OutboxEntry, signal: AbortSignal): Promise<Outcome> {
     const { url, allowed } = this.#options;
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    // An address is connected to without a look-up.
-    if (/^[\d.]+$|:/.test(host) && !mayReach(host, allowed))
-      return { kind: 'failed', detail: refusal(host), retryAfterMs: null };
+    if (namesPrivateAddress(url, allowed))
+      return { kind: 'failed', detail: refusal(url.hostname.replace(/^\[|\]$/g, '')), retryAfterMs: null };
     try {
       return await this.#post(said, signal);
     } catch (error) {
@@ -73,6 +71,10 @@ export class Webhook implements Channel {
     const retryAfterMs = parseRetryAfter(String(answer.headers['retry-after'] ?? ''), clock.now());
     return { kind: 'failed', detail, retryAfterMs };
   }
+}
+
+function refusal(host: string): string {
+  return `${host} is a private address; if webhooks may go there, list it with --webhook-allow`;
 }
 
 /** Whether trying again would not help. A redirect is never followed. */

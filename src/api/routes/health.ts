@@ -23,7 +23,7 @@ const getReady = {
 } as const;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
-export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): FastifyPluginAsyncTypebox {
+export function healthRoutes({ store, clock, expiry, serverClock, sources }: AppParts): FastifyPluginAsyncTypebox {
   /** All that ask while a try is under way, or within a second of its end, have that one. */
   const tryStore = singleFlightFor(
     tryEveryMs,
@@ -41,7 +41,8 @@ export function healthRoutes({ store, clock, expiry, serverClock }: AppParts): F
         });
       });
       const warning = serverClock.warning() === null ? null : expiry.waiting();
-      return { status: 'ok' as const, warnings: warning === null ? [] : [warning] };
+      const warnings = [...(warning === null ? [] : [warning]), ...sources.warnings()];
+      return { status: 'ok' as const, warnings };
     });
   };
 }

@@ -18,6 +18,7 @@ import type { AppParts } from '../app-parts.ts';
 import { madeText } from '../large-answer.ts';
 import { newestUsage } from '../newest-usage.ts';
 import { RecentAlarms } from '../recent-alarms.ts';
+import { sourceFamilies } from '../source-metrics.ts';
 import { usageFamilies } from '../usage-metrics.ts';
 
 /** Processes exposed per host: this many by CPU and this many by memory, so that a scrape stays small. */
@@ -83,7 +84,7 @@ async function allFamilies(parts: AppParts, alarms: RecentAlarms, top: number | 
     return [];
   });
   const own = await parts.ownMetrics.families();
-  return chained([own, agentFamilies(parts.agents), ...stored]);
+  return chained([own, agentFamilies(parts.agents), sourceFamilies(parts.sources.list()), ...stored]);
 }
 
 async function storedFamilies(

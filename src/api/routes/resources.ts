@@ -2,7 +2,6 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import Type from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
-import { canonicalIp } from '../../core/ip.ts';
 import { reservedNames, roundPercent } from '../../core/snapshot.ts';
 import {
   type MeanRow,
@@ -14,6 +13,7 @@ import {
 } from '../../core/store.ts';
 import type { UsageTable } from '../../core/usage-table.ts';
 import { untilAborted } from '../../platform/deadline.ts';
+import { canonicalIp } from '../../platform/ip.ts';
 import type { Log } from '../../platform/log.ts';
 import { singleFlight } from '../../platform/single-flight.ts';
 import { resourcesBodySchema } from '../../wire/resources.ts';

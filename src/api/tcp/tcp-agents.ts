@@ -4,9 +4,9 @@ import { type AgentRights, rightsOfAddress, rightsOfToken } from '../../access/a
 import { isKnown } from '../../access/token.ts';
 import type { Clock } from '../../core/clock.ts';
 import { MonitorError } from '../../core/error.ts';
-import { canonicalIp, isInNetworks, isLoopbackAddress, type Network } from '../../core/ip.ts';
 import type { Ingest } from '../../ingest/ingest.ts';
 import { ConditionReporter } from '../../platform/condition-reporter.ts';
+import { canonicalIp, isInNetworks, isLoopbackAddress, type Network } from '../../platform/ip.ts';
 import type { Log } from '../../platform/log.ts';
 import type { TlsOptions } from '../app.ts';
 import { AgentConnection } from './agent-connection.ts';

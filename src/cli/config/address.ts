@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { MonitorError } from '../../core/error.ts';
-import type { Network } from '../../core/ip.ts';
+import type { Network } from '../../platform/ip.ts';
 
 export interface ListenAddress {
   host: string;

@@ -63,15 +63,33 @@ function refuseBroken(document: Document, lines: LineCounter, path: string): voi
   );
 }
 
+/** Settings that are lists of maps. */
+const mapKeys = ['sources', 'mapping'];
+
 /** `cpu: 90` and `memory: {red: 80, for: 30s}` are what `cpu=90` and `memory:red=80,for=30s` are. */
 function textsOf(given: Node | null, name: string, at: (node: unknown) => string, document: Document): string[] {
   const node = isAlias(given) ? given.resolve(document) : given;
   if (node == null || (isScalar(node) && (node.value === null || node.value === ''))) return [];
   if (isScalar(node)) return [String(node.value)];
   if (isSeq(node)) return node.items.flatMap((item) => textsOf(item as Node, name, at, document));
+  if (isMap(node) && mapKeys.includes(name)) return [mapText(node, name, at, document)];
   if (isMap(node) && name === 'threshold')
     return (node.items as Pair<Node, Node | null>[]).map(({ key, value }) => thresholdText(key, value, at));
   throw new MonitorError('invalid', `${at(node)}: '${name}' takes a value or a list of them`);
+}
+
+/** A map as the JSON that its setting reads: of texts, and of lists and maps of them. */
+function mapText(map: Node, name: string, at: (node: unknown) => string, document: Document): string {
+  const problem = () => new MonitorError('invalid', `${at(map)}: '${name}' takes maps of texts and lists of them`);
+  const plain = (given: unknown): unknown => {
+    const node = isAlias(given) ? given.resolve(document) : given;
+    if (isScalar(node) && node.value !== null) return String(node.value);
+    if (isSeq(node)) return node.items.map(plain);
+    if (isMap(node))
+      return Object.fromEntries(node.items.map(({ key, value }) => [String((key as Scalar).value), plain(value)]));
+    throw problem();
+  };
+  return JSON.stringify(plain(map));
 }
 
 function thresholdText(key: Node, value: Node | null, at: (node: unknown) => string): string {

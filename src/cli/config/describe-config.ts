@@ -2,6 +2,7 @@ import { nearest } from '../../platform/nearest.ts';
 import type { GivenSetting } from './read-config.ts';
 import type { Environment, Setting } from './setting.ts';
 import { type Config, environmentNameOf, settingKeys, settings } from './settings.ts';
+import { sourceVariable } from './source-settings.ts';
 
 /** The effective settings as YAML, one line each, with where they come from; no secret is among them. */
 export function describeConfig(given: readonly GivenSetting[], config: Config): string[] {
@@ -23,7 +24,7 @@ const notOurs = /^AMBERWATCH_(?:TEST_.*|(?:.*_)?(?:SERVICE_(?:HOST|PORT)(?:_.*)?
 export function unknownVariables(environment: Environment): string[] {
   const known = settingKeys.map(environmentNameOf);
   return Object.keys(environment)
-    .filter((name) => name.startsWith(prefix) && !notOurs.test(name))
+    .filter((name) => name.startsWith(prefix) && !notOurs.test(name) && !sourceVariable.test(name))
     .filter((name) => !known.includes(name) && !known.includes(name.replace(/_FILE$/, '')))
     .map((name) => {
       const near = nearest(

@@ -6,11 +6,13 @@ import { commonSettings } from './common-settings.ts';
 import { influxdbSettings } from './influxdb-settings.ts';
 import { serverSettings } from './server-settings.ts';
 import type { SettingValue } from './setting.ts';
+import { sourceSettings } from './source-settings.ts';
 
 /** Every key, once: flag `--key`, environment `AMBERWATCH_KEY`, and `key:` in the YAML file. */
 export const settings = {
   ...serverSettings,
   ...agentSettings,
+  ...sourceSettings,
   ...clientSettings,
   ...collectorSettings,
   ...commonSettings,

@@ -1,5 +1,6 @@
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { AppOptions } from '../../api/app.ts';
 import type { ClientOptions } from '../../client/monitor-client.ts';
@@ -13,10 +14,13 @@ import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
+import { openFetched } from '../../sources/fetched-file.ts';
+import type { ConfiguredSource } from '../../sources/sources.ts';
 import type { InfluxCredentials } from '../../store/open-options.ts';
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
+import type { ConfiguredPrometheus } from '../config/source-settings.ts';
 import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
 import { readPem } from './pem.ts';
 import { serverAccess } from './server-access.ts';
@@ -138,6 +142,7 @@ async function makeApp(
     forgotten: openForgottenHosts(config.data, warn),
     desired: openDesiredSettings(config.data, warn),
     bootId: readBootId(),
+    sources: config.sources.map((source) => configuredSource(source, config.data, warn)),
     agents: {
       client: config.tcpClient,
       counters: config.tcpCounter,
@@ -146,6 +151,15 @@ async function makeApp(
     },
     ...(tls && { https: tls }),
   });
+}
+
+function configuredSource(
+  { ca, ...options }: ConfiguredPrometheus,
+  dataFolder: string,
+  warn: (message: string) => void,
+): ConfiguredSource {
+  const pem = ca === undefined ? {} : { ca: readPem(ca, `ca of source ${options.name}:`, 'certificate') };
+  return { options: { ...options, ...pem }, kept: openFetched(join(dataFolder, 'sources'), options.name, warn) };
 }
 
 /** An address that stands for all of them is none that anybody could call. */

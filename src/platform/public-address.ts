@@ -1,10 +1,10 @@
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import { isInNetworks, type Network } from '../../core/ip.ts';
+import { isInNetworks, type Network } from './ip.ts';
 
 /**
- * Whether a webhook may be sent to an address: public ones, and those that were listed. Everything that is
+ * Whether an address may be called: public ones, and those that were listed. Everything that is
  * not plain unicast is private: loopback, link-local (and with it the metadata services of clouds), private
  * and carrier ranges, and IPv6 forms that wrap an IPv4 address.
  */
@@ -20,7 +20,7 @@ function isIpv4Compatible(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
 }
 
 /** Checks the very addresses that are connected to: checking a name first would let it change in between. */
-export function publicLookup(allowed: readonly Network[]): LookupFunction {
+export function publicLookup(allowed: readonly Network[], refusal: (host: string) => string): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '', 0);
@@ -32,7 +32,8 @@ export function publicLookup(allowed: readonly Network[]): LookupFunction {
   };
 }
 
-/** Why a webhook to this host is not sent. */
-export function refusal(host: string): string {
-  return `${host} is a private address; if webhooks may go there, list it with --webhook-allow`;
+/** Whether a URL names an address itself that may not be called: it is connected to without a look-up. */
+export function namesPrivateAddress(url: URL, allowed: readonly Network[]): boolean {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return /^[\d.]+$|:/.test(host) && !mayReach(host, allowed);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { mayReach } from '../../src/alerter/channels/public-address.ts';
+import { mayReach } from '../../src/platform/public-address.ts';
 
 /** As a webhook's URL would be connected to. */
 const addressOf = (host: string) => new URL(`http://${host}/`).hostname.replace(/^\[|\]$/g, '');

@@ -1,0 +1,144 @@
+import { parseDuration } from '../../core/duration.ts';
+import { MonitorError } from '../../core/error.ts';
+import { didYouMean } from '../../platform/nearest.ts';
+import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
+import { parseNetwork } from './address.ts';
+import { readText } from './config-file.ts';
+import { type Environment, serving, setting } from './setting.ts';
+import { parsePace } from './value.ts';
+
+/** A source as it is configured; `ca` names a file. */
+export type ConfiguredPrometheus = PrometheusSourceOptions;
+
+const keys = ['name', 'url', 'selector', 'interval', 'backfill', 'allow', 'ca'] as const;
+type Given = Partial<Record<(typeof keys)[number], string | string[]>>;
+const example = '{"name": "lab", "url": "http://10.0.0.7:9090", "selector": "{job=\\"node\\"}", "allow": "10.0.0.7"}';
+
+/** Others that the server asks for what they have. */
+export const sourceSettings = {
+  sources: setting({
+    description:
+      "every Prometheus to ask for what it has: a list of maps with name, url, selector, interval (15s), backfill (1d), allow and ca; see 'From a Prometheus'",
+    defaultText: 'none',
+    commands: serving,
+    repeatable: true,
+    read: (texts, environment) => distinct(texts.map((text) => parseSource(text, environment))),
+    format: (sources) => sources.map(formatSource),
+  }),
+};
+
+/**
+ * A source as the file has it, as JSON. What it is let in with comes from the environment.
+ * @throws MonitorError `invalid`
+ */
+export function parseSource(text: string, environment: Environment): ConfiguredPrometheus {
+  const given = readMap(text);
+  const name = one(given, 'name', text);
+  if (!/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/i.test(name))
+    throw invalid(name, 'its name must be letters, digits and hyphens, at most 40');
+  const selectors = list(given.selector).filter((selector) => selector.trim() !== '');
+  if (selectors.length === 0) throw invalid(name, `it needs a selector, such as {job="node"}`);
+  const ca = given.ca === undefined ? undefined : one(given, 'ca', text);
+  return {
+    name,
+    url: parseUrl(one(given, 'url', text), name),
+    selectors,
+    intervalMs: parsePace(list(given.interval)[0] ?? '15s', `interval of source ${name}`, '1s'),
+    backfillMs: parseDuration(list(given.backfill)[0] ?? '1d', `backfill of source ${name}`),
+    allowed: list(given.allow).map(parseNetwork),
+    ...(ca !== undefined && { ca }),
+    ...credentialsOf(name, environment),
+  };
+}
+
+/** Variables of a source: `AMBERWATCH_SOURCE_LAB_TOKEN`; one that ends in `_FILE` names a file. */
+export const sourceVariable = /^AMBERWATCH_SOURCE_[A-Z0-9_]+_(?:TOKEN|USER|PASSWORD)(?:_FILE)?$/;
+
+function credentialsOf(
+  name: string,
+  environment: Environment,
+): Pick<ConfiguredPrometheus, 'token' | 'user' | 'password'> {
+  const read = (what: string) => {
+    const variable = `AMBERWATCH_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
+    const file = environment[`${variable}_FILE`];
+    return environment[variable] || (file ? readText(file, `${variable}_FILE`).trim() : undefined);
+  };
+  const [token, user, password] = [read('TOKEN'), read('USER'), read('PASSWORD')];
+  if (token !== undefined && user !== undefined) throw invalid(name, 'either a token, or user and password, not both');
+  return {
+    ...(token !== undefined && { token }),
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+  };
+}
+
+function readMap(text: string): Given {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    given = null;
+  }
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new MonitorError('invalid', `'${text.slice(0, 100)}' is no source; write a map such as ${example}`);
+  for (const [key, value] of Object.entries(given)) {
+    if (!(keys as readonly string[]).includes(key))
+      throw new MonitorError(
+        'invalid',
+        `a source has no key '${key}'${didYouMean(key, keys, `its keys are ${keys.join(', ')}`)}`,
+      );
+    if (![value].flat().every((each) => typeof each === 'string'))
+      throw new MonitorError('invalid', `'${key}' of a source takes a text or a list of them`);
+  }
+  return given;
+}
+
+function one(given: Given, key: (typeof keys)[number], text: string): string {
+  const [value, ...more] = list(given[key]);
+  if (value === undefined || value === '' || more.length > 0)
+    throw new MonitorError(
+      'invalid',
+      `a source needs one ${key}, and ${text.slice(0, 100)} has ${more.length > 0 ? 'more' : 'none'}`,
+    );
+  return value;
+}
+
+function list(value: string | string[] | undefined): string[] {
+  return value === undefined ? [] : [value].flat();
+}
+
+function parseUrl(text: string, name: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw invalid(name, `'${text.slice(0, 100)}' is no address; write it like http://10.0.0.7:9090`);
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
+    throw invalid(
+      name,
+      `its url must hold no user, password or part after ? or #; set AMBERWATCH_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_USER and ..._PASSWORD, or ..._TOKEN`,
+    );
+  return url;
+}
+
+function distinct(sources: readonly ConfiguredPrometheus[]): readonly ConfiguredPrometheus[] {
+  const names = sources.map(({ name }) => name.toLowerCase());
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) throw invalid(twice, 'that name is there twice');
+  return sources;
+}
+
+/** Never what it is let in with. */
+function formatSource({ name, url, selectors, intervalMs, allowed, ca }: ConfiguredPrometheus): string {
+  const allow = allowed.map(({ address, bits }) => `${address}/${bits}`);
+  return JSON.stringify({
+    name,
+    url: url.href,
+    selector: selectors,
+    interval: `${intervalMs / 1000}s`,
+    allow,
+    ...(ca !== undefined && { ca }),
+  });
+}
+
+function invalid(name: string, why: string): MonitorError {
+  return new MonitorError('invalid', `source ${name}: ${why}`);
+}

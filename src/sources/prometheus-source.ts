@@ -1,0 +1,385 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { staleIntervals } from '../core/alarm.ts';
+import type { Clock } from '../core/clock.ts';
+import { formatDuration } from '../core/duration.ts';
+import { MonitorError, messageOf } from '../core/error.ts';
+import { type MetricSample, prometheusOwner } from '../core/sample.ts';
+import type { TimeWindow } from '../core/store.ts';
+import { backoffMs } from '../platform/back-off.ts';
+import { ConditionReporter } from '../platform/condition-reporter.ts';
+import type { Log } from '../platform/log.ts';
+import { LruCache } from '../platform/lru-cache.ts';
+import type { MatrixSeries } from '../wire/matrix-stream.ts';
+import { largestValue } from '../wire/remote-write.ts';
+import { type ScrapedSeries, withSource } from '../wire/scraped-series.ts';
+import {
+  type Fetched,
+  missingMs,
+  nextMissing,
+  nothingFetched,
+  overlapMs,
+  resumed,
+  since,
+  withPart,
+} from './fetched.ts';
+import { type PrometheusAddress, PrometheusApi } from './prometheus-api.ts';
+
+export interface PrometheusSourceOptions extends PrometheusAddress {
+  name: string;
+  /** As Prometheus reads them: it names the series. */
+  selectors: readonly string[];
+  intervalMs: number;
+  /** How far back is asked at the first start. */
+  backfillMs: number;
+}
+
+/** Where it outlasts a restart what of a source is stored. */
+export interface FetchedStorage {
+  fetched: Fetched | null;
+  keep(fetched: Fetched): Promise<void>;
+}
+
+export interface PrometheusSourceParts {
+  /** Resolves once these are durable; with how many were not stored. */
+  write: (samples: readonly MetricSample[]) => Promise<number>;
+  clock: Clock;
+  log: Log;
+  kept: FetchedStorage;
+  retentionMs: number;
+  random?: () => number;
+}
+
+/** What is known of a source. Times are epoch milliseconds, by this machine's clock. */
+export interface SourceStatus {
+  name: string;
+  url: string;
+  answeredAt: number | null;
+  /** Why it does not answer; null: it does. */
+  failure: string | null;
+  series: number;
+  samples: number;
+  /** What it has said that is not kept, and why the first of it is not. */
+  notKept: { count: number; why: string | null };
+  /** How much of its past is still to come. */
+  missingMs: number;
+}
+
+/** Samples of one write. */
+const atOnce = 5000;
+/** Series whose newest samples are remembered: they are not written again and again. */
+const mostRemembered = 100_000;
+const keepEveryMs = 60_000;
+const sayProgressEveryMs = 10_000;
+/** Of the past so many samples are asked for at once, as far as can be told. */
+const samplesPerPart = 150_000;
+const part = { firstMs: 300_000, leastMs: 15_000, mostMs: 6 * 3_600_000 };
+/** A shorter past is not worth a word. */
+const longBackfillMs = 600_000;
+/** The clocks of two machines may differ by as much without a word. */
+const noticeableSkewMs = 30_000;
+
+interface KnownSeries {
+  scraped: ScrapedSeries;
+  /** Of its samples that are stored, those that will come again. */
+  times: number[];
+}
+
+/** Fetches what a Prometheus has, by and by, and its past after an outage of either. */
+export class PrometheusSource {
+  readonly #options: PrometheusSourceOptions;
+  readonly #parts: PrometheusSourceParts;
+  readonly #api: PrometheusApi;
+  readonly #closing = new AbortController();
+  readonly #known = new LruCache<string, KnownSeries>(mostRemembered);
+  readonly #absence: ConditionReporter;
+  #running: Promise<void> = Promise.resolve();
+  #fetched: Fetched | null;
+  #keptAt = Number.NEGATIVE_INFINITY;
+  #skewMs = 0;
+  #saidSkew = false;
+  #partMs = part.firstMs;
+  #startedAt: number;
+  /** Monotonic and wall time. */
+  #answered: { at: number; wall: number } | null = null;
+  #failure: string | null = null;
+  #series = 0;
+  #samples = 0;
+  #notKept: SourceStatus['notKept'] = { count: 0, why: null };
+  #backfill: { ofMs: number; begun: number; saidAt: number; samples: number } | null = null;
+
+  constructor(options: PrometheusSourceOptions, parts: PrometheusSourceParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#api = new PrometheusApi(options);
+    this.#fetched = parts.kept.fetched;
+    this.#startedAt = parts.clock.monotonic();
+    this.#absence = new ConditionReporter(() => parts.clock.monotonic());
+  }
+
+  get name(): string {
+    return this.#options.name;
+  }
+
+  start(): void {
+    this.#startedAt = this.#parts.clock.monotonic();
+    this.#running = this.#run();
+  }
+
+  /** What is under way is left: it is asked for again. */
+  async close(): Promise<void> {
+    this.#closing.abort(new MonitorError('unavailable', 'the server is closing'));
+    await this.#running;
+    await this.#keep(0);
+    await this.#api.close();
+  }
+
+  status(): SourceStatus {
+    return {
+      name: this.#options.name,
+      url: this.#options.url.href,
+      answeredAt: this.#answered?.wall ?? null,
+      failure: this.#failure,
+      series: this.#series,
+      samples: this.#samples,
+      notKept: this.#notKept,
+      missingMs: this.#fetched === null ? 0 : missingMs(this.#fetched),
+    };
+  }
+
+  /** Monotonic: when it will have been silent for too long. */
+  get silentFrom(): number {
+    return (this.#answered?.at ?? this.#startedAt) + staleIntervals * this.#options.intervalMs;
+  }
+
+  /** When it was heard of last, by this machine's clock. */
+  get lastHeard(): number {
+    const { clock } = this.#parts;
+    return (
+      this.#answered?.wall ??
+      Math.min(this.#fetched?.until ?? Infinity, clock.now() - (clock.monotonic() - this.#startedAt))
+    );
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random = Math.random } = this.#parts;
+    for (let failures = 0; !this.#closing.signal.aborted; ) {
+      const begun = clock.monotonic();
+      const due = begun + this.#options.intervalMs;
+      try {
+        await this.#fetchNew();
+        await this.#fetchMissing(due);
+        failures = 0;
+        this.#succeeded();
+      } catch (error) {
+        failures++;
+        this.#failed(error);
+      }
+      const waitMs = failures > 0 ? backoffMs(failures, null, random()) : due - clock.monotonic();
+      await sleep(Math.max(0, waitMs), undefined, { signal: this.#closing.signal }).catch(() => undefined);
+    }
+  }
+
+  async #fetchNew(): Promise<void> {
+    const { backfillMs } = this.#options;
+    const { clock, retentionMs } = this.#parts;
+    const now = clock.now() + this.#skewMs;
+    const before = this.#fetched === null ? nothingFetched(now, backfillMs) : resumed(this.#fetched, now);
+    const fetched = since(before, now - retentionMs);
+    const found = await this.#fetch({ from: fetched.until - overlapMs, to: now }, true);
+    this.#series = found.series;
+    this.#fetched = { ...fetched, until: now };
+    this.#answered = { at: clock.monotonic(), wall: clock.now() };
+    await this.#keep(keepEveryMs);
+  }
+
+  /** As much of the past as there is time for. */
+  async #fetchMissing(due: number): Promise<void> {
+    const { clock } = this.#parts;
+    while (this.#fetched !== null && !this.#closing.signal.aborted) {
+      const window = nextMissing(this.#fetched, this.#partMs);
+      this.#tellBackfill(window !== null);
+      if (window === null || clock.monotonic() >= due) return;
+      const found = await this.#fetchPart(window);
+      if (found === null) continue;
+      if (this.#backfill !== null) this.#backfill.samples += found.samples;
+      this.#fetched = withPart(this.#fetched, window);
+      await this.#keep(keepEveryMs);
+    }
+  }
+
+  /** Parts become longer or shorter with what is in them. Null: it has too much in it, the next one is shorter. */
+  async #fetchPart(window: TimeWindow): Promise<{ samples: number } | null> {
+    try {
+      const found = await this.#fetch(window, false);
+      const factor = Math.min(2, samplesPerPart / Math.max(1, found.samples));
+      this.#partMs = Math.round(Math.min(part.mostMs, Math.max(part.leastMs, this.#partMs * factor)));
+      return found;
+    } catch (error) {
+      const isTooLarge = error instanceof MonitorError && error.code === 'too_large';
+      if (!isTooLarge || this.#partMs <= part.leastMs) throw error;
+      this.#partMs = Math.max(part.leastMs, Math.round(this.#partMs / 2));
+      return null;
+    }
+  }
+
+  /** Everything in the window is durable then. */
+  async #fetch(window: TimeWindow, isNew: boolean): Promise<{ series: number; samples: number }> {
+    const batch = new Batch((samples) => this.#write(samples, isNew));
+    const found = { series: 0, samples: 0 };
+    const notKept = { count: 0, why: null as string | null };
+    for (const selector of this.#options.selectors) {
+      const asked = this.#parts.clock.now();
+      const theirs = await this.#api.samples(
+        selector,
+        window,
+        async (series) => {
+          found.series++;
+          found.samples += series.values?.length ?? 0;
+          await this.#take(series, window, batch, notKept);
+        },
+        this.#closing.signal,
+      );
+      if (theirs !== null) this.#measureSkew(theirs, asked);
+    }
+    await batch.write();
+    if (isNew) this.#notKept = notKept;
+    return found;
+  }
+
+  async #take(
+    { metric, values = [], histograms = [] }: MatrixSeries,
+    { from }: TimeWindow,
+    batch: Batch,
+    notKept: { count: number; why: string | null },
+  ): Promise<void> {
+    const known = this.#seriesOf(metric);
+    const leave = (count: number, why: string) => {
+      if (count > 0) notKept.why ??= why;
+      notKept.count += count;
+    };
+    leave(histograms.length, 'native histograms have no place');
+    if ('refused' in known.scraped) return leave(values.length, known.scraped.refused);
+    const { series, kind } = known.scraped;
+    const owner = prometheusOwner(this.#options.name);
+    known.times = known.times.filter((time) => time >= from);
+    for (const [seconds, text] of values) {
+      const time = Math.round(seconds * 1000);
+      if (known.times.includes(time)) continue;
+      const value = Number(text);
+      if (!(Math.abs(value) <= largestValue)) leave(1, `${text} is no number`);
+      else await batch.add({ series, kind, value, time, owner }, known);
+    }
+  }
+
+  #seriesOf(metric: Record<string, string>): KnownSeries {
+    const key = JSON.stringify(metric);
+    const known = this.#known.get(key) ?? { scraped: withSource(metric, this.#options.name), times: [] };
+    this.#known.set(key, known);
+    return known;
+  }
+
+  /** What is new will come again; for the past, half of the time is everybody else's. */
+  async #write(batch: readonly Pending[], isNew: boolean): Promise<void> {
+    const { clock, write } = this.#parts;
+    const begun = clock.monotonic();
+    const lost = await write(batch.map(({ sample }) => sample));
+    this.#samples += batch.length - lost;
+    if (isNew) for (const { sample, known } of batch) known.times.push(sample.time);
+    else await sleep(Math.min(1000, clock.monotonic() - begun));
+  }
+
+  /** Its samples are asked for by its own clock. It says whole seconds. */
+  #measureSkew(theirs: number, asked: number): void {
+    const { clock, log } = this.#parts;
+    const skew = theirs < asked - 1000 ? theirs - asked + 1000 : Math.max(0, theirs - clock.now());
+    this.#skewMs = skew;
+    if (Math.abs(skew) < noticeableSkewMs || this.#saidSkew) return;
+    this.#saidSkew = true;
+    const off = formatDuration(Math.round(Math.abs(skew) / 1000) * 1000);
+    log.warn(
+      `source ${this.#options.name}: its clock is ${off} ${skew > 0 ? 'ahead of' : 'behind'} this server's; its samples stay where it says`,
+    );
+  }
+
+  async #keep(everyMs: number): Promise<void> {
+    const { clock, kept } = this.#parts;
+    if (this.#fetched === null || clock.monotonic() - this.#keptAt < everyMs) return;
+    this.#keptAt = clock.monotonic();
+    // What is not kept is asked for again after a restart.
+    await kept.keep(this.#fetched).catch(() => undefined);
+  }
+
+  #succeeded(): void {
+    const { log } = this.#parts;
+    this.#failure = null;
+    this.#absence.end((lastedMs) =>
+      log.info(
+        `source ${this.name} answers again, after ${formatDuration(Math.round(lastedMs / 1000) * 1000)}; what it has measured meanwhile is fetched`,
+      ),
+    );
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closing.signal.aborted) return;
+    this.#failure = messageOf(error);
+    const { log } = this.#parts;
+    this.#absence.begin(() =>
+      log.warn(`source ${this.name} (${this.#options.url.href}): ${messageOf(error)}; it is asked again and again`),
+    );
+  }
+
+  #tellBackfill(isUnderWay: boolean): void {
+    const { clock, log } = this.#parts;
+    const now = clock.monotonic();
+    const left = this.#fetched === null ? 0 : missingMs(this.#fetched);
+    if (!isUnderWay) {
+      if (this.#backfill !== null)
+        log.info(
+          `source ${this.name}: its past is here: ${this.#backfill.samples} samples in ${told(now - this.#backfill.begun)}`,
+        );
+      this.#backfill = null;
+    } else if (this.#backfill === null) {
+      if (left < longBackfillMs) return;
+      this.#backfill = { ofMs: left, begun: now, saidAt: now, samples: 0 };
+      log.info(`source ${this.name}: fetching ${told(left)} of its past`);
+    } else if (now - this.#backfill.saidAt >= sayProgressEveryMs) {
+      const { ofMs, begun, samples } = this.#backfill;
+      this.#backfill.saidAt = now;
+      const done = Math.max(1, ofMs - left);
+      log.info(
+        `source ${this.name}: ${Math.floor((100 * done) / ofMs)} % of ${told(ofMs)} is here, ${samples} samples; about ${told(((now - begun) / done) * left)} left`,
+      );
+    }
+  }
+}
+
+interface Pending {
+  sample: MetricSample;
+  known: KnownSeries;
+}
+
+/** So many samples are written at once. */
+class Batch {
+  readonly #write: (batch: readonly Pending[]) => Promise<void>;
+  #pending: Pending[] = [];
+
+  constructor(write: (batch: readonly Pending[]) => Promise<void>) {
+    this.#write = write;
+  }
+
+  async add(sample: MetricSample, known: KnownSeries): Promise<void> {
+    this.#pending.push({ sample, known });
+    if (this.#pending.length >= atOnce) await this.write();
+  }
+
+  async write(): Promise<void> {
+    const batch = this.#pending;
+    this.#pending = [];
+    if (batch.length > 0) await this.#write(batch);
+  }
+}
+
+/** A length of time to the second. */
+function told(ms: number): string {
+  return formatDuration(Math.max(1, Math.round(ms / 1000)) * 1000);
+}
