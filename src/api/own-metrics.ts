@@ -73,7 +73,7 @@ export class OwnMetrics {
 
 type Figure = [name: string, help: string, kind: typeof Gauge | typeof Counter, read: () => number];
 
-function figuresOf({ ingest, forecaster, agents }: AppParts): Figure[] {
+function figuresOf({ ingest, forecaster, agents, mapper }: AppParts): Figure[] {
   const { counts } = ingest;
   return [
     ['snapshots_stored_total', 'Snapshots acknowledged after they were stored', Counter, () => counts.stored],
@@ -84,6 +84,18 @@ function figuresOf({ ingest, forecaster, agents }: AppParts): Figure[] {
       'Samples of new series that were not stored, beyond what may be brought along in a day',
       Counter,
       () => counts.beyondBudget,
+    ],
+    [
+      'mapped_snapshots_total',
+      'Snapshots that were made of the series of others',
+      Counter,
+      () => mapper.counts.snapshots,
+    ],
+    [
+      'mapped_series_unplaced',
+      'Series that a mapping takes and that name no host or process',
+      Gauge,
+      () => mapper.counts.unplaced,
     ],
     ['remote_write_refused_total', 'Samples of remote write that cannot be kept', Counter, () => counts.notKept],
     ['remote_write_histograms_total', 'Native histograms that were left out', Counter, () => counts.histograms],

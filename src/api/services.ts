@@ -14,6 +14,8 @@ import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Expiry } from '../ingest/expiry.ts';
 import { Ingest } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
 
@@ -35,6 +37,8 @@ export interface ServiceOptions {
   bootId?: string | null;
   /** Others that are asked for what they have. */
   sources?: readonly ConfiguredSource[];
+  /** Which series of others are the usage of hosts and processes. */
+  mappings?: readonly Mapping[];
 }
 
 /** What the routes answer from, and what goes on without being asked. */
@@ -47,6 +51,7 @@ export interface Services {
   desired: DesiredSettingsOfHosts;
   ingest: Ingest;
   sources: Sources;
+  mapper: UsageMapper;
   latestUsage: LatestUsage;
   expiry: Expiry;
   alarms: AlarmReader;
@@ -70,6 +75,13 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const write = async (samples: readonly MetricSample[]) =>
     samples.length - (await ingest.writeScraped(samples, null)).stored;
   const sources = new Sources(options.sources ?? [], { write, clock, log, retentionMs });
+  const mapper = new UsageMapper(options.mappings ?? [], {
+    write: async (snapshots) => void (await ingest.write(snapshots, { token: null, sentAt: null })),
+    hosts: () => hosts.now(),
+    clock,
+    log,
+  });
+  ingest.onScraped((samples) => mapper.take(samples));
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -83,6 +95,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     latestUsage,
     ingest,
     sources,
+    mapper,
     alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };

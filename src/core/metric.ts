@@ -266,6 +266,14 @@ export const hostColumns = {
     most: 1,
     description: '1: it was told to pause, and only says that it lives. Without it: it is not paused.',
   },
+  'collector.mapped': {
+    ...wholeOf,
+    by: 'server',
+    place: 22,
+    unit: 'count',
+    most: 1,
+    description: '1: no collector has said it, but series of others that a mapping takes for it.',
+  },
 } as const satisfies Record<string, HostColumn>;
 
 export type HostMetric = keyof typeof hostColumns;

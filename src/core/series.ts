@@ -66,7 +66,7 @@ export function seriesKey({ metric, labels }: Series): string {
 
 /** What people and the older answers call it: the host, the process, and the metric as thresholds name it. */
 export interface Subject {
-  /** Of a series without one its source, or the agent it came from; '' where it has none of these. */
+  /** Of a series without one its instance, its source, or the agent it came from; '' where it has none of these. */
   host: string;
   process: string | null;
   metric: string;
@@ -74,7 +74,7 @@ export interface Subject {
 
 export function subjectOf({ metric, labels }: Series): Subject {
   const family = familyOf(metric);
-  const host = labels.host ?? labels.source ?? labels.client ?? '';
+  const host = labels.host ?? labels.instance ?? labels.source ?? labels.client ?? '';
   if (family.family === 'process')
     return {
       host,

@@ -79,6 +79,7 @@ export class Ingest {
   readonly #expiry: Expiry;
   readonly #clock: Clock;
   readonly #latest: LatestUsage;
+  #listener: (samples: readonly MetricSample[]) => void = () => undefined;
 
   constructor({ store, hosts, expiry, clock, latestUsage }: IngestParts) {
     this.#store = store;
@@ -138,7 +139,14 @@ export class Ingest {
     const timely = samples.filter(({ time }) => time <= latest);
     const early = samples.length - timely.length;
     this.counts.notKept += early;
-    return { ...(await this.#writeKept(timely)), early };
+    const result = await this.#writeKept(timely);
+    this.#listener(timely);
+    return { ...result, early };
+  }
+
+  /** What was scraped is told once it is durable. */
+  onScraped(listener: (samples: readonly MetricSample[]) => void): void {
+    this.#listener = listener;
   }
 
   async #writeKept(samples: readonly MetricSample[]): Promise<SampleIngestResult> {

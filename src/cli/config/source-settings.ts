@@ -1,5 +1,8 @@
 import { parseDuration } from '../../core/duration.ts';
 import { MonitorError } from '../../core/error.ts';
+import type { Mapping } from '../../mapping/mapping.ts';
+import { parseMapping } from '../../mapping/parse-mapping.ts';
+import { shippedMappings } from '../../mapping/shipped-mappings.ts';
 import { didYouMean } from '../../platform/nearest.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import { parseNetwork } from './address.ts';
@@ -25,6 +28,16 @@ export const sourceSettings = {
     read: (texts, environment) => distinct(texts.map((text) => parseSource(text, environment))),
     format: (sources) => sources.map(formatSource),
   }),
+  mapping: setting({
+    argument: '<name>',
+    description:
+      'whose series are the usage of hosts and processes: process-exporter, node-exporter, cadvisor, or in the file a map of your own; may be repeated',
+    defaultText: 'none',
+    commands: serving,
+    repeatable: true,
+    read: (texts) => texts.map(readMapping),
+    format: (mappings) => mappings.map(({ name }) => name),
+  }),
 };
 
 /**
@@ -49,6 +62,27 @@ export function parseSource(text: string, environment: Environment): ConfiguredP
     ...(ca !== undefined && { ca }),
     ...credentialsOf(name, environment),
   };
+}
+
+/** One of those that are shipped, or one of one's own as JSON. @throws MonitorError `invalid` */
+function readMapping(text: string): Mapping {
+  const shipped = shippedMappings.get(text);
+  if (shipped !== undefined) return shipped;
+  const names = [...shippedMappings.keys()];
+  if (!text.startsWith('{'))
+    throw new MonitorError(
+      'invalid',
+      `there is no mapping '${text}'${didYouMean(text, names, `write ${names.join(', ')}, or a map of your own`)}`,
+    );
+  return parseMapping(parseMap(text, 'mapping'));
+}
+
+function parseMap(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new MonitorError('invalid', `'${text.slice(0, 100)}' is no ${what}`);
+  }
 }
 
 /** Variables of a source: `AMBERWATCH_SOURCE_LAB_TOKEN`; one that ends in `_FILE` names a file. */

@@ -142,6 +142,7 @@ async function makeApp(
     forgotten: openForgottenHosts(config.data, warn),
     desired: openDesiredSettings(config.data, warn),
     bootId: readBootId(),
+    mappings: config.mapping,
     sources: config.sources.map((source) => configuredSource(source, config.data, warn)),
     agents: {
       client: config.tcpClient,

@@ -1,0 +1,141 @@
+import { labelTest } from '../core/label-test.ts';
+import type { MetricSample } from '../core/sample.ts';
+import type { Labels, Series } from '../core/series.ts';
+import type { Figure, MappedColumn, Mapping } from './mapping.ts';
+
+/** A longer gap says nothing of how fast a counter grows. */
+const longestGapMs = 600_000;
+
+/** What a series is a part of. */
+export interface Use {
+  column: MappedColumn;
+  figure: Figure;
+  /** Of a figure with two selectors which it fits; else `of`. */
+  part: 'free' | 'of';
+  isRate: boolean;
+}
+
+/** What a sample says of a host or process; null: nothing yet, but that it is there. */
+export interface ToldValue {
+  use: Use;
+  value: number | null;
+}
+
+interface Cursor {
+  time: number;
+  value: number;
+}
+
+/** A series that a mapping takes, and where it is. */
+export class MappedSeries {
+  readonly mapping: Mapping;
+  readonly host: string;
+  /** Null: it is about the host. */
+  readonly process: string | null;
+  readonly #uses: readonly Use[];
+  /** The newest sample, and the last of its past: that comes too. */
+  #live: Cursor | null = null;
+  #past: Cursor | null = null;
+
+  constructor(mapping: Mapping, host: string, process: string | null, uses: readonly Use[]) {
+    this.mapping = mapping;
+    this.host = host;
+    this.process = process;
+    this.#uses = uses;
+  }
+
+  /** What a sample says; null: it was there before. */
+  tell(sample: Pick<MetricSample, 'time' | 'value'>): ToldValue[] | null {
+    const { time, value } = sample;
+    if (time === this.#live?.time || time === this.#past?.time) return null;
+    if (value === 'exited') {
+      if (this.#live === null || time > this.#live.time) this.#live = null;
+      return [];
+    }
+    const rate = this.#rate(time, value);
+    return this.#uses.map((use) => ({ use, value: use.isRate ? rate : value }));
+  }
+
+  /** How much it has grown in a second since the sample before; one that is less has begun anew at 0. */
+  #rate(time: number, value: number): number | null {
+    const isPast = this.#live !== null && time < this.#live.time;
+    const before = isPast ? this.#past : this.#live;
+    if (isPast) this.#past = { time, value };
+    else this.#live = { time, value };
+    if (before === null || time < before.time || time - before.time > longestGapMs) return null;
+    return ((value < before.value ? value : value - before.value) / (time - before.time)) * 1000;
+  }
+}
+
+interface Taker {
+  mapping: Mapping;
+  column: MappedColumn;
+  figure: Figure;
+  part: Use['part'];
+  fits: (labels: Labels) => boolean;
+}
+
+/** Which series mappings take. */
+export class SeriesMatcher {
+  readonly #takers = new Map<string, Taker[]>();
+
+  constructor(mappings: readonly Mapping[]) {
+    for (const mapping of mappings)
+      for (const [column, figure] of mapping.columns) {
+        this.#add(mapping, column, figure, 'of');
+        if (figure.how === 'used') this.#add(mapping, column, figure, 'free');
+      }
+  }
+
+  /** Whether a mapping may take a series of that name. */
+  knows(metric: string): boolean {
+    return this.#takers.has(metric);
+  }
+
+  /** A series as each mapping takes it; `unnamed`: one would, but for a label that names its host or process. */
+  match({ metric, labels }: Series, kind: MetricSample['kind']): { found: MappedSeries[]; unnamed: Mapping[] } {
+    const uses = new Map<Mapping, Use[]>();
+    for (const { mapping, column, figure, part, fits } of this.#takers.get(metric) ?? []) {
+      if (!fits(labels)) continue;
+      const isRate = figure.how !== 'count' && (kind === 'counter' || figure.how === 'rate');
+      const use = { column, figure, part, isRate };
+      uses.set(mapping, [...(uses.get(mapping) ?? []), use]);
+    }
+    const [found, unnamed]: [MappedSeries[], Mapping[]] = [[], []];
+    for (const [mapping, ofMapping] of uses) {
+      const host = hostOf(mapping, labels);
+      const isOfHost = mapping.process === null || ofMapping.every(({ column }) => isHostColumn(column));
+      const process = isOfHost ? null : processOf(mapping, labels);
+      if (host === null || (!isOfHost && process === null)) unnamed.push(mapping);
+      else found.push(new MappedSeries(mapping, host, process, ofMapping));
+    }
+    return { found, unnamed };
+  }
+
+  #add(mapping: Mapping, column: MappedColumn, figure: Figure, part: Use['part']): void {
+    const selector = part === 'free' && figure.how === 'used' ? figure.free : figure.of;
+    const takers = this.#takers.get(selector.metric) ?? [];
+    this.#takers.set(selector.metric, takers);
+    takers.push({ mapping, column, figure, part, fits: labelTest(selector) });
+  }
+}
+
+/** Facts of the host, and what it measures as a whole. */
+export function isHostColumn(column: MappedColumn): boolean {
+  return column === 'cores' || column === 'memoryBytes' || column.startsWith('system.');
+}
+
+/** `web-01:9256` is web-01, `[::1]:9256` ::1. */
+function hostOf({ host }: Mapping, labels: Labels): string | null {
+  const text = host.map((label) => labels[label]).find((value) => value !== undefined) ?? '';
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([^:]+)(?::\d+)?)$/.exec(text) ?? [];
+  return bracketed ?? plain ?? (text === '' ? null : text);
+}
+
+function processOf({ process }: Mapping, labels: Labels): string | null {
+  for (const given of process ?? []) {
+    const values = given.split('/').map((label) => labels[label]);
+    if (values.every((value) => value !== undefined)) return values.join('/');
+  }
+  return null;
+}

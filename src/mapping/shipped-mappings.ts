@@ -1,0 +1,55 @@
+import { parseMapping } from './parse-mapping.ts';
+
+/** https://github.com/ncabatoff/process-exporter */
+const processExporter = {
+  name: 'process-exporter',
+  host: ['host', 'instance'],
+  process: 'groupname',
+  columns: {
+    cpu: { sum: 'namedprocess_namegroup_cpu_seconds_total{mode=~"user|system"}', times: '100' },
+    rssBytes: { sum: 'namedprocess_namegroup_memory_bytes{memtype="resident"}' },
+    count: { sum: 'namedprocess_namegroup_num_procs' },
+    threads: { sum: 'namedprocess_namegroup_num_threads' },
+    ioReadBytesPerSecond: { sum: 'namedprocess_namegroup_read_bytes_total' },
+    ioWriteBytesPerSecond: { sum: 'namedprocess_namegroup_write_bytes_total' },
+  },
+};
+
+/** https://github.com/prometheus/node_exporter */
+const nodeExporter = {
+  name: 'node-exporter',
+  host: ['host', 'instance'],
+  columns: {
+    'system.cpu': { free: 'node_cpu_seconds_total{mode=~"idle|iowait"}', of: 'node_cpu_seconds_total' },
+    'system.memory': { free: 'node_memory_MemAvailable_bytes', of: 'node_memory_MemTotal_bytes' },
+    'system.swap': { free: 'node_memory_SwapFree_bytes', of: 'node_memory_SwapTotal_bytes' },
+    'system.disk': {
+      free: 'node_filesystem_avail_bytes{mountpoint="/",fstype!="rootfs"}',
+      of: 'node_filesystem_size_bytes{mountpoint="/",fstype!="rootfs"}',
+    },
+    'system.load1': { sum: 'node_load1' },
+    'system.temperature': { max: 'node_hwmon_temp_celsius' },
+    cores: { count: 'node_cpu_seconds_total{mode="idle"}' },
+    memoryBytes: { sum: 'node_memory_MemTotal_bytes' },
+  },
+};
+
+/** https://github.com/google/cadvisor, also that of a kubelet: each container is told of with a time of its own. */
+const cadvisor = {
+  name: 'cadvisor',
+  host: ['host', 'instance'],
+  process: ['pod/container', 'name'],
+  step: '15s',
+  columns: {
+    cpu: { sum: 'container_cpu_usage_seconds_total{container!="POD"}', times: '100' },
+    rssBytes: { sum: 'container_memory_rss{container!="POD"}' },
+    threads: { sum: 'container_threads{container!="POD"}' },
+    cores: { sum: 'machine_cpu_cores' },
+    memoryBytes: { sum: 'machine_memory_bytes' },
+  },
+};
+
+/** By their names. */
+export const shippedMappings = new Map(
+  [processExporter, nodeExporter, cadvisor].map((given) => [given.name, parseMapping(given)]),
+);
