@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,9 +15,15 @@ export interface QueryResult {
 }
 
 export interface Prometheus {
+  url: string;
   /** An instant query. @throws where Prometheus refuses it */
   query(text: string): Promise<QueryResult[]>;
   get<T>(path: string): Promise<T>;
+  /** What it has logged. */
+  log(): string;
+  stop(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again with the same data and port. */
+  restart(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,40 +42,60 @@ export function promtool(args: readonly string[], input = ''): string {
 
 /** A real Prometheus with the configuration that is shipped, but that it looks at this server, and every second. */
 export async function startPrometheus(target: string, token: string): Promise<Prometheus> {
-  const folder = mkdtempSync(join(tmpdir(), 'amberwatch-prometheus-'));
   const config = parse(readFileSync(join(shipped, 'prometheus.yml'), 'utf8'));
   config.global = { scrape_interval: '1s', evaluation_interval: '1s' };
   config.scrape_configs[0].static_configs = [{ targets: [target] }];
+  return runPrometheus(config, (folder) => {
+    writeFileSync(join(folder, 'amberwatch.token'), `${token}\n`);
+    copyFileSync(join(shipped, 'amberwatch.rules.yml'), join(folder, 'amberwatch.rules.yml'));
+  });
+}
+
+/** A real Prometheus with a configuration of one's own. */
+export async function runPrometheus(config: object, prepare = (_folder: string) => {}): Promise<Prometheus> {
+  const folder = mkdtempSync(join(tmpdir(), 'amberwatch-prometheus-'));
   writeFileSync(join(folder, 'prometheus.yml'), stringify(config));
-  writeFileSync(join(folder, 'amberwatch.token'), `${token}\n`);
-  copyFileSync(join(shipped, 'amberwatch.rules.yml'), join(folder, 'amberwatch.rules.yml'));
+  prepare(folder);
   promtool(['check', 'config', join(folder, 'prometheus.yml')]);
   const url = `http://127.0.0.1:${await freePort()}`;
-  const child = spawn(
-    'prometheus',
-    [
-      `--config.file=${folder}/prometheus.yml`,
-      `--storage.tsdb.path=${folder}/data`,
-      `--web.listen-address=${new URL(url).host}`,
-    ],
-    { stdio: 'ignore' },
-  );
+  const start = async () => {
+    const child = spawn(
+      'prometheus',
+      [
+        `--config.file=${folder}/prometheus.yml`,
+        `--storage.tsdb.path=${folder}/data`,
+        `--web.listen-address=${new URL(url).host}`,
+      ],
+      { stdio: ['ignore', 'ignore', openSync(join(folder, 'log'), 'a')] },
+    );
+    await untilReady(url, child);
+    return child;
+  };
+  let child = await start();
+  const stop = async (signal: NodeJS.Signals) => {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await ended;
+  };
   const get = async <T>(path: string): Promise<T> => {
     const answer = (await (await fetch(`${url}${path}`)).json()) as { status: string; data: T; error?: string };
     if (answer.status !== 'success') throw new Error(`${path}: ${answer.error}`);
     return answer.data;
   };
-  await untilReady(url, child);
   return {
+    url,
     get,
     query: async (text) => {
       const { result } = await get<{ result: QueryResult[] }>(`/api/v1/query?query=${encodeURIComponent(text)}`);
       return result;
     },
+    log: () => readFileSync(join(folder, 'log'), 'utf8'),
+    stop,
+    async restart() {
+      child = await start();
+    },
     async close() {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
+      await stop('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -23,6 +23,7 @@ interface Sum {
   figure: Figure;
   of: number | null;
   free: number | null;
+  left: number | null;
 }
 
 /** What one mapping tells of one host at one instant, as its samples come. */
@@ -51,7 +52,7 @@ export class Instant {
     for (const { use, value } of told) {
       this.#wantsRate ||= use.isRate;
       this.#hasRate ||= use.isRate && value !== null;
-      const sum = sums.get(use.column) ?? { figure: use.figure, of: null, free: null };
+      const sum = sums.get(use.column) ?? { figure: use.figure, of: null, free: null, left: null };
       sums.set(use.column, sum);
       if (value !== null) sum[use.part] = added(use.figure, sum[use.part], value);
     }
@@ -110,7 +111,9 @@ function total(sum: Sum | undefined): number | null {
   if (sum === undefined || sum.of === null) return null;
   const { figure, of, free } = sum;
   if (figure.how !== 'used') return of * figure.times;
-  return free === null || of <= 0 ? null : Math.min(100, Math.max(0, 100 * (1 - free / of)));
+  const left = figure.left === null ? free : sum.left;
+  if (free === null || left === null || of - free + left <= 0) return null;
+  return Math.min(100, Math.max(0, (100 * (of - free)) / (of - free + left)));
 }
 
 /** As a store keeps it; null where it is beyond what the column takes. */

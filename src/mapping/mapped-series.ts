@@ -1,7 +1,8 @@
 import { labelTest } from '../core/label-test.ts';
 import type { MetricSample } from '../core/sample.ts';
+import type { Selector } from '../core/selector.ts';
 import type { Labels, Series } from '../core/series.ts';
-import type { Figure, MappedColumn, Mapping } from './mapping.ts';
+import type { Figure, FigurePart, MappedColumn, Mapping } from './mapping.ts';
 
 /** A longer gap says nothing of how fast a counter grows. */
 const longestGapMs = 600_000;
@@ -10,8 +11,7 @@ const longestGapMs = 600_000;
 export interface Use {
   column: MappedColumn;
   figure: Figure;
-  /** Of a figure with two selectors which it fits; else `of`. */
-  part: 'free' | 'of';
+  part: FigurePart;
   isRate: boolean;
 }
 
@@ -71,7 +71,7 @@ interface Taker {
   mapping: Mapping;
   column: MappedColumn;
   figure: Figure;
-  part: Use['part'];
+  part: FigurePart;
   fits: (labels: Labels) => boolean;
 }
 
@@ -82,8 +82,10 @@ export class SeriesMatcher {
   constructor(mappings: readonly Mapping[]) {
     for (const mapping of mappings)
       for (const [column, figure] of mapping.columns) {
-        this.#add(mapping, column, figure, 'of');
-        if (figure.how === 'used') this.#add(mapping, column, figure, 'free');
+        this.#add(mapping, column, figure, 'of', figure.of);
+        if (figure.how !== 'used') continue;
+        this.#add(mapping, column, figure, 'free', figure.free);
+        if (figure.left !== null) this.#add(mapping, column, figure, 'left', figure.left);
       }
   }
 
@@ -112,8 +114,7 @@ export class SeriesMatcher {
     return { found, unnamed };
   }
 
-  #add(mapping: Mapping, column: MappedColumn, figure: Figure, part: Use['part']): void {
-    const selector = part === 'free' && figure.how === 'used' ? figure.free : figure.of;
+  #add(mapping: Mapping, column: MappedColumn, figure: Figure, part: FigurePart, selector: Selector): void {
     const takers = this.#takers.get(selector.metric) ?? [];
     this.#takers.set(selector.metric, takers);
     takers.push({ mapping, column, figure, part, fits: labelTest(selector) });

@@ -12,8 +12,11 @@ export type MappedColumn = ProcessColumnId | HostMetric | HostFact;
 export type Figure =
   /** `times` brings it into the unit of the column. */
   | { how: 'sum' | 'max' | 'count' | 'rate'; of: Selector; times: number }
-  /** In percent what of the whole is not that part. */
-  | { how: 'used'; free: Selector; of: Selector };
+  /** In percent what of the whole is not free. Where less is left than is free, the rest of it is nobody's, as `df` has it. */
+  | { how: 'used'; free: Selector; of: Selector; left: Selector | null };
+
+/** A part of a figure that a series may be. */
+export type FigurePart = 'of' | 'free' | 'left';
 
 /** How series that others have measured are the usage of hosts and their processes. */
 export interface Mapping {

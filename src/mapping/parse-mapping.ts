@@ -57,12 +57,10 @@ function columnOf(column: string, hasProcesses: boolean): MappedColumn {
 function figureOf(given: unknown, column: string): Figure {
   const map = mapOf(given, column);
   if (map.free !== undefined) {
-    refuseUnknown(map, ['free', 'of']);
-    return {
-      how: 'used',
-      free: parseSelector(textOf(map.free, 'free')),
-      of: parseSelector(textOf(map.of ?? '', 'of')),
-    };
+    refuseUnknown(map, ['free', 'of', 'left']);
+    const [free, of] = [textOf(map.free, 'free'), textOf(map.of ?? '', 'of')];
+    const left = map.left === undefined ? null : parseSelector(textOf(map.left, 'left'));
+    return { how: 'used', free: parseSelector(free), of: parseSelector(of), left };
   }
   refuseUnknown(map, [...hows, 'times']);
   const [how, ...more] = hows.filter((each) => map[each] !== undefined);

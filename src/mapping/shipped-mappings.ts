@@ -24,7 +24,8 @@ const nodeExporter = {
     'system.memory': { free: 'node_memory_MemAvailable_bytes', of: 'node_memory_MemTotal_bytes' },
     'system.swap': { free: 'node_memory_SwapFree_bytes', of: 'node_memory_SwapTotal_bytes' },
     'system.disk': {
-      free: 'node_filesystem_avail_bytes{mountpoint="/",fstype!="rootfs"}',
+      free: 'node_filesystem_free_bytes{mountpoint="/",fstype!="rootfs"}',
+      left: 'node_filesystem_avail_bytes{mountpoint="/",fstype!="rootfs"}',
       of: 'node_filesystem_size_bytes{mountpoint="/",fstype!="rootfs"}',
     },
     'system.load1': { sum: 'node_load1' },
