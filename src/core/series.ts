@@ -58,8 +58,21 @@ export function hostSeries(column: HostMetric, host: string): Series {
   return { metric: hostMetric(column), labels: { host } };
 }
 
+/** Keys of series that come again and again as the same object. */
+const keptKeys = new WeakMap<Series, string>();
+
+/** The same series, whose key is not made anew each time. */
+export function withKeptKey(series: Series): Series {
+  keptKeys.set(series, keyOf(series));
+  return series;
+}
+
 /** The name of a series, the same for the same labels in any order: `process_cpu{host="web-01",process="java"}`. */
-export function seriesKey({ metric, labels }: Series): string {
+export function seriesKey(series: Series): string {
+  return keptKeys.get(series) ?? keyOf(series);
+}
+
+function keyOf({ metric, labels }: Series): string {
   const names = Object.keys(labels).sort();
   return `${metric}{${names.map((name) => `${name}=${quoted(labels[name] as string)}`).join(',')}}`;
 }

@@ -1,5 +1,5 @@
 import { longestSelector, mostMatchers } from '../core/selector.ts';
-import { isOfOtherSource, type Labels, type Series, seriesKey } from '../core/series.ts';
+import { isOfOtherSource, type Labels, type Series, seriesKey, withKeptKey } from '../core/series.ts';
 import { longestInUrl } from './metric-codec.ts';
 
 /** The label that holds the name of a metric. */
@@ -36,7 +36,7 @@ export function scrapedSeries(labels: ReadonlyMap<string, string>): ScrapedSerie
       name,
       `its name and labels are longer than ${longestSelector} characters together, or ${longestInUrl} as a part of a URL`,
     );
-  return { series, kind: kindOf(name, labels) };
+  return { series: withKeptKey(series), kind: kindOf(name, labels) };
 }
 
 /** The same of a series that was fetched, with the source it is from; what it called so itself is `exported_source`. */

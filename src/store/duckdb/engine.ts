@@ -4,8 +4,7 @@ import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { MetricSample, StretchQuery } from '../../core/sample.ts';
-import { seriesKey } from '../../core/series.ts';
+import type { StretchQuery } from '../../core/sample.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
@@ -17,6 +16,7 @@ import { Expiry } from './expiry.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { IdLookup } from './id-lookup.ts';
 import { openDatabase } from './open-database.ts';
+import { type PackedSamples, packedBytes } from './packed-samples.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
 import { SeriesReads } from './series-reads.ts';
@@ -45,8 +45,6 @@ const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 const headerBytes = 1000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
-/** Bytes of a sample as it waits, beside the text of its labels. */
-const sampleBytes = 200;
 
 /**
  * The store itself, in the thread that calls this, and what had to be mended in its file. Only one process
@@ -121,7 +119,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
     );
     this.#samples = new GroupCommit(
       (group) => this.#commit.exclusive(() => this.#writeSamples(group)),
-      ({ samples }) => samples.reduce((sum, { series }) => sum + sampleBytes + 2 * seriesKey(series).length, 0),
+      ({ packed }) => packedBytes(packed),
       limits,
     );
     const exclusive = <T>(work: () => Promise<T>) => this.#commit.exclusive(work);
@@ -147,10 +145,11 @@ class DuckdbEngine extends ComposedReads implements Engine {
     };
   }
 
-  async writeSamples(samples: readonly MetricSample[], now: number): Promise<WrittenSamples> {
-    const pending: PendingSamples = { samples, now, beyondBudget: [], warned: [] };
+  async writeSamples(packed: PackedSamples, now: number): Promise<WrittenSamples> {
+    const pending: PendingSamples = { packed, now, ids: [], beyondBudget: [], warned: [], epoch: 0, isStale: false };
     await this.#samples.add(pending);
-    return { beyondBudget: pending.beyondBudget, warned: pending.warned };
+    const { ids, beyondBudget, warned, isStale, epoch } = pending;
+    return { isStale, epoch, ids, beyondBudget, warned };
   }
 
   keepForecasts(forecasts: readonly Forecast[], now: number): Promise<void> {

@@ -1,8 +1,8 @@
 import type { ErrorCode } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { MetricSample } from '../../core/sample.ts';
 import type { Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
+import type { PackedSamples } from './packed-samples.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 
 /** What the store's thread is started with. */
@@ -41,6 +41,11 @@ export interface Written {
 }
 
 export interface WrittenSamples {
+  /** Nothing of it was written: its ids are of another epoch than this. */
+  isStale: boolean;
+  epoch: number;
+  /** Ids of what was not known as they were packed; null: beyond the budget. */
+  ids: (number | null)[];
   /** Places of those that are of new series beyond their owner's budget. */
   beyondBudget: number[];
   /** Owners who are beyond it for the first time today. */
@@ -51,7 +56,7 @@ export interface WrittenSamples {
 export interface Engine extends Required<Reads>, Pick<Store, 'expire' | 'ping' | 'close'> {
   /** @param now wall time as they came */
   write(snapshots: readonly PackedSnapshot[], now: number): Promise<Written>;
-  writeSamples(samples: readonly MetricSample[], now: number): Promise<WrittenSamples>;
+  writeSamples(packed: PackedSamples, now: number): Promise<WrittenSamples>;
   /** All or none. */
   keepForecasts(forecasts: readonly Forecast[], now: number): Promise<void>;
   keepTallies(hours: TimeWindow, tallies: readonly HourTally[], now: number): Promise<void>;

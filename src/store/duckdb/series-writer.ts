@@ -5,11 +5,11 @@ import { type Series, seriesKey } from '../../core/series.ts';
 import { LruCache } from '../../platform/lru-cache.ts';
 import type { NameBudget } from '../name-budget.ts';
 import { idsSql, lookUp, namesValue } from './name-texts.ts';
+import type { PackedSamples, UnknownSeries } from './packed-samples.ts';
+import { SampleAppender } from './sample-appender.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
 const mostRemembered = 100_000;
-/** Stored where a series has ended; no sample has this for a value. */
-const ended = Number.NaN;
 
 interface Parts {
   /** Appends only. */
@@ -22,27 +22,36 @@ interface Parts {
 
 /** Samples that wait to be written, and what became of them. */
 export interface PendingSamples {
-  samples: readonly MetricSample[];
+  packed: PackedSamples;
   /** Wall time as they came. */
   now: number;
+  /** Ids of what was not known; null: beyond the budget. */
+  ids: (number | null)[];
   /** Places of samples of series beyond the budget. */
   beyondBudget: number[];
   /** Owners who are beyond theirs for the first time today. */
   warned: string[];
+  /** Nothing of it was written: its ids are of another epoch, and may be of series that are forgotten. */
+  isStale: boolean;
+  epoch: number;
 }
 
 interface FreshSeries {
   id: number;
-  series: Series;
   key: string;
+  metric: string;
+  host: string | undefined;
   /** Null: of hosts and processes. */
   kind: MetricSample['kind'] | null;
   owner: string | null;
   now: number;
 }
 
-interface NewSample extends Pick<MetricSample, 'time' | 'value'> {
+interface NewSample {
   id: number;
+  time: number;
+  /** NaN where the series has ended. */
+  value: number;
 }
 
 /** Gives series their ids, and writes samples. Whoever calls has the turn in the chain of commits. */
@@ -53,7 +62,10 @@ export class SeriesWriter {
   readonly #ids = new LruCache<string, number>(mostRemembered);
   /** Time of the newest sample of a series. */
   readonly #newest = new LruCache<number, number>(mostRemembered);
+  readonly #appender = new SampleAppender();
   #nextSeries: number;
+  /** Ids that were given before are of no use after another. */
+  #epoch = 0;
   /** Ids that rows were written with since that was asked; null: nobody has. */
   #used: Set<number> | null = null;
 
@@ -78,7 +90,7 @@ export class SeriesWriter {
     for (const [index, { series }] of items.entries()) {
       const key = keys[index] as string;
       if (!known.has(key) && !fresh.has(key))
-        fresh.set(key, { id: this.#nextSeries++, series, key, kind: null, owner: null, now });
+        fresh.set(key, { id: this.#nextSeries++, ...placeOf(series), key, kind: null, owner: null, now });
     }
     const idOf = (key: string) => (known.get(key) ?? fresh.get(key)?.id) as number;
     await this.#transaction(async () => {
@@ -95,7 +107,14 @@ export class SeriesWriter {
   /** In one transaction, each (series, time) once. What is of a new series beyond the budget is left out, and said. */
   async writeSamples(group: readonly PendingSamples[]): Promise<void> {
     const fresh = new Map<string, FreshSeries>();
-    const wanted = await this.#admitted(group, fresh);
+    for (const pending of group) {
+      pending.epoch = this.#epoch;
+      pending.isStale = pending.packed.epoch !== this.#epoch;
+    }
+    const wanted = await this.#admitted(
+      group.filter(({ isStale }) => !isStale),
+      fresh,
+    );
     let samples: NewSample[];
     try {
       samples = await this.#withoutStored(wanted, new Set([...fresh.values()].map(({ id }) => id)));
@@ -115,17 +134,19 @@ export class SeriesWriter {
 
   /** Those that are of a series that is known, or that may be one: `fresh` has those afterwards. */
   async #admitted(group: readonly PendingSamples[], fresh: Map<string, FreshSeries>): Promise<NewSample[]> {
-    const keysOf = group.map(({ samples }) => samples.map(({ series }) => seriesKey(series)));
-    const known = await this.#idsOf(keysOf.flat());
+    const known = await this.#idsOf(group.flatMap(({ packed }) => packed.unknown.map(({ key }) => key)));
     const wanted: NewSample[] = [];
-    for (const [place, pending] of group.entries()) {
+    for (const pending of group) {
+      const { ids, times, values, unknown } = pending.packed;
       pending.beyondBudget = [];
-      for (const [index, sample] of pending.samples.entries()) {
-        const { time, value } = sample;
-        const key = keysOf[place]?.[index] as string;
-        const id = known.get(key) ?? fresh.get(key)?.id ?? this.#admit(sample, key, pending, fresh);
-        if (id === null) pending.beyondBudget.push(index);
-        else wanted.push({ id, time, value });
+      pending.ids = unknown.map(
+        (series) => known.get(series.key) ?? fresh.get(series.key)?.id ?? this.#admit(series, pending, fresh),
+      );
+      for (let i = 0; i < ids.length; i++) {
+        const given = ids[i] as number;
+        const id = given < 0 ? (pending.ids[-1 - given] as number | null) : given;
+        if (id === null) pending.beyondBudget.push(i);
+        else wanted.push({ id, time: times[i] as number, value: values[i] as number });
       }
     }
     return wanted;
@@ -133,12 +154,9 @@ export class SeriesWriter {
 
   async #appendSamples(samples: readonly NewSample[]): Promise<void> {
     const appender = await this.#connection.createAppender('sample');
-    for (const { id, time, value } of samples) {
-      appender.appendBigInt(BigInt(time));
-      appender.appendInteger(id);
-      appender.appendDouble(value === 'exited' ? ended : value);
-      appender.endRow();
-    }
+    this.#appender.clear();
+    for (const { id, time, value } of samples) this.#appender.add(appender, id, time, value);
+    this.#appender.flush(appender);
     appender.closeSync();
   }
 
@@ -158,6 +176,7 @@ export class SeriesWriter {
   async forget(ids: readonly number[]): Promise<void> {
     const gone = ids.filter((id) => !this.#used?.has(id));
     if (gone.length > 0) await this.#lookups.run(`DELETE FROM series WHERE id IN (${gone.join(', ')})`);
+    this.#epoch++;
     this.#ids.clear();
     this.#newest.clear();
   }
@@ -180,13 +199,9 @@ export class SeriesWriter {
   }
 
   /** The id of a new series; null: its owner has too many today. */
-  #admit(
-    { series, kind, owner }: MetricSample,
-    key: string,
-    pending: PendingSamples,
-    fresh: Map<string, FreshSeries>,
-  ): number | null {
+  #admit(series: UnknownSeries, pending: PendingSamples, fresh: Map<string, FreshSeries>): number | null {
     const { now } = pending;
+    const { key, owner } = series;
     if (this.#budget.left(owner, now) === 0) {
       if (this.#budget.foldedSince(owner, now) === null) pending.warned.push(owner);
       this.#budget.fold(owner, now);
@@ -194,25 +209,40 @@ export class SeriesWriter {
     }
     this.#budget.spend(owner, 1, now);
     const id = this.#nextSeries++;
-    fresh.set(key, { id, series, key, kind, owner, now });
+    fresh.set(key, { ...series, id, now });
     return id;
   }
 
+  /** Nearly all are later than what there is of their series. */
   async #withoutStored(wanted: readonly NewSample[], fresh: ReadonlySet<number>): Promise<NewSample[]> {
-    const byName = new Map<string, NewSample>();
+    const last = new Map<number, number>();
+    const [later, others]: [NewSample[], NewSample[]] = [[], []];
     for (const sample of wanted) {
-      const name = `${sample.id} ${sample.time}`;
-      if (!byName.has(name)) byName.set(name, sample);
+      const { id, time } = sample;
+      const newest = last.get(id) ?? (fresh.has(id) ? Number.NEGATIVE_INFINITY : this.#newest.get(id));
+      if (newest === undefined || time <= newest) others.push(sample);
+      else {
+        last.set(id, time);
+        later.push(sample);
+      }
     }
-    const doubtful = [...byName.values()].filter(
-      ({ id, time }) => !fresh.has(id) && time <= (this.#newest.get(id) ?? Number.POSITIVE_INFINITY),
-    );
-    if (doubtful.length === 0) return [...byName.values()];
+    if (others.length === 0) return later;
+    const doubtful = new Map(others.toReversed().map((sample) => [nameOf(sample), sample]));
+    const ids = new Set(others.map(({ id }) => id));
+    for (const sample of later) if (ids.has(sample.id)) doubtful.delete(nameOf(sample));
+    const asked = [...doubtful.values()].filter(({ id }) => !fresh.has(id));
+    for (const name of await this.#stored(asked)) doubtful.delete(name);
+    return [...later, ...doubtful.values()];
+  }
+
+  /** Which of these there are. */
+  async #stored(samples: readonly NewSample[]): Promise<string[]> {
+    if (samples.length === 0) return [];
     const list = (values: readonly number[]) => [...new Set(values)].join(', ');
-    const sql = `SELECT series, time::DOUBLE FROM sample WHERE time IN (${list(doubtful.map(({ time }) => time))})
-      AND series IN (${list(doubtful.map(({ id }) => id))})`;
-    for (const [id, time] of (await this.#lookups.runAndReadAll(sql)).getRows()) byName.delete(`${id} ${time}`);
-    return [...byName.values()];
+    const sql = `SELECT series, time::DOUBLE FROM sample WHERE time IN (${list(samples.map(({ time }) => time))})
+      AND series IN (${list(samples.map(({ id }) => id))})`;
+    const rows = (await this.#lookups.runAndReadAll(sql)).getRows();
+    return rows.map(([id, time]) => `${id} ${time}`);
   }
 
   async #appendSeries(fresh: readonly FreshSeries[]): Promise<void> {
@@ -220,9 +250,9 @@ export class SeriesWriter {
     const appender = await this.#connection.createAppender('series');
     const text = (value: string | null | undefined) =>
       value == null ? appender.appendNull() : appender.appendVarchar(value);
-    for (const { id, series, key, kind, owner, now } of fresh) {
+    for (const { id, metric, host, key, kind, owner, now } of fresh) {
       appender.appendInteger(id);
-      for (const value of [key, series.metric, series.labels.host, kind]) text(value);
+      for (const value of [key, metric, host, kind]) text(value);
       text(owner);
       if (owner === null) appender.appendNull();
       else appender.appendInteger(dayOf(now));
@@ -245,4 +275,12 @@ export class SeriesWriter {
       throw error;
     }
   }
+}
+
+function placeOf({ metric, labels }: Series): { metric: string; host: string | undefined } {
+  return { metric, host: labels.host };
+}
+
+function nameOf({ id, time }: NewSample): string {
+  return `${id} ${time}`;
 }

@@ -15,6 +15,7 @@ import { LruCache } from '../../platform/lru-cache.ts';
 import { startWorker } from '../../platform/worker.ts';
 import { WorkerCalls } from '../../platform/worker-calls.ts';
 import { foldingWarning, foldNames, seriesPerDay, tooManySeries } from '../name-budget.ts';
+import { packSamples, type UnknownSeries } from './packed-samples.ts';
 import { pack } from './packed-snapshot.ts';
 import {
   type Cancel,
@@ -25,10 +26,12 @@ import {
   readArguments,
   type ThreadData,
   type Written,
+  type WrittenSamples,
 } from './protocol.ts';
 
 /** Names whose ids are remembered here, at least: those of 300 hosts that have none in common. */
 const mostNames = 100_000;
+const mostSeries = 100_000;
 
 /**
  * The embedded default: one DuckDB file, no set-up. It lives in a thread of its own: appending blocks the
@@ -65,6 +68,9 @@ class DuckdbStore implements Store {
   readonly #engine: Engine;
   readonly #options: WriteOptions;
   readonly #ids = new LruCache<string, number>(mostNames);
+  readonly #seriesIds = new LruCache<string, number>(mostSeries);
+  /** Of the ids of series. */
+  #epoch = 0;
   /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   #gate: Promise<unknown> = Promise.resolve();
   readonly #underWay = new Set<Promise<unknown>>();
@@ -134,10 +140,26 @@ class DuckdbStore implements Store {
 
   async #writeSamples(samples: readonly MetricSample[]): Promise<MetricSample[]> {
     const { now, warn } = this.#options;
-    const { beyondBudget, warned } = await this.#engine.writeSamples(samples, now());
+    const { beyondBudget, warned } = await this.#writePackedSamples(samples, now());
     const perDay = seriesPerDay(this.#options);
     for (const owner of warned) warn(tooManySeries(owner, perDay(owner)));
     return beyondBudget.map((index) => samples[index] as MetricSample);
+  }
+
+  /** Once more where series have been forgotten since their ids were learned. */
+  async #writePackedSamples(samples: readonly MetricSample[], now: number): Promise<WrittenSamples> {
+    for (;;) {
+      const packed = packSamples(samples, this.#seriesIds, this.#epoch);
+      const { ids, times, values, unknown } = packed;
+      const memory = [ids.buffer, times.buffer, values.buffer];
+      const written = (await this.#thread.call('writeSamples', [packed, now], memory)) as WrittenSamples;
+      if (written.epoch !== this.#epoch) this.#seriesIds.clear();
+      this.#epoch = written.epoch;
+      if (written.isStale) continue;
+      for (const [place, id] of written.ids.entries())
+        if (id !== null) this.#seriesIds.set((unknown[place] as UnknownSeries).key, id);
+      return written;
+    }
   }
 
   async #expireNow(at: number): Promise<void> {
