@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { overStore } from '../test/over-store.ts';
 import { buildServer } from './in-process-server.ts';
 import { bodyOf } from './made-snapshots.ts';
+import { settledRss } from './measure.ts';
 import { seededRandom } from './random.ts';
 import { type Scenario, scaled } from './scenario.ts';
 import { openQuietly } from './stored-times.ts';
@@ -53,18 +52,6 @@ export const hostileBodies: Scenario = {
     ];
   },
 };
-
-setFlagsFromString('--expose-gc');
-const collectGarbage = runInNewContext('gc') as () => void;
-
-/** What stays once the garbage is gone. */
-async function settledRss(): Promise<number> {
-  for (let i = 0; i < 3; i++) {
-    collectGarbage();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return process.memoryUsage.rss();
-}
 
 const oddities = [
   null,

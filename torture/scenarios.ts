@@ -8,7 +8,10 @@ import { herd } from './herd.ts';
 import { hostileBodies } from './hostile-bodies.ts';
 import { hostileNames } from './hostile-names.ts';
 import { manyNames } from './many-names.ts';
+import { manySeries } from './many-series.ts';
 import { longOutage, realOutage } from './outage.ts';
+import { remoteWrite } from './remote-write.ts';
+import { remoteWriteBodies } from './remote-write-bodies.ts';
 import type { Scenario } from './scenario.ts';
 import { serverKills } from './server-kills.ts';
 import { silence } from './silence.ts';
@@ -30,7 +33,13 @@ export const steps: Scenario[][][] = [
   [[agentSockets]],
   [[worstReads]],
   [[manyNames]],
-  [[serverKills], [collectorKills, alerterKills], [hostileBodies, spoolDamage, simulation, droppedReplies]],
+  [[remoteWrite]],
+  [[manySeries]],
+  [
+    [serverKills],
+    [collectorKills, alerterKills],
+    [hostileBodies, remoteWriteBodies, spoolDamage, simulation, droppedReplies],
+  ],
 ];
 
 export const scenarios: Scenario[] = steps.flat(2);
