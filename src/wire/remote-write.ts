@@ -17,6 +17,8 @@ export interface RemoteWrite {
   refused: { count: number; why: string };
   /** What there is no place for: it is no figure of a series. */
   leftOut: LeftOut;
+  /** Series that had not come before, as far as is remembered. */
+  unknown: number;
 }
 
 export interface LeftOut {
@@ -43,6 +45,7 @@ export class RemoteWriteReader {
     samples: [],
     refused: { count: 0, why: '' },
     leftOut: { histograms: 0, exemplars: 0, notNumbers: 0 },
+    unknown: 0,
   };
   readonly #pbf: PbfReader;
   readonly #bytes: Buffer;
@@ -158,10 +161,14 @@ export class RemoteWriteReader {
 
   /** @param labels where they stand, one after the other; NaN: here and there */
   #seriesAt(begin: number, end: number, { from, to }: { from: number; to: number }): ScrapedSeries {
-    if (!(to - from <= longestRemembered)) return this.#readLabels(begin, end);
+    if (!(to - from <= longestRemembered)) {
+      this.found.unknown++;
+      return this.#readLabels(begin, end);
+    }
     const key = this.#bytes.toString('latin1', from, to);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
+    this.found.unknown++;
     const scraped = this.#readLabels(begin, end);
     this.#known.set(key, scraped);
     return scraped;

@@ -167,7 +167,13 @@ describe('remote write', () => {
       },
     });
     const { write } = await makeReceiver({ store });
-    const body = packedWriteRequest([sent('large', { a: 'x'.repeat(1024 * 1024) }), sent('up', {}, [[1, noon]])]);
+    const samples = Array.from({ length: 70_000 }, () => [1, noon] as const);
+    const body = packedWriteRequest([sent('up', {}, samples)]);
+    // Of what is new one body is written at a time.
+    const opened = write(body);
+    while (waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    waiting.splice(0)[0]?.();
+    expect((await opened).statusCode).toBe(204);
     const first = Array.from({ length: 15 }, () => write(body));
     while (waiting.length < first.length) await new Promise((resolve) => setTimeout(resolve, 5));
     const more = await write(body);

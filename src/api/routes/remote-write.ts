@@ -10,6 +10,7 @@ import { LruCache } from '../../platform/lru-cache.ts';
 import { type RemoteWrite, RemoteWriteReader, type SeriesCache } from '../../wire/remote-write.ts';
 import { snappyLength, unpackSnappy } from '../../wire/snappy.ts';
 import type { AppParts } from '../app-parts.ts';
+import { NewSeriesTurns } from '../new-series-turns.ts';
 
 /** Of one body, packed and unpacked: Prometheus sends some 100 KB, others up to 8 MiB. */
 const longestBytes = 8 * 1024 * 1024;
@@ -36,6 +37,7 @@ const postRemoteWrite = {
 /** POST what a Prometheus, its agent mode, Telegraf or vmagent writes. */
 export function remoteWriteRoutes({ clock, ingest }: AppParts): FastifyPluginAsyncTypebox {
   const known: SeriesCache = new LruCache(mostRemembered);
+  const turns = new NewSeriesTurns(() => clock.monotonic());
   let unpackedBytes = 0;
 
   async function taken(block: Buffer, token: TokenRecord | null): Promise<void> {
@@ -46,8 +48,9 @@ export function remoteWriteRoutes({ clock, ingest }: AppParts): FastifyPluginAsy
       await setImmediate();
       end = clock.monotonic() + turnMs;
     }
-    const { samples, refused, leftOut } = reader.found;
-    const result = await ingest.writeScraped(samples, token).catch(explainForbidden);
+    const { samples, refused, leftOut, unknown } = reader.found;
+    const write = () => ingest.writeScraped(samples, token).catch(explainForbidden);
+    const result = unknown > 0 ? await turns.take(write) : await write();
     ingest.counts.histograms += leftOut.histograms;
     ingest.counts.exemplars += leftOut.exemplars;
     ingest.counts.notNumbers += leftOut.notNumbers;
