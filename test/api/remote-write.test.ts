@@ -1,8 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { emptyBook, issueToken } from '../../src/access/token.ts';
+import type { Store } from '../../src/core/store.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
+import { overStore } from '../over-store.ts';
 import { packedWriteRequest, remoteWriteHeaders, type SentSeries, sent } from '../write-request.ts';
 import { makeApp, retentionMs } from './make-app.ts';
 
@@ -159,31 +161,28 @@ describe('remote write', () => {
   });
 
   test('of which too much comes at once is to come again', async () => {
-    const waiting: (() => void)[] = [];
     const memory = await openStore('memory:', { retentionMs, warn: () => undefined });
-    const store = Object.create(memory, {
-      append: {
-        value: (records: object) => new Promise((resolve) => waiting.push(() => resolve(memory.append(records)))),
-      },
-    });
-    const { write } = await makeReceiver({ store });
+    let release: () => void = () => undefined;
+    let held = Promise.resolve();
+    const hold = () => {
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+    };
+    const append: Store['append'] = (records) => held.then(() => memory.append(records));
+    const { write } = await makeReceiver({ store: overStore(memory, { append }) });
     const samples = Array.from({ length: 70_000 }, () => [1, noon] as const);
     const body = packedWriteRequest([sent('up', {}, samples)]);
     // Of what is new one body is written at a time.
-    const opened = write(body);
-    while (waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    waiting.splice(0)[0]?.();
-    expect((await opened).statusCode).toBe(204);
-    const first = Array.from({ length: 15 }, () => write(body));
-    while (waiting.length < first.length) await new Promise((resolve) => setTimeout(resolve, 5));
-    const more = await write(body);
-    expect(more.statusCode).toBe(503);
-    expect(more.headers['retry-after']).toBe('1');
-    for (const go of waiting.splice(0)) go();
-    for (const answer of await Promise.all(first)) expect(answer.statusCode).toBe(204);
-    const again = write(body);
-    while (waiting.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    waiting[0]?.();
-    expect((await again).statusCode).toBe(204);
+    expect((await write(body)).statusCode).toBe(204);
+    hold();
+    const answers = Array.from({ length: 20 }, () => write(body));
+    const told = await Promise.race(answers);
+    expect(told.statusCode).toBe(503);
+    expect(told.headers['retry-after']).toBe('1');
+    release();
+    const statuses = (await Promise.all(answers)).map(({ statusCode }) => statusCode);
+    expect(statuses.filter((status) => status === 204).length).toBeGreaterThan(5);
+    expect((await write(body)).statusCode).toBe(204);
   });
 });
