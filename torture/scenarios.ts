@@ -9,6 +9,7 @@ import { hostileBodies } from './hostile-bodies.ts';
 import { hostileNames } from './hostile-names.ts';
 import { manyNames } from './many-names.ts';
 import { manySeries } from './many-series.ts';
+import { mappedUsage } from './mapped-usage.ts';
 import { longOutage, realOutage } from './outage.ts';
 import { remoteWrite } from './remote-write.ts';
 import { remoteWriteBodies } from './remote-write-bodies.ts';
@@ -35,6 +36,7 @@ export const steps: Scenario[][][] = [
   [[manyNames]],
   [[remoteWrite]],
   [[manySeries]],
+  [[mappedUsage]],
   [
     [serverKills],
     [collectorKills, alerterKills],

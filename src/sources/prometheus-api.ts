@@ -140,9 +140,19 @@ async function readBody(
   signal: AbortSignal,
   read: (body: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<void> {
-  const bounded = async (pieces: AsyncIterable<Buffer>) => read(atMost(pieces, longestAnswer));
-  if (headers['content-encoding'] === 'gzip') await pipeline(body, createGunzip(), bounded, { signal });
-  else await pipeline(body, bounded, { signal });
+  const failures: unknown[] = [];
+  const bounded = (pieces: AsyncIterable<Buffer>) =>
+    read(atMost(pieces, longestAnswer)).catch((error: unknown) => {
+      failures.push(error);
+      throw error;
+    });
+  const isPacked = headers['content-encoding'] === 'gzip';
+  await (isPacked ? pipeline(body, createGunzip(), bounded, { signal }) : pipeline(body, bounded, { signal })).catch(
+    (error: unknown) => {
+      // A pipeline may tell of what it stopped instead of why.
+      throw failures[0] ?? error;
+    },
+  );
 }
 
 async function* atMost(pieces: AsyncIterable<Buffer>, most: number): AsyncGenerator<Buffer> {
