@@ -61,7 +61,7 @@ describe('the README', () => {
         .map((each) => each.replace('npm start --', 'npx amberwatch up')),
     ]) {
       const [, , name = '', ...rest] = command.split(' ');
-      const group = ['token', 'host', 'spool', 'store', 'config'].includes(name) ? rest.slice(0, 1) : [];
+      const group = ['token', 'host', 'spool', 'store', 'source', 'config'].includes(name) ? rest.slice(0, 1) : [];
       const program = new Program([name, ...group, '--help']);
       expect(await program.exit, command).toBe(0);
       for (const flag of rest.filter((part) => part.startsWith('--')))

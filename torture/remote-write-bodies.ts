@@ -29,7 +29,7 @@ const hostile = [
   'le',
   'source',
   'host',
-  '${x}',
+  '%{x}',
   '{}',
 ];
 

@@ -27,10 +27,13 @@ const eight = [
 ];
 const labels = { job: 'summary', instance: '106' };
 
+/** What is to end with the tests. */
+const closing: (() => unknown)[] = [];
+
 /** Another source of series, which ends with the tests. */
 async function startExporter(command: string, args: readonly string[], port: number): Promise<ChildProcess> {
   const child = spawn(command, args, { stdio: 'ignore' });
-  afterAll(() => void child.kill('SIGKILL'));
+  closing.push(() => child.kill('SIGKILL'));
   await vi.waitFor(async () => expect((await fetch(`http://127.0.0.1:${port}/metrics`)).status).toBe(200), {
     timeout: 20_000,
   });
@@ -83,15 +86,19 @@ const engines = [
 ];
 
 describe.skipIf(!hasPrometheus() || !hasNodeExporter)('what a real Prometheus has', () => {
+  afterAll(async () => {
+    for (const close of closing.reverse()) await close();
+  });
+
   describe.each(engines)('in $engine', ({ engine, runs }) => {
     test.skipIf(!runs)(
       'is here too, pulled and pushed, whoever is killed in the middle',
       { timeout: 240_000 },
       async () => {
         const influx = engine === 'InfluxDB' ? await startInfluxd() : null;
-        if (influx !== null) afterAll(() => influx.close());
+        if (influx !== null) closing.push(() => influx.close());
         const influx2 = engine === 'InfluxDB' ? await startInfluxd() : null;
-        if (influx2 !== null) afterAll(() => influx2.close());
+        if (influx2 !== null) closing.push(() => influx2.close());
         const [eightPort, nodePort, pullPort, pushPort] = [
           await freePort(),
           await freePort(),
@@ -116,7 +123,7 @@ describe.skipIf(!hasPrometheus() || !hasNodeExporter)('what a real Prometheus ha
             },
           ],
         });
-        afterAll(() => prometheus.close());
+        closing.push(() => prometheus.close());
         const storeOf = (db: typeof influx) =>
           db === null ? null : `${db.url.replace('http:', 'influxdb:')}/monitoring`;
         const source = {
@@ -129,8 +136,8 @@ describe.skipIf(!hasPrometheus() || !hasNodeExporter)('what a real Prometheus ha
         const thresholds = { 'cpuTemp{job="summary"}': '50', 'cpuLoad{instance="106"}': '1000' };
         const pull = new Server(pullPort, { sources: [source], threshold: thresholds }, storeOf(influx));
         const push = new Server(pushPort, {}, storeOf(influx2));
-        afterAll(() => pull.stop('SIGKILL'));
-        afterAll(() => push.stop('SIGKILL'));
+        closing.push(() => pull.stop('SIGKILL'));
+        closing.push(() => push.stop('SIGKILL'));
         await Promise.all([pull.start(), push.start()]);
         await sleep(6000);
         await Promise.all([pull.stop('SIGKILL'), push.stop('SIGKILL')]);
