@@ -1,5 +1,5 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write]`: every figure beside its reference of the same run. */
-const all = ['collector', 'ingest', 'queries', 'forecasts', 'agents', 'scrape', 'remote-write'] as const;
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill]`: every figure beside its reference of the same run. */
+const all = ['collector', 'ingest', 'queries', 'forecasts', 'agents', 'scrape', 'remote-write', 'backfill'] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
 if (unknown) {
@@ -14,5 +14,6 @@ for (const name of chosen) {
   if (name === 'agents') await (await import('./agents.ts')).benchAgents();
   if (name === 'scrape') await (await import('./scrape.ts')).benchScrape();
   if (name === 'remote-write') await (await import('./remote-write.ts')).benchRemoteWrite();
+  if (name === 'backfill') await (await import('./backfill.ts')).benchBackfill();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

@@ -1,3 +1,4 @@
+import { createServer } from 'node:http';
 import fc from 'fast-check';
 import picocolors from 'picocolors';
 import { afterAll, describe, expect, test, vi } from 'vitest';
@@ -8,14 +9,17 @@ import { renderJson, renderLine } from '../../src/alerter/render.ts';
 import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Snapshot } from '../../src/core/snapshot.ts';
+import type { ConfiguredSource } from '../../src/sources/sources.ts';
+import type { SourcesAnswer } from '../../src/wire/source.ts';
 import { makeApp } from '../api/make-app.ts';
+import { getJson } from '../e2e/program.ts';
 import { freePort } from '../influxd.ts';
 import { makeSnapshot, noon, type UsageGiven } from '../make-snapshot.ts';
 
 const plain = picocolors.createColors(false);
 
-async function setUp(thresholds: string[] = []) {
-  const made = await makeApp({ thresholds });
+async function setUp(thresholds: string[] = [], sources: ConfiguredSource[] = []) {
+  const made = await makeApp({ thresholds, sources });
   const address = await made.app.listen({ host: '127.0.0.1', port: 0 });
   const client = new MonitorClient(address);
   afterAll(() => client.close());
@@ -101,6 +105,36 @@ describe('alerter', () => {
     ]);
     await alerter.poll();
     expect(said.splice(0)).toEqual([]);
+  });
+
+  test('a Prometheus that gives nothing is STALE with the reason, until it does', async () => {
+    const prometheus = createServer((_, answer) => answer.end('{"data":{"result":[]}}'));
+    const port = await freePort();
+    const options = {
+      name: 'lab',
+      url: new URL(`http://127.0.0.1:${port}`),
+      selectors: ['up'],
+      intervalMs: 10_000,
+      backfillMs: 1000,
+      allowed: [{ address: '127.0.0.1', bits: 32 }],
+    };
+    const kept = { fetched: null, keep: async () => undefined };
+    const { time, alerter, said, client, address } = await setUp([], [{ options, kept }]);
+    await alerter.poll();
+    said.splice(0);
+    const isAway = async () => (await getJson<SourcesAnswer>(`${address}/v1/sources`)).sources[0]?.state === 'away';
+    await vi.waitFor(async () => expect(await isAway()).toBe(true));
+    time.now += 40_000;
+    await alerter.poll();
+    expect(said.splice(0)).toEqual([
+      `STALE  (prometheus lab)  http://127.0.0.1:${port}/ gives nothing new: nothing listens there (connection refused); start it, or name the port it listens on`,
+    ]);
+    expect(await announceAll(client)).toMatchObject({ level: 'STALE' });
+    prometheus.listen(port, '127.0.0.1');
+    afterAll(() => prometheus.close());
+    await vi.waitFor(async () => expect(await isAway()).toBe(false), { timeout: 20_000 });
+    await alerter.poll();
+    expect(said.splice(0)).toEqual(['OK     (prometheus lab)  it answers again, and what was missed is fetched']);
   });
 
   test('a host that has been silent for longer than snapshots are kept is forgotten, not OK', async () => {

@@ -8,6 +8,7 @@ import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
 import type { DesiredSettingsStorage } from '../../src/hosts/desired-settings.ts';
 import type { ForgottenHostsStorage } from '../../src/hosts/forgotten-hosts.ts';
+import type { ConfiguredSource } from '../../src/sources/sources.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
@@ -25,6 +26,7 @@ export async function makeApp(
     queryTimeoutMs?: number;
     agents?: TcpAgentOptions;
     desired?: DesiredSettingsStorage;
+    sources?: ConfiguredSource[];
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -40,6 +42,7 @@ export async function makeApp(
     ...(options.queryTimeoutMs !== undefined && { queryTimeoutMs: options.queryTimeoutMs }),
     ...(options.agents && { agents: options.agents }),
     ...(options.desired && { desired: options.desired }),
+    ...(options.sources && { sources: options.sources }),
     ...(options.forgotten && { forgotten: options.forgotten }),
     version: 'test',
     access: options.access ?? openAccess(),

@@ -59,6 +59,29 @@ describe('remote write', () => {
     ]);
   });
 
+  test('goes RED on its instance, and ends with its series', async () => {
+    const { app, write, get } = await makeReceiver({ thresholds: ['cpuTemp{job="summary"}=80'] });
+    const labels = { job: 'summary', instance: '106' };
+    await write([
+      sent('cpuTemp', labels, [
+        [95, noon - 20_000],
+        [96, noon - 10_000],
+      ]),
+    ]);
+    const { alarms } = (await get('/v1/alarms')).body;
+    expect(alarms).toMatchObject([
+      { level: 'RED', host: '106', metric: 'cpuTemp', value: 96, series: 'cpuTemp{instance="106",job="summary"}' },
+    ]);
+    await write([sent('cpuTemp', labels, [['stale', noon]])]);
+    expect((await get('/v1/alarms')).body).toMatchObject({ level: 'GREEN', alarms: [] });
+    const [{ id, host, series }] = alarms;
+    const asked = { alarms: [{ id, host, series }], hosts: [] };
+    const answer = await app.inject({ method: 'POST', url: '/v1/alarms/endings', payload: asked });
+    expect(answer.json().ended).toMatchObject([{ id, how: 'exited', value: null }]);
+    await write([sent('cpuTemp', labels, [[97, noon + 1000]])]);
+    expect((await get(`/v1/alarms?at=${new Date(noon - 5000).toISOString()}`)).body.alarms).toHaveLength(1);
+  });
+
   test('of nothing is well', async () => {
     const { write } = await makeReceiver();
     expect((await write([])).statusCode).toBe(204);

@@ -84,6 +84,79 @@ describe('configuration', () => {
       }
   });
 
+  test('sources are maps, and what they are let in with stands elsewhere', () => {
+    const yaml = `sources:
+  - name: lab
+    url: http://10.0.0.7:9090/prom
+    allow: [10.0.0.0/8, "::1"]
+    selector: '{job="summary",instance="106"}'
+  - {name: far-away, url: https://example.com, selector: [up, node_load1], interval: 1m, backfill: 2h, ca: ca.pem}
+mapping:
+  - process-exporter
+  - {name: own, process: exe, columns: {cpu: {rate: busy_seconds, times: 100}}}
+`;
+    const environment = {
+      AMBERWATCH_SOURCE_LAB_TOKEN_FILE: file('s3cret\n'),
+      AMBERWATCH_SOURCE_FAR_AWAY_USER: 'me',
+      AMBERWATCH_SOURCE_FAR_AWAY_PASSWORD: 'hunter2',
+    };
+    const path = file(yaml);
+    const { sources, mapping } = readConfig({}, environment, path);
+    expect(sources).toEqual([
+      {
+        name: 'lab',
+        url: new URL('http://10.0.0.7:9090/prom'),
+        selectors: ['{job="summary",instance="106"}'],
+        intervalMs: 15_000,
+        backfillMs: 86_400_000,
+        allowed: [
+          { address: '10.0.0.0', bits: 8 },
+          { address: '::1', bits: 128 },
+        ],
+        token: 's3cret',
+      },
+      expect.objectContaining({
+        name: 'far-away',
+        selectors: ['up', 'node_load1'],
+        intervalMs: 60_000,
+        backfillMs: 7_200_000,
+        ca: 'ca.pem',
+        user: 'me',
+        password: 'hunter2',
+      }),
+    ]);
+    expect(mapping.map(({ name }) => name)).toEqual(['process-exporter', 'own']);
+    const lines = describeConfig(givenSettings({}, environment, path), readConfig({}, environment, path)).join('\n');
+    expect(lines).toMatch(/sources: .*"10.0.0.0\/8"/s);
+    expect(lines).not.toMatch(/hunter2|s3cret/);
+    expect(unknownVariables(environment)).toEqual([]);
+  });
+
+  test.each([
+    ['sources: http://x', /is no source; write a map such as/],
+    ['sources: [{name: a, url: http://x}]', /source a: it needs a selector/],
+    ['sources: [{name: a, selector: up}]', /a source needs one url/],
+    ['sources: [{name: "a b", url: http://x, selector: up}]', /source a b: its name must be letters/],
+    ['sources: [{name: a, url: ftp://x, selector: up}]', /'ftp:\/\/x' is no address/],
+    ['sources: [{name: a, url: "http://me:hunter2@x", selector: up}]', /AMBERWATCH_SOURCE_A_USER/],
+    [
+      'sources: [{name: a, url: http://x, selektor: up}]',
+      /there is no key|has no key 'selektor'; did you mean 'selector'/,
+    ],
+    ['sources: [{name: a, url: http://x, selector: up, interval: 1ms}]', /interval of source a '1ms' must lie between/],
+    [
+      'sources: [{name: a, url: http://x, selector: up}, {name: A, url: http://y, selector: up}]',
+      /that name is there twice/,
+    ],
+    ['sources: [{name: a, url: {b: c}, selector: up}]', /takes a text/],
+    ['mapping: node-exporters', /there is no mapping 'node-exporters'; did you mean 'node-exporter'/],
+    ['mapping: [{name: a, columns: {cpuu: {sum: x}}}]', /mapping a: there is no column 'cpuu'; did you mean 'cpu'/],
+  ])('%s is refused', (yaml, said) => {
+    const read = () => readConfig({}, {}, file(yaml));
+    expect(read).toThrow(said);
+    expect(read).not.toThrow(/hunter2/);
+  });
+
   test('variables that nothing reads are named, with the nearest that something does', () => {
     const environment = {
       AMBERWATCH_INTERVALL: '1',

@@ -25,7 +25,7 @@ export interface Setting<T> {
   /** Never printed, never a flag: a process list shows flags to everyone. */
   secret?: true;
   /** What `config print` shows, where that is not the text itself or the default's; null: it is not set. */
-  format?: (value: T, dataFolder: string) => string | readonly string[] | null;
+  format?: (value: T, dataFolder: string) => string | readonly unknown[] | null;
   read(text: readonly string[], environment: Environment): T;
 }
 

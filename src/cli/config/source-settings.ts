@@ -160,17 +160,17 @@ function distinct(sources: readonly ConfiguredPrometheus[]): readonly Configured
   return sources;
 }
 
-/** Never what it is let in with. */
-function formatSource({ name, url, selectors, intervalMs, allowed, ca }: ConfiguredPrometheus): string {
-  const allow = allowed.map(({ address, bits }) => `${address}/${bits}`);
-  return JSON.stringify({
+/** As the file has it; never what it is let in with. */
+function formatSource({ name, url, selectors, intervalMs, backfillMs, allowed, ca }: ConfiguredPrometheus) {
+  return {
     name,
     url: url.href,
     selector: selectors,
     interval: `${intervalMs / 1000}s`,
-    allow,
+    backfill: `${backfillMs / 1000}s`,
+    allow: allowed.map(({ address, bits }) => `${address}/${bits}`),
     ...(ca !== undefined && { ca }),
-  });
+  };
 }
 
 function invalid(name: string, why: string): MonitorError {
