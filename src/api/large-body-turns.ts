@@ -20,6 +20,8 @@ export type TakeTurn = (request: FastifyRequest, body: Buffer) => Promise<() => 
 declare module 'fastify' {
   interface FastifyRequest {
     hasTurn: boolean;
+    /** Once its body is read and parsed, where that is long before it is answered. */
+    leaveTurn: () => void;
   }
 }
 
@@ -31,6 +33,7 @@ declare module 'fastify' {
 export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
   const turns = new Turns();
   app.decorateRequest('hasTurn', false);
+  app.decorateRequest('leaveTurn', nothing);
   // After token and rate have been looked at, and before a byte of the body.
   app.addHook('preParsing', async (request, reply) => {
     const { headers, raw, method, routeOptions } = request;
@@ -40,10 +43,13 @@ export function addLargeBodyTurns(app: FastifyInstance): TakeTurn {
     request.hasTurn = true;
     const cut = setTimeout(() => raw.destroy(), longestBodyMs);
     raw.once('end', () => clearTimeout(cut));
+    let hasLeft = false;
     const leave = () => {
       clearTimeout(cut);
-      turns.leave();
+      if (!hasLeft) turns.leave();
+      hasLeft = true;
     };
+    request.leaveTurn = leave;
     // Its sender may have left while it waited.
     if (raw.destroyed) leave();
     else onceEndedOrLate(raw, reply.raw, leave);
@@ -75,6 +81,8 @@ function onceEndedOrLate(request: IncomingMessage, response: ServerResponse, the
   const deadline = setTimeout(end, longestTurnMs).unref();
   onceEnded(request, response, end);
 }
+
+function nothing(): void {}
 
 class Turns {
   readonly #waiting: (() => void)[] = [];

@@ -97,7 +97,7 @@ function figuresOf({ ingest, forecaster, agents, mapper }: AppParts): Figure[] {
       Gauge,
       () => mapper.counts.unplaced,
     ],
-    ['remote_write_refused_total', 'Samples of remote write that cannot be kept', Counter, () => counts.notKept],
+    ['scraped_samples_refused_total', 'Samples from a Prometheus that cannot be kept', Counter, () => counts.notKept],
     ['remote_write_histograms_total', 'Native histograms that were left out', Counter, () => counts.histograms],
     ['remote_write_exemplars_total', 'Exemplars that were left out', Counter, () => counts.exemplars],
     [

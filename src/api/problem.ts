@@ -20,7 +20,7 @@ const titles: Record<ErrorCode, string> = {
 /** RFC 9457 for every error of every route. Only here do error codes become HTTP statuses. */
 export function addProblems(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
-    const known = toMonitorError(error);
+    const known = toMonitorError(error, request.routeOptions.bodyLimit);
     if (known.code === 'internal') request.log.error({ err: error }, 'request failed');
     // The rest of a refused body may still be on its way: without this, keep-alive would take it for a request.
     if (known.code === 'too_large') void reply.header('connection', 'close');
@@ -48,12 +48,15 @@ function sendProblem(reply: FastifyReply, error: MonitorError): FastifyReply {
 }
 
 /** Whatever was thrown, in our own words; the text of what nobody foresaw is hidden. */
-export function toMonitorError(error: FastifyError): MonitorError {
+export function toMonitorError(error: FastifyError, bodyLimitBytes = 1024 * 1024): MonitorError {
   if (error instanceof MonitorError) return error;
   if (error.validation) return validationError(error);
   const status = error.statusCode ?? 500;
   if (status === 413)
-    return new MonitorError('too_large', 'the body is larger than 1 MiB; send fewer snapshots at once');
+    return new MonitorError(
+      'too_large',
+      `the body is larger than ${bodyLimitBytes / 1024 / 1024} MiB; send less at once`,
+    );
   if (status === 415) return new MonitorError('unsupported', error.message);
   if (status === 429) return new MonitorError('rate_limited', 'too many requests of yours; send again in 5 s');
   if (status === 408) return new MonitorError('timeout', 'the request took too long to arrive');

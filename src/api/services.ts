@@ -12,11 +12,12 @@ import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-h
 import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Expiry } from '../ingest/expiry.ts';
-import { Ingest } from '../ingest/ingest.ts';
+import { Ingest, type ScrapedIngestResult } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
+import type { NotKept } from '../sources/prometheus-source.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
 
 export interface ServiceOptions {
@@ -72,9 +73,9 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const { stepMs } = forecaster;
   const latestUsage = new LatestUsage(clock);
   const ingest = new Ingest({ store, hosts, expiry, clock, latestUsage });
-  const write = async (samples: readonly MetricSample[]) =>
-    samples.length - (await ingest.writeScraped(samples, null)).stored;
-  const sources = new Sources(options.sources ?? [], { write, clock, log, retentionMs });
+  const write = async (samples: readonly MetricSample[]) => notKept(await ingest.writeScraped(samples, null));
+  const oldestKept = () => expiry.oldestKept();
+  const sources = new Sources(options.sources ?? [], { write, clock, log, oldestKept });
   const mapper = new UsageMapper(options.mappings ?? [], {
     write: async (snapshots) => void (await ingest.write(snapshots, { token: null, sentAt: null })),
     hosts: () => hosts.now(),
@@ -99,4 +100,13 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };
+}
+
+function notKept({ expired, early, beyondBudget }: ScrapedIngestResult): NotKept {
+  const whys = [
+    beyondBudget > 0 && 'of new series beyond what may be brought along in a day (--new-series)',
+    early > 0 && "more than a day ahead of this server's clock",
+    expired > 0 && 'older than what is kept (--retention)',
+  ];
+  return { count: expired + early + beyondBudget, why: whys.find((why) => why !== false) || null };
 }

@@ -87,7 +87,7 @@ export interface Subject {
 
 export function subjectOf({ metric, labels }: Series): Subject {
   const family = familyOf(metric);
-  const host = labels.host ?? labels.instance ?? labels.source ?? labels.client ?? '';
+  const host = labels.host ?? (labels.instance && withoutPort(labels.instance)) ?? labels.source ?? labels.client ?? '';
   if (family.family === 'process')
     return {
       host,
@@ -95,6 +95,12 @@ export function subjectOf({ metric, labels }: Series): Subject {
       metric: processColumn(family.column).threshold?.metric ?? family.column,
     };
   return { host, process: null, metric: family.family === 'host' ? family.column : metric };
+}
+
+/** Of an `instance`: `web-01:9256` is web-01, `[::1]:9256` ::1. */
+export function withoutPort(instance: string): string {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([^:]+)(?::\d+)?)$/.exec(instance) ?? [];
+  return bracketed ?? plain ?? instance;
 }
 
 /** The unit of the values of a series, by its name. */

@@ -126,7 +126,8 @@ export class Ingest {
   async writeSamples(samples: readonly MetricSample[], token: TokenRecord | null): Promise<SampleIngestResult> {
     checkSeries(token, samples);
     this.#refuseEarly(samples, 'sample');
-    return this.#writeKept(samples);
+    const { lost: _, ...result } = await this.#writeKept(samples);
+    return result;
   }
 
   /**
@@ -139,8 +140,9 @@ export class Ingest {
     const timely = samples.filter(({ time }) => time <= latest);
     const early = samples.length - timely.length;
     this.counts.notKept += early;
-    const result = await this.#writeKept(timely);
-    this.#listener(timely);
+    const { lost, ...result } = await this.#writeKept(timely);
+    const isLost = new Set(lost);
+    this.#listener(isLost.size === 0 ? timely : timely.filter((sample) => !isLost.has(sample)));
     return { ...result, early };
   }
 
@@ -149,7 +151,8 @@ export class Ingest {
     this.#listener = listener;
   }
 
-  async #writeKept(samples: readonly MetricSample[]): Promise<SampleIngestResult> {
+  /** `lost`: those that are not stored. */
+  async #writeKept(samples: readonly MetricSample[]): Promise<SampleIngestResult & { lost: readonly unknown[] }> {
     const oldest = this.#expiry.oldestKept();
     const kept = samples.filter(({ time }) => time >= oldest);
     const none = { refused: [], beyondBudget: [] };
@@ -157,7 +160,9 @@ export class Ingest {
     const stored = kept.length - refused.length - beyondBudget.length;
     this.counts.samples += stored;
     this.counts.beyondBudget += beyondBudget.length;
-    return { stored, expired: samples.length - kept.length + refused.length, beyondBudget: beyondBudget.length };
+    const old = kept.length < samples.length ? samples.filter(({ time }) => time < oldest) : [];
+    const lost = [...old, ...refused, ...beyondBudget];
+    return { stored, expired: old.length + refused.length, beyondBudget: beyondBudget.length, lost };
   }
 
   #refuseEarly(snapshots: readonly { time: number }[], what = 'snapshot'): void {

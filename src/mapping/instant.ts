@@ -1,14 +1,13 @@
+import { type HostMetric, hostColumn, hostMetrics, processColumn, processColumnIds, roundTo } from '../core/metric.ts';
 import {
-  type HostMetric,
-  hostColumn,
-  hostMetrics,
-  type ProcessColumnId,
-  processColumn,
-  processColumnIds,
-  roundTo,
-} from '../core/metric.ts';
-import { emptyColumns, type ProcessColumns, pushUsage, type SnapshotHeader, unknownUsage } from '../core/snapshot.ts';
-import type { ToldValue } from './mapped-series.ts';
+  emptyColumns,
+  type ProcessColumns,
+  pushUsage,
+  reservedNames,
+  type SnapshotHeader,
+  unknownUsage,
+} from '../core/snapshot.ts';
+import type { MappedSeries, ToldValue } from './mapped-series.ts';
 import type { Figure, MappedColumn } from './mapping.ts';
 
 /** What is known of a host as a whole. */
@@ -19,6 +18,9 @@ export interface HostFigures {
   memoryBytes: number | null;
 }
 
+/** A name stands for so many at most, as in PUT /v1/usage. */
+const mostProcesses = 5000;
+
 interface Sum {
   figure: Figure;
   of: number | null;
@@ -26,50 +28,36 @@ interface Sum {
   left: number | null;
 }
 
-/** What one mapping tells of one host at one instant, as its samples come. */
+/** What one target tells of one host at one instant, as its samples come. */
 export class Instant {
   readonly time: number;
-  /** Samples that have come. */
-  samples = 0;
-  /** Monotonic: of the last of them. */
+  /** Monotonic: of the last sample that came. */
   touchedAt = 0;
-  /** By process, then by column; null: of the host. */
-  readonly #sums = new Map<string | null, Map<MappedColumn, Sum>>();
-  /** Whether a rate is known: of the first sample of a counter none is. */
-  #hasRate = false;
-  #wantsRate = false;
+  readonly values = new Map<MappedSeries, readonly ToldValue[]>();
 
   constructor(time: number) {
     this.time = time;
   }
 
-  add(process: string | null, told: readonly ToldValue[], now: number): void {
-    this.samples++;
+  /** What comes again replaces what came before, unless it says less. */
+  set(series: MappedSeries, told: readonly ToldValue[], now: number): void {
     this.touchedAt = now;
-    if (told.length === 0) return;
-    const sums = this.#sums.get(process) ?? new Map<MappedColumn, Sum>();
-    this.#sums.set(process, sums);
-    for (const { use, value } of told) {
-      this.#wantsRate ||= use.isRate;
-      this.#hasRate ||= use.isRate && value !== null;
-      const sum = sums.get(use.column) ?? { figure: use.figure, of: null, free: null, left: null };
-      sums.set(use.column, sum);
-      if (value !== null) sum[use.part] = added(use.figure, sum[use.part], value);
-    }
+    const isLess = told.some(({ value }) => value === null);
+    if (!isLess || !this.values.has(series)) this.values.set(series, told);
   }
 
-  /** Of the first instant of all no counter can tell how fast it grows: it is not worth a snapshot. */
+  /** Without a rate, as with the first samples of all counters, or with ends alone, it is not worth a snapshot. */
   get isTelling(): boolean {
-    return this.#hasRate || !this.#wantsRate;
-  }
-
-  get hasProcesses(): boolean {
-    return [...this.#sums.keys()].some((process) => process !== null);
+    const all = [...this.values.values()].flat();
+    return (
+      all.some(({ use, value }) => use.isRate && value !== null) ||
+      (all.length > 0 && !all.some(({ use }) => use.isRate))
+    );
   }
 
   hostFigures(): HostFigures {
-    const sums = this.#sums.get(null);
-    const figure = (column: MappedColumn) => total(sums?.get(column));
+    const sums = sumsOf(this.values, null);
+    const figure = (column: MappedColumn) => total(sums.get(column));
     const metrics = hostMetrics.flatMap((metric) => {
       const value = within(hostColumn(metric), figure(metric));
       return value === null ? [] : [[metric, value] as const];
@@ -85,9 +73,12 @@ export class Instant {
   /** Names without an instance are left out: a group whose processes have all exited is still told of. */
   processes(memoryBytes: SnapshotHeader['memoryBytes']): ProcessColumns {
     const columns = emptyColumns();
-    for (const [name, sums] of this.#sums) {
-      if (name === null || total(sums.get('count')) === 0) continue;
-      const usage = unknownUsage(name);
+    const names = new Set([...this.values.keys()].map(({ process }) => process).filter((process) => process !== null));
+    const byName = groupByProcess(this.values);
+    for (const name of [...names].slice(0, mostProcesses)) {
+      const sums = sumsOf(byName.get(name) ?? [], name);
+      if (total(sums.get('count')) === 0) continue;
+      const usage = unknownUsage(reservedNames.has(name) ? `${name} (process)` : name);
       for (const id of processColumnIds) {
         const value = within(processColumn(id), total(sums.get(id)));
         if (value !== null) usage[id] = value;
@@ -100,6 +91,33 @@ export class Instant {
     }
     return columns;
   }
+}
+
+type Values = Iterable<readonly [MappedSeries, readonly ToldValue[]]>;
+
+function groupByProcess(values: Values): Map<string, [MappedSeries, readonly ToldValue[]][]> {
+  const byName = new Map<string, [MappedSeries, readonly ToldValue[]][]>();
+  for (const [series, told] of values) {
+    if (series.process === null) continue;
+    const group = byName.get(series.process) ?? [];
+    byName.set(series.process, group);
+    group.push([series, told]);
+  }
+  return byName;
+}
+
+/** By column, of a process or, with null, of the host. */
+function sumsOf(values: Values, process: string | null): Map<MappedColumn, Sum> {
+  const sums = new Map<MappedColumn, Sum>();
+  for (const [series, told] of values) {
+    if (series.process !== process) continue;
+    for (const { use, value } of told) {
+      const sum = sums.get(use.column) ?? { figure: use.figure, of: null, free: null, left: null };
+      sums.set(use.column, sum);
+      if (value !== null) sum[use.part] = added(use.figure, sum[use.part], value);
+    }
+  }
+  return sums;
 }
 
 function added({ how }: Figure, sum: number | null, value: number): number {
@@ -127,7 +145,5 @@ function within(
 }
 
 function percentOf(part: number | null, whole: number | null): number | null {
-  return part === null || whole === null || whole <= 0
-    ? null
-    : within(processColumn('memory' satisfies ProcessColumnId), (100 * part) / whole);
+  return part === null || whole === null || whole <= 0 ? null : within(processColumn('memory'), (100 * part) / whole);
 }

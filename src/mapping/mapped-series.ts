@@ -1,11 +1,23 @@
 import { labelTest } from '../core/label-test.ts';
 import type { MetricSample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
-import type { Labels, Series } from '../core/series.ts';
+import { type Labels, type Series, withoutPort } from '../core/series.ts';
 import type { Figure, FigurePart, MappedColumn, Mapping } from './mapping.ts';
 
-/** A longer gap says nothing of how fast a counter grows. */
-const longestGapMs = 600_000;
+/** A longer gap says nothing of how fast a counter grows now. */
+const longestGapMs = 3_600_000;
+/** What tells targets of a Prometheus apart, and the copies of one that is there twice. */
+const longestHost = 253;
+const targetLabels = [
+  'job',
+  'instance',
+  'metrics_path',
+  'source',
+  'prometheus',
+  'prometheus_replica',
+  'replica',
+  '__replica__',
+];
 
 /** What a series is a part of. */
 export interface Use {
@@ -21,6 +33,14 @@ export interface ToldValue {
   value: number | null;
 }
 
+/** What a sample says. */
+export interface Told {
+  time: number;
+  values: readonly ToldValue[];
+  /** Its series has ended. */
+  isEnded: boolean;
+}
+
 interface Cursor {
   time: number;
   value: number;
@@ -32,28 +52,32 @@ export class MappedSeries {
   readonly host: string;
   /** Null: it is about the host. */
   readonly process: string | null;
+  /** Where it was scraped. */
+  readonly target: string;
   readonly #uses: readonly Use[];
   /** The newest sample, and the last of its past: that comes too. */
   #live: Cursor | null = null;
   #past: Cursor | null = null;
 
-  constructor(mapping: Mapping, host: string, process: string | null, uses: readonly Use[]) {
+  constructor({ mapping, host, process, target, uses }: Placed) {
     this.mapping = mapping;
     this.host = host;
     this.process = process;
+    this.target = target;
     this.#uses = uses;
   }
 
   /** What a sample says; null: it was there before. */
-  tell(sample: Pick<MetricSample, 'time' | 'value'>): ToldValue[] | null {
+  tell(sample: Pick<MetricSample, 'time' | 'value'>): Told | null {
     const { time, value } = sample;
     if (time === this.#live?.time || time === this.#past?.time) return null;
     if (value === 'exited') {
       if (this.#live === null || time > this.#live.time) this.#live = null;
-      return [];
+      return { time, values: [], isEnded: true };
     }
     const rate = this.#rate(time, value);
-    return this.#uses.map((use) => ({ use, value: use.isRate ? rate : value }));
+    const values = this.#uses.map((use) => ({ use, value: use.isRate ? rate : value }));
+    return { time, values, isEnded: false };
   }
 
   /** How much it has grown in a second since the sample before; one that is less has begun anew at 0. */
@@ -65,6 +89,15 @@ export class MappedSeries {
     if (before === null || time < before.time || time - before.time > longestGapMs) return null;
     return ((value < before.value ? value : value - before.value) / (time - before.time)) * 1000;
   }
+}
+
+/** Where a series belongs. */
+interface Placed {
+  mapping: Mapping;
+  host: string;
+  process: string | null;
+  target: string;
+  uses: readonly Use[];
 }
 
 interface Taker {
@@ -109,7 +142,7 @@ export class SeriesMatcher {
       const isOfHost = mapping.process === null || ofMapping.every(({ column }) => isHostColumn(column));
       const process = isOfHost ? null : processOf(mapping, labels);
       if (host === null || (!isOfHost && process === null)) unnamed.push(mapping);
-      else found.push(new MappedSeries(mapping, host, process, ofMapping));
+      else found.push(new MappedSeries({ mapping, host, process, target: targetOf(labels), uses: ofMapping }));
     }
     return { found, unnamed };
   }
@@ -126,11 +159,17 @@ export function isHostColumn(column: MappedColumn): boolean {
   return column === 'cores' || column === 'memoryBytes' || column.startsWith('system.');
 }
 
-/** `web-01:9256` is web-01, `[::1]:9256` ::1. */
+/** Names that no host can be reported by are none: those in parentheses are of what is no host. */
 function hostOf({ host }: Mapping, labels: Labels): string | null {
   const text = host.map((label) => labels[label]).find((value) => value !== undefined) ?? '';
-  const [, bracketed, plain] = /^(?:\[([^\]]+)\](?::\d+)?|([^:]+)(?::\d+)?)$/.exec(text) ?? [];
-  return bracketed ?? plain ?? (text === '' ? null : text);
+  const name = withoutPort(text);
+  return name === '' || name.length > longestHost || name.startsWith('(') ? null : name;
+}
+
+/** `job="process",instance="web-01:9256"` */
+function targetOf(labels: Labels): string {
+  const known = targetLabels.filter((label) => labels[label] !== undefined);
+  return known.map((label) => `${label}=${labels[label]}`).join(', ');
 }
 
 function processOf({ process }: Mapping, labels: Labels): string | null {

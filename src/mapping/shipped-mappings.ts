@@ -29,28 +29,42 @@ const nodeExporter = {
       of: 'node_filesystem_size_bytes{mountpoint="/",fstype!="rootfs"}',
     },
     'system.load1': { sum: 'node_load1' },
-    'system.temperature': { max: 'node_hwmon_temp_celsius' },
+    'system.temperature': { max: 'node_thermal_zone_temp' },
     cores: { count: 'node_cpu_seconds_total{mode="idle"}' },
     memoryBytes: { sum: 'node_memory_MemTotal_bytes' },
   },
 };
 
-/** https://github.com/google/cadvisor, also that of a kubelet: each container is told of with a time of its own. */
+/** https://github.com/google/cadvisor: each container is told of with a time of its own. */
 const cadvisor = {
   name: 'cadvisor',
   host: ['host', 'instance'],
-  process: ['pod/container', 'name'],
+  process: 'name',
   step: '15s',
   columns: {
-    cpu: { sum: 'container_cpu_usage_seconds_total{container!="POD"}', times: '100' },
-    rssBytes: { sum: 'container_memory_rss{container!="POD"}' },
-    threads: { sum: 'container_threads{container!="POD"}' },
+    cpu: { sum: 'container_cpu_usage_seconds_total{name!="",pod=""}', times: '100' },
+    rssBytes: { sum: 'container_memory_rss{name!="",pod=""}' },
+    threads: { sum: 'container_threads{name!="",pod=""}' },
     cores: { sum: 'machine_cpu_cores' },
     memoryBytes: { sum: 'machine_memory_bytes' },
   },
 };
 
+/** The same of a kubelet: containers of pods, without what holds a pod together. */
+const kubelet = {
+  ...cadvisor,
+  name: 'kubelet',
+  host: ['node', 'host', 'instance'],
+  process: ['namespace/pod/container'],
+  columns: {
+    ...cadvisor.columns,
+    cpu: { sum: 'container_cpu_usage_seconds_total{container!="",container!="POD"}', times: '100' },
+    rssBytes: { sum: 'container_memory_rss{container!="",container!="POD"}' },
+    threads: { sum: 'container_threads{container!="",container!="POD"}' },
+  },
+};
+
 /** By their names. */
 export const shippedMappings = new Map(
-  [processExporter, nodeExporter, cadvisor].map((given) => [given.name, parseMapping(given)]),
+  [processExporter, nodeExporter, cadvisor, kubelet].map((given) => [given.name, parseMapping(given)]),
 );

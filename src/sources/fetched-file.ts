@@ -3,10 +3,15 @@ import { JsonFile } from '../platform/json-file.ts';
 import type { Fetched } from './fetched.ts';
 import type { FetchedStorage } from './prometheus-source.ts';
 
-/** What of a source is stored, as a file in the data folder; no file: nothing. */
-export function openFetched(folder: string, name: string, warn: (message: string) => void): FetchedStorage {
+/**
+ * What of a source is stored, as a file in the data folder; no file: nothing.
+ * @param of what is asked of whom, and where it is kept: of another nothing is
+ */
+export function openFetched(folder: string, name: string, of: string, warn: (message: string) => void): FetchedStorage {
   const file = new JsonFile(folder, `${name}.json`);
-  return { fetched: read(file, warn), keep: (fetched) => file.write(fetched) };
+  const found = read(file, warn);
+  const isSame = (found as { of?: unknown } | null)?.of === of;
+  return { fetched: isSame ? found : null, keep: (fetched) => file.write({ of, ...fetched }) };
 }
 
 function read(file: JsonFile, warn: (message: string) => void): Fetched | null {

@@ -10,7 +10,7 @@ export interface Fetched {
 
 /** A scrape has the time at which it began, and is there only when it has ended: so much is asked for again. */
 export const overlapMs = 60_000;
-/** What is not longer ago is asked for with what is new. */
+/** What is not longer ago, or two intervals, is asked for with what is new. */
 const liveReachMs = 5 * 60_000;
 
 /** Before anything was fetched. */
@@ -20,11 +20,17 @@ export function nothingFetched(now: number, backfillMs: number): Fetched {
 }
 
 /** What is to be fetched from now on: first what is new, and what was missed as it can be. */
-export function resumed({ until, missing }: Fetched, now: number): Fetched {
+export function resumed({ until, missing }: Fetched, now: number, intervalMs: number): Fetched {
   // Its clock may have been set back.
-  if (now - until <= liveReachMs) return { until: Math.min(until, now), missing };
+  if (now - until <= Math.max(liveReachMs, 2 * intervalMs)) return { until: Math.min(until, now), missing };
   const since = now - overlapMs;
   return { until: since, missing: [...missing, { from: until - overlapMs, to: since }] };
+}
+
+/** What was taken for past by a clock that was ahead is still to come. */
+export function notBeyond({ until, missing }: Fetched, now: number): Fetched {
+  const to = Math.min(until, now);
+  return withoutEmpty({ until: to, missing: missing.map((window) => ({ ...window, to: Math.min(window.to, to) })) });
 }
 
 /** What is too old to be kept is not missing any more. */

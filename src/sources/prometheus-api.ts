@@ -26,10 +26,16 @@ const connectTimeoutMs = 10_000;
 /** Until the first byte, and between two. */
 const silenceMs = 60_000;
 /** Of a whole answer, and what is done with it as it comes. */
-const deadlineMs = 180_000;
+const longestMs = 180_000;
 /** Unpacked. */
 const longestAnswer = 128 * 1024 * 1024;
 const longestError = 64 * 1024;
+
+/** How long an answer may take, and who does not wait for it any more. */
+export interface AskBounds {
+  closing?: AbortSignal;
+  deadlineMs?: number;
+}
 
 /** What is asked of a Prometheus, or of whatever has its API. */
 export class PrometheusApi {
@@ -58,16 +64,16 @@ export class PrometheusApi {
     selector: string,
     { from, to }: TimeWindow,
     take: (series: MatrixSeries) => Promise<void>,
-    closing?: AbortSignal,
+    bounds: AskBounds = {},
   ): Promise<number | null> {
     const query = new URLSearchParams({ query: `${selector}[${Math.max(1, to - from)}ms]`, time: String(to / 1000) });
-    return this.#ask('api/v1/query', query, closing, (body) => readSeries(body, take));
+    return this.#ask('api/v1/query', query, bounds, (body) => readSeries(body, take));
   }
 
   /** What it is, as it says itself; null: it does not. @throws MonitorError as `samples` */
   async version(): Promise<string | null> {
     let text = '';
-    await this.#ask('api/v1/status/buildinfo', null, undefined, async (body) => {
+    await this.#ask('api/v1/status/buildinfo', null, {}, async (body) => {
       for await (const piece of body) if (text.length < longestError) text += String(piece);
     });
     try {
@@ -77,6 +83,15 @@ export class PrometheusApi {
     }
   }
 
+  /** Its wall time; null: it does not say. @throws MonitorError as `samples`, where there is nobody */
+  async time(closing: AbortSignal): Promise<number | null> {
+    const form = new URLSearchParams({ query: 'time()' });
+    const skip = async (body: AsyncIterable<Buffer>) => {
+      for await (const _ of body);
+    };
+    return this.#ask('api/v1/query', form, { closing }, skip);
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
@@ -84,7 +99,7 @@ export class PrometheusApi {
   async #ask(
     path: string,
     form: URLSearchParams | null,
-    closing: AbortSignal | undefined,
+    { closing, deadlineMs = longestMs }: AskBounds,
     read: (body: AsyncIterable<Buffer>) => Promise<void>,
   ): Promise<number | null> {
     const { url, allowed } = this.#address;
@@ -178,7 +193,7 @@ async function refused({ statusCode, headers, body }: Dispatcher.ResponseData): 
   if (statusCode >= 300 && statusCode < 400)
     return new MonitorError(
       'unavailable',
-      `it sends on to ${String(headers.location).slice(0, 200)}, which is not followed; write that address if it is right`,
+      `it sends on to ${placeOf(headers.location)}, which is not followed; write that address if it is right`,
     );
   if (statusCode === 401 || statusCode === 403)
     return new MonitorError('unauthorized', `it wants another token, or user and password (${statusCode})${told}`);
@@ -187,6 +202,14 @@ async function refused({ statusCode, headers, body }: Dispatcher.ResponseData): 
     return new MonitorError('unavailable', 'there is no API of a Prometheus (404); write the address of its page');
   if (statusCode === 400) return new MonitorError('invalid', `it does not take the selector${told}`);
   return new MonitorError('unavailable', `it answers ${statusCode}${told}`);
+}
+
+/** Without a query: tokens stand there. */
+function placeOf(location: unknown): string {
+  const text = String(location);
+  return (
+    URL.canParse(text) ? `${new URL(text).origin}${new URL(text).pathname}` : (text.split('?', 1)[0] ?? '')
+  ).slice(0, 200);
 }
 
 /** As far as it is not too long. */

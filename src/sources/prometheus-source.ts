@@ -16,6 +16,7 @@ import {
   type Fetched,
   missingMs,
   nextMissing,
+  notBeyond,
   nothingFetched,
   overlapMs,
   resumed,
@@ -40,13 +41,20 @@ export interface FetchedStorage {
 }
 
 export interface PrometheusSourceParts {
-  /** Resolves once these are durable; with how many were not stored. */
-  write: (samples: readonly MetricSample[]) => Promise<number>;
+  /** Resolves once these are durable, but for those that are not kept. */
+  write: (samples: readonly MetricSample[]) => Promise<NotKept>;
   clock: Clock;
   log: Log;
   kept: FetchedStorage;
-  retentionMs: number;
+  /** What was taken before is not kept, by this machine's clock. */
+  oldestKept: () => number;
   random?: () => number;
+}
+
+/** Samples that are not kept, and why the first of them is not. */
+export interface NotKept {
+  count: number;
+  why: string | null;
 }
 
 /** What is known of a source. Times are epoch milliseconds, by this machine's clock. */
@@ -58,8 +66,8 @@ export interface SourceStatus {
   failure: string | null;
   series: number;
   samples: number;
-  /** What it has said that is not kept, and why the first of it is not. */
-  notKept: { count: number; why: string | null };
+  /** Of its last answer. */
+  notKept: NotKept;
   /** How much of its past is still to come. */
   missingMs: number;
 }
@@ -72,7 +80,13 @@ const keepEveryMs = 60_000;
 const sayProgressEveryMs = 10_000;
 /** Of the past so many samples are asked for at once, as far as can be told. */
 const samplesPerPart = 150_000;
-const part = { firstMs: 300_000, leastMs: 15_000, mostMs: 6 * 3_600_000 };
+const part = { firstMs: 60_000, leastMs: 15_000, mostMs: 6 * 3_600_000 };
+/** A part of the past has to be here within so long: what is new waits meanwhile. */
+const partDeadlineMs = 20_000;
+/** A part that so often could not be fetched is given up. */
+const mostPartFailures = 5;
+/** However often it is asked: one answer may take a while. */
+const leastSilenceMs = 30_000;
 /** A shorter past is not worth a word. */
 const longBackfillMs = 600_000;
 /** The clocks of two machines may differ by as much without a word. */
@@ -81,7 +95,7 @@ const noticeableSkewMs = 30_000;
 interface KnownSeries {
   scraped: ScrapedSeries;
   /** Of its samples that are stored, those that will come again. */
-  times: number[];
+  times: Set<number>;
 }
 
 /** Fetches what a Prometheus has, by and by, and its past after an outage of either. */
@@ -95,7 +109,9 @@ export class PrometheusSource {
   #running: Promise<void> = Promise.resolve();
   #fetched: Fetched | null;
   #keptAt = Number.NEGATIVE_INFINITY;
-  #skewMs = 0;
+  /** By how much its clock is ahead; null: nobody has asked. */
+  #skewMs: number | null = null;
+  #partFailures = 0;
   #saidSkew = false;
   #partMs = part.firstMs;
   #startedAt: number;
@@ -104,7 +120,7 @@ export class PrometheusSource {
   #failure: string | null = null;
   #series = 0;
   #samples = 0;
-  #notKept: SourceStatus['notKept'] = { count: 0, why: null };
+  #notKept: NotKept = { count: 0, why: null };
   #backfill: { ofMs: number; begun: number; saidAt: number; samples: number } | null = null;
 
   constructor(options: PrometheusSourceOptions, parts: PrometheusSourceParts) {
@@ -146,18 +162,19 @@ export class PrometheusSource {
     };
   }
 
-  /** Monotonic: when it will have been silent for too long. */
+  /** Monotonic: when it will have been silent for too long. One that did not answer at all was so before the start. */
   get silentFrom(): number {
-    return (this.#answered?.at ?? this.#startedAt) + staleIntervals * this.#options.intervalMs;
+    const { clock } = this.#parts;
+    const heardAt = this.#failure === null ? this.#startedAt : clock.monotonic() - (clock.now() - this.lastHeard);
+    const silenceMs = Math.max(leastSilenceMs, staleIntervals * this.#options.intervalMs);
+    return (this.#answered?.at ?? Math.min(this.#startedAt, heardAt)) + silenceMs;
   }
 
   /** When it was heard of last, by this machine's clock. */
   get lastHeard(): number {
     const { clock } = this.#parts;
-    return (
-      this.#answered?.wall ??
-      Math.min(this.#fetched?.until ?? Infinity, clock.now() - (clock.monotonic() - this.#startedAt))
-    );
+    const startedAt = clock.now() - (clock.monotonic() - this.#startedAt);
+    return this.#answered?.wall ?? Math.min(this.#fetched?.until ?? Infinity, startedAt);
   }
 
   async #run(): Promise<void> {
@@ -180,35 +197,58 @@ export class PrometheusSource {
   }
 
   async #fetchNew(): Promise<void> {
-    const { backfillMs } = this.#options;
-    const { clock, retentionMs } = this.#parts;
-    const now = clock.now() + this.#skewMs;
-    const before = this.#fetched === null ? nothingFetched(now, backfillMs) : resumed(this.#fetched, now);
-    const fetched = since(before, now - retentionMs);
+    const { backfillMs, intervalMs } = this.#options;
+    const { oldestKept } = this.#parts;
+    if (this.#skewMs === null) await this.#askTime();
+    const now = this.#theirNow();
+    const before = this.#fetched === null ? nothingFetched(now, backfillMs) : resumed(this.#fetched, now, intervalMs);
+    const fetched = since(before, oldestKept() + (this.#skewMs ?? 0));
     const found = await this.#fetch({ from: fetched.until - overlapMs, to: now }, true);
     this.#series = found.series;
-    this.#fetched = { ...fetched, until: now };
-    this.#answered = { at: clock.monotonic(), wall: clock.now() };
+    // By its answer its time may be another than was thought.
+    this.#fetched = notBeyond({ ...fetched, until: now }, this.#theirNow());
     await this.#keep(keepEveryMs);
   }
 
-  /** As much of the past as there is time for. */
+  #theirNow(): number {
+    return this.#parts.clock.now() + (this.#skewMs ?? 0);
+  }
+
+  async #askTime(): Promise<void> {
+    const asked = this.#parts.clock.now();
+    const theirs = await this.#api.time(this.#closing.signal);
+    this.#measureSkew(theirs ?? asked, asked);
+  }
+
+  /** As much of the past as there is time for. What cannot be fetched holds up nothing that is new. */
   async #fetchMissing(due: number): Promise<void> {
     const { clock } = this.#parts;
     while (this.#fetched !== null && !this.#closing.signal.aborted) {
       const window = nextMissing(this.#fetched, this.#partMs);
       this.#tellBackfill(window !== null);
       if (window === null || clock.monotonic() >= due) return;
-      const found = await this.#fetchPart(window);
-      if (found === null) continue;
+      const found = await this.#fetchPart(window).catch((error: unknown) => this.#partFailed(window, error));
+      if (found === 'later') return;
+      if (found === 'shorter') continue;
+      this.#partFailures = 0;
       if (this.#backfill !== null) this.#backfill.samples += found.samples;
       this.#fetched = withPart(this.#fetched, window);
       await this.#keep(keepEveryMs);
     }
   }
 
-  /** Parts become longer or shorter with what is in them. Null: it has too much in it, the next one is shorter. */
-  async #fetchPart(window: TimeWindow): Promise<{ samples: number } | null> {
+  /** It stays a gap once it has failed again and again. */
+  #partFailed({ from, to }: TimeWindow, error: unknown): { samples: number } | 'later' {
+    if (this.#closing.signal.aborted || ++this.#partFailures < mostPartFailures) return 'later';
+    const text = [from, to].map((time) => new Date(time).toISOString()).join(' and ');
+    this.#parts.log.warn(
+      `source ${this.name}: what it has between ${text} cannot be fetched, and stays a gap: ${messageOf(error)}`,
+    );
+    return { samples: 0 };
+  }
+
+  /** Parts become longer or shorter with what is in them. `shorter`: there is too much in it. */
+  async #fetchPart(window: TimeWindow): Promise<{ samples: number } | 'shorter'> {
     try {
       const found = await this.#fetch(window, false);
       const factor = Math.min(2, samplesPerPart / Math.max(1, found.samples));
@@ -218,15 +258,15 @@ export class PrometheusSource {
       const isTooLarge = error instanceof MonitorError && error.code === 'too_large';
       if (!isTooLarge || this.#partMs <= part.leastMs) throw error;
       this.#partMs = Math.max(part.leastMs, Math.round(this.#partMs / 2));
-      return null;
+      return 'shorter';
     }
   }
 
   /** Everything in the window is durable then. */
   async #fetch(window: TimeWindow, isNew: boolean): Promise<{ series: number; samples: number }> {
-    const batch = new Batch((samples) => this.#write(samples, isNew));
+    const notKept: NotKept = { count: 0, why: null };
+    const batch = new Batch((samples) => this.#write(samples, isNew, notKept));
     const found = { series: 0, samples: 0 };
-    const notKept = { count: 0, why: null as string | null };
     for (const selector of this.#options.selectors) {
       const asked = this.#parts.clock.now();
       const theirs = await this.#api.samples(
@@ -237,9 +277,10 @@ export class PrometheusSource {
           found.samples += series.values?.length ?? 0;
           await this.#take(series, window, batch, notKept);
         },
-        this.#closing.signal,
+        { closing: this.#closing.signal, ...(!isNew && { deadlineMs: partDeadlineMs }) },
       );
       if (theirs !== null) this.#measureSkew(theirs, asked);
+      this.#answered = { at: this.#parts.clock.monotonic(), wall: this.#parts.clock.now() };
     }
     await batch.write();
     if (isNew) this.#notKept = notKept;
@@ -248,9 +289,9 @@ export class PrometheusSource {
 
   async #take(
     { metric, values = [], histograms = [] }: MatrixSeries,
-    { from }: TimeWindow,
+    { from, to }: TimeWindow,
     batch: Batch,
-    notKept: { count: number; why: string | null },
+    notKept: NotKept,
   ): Promise<void> {
     const known = this.#seriesOf(metric);
     const leave = (count: number, why: string) => {
@@ -261,10 +302,10 @@ export class PrometheusSource {
     if ('refused' in known.scraped) return leave(values.length, known.scraped.refused);
     const { series, kind } = known.scraped;
     const owner = prometheusOwner(this.#options.name);
-    known.times = known.times.filter((time) => time >= from);
+    for (const time of known.times) if (time < from) known.times.delete(time);
     for (const [seconds, text] of values) {
       const time = Math.round(seconds * 1000);
-      if (known.times.includes(time)) continue;
+      if (time < from || time > to || known.times.has(time)) continue;
       const value = Number(text);
       if (!(Math.abs(value) <= largestValue)) leave(1, `${text} is no number`);
       else await batch.add({ series, kind, value, time, owner }, known);
@@ -273,18 +314,24 @@ export class PrometheusSource {
 
   #seriesOf(metric: Record<string, string>): KnownSeries {
     const key = JSON.stringify(metric);
-    const known = this.#known.get(key) ?? { scraped: withSource(metric, this.#options.name), times: [] };
+    const known = this.#known.get(key) ?? { scraped: withSource(metric, this.#options.name), times: new Set<number>() };
     this.#known.set(key, known);
     return known;
   }
 
   /** What is new will come again; for the past, half of the time is everybody else's. */
-  async #write(batch: readonly Pending[], isNew: boolean): Promise<void> {
+  async #write(batch: readonly Pending[], isNew: boolean, notKept: NotKept): Promise<void> {
     const { clock, write } = this.#parts;
     const begun = clock.monotonic();
-    const lost = await write(batch.map(({ sample }) => sample));
-    this.#samples += batch.length - lost;
-    if (isNew) for (const { sample, known } of batch) known.times.push(sample.time);
+    const lost = await write(batch.map(({ sample }) => sample)).catch((error: unknown) => {
+      // It has answered: it is not its fault.
+      this.#answered = { at: clock.monotonic(), wall: clock.now() };
+      throw new MonitorError('unavailable', `what it gives cannot be stored: ${messageOf(error)}`, { cause: error });
+    });
+    notKept.count += lost.count;
+    notKept.why ??= lost.why;
+    this.#samples += batch.length - lost.count;
+    if (isNew) for (const { sample, known } of batch) known.times.add(sample.time);
     else await sleep(Math.min(1000, clock.monotonic() - begun));
   }
 

@@ -5,17 +5,18 @@ import type { MetricSample } from '../core/sample.ts';
 import type { Log } from '../platform/log.ts';
 import {
   type FetchedStorage,
+  type NotKept,
   PrometheusSource,
   type PrometheusSourceOptions,
   type SourceStatus,
 } from './prometheus-source.ts';
 
 export interface SourcesParts {
-  /** Resolves once these are durable; with how many were not stored. */
-  write: (samples: readonly MetricSample[]) => Promise<number>;
+  /** Resolves once these are durable, but for those that are not kept. */
+  write: (samples: readonly MetricSample[]) => Promise<NotKept>;
   clock: Clock;
   log: Log;
-  retentionMs: number;
+  oldestKept: () => number;
 }
 
 /** A source, and where it outlasts a restart what of it is stored. */
@@ -59,16 +60,14 @@ export class Sources {
     return { silent: silent.map((source) => this.#told(source)), nextAt: due.length === 0 ? null : Math.min(...due) };
   }
 
-  /** What somebody should look at, each a sentence. */
+  /** What somebody should look at, each a sentence. Why is not for everybody: `/v1/sources` says it. */
   warnings(): string[] {
     return this.list()
       .filter(({ failure }) => failure !== null)
-      .map(({ name, url, failure, answeredAt }) => {
-        const lasted =
-          answeredAt === null
-            ? ''
-            : ` for ${formatDuration(Math.round((this.#clock.now() - answeredAt) / 1000) * 1000)}`;
-        return `source ${name} (${url}) does not answer${lasted}: ${failure}`;
+      .map(({ name, answeredAt }) => {
+        const ms = answeredAt === null ? null : this.#clock.now() - answeredAt;
+        const lasted = ms === null ? '' : ` for ${formatDuration(Math.round(ms / 1000) * 1000)}`;
+        return `source ${name} gives nothing new${lasted}; 'amberwatch source ls' says why`;
       });
   }
 

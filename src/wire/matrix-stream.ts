@@ -75,11 +75,11 @@ export class MatrixStream {
     this.#bytes = 0;
     try {
       const series = JSON.parse(text) as MatrixSeries;
-      if (typeof series.metric === 'object' && series.metric !== null) return series;
+      if (isSeries(series)) return series;
     } catch (error) {
       throw malformed(messageOf(error));
     }
-    throw malformed('a series has no labels');
+    throw malformed('a series has no labels or values');
   }
 
   #keep(rest: Buffer): void {
@@ -88,6 +88,16 @@ export class MatrixStream {
     if (this.#bytes > longestSeries)
       throw new MonitorError('too_large', `one series has more than ${longestSeries} bytes`);
   }
+}
+
+function isSeries({ metric, values = [] }: MatrixSeries): boolean {
+  const isLabels =
+    typeof metric === 'object' && metric !== null && Object.values(metric).every((value) => typeof value === 'string');
+  return (
+    isLabels &&
+    Array.isArray(values) &&
+    values.every((pair) => typeof pair?.[0] === 'number' && typeof pair[1] === 'string')
+  );
 }
 
 function malformed(why: string): MonitorError {

@@ -1,6 +1,7 @@
 import { PbfReader } from 'pbf';
 import { MonitorError, messageOf } from '../core/error.ts';
 import type { MetricSample } from '../core/sample.ts';
+import { mostMatchers } from '../core/selector.ts';
 import type { LruCache } from '../platform/lru-cache.ts';
 import { type ScrapedSeries, scrapedSeries } from './scraped-series.ts';
 import { latestTime } from './snapshot-codec.ts';
@@ -17,8 +18,8 @@ export interface RemoteWrite {
   refused: { count: number; why: string };
   /** What there is no place for: it is no figure of a series. */
   leftOut: LeftOut;
-  /** Series that had not come before, as far as is remembered. */
-  unknown: number;
+  /** Series that had not come before, as far as is remembered: to be remembered once they are stored. */
+  unknown: [labels: string, series: ScrapedSeries][];
 }
 
 export interface LeftOut {
@@ -37,7 +38,9 @@ export const largestValue = 1e300;
 /** The bits of the one NaN that says that a series has ended. */
 const staleMarker = { high: 0x7ff00000, low: 0x00000002 };
 const [varint, fixed64, lengthDelimited] = [0, 1, 2];
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+/** In one body, whatever it takes: some two hundred times what Prometheus sends. */
+const mostSamples = 200_000;
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** Reads a request a part at a time. */
 export class RemoteWriteReader {
@@ -45,12 +48,13 @@ export class RemoteWriteReader {
     samples: [],
     refused: { count: 0, why: '' },
     leftOut: { histograms: 0, exemplars: 0, notNumbers: 0 },
-    unknown: 0,
+    unknown: [],
   };
   readonly #pbf: PbfReader;
   readonly #bytes: Buffer;
   readonly #known: SeriesCache;
   readonly #owner: string;
+  #samples = 0;
 
   /** @param owner whose new series they count as */
   constructor(body: Uint8Array, known: SeriesCache, owner: string) {
@@ -138,6 +142,11 @@ export class RemoteWriteReader {
 
   #readSample(end: number): void {
     const pbf = this.#pbf;
+    if (++this.#samples > mostSamples)
+      throw new MonitorError(
+        'too_large',
+        `the body has more than ${mostSamples} samples; send fewer at once (max_samples_per_send)`,
+      );
     let value: MetricSample['value'] = 0;
     let time = 0;
     for (let field = this.#next(end); field !== 0; field = this.#next(end)) {
@@ -161,16 +170,12 @@ export class RemoteWriteReader {
 
   /** @param labels where they stand, one after the other; NaN: here and there */
   #seriesAt(begin: number, end: number, { from, to }: { from: number; to: number }): ScrapedSeries {
-    if (!(to - from <= longestRemembered)) {
-      this.found.unknown++;
-      return this.#readLabels(begin, end);
-    }
+    if (!(to - from <= longestRemembered)) return this.#readLabels(begin, end);
     const key = this.#bytes.toString('latin1', from, to);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    this.found.unknown++;
     const scraped = this.#readLabels(begin, end);
-    this.#known.set(key, scraped);
+    this.found.unknown.push([key, scraped]);
     return scraped;
   }
 
@@ -181,6 +186,8 @@ export class RemoteWriteReader {
     pbf.pos = begin;
     for (let field = this.#next(end); field !== 0; field = this.#next(end)) {
       if (field !== 1) continue;
+      // There may be as many as fit into a body.
+      if (labels.size > mostMatchers + 1) return scrapedSeries(labels);
       const [name, value] = this.#readLabel(this.#end(end));
       if (name === '') throw malformed('a label has no name');
       if (labels.has(name)) throw malformed(`a series has the label ${JSON.stringify(name)} twice`);

@@ -25,7 +25,7 @@ export function scrapedSeries(labels: ReadonlyMap<string, string>): ScrapedSerie
   if (wrong !== undefined)
     return refused(name, `its label ${JSON.stringify(wrong[0].slice(0, 100))} has no name that is taken here`);
   if (known.length > mostMatchers)
-    return refused(name, `it has ${known.length} labels, and at most ${mostMatchers} are kept`);
+    return refused(name, `it has ${known.length} labels or more, and at most ${mostMatchers} are kept`);
   const series = {
     metric: isOfOtherSource(name) ? name : `prometheus_${name}`,
     labels: Object.fromEntries(known) as Labels,
@@ -43,7 +43,9 @@ export function scrapedSeries(labels: ReadonlyMap<string, string>): ScrapedSerie
 export function withSource(metric: Readonly<Record<string, string>>, source: string): ScrapedSeries {
   const { source: own, ...others } = metric;
   const labels = new Map(Object.entries(others));
-  if (own !== undefined) labels.set('exported_source', own);
+  let free = 'exported_source';
+  while (labels.has(free)) free = `exported_${free}`;
+  if (own !== undefined) labels.set(free, own);
   return scrapedSeries(labels.set('source', source));
 }
 

@@ -135,9 +135,9 @@ mapping:
   test.each([
     ['sources: http://x', /is no source; write a map such as/],
     ['sources: [{name: a, url: http://x}]', /source a: it needs a selector/],
-    ['sources: [{name: a, selector: up}]', /a source needs one url/],
+    ['sources: [{name: a, selector: up}]', /a source \(a\) needs one url/],
     ['sources: [{name: "a b", url: http://x, selector: up}]', /source a b: its name must be letters/],
-    ['sources: [{name: a, url: ftp://x, selector: up}]', /'ftp:\/\/x' is no address/],
+    ['sources: [{name: a, url: ftp://x, selector: up}]', /its url is no address: 'ftp:\/\/x'/],
     ['sources: [{name: a, url: "http://me:hunter2@x", selector: up}]', /AMBERWATCH_SOURCE_A_USER/],
     [
       'sources: [{name: a, url: http://x, selektor: up}]',

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { MonitorError } from '../../src/core/error.ts';
 import type { MetricSample } from '../../src/core/sample.ts';
 import { type Snapshot, usageAt } from '../../src/core/snapshot.ts';
 import { parseMapping } from '../../src/mapping/parse-mapping.ts';
@@ -11,7 +12,7 @@ const GiB = 1024 ** 3;
 function setUp(names = ['process-exporter', 'node-exporter']) {
   const time = { now: noon };
   const said: string[] = [];
-  const state = { written: [] as Snapshot[], headers: [] as Snapshot[], isAway: false };
+  const state = { written: [] as Snapshot[], headers: [] as Snapshot[], isAway: false, refused: '' };
   const mappings = names.map((name) => {
     const mapping = shippedMappings.get(name);
     if (mapping === undefined) throw new Error(name);
@@ -21,6 +22,7 @@ function setUp(names = ['process-exporter', 'node-exporter']) {
   const mapper = new UsageMapper(mappings, {
     write: async (snapshots) => {
       if (state.isAway) throw new Error('away');
+      if (snapshots.some(({ host }) => host === state.refused)) throw new MonitorError('too_early', 'too far ahead');
       state.written.push(...snapshots);
     },
     hosts: async () => state.headers,
@@ -205,26 +207,88 @@ describe('what others have measured', () => {
     expect(mapper.counts.unplaced).toBe(1);
   });
 
-  test('of containers counts to steps, by pod and container or by name', async () => {
-    const { mapper, settle } = setUp(['cadvisor']);
-    const start = Math.ceil(noon / 15_000) * 15_000 - 60_000;
-    const container = (labels: Record<string, string>, ms: number, seconds: number) => [
-      sample('container_cpu_usage_seconds_total', { instance: 'n1:8080', ...labels }, start + ms, seconds),
-      sample('container_memory_rss', { instance: 'n1:8080', ...labels }, start + ms, GiB),
+  test.each([
+    ['cadvisor', { name: 'redis' }, 'redis'],
+    ['kubelet', { namespace: 'prod', pod: 'web-1', container: 'nginx', name: 'k8s_x' }, 'prod/web-1/nginx'],
+  ])('of containers by %s counts to steps, and one that comes late is not gone', async (mapping, labels, name) => {
+    const { mapper, settle, said } = setUp([mapping]);
+    const start = Math.floor(noon / 15_000) * 15_000 - 75_000;
+    const container = (more: Record<string, string>, ms: number, seconds: number) => [
+      sample('container_cpu_usage_seconds_total', { instance: 'n1:8080', ...more }, start + ms, seconds),
+      sample('container_memory_rss', { instance: 'n1:8080', ...more }, start + ms, GiB),
     ];
-    for (let k = 0; k < 3; k++)
+    const other = { ...labels, ...(mapping === 'cadvisor' ? { name: 'late' } : { container: 'late' }) };
+    for (let k = 0; k < 5; k++) {
       mapper.take([
-        ...container({ pod: 'web-1', container: 'nginx', name: 'k8s_x' }, k * 15_000 + 2000, k * 3),
-        ...container({ name: 'redis' }, k * 15_000 + 9000, k * 1.5),
-        ...container({ pod: 'web-1', container: 'POD' }, k * 15_000 + 2000, 100 * k),
+        ...container(labels, k * 15_000 + 2000, k * 3),
+        // Now in this step, now in the next.
+        ...container(other, k * 15_000 + 12_000 + (k % 2) * 4000, k * 1.5),
+        ...container({ namespace: 'prod', pod: 'web-1', container: 'POD', name: '' }, k * 15_000 + 2000, 100 * k),
         ...container({ id: '/' }, k * 15_000 + 2000, 1000 * k),
         sample('machine_memory_bytes', { instance: 'n1:8080' }, start + k * 15_000 + 5000, 4 * GiB),
-        sample('machine_cpu_cores', { instance: 'n1:8080' }, start + k * 15_000 + 5000, 4),
       ]);
+    }
     const found = await settle();
-    expect(found.map(({ time }) => time - start)).toEqual([30_000, 45_000]);
-    expect(told(found[0])).toMatchObject({ 'web-1/nginx': { cpu: 20, memory: 25 }, redis: { cpu: 10 } });
-    expect(Object.keys(told(found[0]))).toHaveLength(2);
+    expect(found.map(({ time }) => time - start)).toEqual([15_000, 30_000, 45_000, 60_000]);
+    for (const snapshot of found) expect(told(snapshot)).toMatchObject({ [name]: { cpu: 20, memory: 25 } });
+    for (const snapshot of found.slice(1)) expect(snapshot.processes.name).toHaveLength(2);
+    expect(said).toEqual([]);
+  });
+
+  test('of a scrape that failed is nothing, and a process that is late is not gone', async () => {
+    const { mapper, settle } = setUp(['process-exporter']);
+    const at = (k: number) => noon - 120_000 + k * 15_000;
+    const scrape = (k: number, names: string[]) =>
+      processes(at(k), Object.fromEntries(names.map((name) => [name, { cpu: 3 * k }])));
+    const ended = (k: number, names: string[]) =>
+      scrape(k, names).map((each) => ({ ...each, value: 'exited' as const }));
+    for (const k of [0, 1]) mapper.take(scrape(k, ['a', 'b']));
+    expect((await settle())[0]?.processes.name).toEqual(['a', 'b']);
+    // Its other part is on its way for longer than anybody waits.
+    mapper.take(scrape(2, ['a']));
+    expect((await settle())[0]?.processes.name).toEqual(['a', 'b']);
+    mapper.take(ended(3, ['a', 'b']));
+    expect(await settle()).toEqual([]);
+    mapper.take(scrape(4, ['a', 'b']));
+    mapper.take(scrape(5, ['a', 'b']));
+    expect((await settle()).at(-1)?.processes.name).toEqual(['a', 'b']);
+    mapper.take([...scrape(6, ['a']), ...ended(6, ['b'])]);
+    expect((await settle())[0]?.processes.name).toEqual(['a']);
+  });
+
+  test('by two copies of a Prometheus, or of two sources, is counted once', async () => {
+    const { mapper, settle, said } = setUp(['process-exporter']);
+    const copy = (name: string, k: number, owner = 'prometheus lab') =>
+      processes(noon - 60_000 + k * 15_000 + (name === 'b' ? 5000 : 0), { x: { cpu: 3 * k } }).map((each) => ({
+        ...each,
+        owner,
+        series: { ...each.series, labels: { ...each.series.labels, prometheus_replica: name } },
+      }));
+    for (let k = 0; k < 4; k++) mapper.take([...copy('a', k), ...copy('b', k), ...copy('a', k, 'prometheus other')]);
+    const found = await settle();
+    expect(found.map(({ time }) => time - noon)).toEqual([-45_000, -30_000, -15_000]);
+    expect(told(found[0])).toMatchObject({ x: { cpu: 20, count: 1 } });
+    expect(found[0]?.intervalMs).toBe(15_000);
+    expect(said).toEqual([
+      expect.stringMatching(
+        /^web-01: process-exporter \(.*prometheus_replica=a\) tells of it, and what .*replica=b\) tells of it is not counted twice$/,
+      ),
+      expect.stringMatching(/^web-01: how much memory it has nobody tells/),
+    ]);
+  });
+
+  test('of what cannot be a host, or is refused for good, holds up nobody', async () => {
+    const { mapper, settle, said, state } = setUp(['process-exporter']);
+    for (const instance of ['(server)', '(prometheus lab)', 'x'.repeat(300), 'good', 'bad'])
+      for (const k of [0, 1]) mapper.take(processes(noon - 30_000 + k * 15_000, { __kernel__: { cpu: k } }, instance));
+    state.refused = 'bad';
+    const found = await settle();
+    expect(found.map(({ host }) => host)).toEqual(['good']);
+    expect(found[0]?.processes.name).toEqual(['__kernel__ (process)']);
+    expect(
+      said.filter((text) => /bad: what others have measured of it is refused: too far ahead/.test(text)),
+    ).toHaveLength(1);
+    expect(await settle()).toEqual([]);
   });
 });
 

@@ -162,6 +162,7 @@ describe('a source', () => {
     };
     const url = await fake((_request, response, form) => {
       if (state.isAway) return void response.writeHead(503).end();
+      if (form.get('query') === 'time()') return void response.end('{}');
       const to = Number(form.get('time')) * 1000;
       const from = to - Number(/\[(\d+)ms\]$/.exec(form.get('query') ?? '')?.[1]);
       state.windows.push([from, to]);
@@ -180,9 +181,9 @@ describe('a source', () => {
       { name: 'lab', url, selectors: ['up'], intervalMs: 1000, backfillMs: 10 * minute, allowed: local, ...options },
       {
         write: async (samples) => {
-          const lost = (await write?.()) ?? 0;
+          const count = (await write?.()) ?? 0;
           state.samples.push(...samples);
-          return lost;
+          return { count, why: null };
         },
         clock: { now: () => Date.now(), monotonic: () => performance.now() },
         log: { info: log, warn: log, error: log },
@@ -192,7 +193,7 @@ describe('a source', () => {
             state.kept = fetched;
           },
         },
-        retentionMs: 86_400_000,
+        oldestKept: () => Date.now() - 86_400_000,
         random: () => 0.1,
       },
     );
@@ -238,10 +239,11 @@ describe('a source', () => {
   });
 
   test('that is away is asked again, is silent, and is fetched when it is back', { timeout: 30_000 }, async () => {
-    const { source, state } = await setUp({ backfillMs: 1000 });
+    const { source, state } = await setUp({ backfillMs: 1000 }, { until: Date.now() - 3_600_000, missing: [] });
     state.isAway = true;
     source.start();
     await sleep(3200);
+    // It was silent already before the start: no moment in which it seems to be back.
     expect(source.silentFrom).toBeLessThan(performance.now());
     expect(source.status()).toMatchObject({ failure: 'it answers 503', answeredAt: null });
     expect(state.said).toEqual([
@@ -260,12 +262,58 @@ describe('a source', () => {
       return 0;
     });
     source.start();
-    await vi.waitFor(() => expect(source.status().failure).toBe('the store is away'));
+    await vi.waitFor(() => expect(source.status().failure).toBe('what it gives cannot be stored: the store is away'));
     const begin = Date.now();
     await sleep(1500);
     isAway = false;
     await vi.waitFor(() => expect(source.status().failure).toBeNull(), { timeout: 15_000 });
     expect(Math.min(...state.samples.map(({ time }) => time))).toBeLessThan(begin - 30_000);
+  });
+});
+
+describe('a source whose clock is behind', () => {
+  test('has nothing of an outage lost', { timeout: 30_000 }, async () => {
+    const behindMs = 3_600_000;
+    const time = { now: Date.now() };
+    let isAway = false;
+    const url = await fake((_request, response, form) => {
+      if (isAway) return void response.writeHead(503).end();
+      const theirs = time.now - behindMs;
+      response.setHeader('date', new Date(theirs).toUTCString());
+      const to = Number(form.get('time')) * 1000;
+      const from = to - Number(/\[(\d+)ms\]$/.exec(form.get('query') ?? '')?.[1] ?? 0);
+      const values: [number, string][] = [];
+      for (let at = Math.ceil(from / 10_000) * 10; at <= Math.min(to, theirs) / 1000; at += 10) values.push([at, '1']);
+      response.end(matrix([{ metric: { __name__: 'up' }, values }]));
+    });
+    const times = new Set<number>();
+    const begin = time.now - behindMs;
+    const log = () => undefined;
+    const source = new PrometheusSource(
+      { name: 'lab', url, selectors: ['up'], intervalMs: 1000, backfillMs: 60_000, allowed: local },
+      {
+        write: async (samples) => {
+          for (const sample of samples) times.add(sample.time);
+          return { count: 0, why: null };
+        },
+        clock: { now: () => time.now, monotonic: () => performance.now() },
+        log: { info: log, warn: log, error: log },
+        kept: { fetched: null, keep: async () => undefined },
+        oldestKept: () => 0,
+        random: () => 0.01,
+      },
+    );
+    closing.push(() => source.close());
+    source.start();
+    await vi.waitFor(() => expect(times.size).toBeGreaterThan(3));
+    isAway = true;
+    time.now += 30 * minute;
+    await sleep(1500);
+    isAway = false;
+    await vi.waitFor(() => expect(Math.max(...times)).toBeGreaterThan(begin + 29 * minute), { timeout: 10_000 });
+    await vi.waitFor(() => expect(source.status().missingMs).toBe(0), { timeout: 10_000 });
+    for (let at = Math.ceil(begin / 10_000) * 10_000; at < begin + 29 * minute; at += 10_000)
+      if (!times.has(at)) throw new Error(`${(at - begin) / 1000} s after the beginning is missing`);
   });
 });
 
@@ -278,10 +326,10 @@ describe('what is fetched', () => {
       missing: [{ from: now - 61 * minute, to: now - minute }],
     });
     const fetched = { until: now - 2 * minute, missing: [] };
-    expect(resumed(fetched, now)).toEqual(fetched);
-    const after = resumed(fetched, now + 60 * minute);
+    expect(resumed(fetched, now, 15_000)).toEqual(fetched);
+    const after = resumed(fetched, now + 60 * minute, 15_000);
     expect(after).toEqual({ until: now + 59 * minute, missing: [{ from: now - 3 * minute, to: now + 59 * minute }] });
-    expect(resumed(fetched, now - 10 * minute).until).toBe(now - 10 * minute);
+    expect(resumed(fetched, now - 10 * minute, 15_000).until).toBe(now - 10 * minute);
   });
 
   test('of the past comes in parts, and not what is too old', () => {

@@ -16,7 +16,12 @@ import { NewSeriesTurns } from '../new-series-turns.ts';
 const longestBytes = 8 * 1024 * 1024;
 /** Of all bodies that are unpacked and not stored yet. */
 const mostUnpackedBytes = 2 * longestBytes;
-const mostRemembered = 50_000;
+/** Series whose labels are remembered. */
+const mostRemembered = 100_000;
+/** Of all bodies that are being stored. */
+const mostWaitingSamples = 400_000;
+/** A body with a smaller share of new series is written as if it had none. */
+const fewNew = 0.02;
 /** Other requests have their turn after so long. */
 const turnMs = 5;
 const retryAfterSeconds = 1;
@@ -39,23 +44,35 @@ export function remoteWriteRoutes({ clock, ingest }: AppParts): FastifyPluginAsy
   const known: SeriesCache = new LruCache(mostRemembered);
   const turns = new NewSeriesTurns(() => clock.monotonic());
   let unpackedBytes = 0;
+  let waitingSamples = 0;
 
-  async function taken(block: Buffer, token: TokenRecord | null): Promise<void> {
-    const owner = prometheusOwner(token?.source ?? token?.host ?? null);
-    const reader = new RemoteWriteReader(unpackSnappy(block), known, owner);
-    let end = clock.monotonic() + turnMs;
-    while (reader.read(() => clock.monotonic() >= end)) {
-      await setImmediate();
-      end = clock.monotonic() + turnMs;
+  async function read(block: Buffer, owner: string): Promise<RemoteWrite> {
+    unpackedBytes += snappyLength(block);
+    try {
+      const reader = new RemoteWriteReader(unpackSnappy(block), known, owner);
+      let end = clock.monotonic() + turnMs;
+      while (reader.read(() => clock.monotonic() >= end)) {
+        await setImmediate();
+        end = clock.monotonic() + turnMs;
+      }
+      return reader.found;
+    } finally {
+      unpackedBytes -= snappyLength(block);
     }
-    const { samples, refused, leftOut, unknown } = reader.found;
-    const write = () => ingest.writeScraped(samples, token).catch(explainForbidden);
-    const result = unknown > 0 ? await turns.take(write) : await write();
-    ingest.counts.histograms += leftOut.histograms;
-    ingest.counts.exemplars += leftOut.exemplars;
-    ingest.counts.notNumbers += leftOut.notNumbers;
-    ingest.counts.notKept += refused.count;
-    refuseIncomplete(refused, result);
+  }
+
+  async function store({ samples, unknown }: RemoteWrite, token: TokenRecord | null): Promise<ScrapedIngestResult> {
+    if (waitingSamples > 0 && waitingSamples + samples.length > mostWaitingSamples) throw tooMuch();
+    waitingSamples += samples.length;
+    try {
+      const write = () => ingest.writeScraped(samples, token).catch(explainForbidden);
+      const areNew = unknown.length > samples.length * fewNew;
+      const result = areNew ? await turns.take(write) : await write();
+      for (const [labels, series] of unknown) known.set(labels, series);
+      return result;
+    } finally {
+      waitingSamples -= samples.length;
+    }
   }
 
   return async (app) => {
@@ -65,28 +82,40 @@ export function remoteWriteRoutes({ clock, ingest }: AppParts): FastifyPluginAsy
       { parseAs: 'buffer' },
       async (_: FastifyRequest, body: Buffer) => body,
     );
-    app.post('/v1/prometheus/write', postRemoteWrite, async ({ body, headers, token }, reply) => {
+    app.post('/v1/prometheus/write', postRemoteWrite, async (request, reply) => {
+      const { body, headers, token } = request;
       checkVersion(headers);
-      const block = body as Buffer;
-      const bytes = snappyLength(block);
-      if (bytes > longestBytes)
-        throw new MonitorError(
-          'too_large',
-          `the body has ${bytes} bytes unpacked, and at most ${longestBytes} are taken; send fewer samples at once (max_samples_per_send)`,
-        );
-      if (unpackedBytes + bytes > mostUnpackedBytes && unpackedBytes > 0)
-        throw new MonitorError('unavailable', 'too much is being written at once; send again later', {
-          retryAfterSeconds,
-        });
-      unpackedBytes += bytes;
-      try {
-        await taken(block, token);
-      } finally {
-        unpackedBytes -= bytes;
-      }
+      const block = blockOf(body);
+      if (unpackedBytes > 0 && unpackedBytes + snappyLength(block) > mostUnpackedBytes) throw tooMuch();
+      const written = await read(block, prometheusOwner(token?.source ?? token?.host ?? null));
+      // It is read: who has a backlog need not wait for what becomes of it.
+      request.leaveTurn();
+      const { refused, leftOut } = written;
+      const result = await store(written, token);
+      ingest.counts.histograms += leftOut.histograms;
+      ingest.counts.exemplars += leftOut.exemplars;
+      ingest.counts.notNumbers += leftOut.notNumbers;
+      ingest.counts.notKept += refused.count;
+      refuseIncomplete(refused, result);
       return reply.code(204).send(null);
     });
   };
+}
+
+/** @throws MonitorError `invalid` where there is none, `too_large` for what would be too much unpacked */
+function blockOf(body: unknown): Buffer {
+  if (!Buffer.isBuffer(body))
+    throw new MonitorError('invalid', 'there is no body; send a WriteRequest of remote write 1.0');
+  const bytes = snappyLength(body);
+  if (bytes <= longestBytes) return body;
+  throw new MonitorError(
+    'too_large',
+    `the body has ${bytes} bytes unpacked, and at most ${longestBytes} are taken; send fewer samples at once (max_samples_per_send)`,
+  );
+}
+
+function tooMuch(): MonitorError {
+  return new MonitorError('unavailable', 'too much is being written at once; send again later', { retryAfterSeconds });
 }
 
 /** A message of 2.0 read as one of 1.0 looks empty. @throws MonitorError `unsupported` */

@@ -46,15 +46,15 @@ export const sourceSettings = {
  */
 export function parseSource(text: string, environment: Environment): ConfiguredPrometheus {
   const given = readMap(text);
-  const name = one(given, 'name', text);
+  const name = one(given, 'name');
   if (!/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/i.test(name))
     throw invalid(name, 'its name must be letters, digits and hyphens, at most 40');
   const selectors = list(given.selector).filter((selector) => selector.trim() !== '');
   if (selectors.length === 0) throw invalid(name, `it needs a selector, such as {job="node"}`);
-  const ca = given.ca === undefined ? undefined : one(given, 'ca', text);
+  const ca = given.ca === undefined ? undefined : one(given, 'ca');
   return {
     name,
-    url: parseUrl(one(given, 'url', text), name),
+    url: parseUrl(one(given, 'url'), name),
     selectors,
     intervalMs: parsePace(list(given.interval)[0] ?? '15s', `interval of source ${name}`, '1s'),
     backfillMs: parseDuration(list(given.backfill)[0] ?? '1d', `backfill of source ${name}`),
@@ -98,6 +98,8 @@ function credentialsOf(
     return environment[variable] || (file ? readText(file, `${variable}_FILE`).trim() : undefined);
   };
   const [token, user, password] = [read('TOKEN'), read('USER'), read('PASSWORD')];
+  if (password !== undefined && user === undefined) throw invalid(name, 'a password needs a user');
+  if (token === '') throw invalid(name, 'its token is empty');
   if (token !== undefined && user !== undefined) throw invalid(name, 'either a token, or user and password, not both');
   return {
     ...(token !== undefined && { token }),
@@ -114,7 +116,7 @@ function readMap(text: string): Given {
     given = null;
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new MonitorError('invalid', `'${text.slice(0, 100)}' is no source; write a map such as ${example}`);
+    throw new MonitorError('invalid', `that is no source; write a map such as ${example}`);
   for (const [key, value] of Object.entries(given)) {
     if (!(keys as readonly string[]).includes(key))
       throw new MonitorError(
@@ -127,12 +129,12 @@ function readMap(text: string): Given {
   return given;
 }
 
-function one(given: Given, key: (typeof keys)[number], text: string): string {
+function one(given: Given, key: (typeof keys)[number]): string {
   const [value, ...more] = list(given[key]);
   if (value === undefined || value === '' || more.length > 0)
     throw new MonitorError(
       'invalid',
-      `a source needs one ${key}, and ${text.slice(0, 100)} has ${more.length > 0 ? 'more' : 'none'}`,
+      `a source${given.name === undefined ? '' : ` (${String(given.name).slice(0, 40)})`} needs one ${key}, and has ${more.length > 0 ? 'more' : 'none'}`,
     );
   return value;
 }
@@ -144,7 +146,10 @@ function list(value: string | string[] | undefined): string[] {
 function parseUrl(text: string, name: string): URL {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
-    throw invalid(name, `'${text.slice(0, 100)}' is no address; write it like http://10.0.0.7:9090`);
+    throw invalid(
+      name,
+      `its url is no address${text.includes('@') ? '' : `: '${text.slice(0, 100)}'`}; write it like http://10.0.0.7:9090`,
+    );
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     throw invalid(
       name,

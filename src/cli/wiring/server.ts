@@ -143,7 +143,7 @@ async function makeApp(
     desired: openDesiredSettings(config.data, warn),
     bootId: readBootId(),
     mappings: config.mapping,
-    sources: config.sources.map((source) => configuredSource(source, config.data, warn)),
+    sources: config.sources.map((source) => configuredSource(source, config, warn)),
     agents: {
       client: config.tcpClient,
       counters: config.tcpCounter,
@@ -156,11 +156,14 @@ async function makeApp(
 
 function configuredSource(
   { ca, ...options }: ConfiguredPrometheus,
-  dataFolder: string,
+  config: Config,
   warn: (message: string) => void,
 ): ConfiguredSource {
   const pem = ca === undefined ? {} : { ca: readPem(ca, `ca of source ${options.name}:`, 'certificate') };
-  return { options: { ...options, ...pem }, kept: openFetched(join(dataFolder, 'sources'), options.name, warn) };
+  // Of another address, other selectors or another store nothing is known.
+  const of = JSON.stringify([options.url.href, options.selectors, storeUrl(config.store, config.data)]);
+  const kept = openFetched(join(config.data, 'sources'), options.name, of, warn);
+  return { options: { ...options, ...pem }, kept };
 }
 
 /** An address that stands for all of them is none that anybody could call. */

@@ -10,6 +10,8 @@ import { SampleAppender } from './sample-appender.ts';
 
 /** Series whose ids, and whose newest samples, are remembered. */
 const mostRemembered = 100_000;
+/** A statement with a value each takes time to be read. */
+const askedAtOnce = 5000;
 
 interface Parts {
   /** Appends only. */
@@ -175,10 +177,11 @@ export class SeriesWriter {
   /** Deletes series that no row had as it was looked, and none has got since. */
   async forget(ids: readonly number[]): Promise<void> {
     const gone = ids.filter((id) => !this.#used?.has(id));
-    if (gone.length > 0) await this.#lookups.run(`DELETE FROM series WHERE id IN (${gone.join(', ')})`);
+    // Also where nobody knows whether it has been done.
     this.#epoch++;
     this.#ids.clear();
     this.#newest.clear();
+    if (gone.length > 0) await this.#lookups.run(`DELETE FROM series WHERE id IN (${gone.join(', ')})`);
   }
 
   unwatch(): void {
@@ -237,12 +240,16 @@ export class SeriesWriter {
 
   /** Which of these there are. */
   async #stored(samples: readonly NewSample[]): Promise<string[]> {
-    if (samples.length === 0) return [];
-    const list = (values: readonly number[]) => [...new Set(values)].join(', ');
-    const sql = `SELECT series, time::DOUBLE FROM sample WHERE time IN (${list(samples.map(({ time }) => time))})
-      AND series IN (${list(samples.map(({ id }) => id))})`;
-    const rows = (await this.#lookups.runAndReadAll(sql)).getRows();
-    return rows.map(([id, time]) => `${id} ${time}`);
+    const found: string[] = [];
+    for (let from = 0; from < samples.length; from += askedAtOnce) {
+      const part = samples.slice(from, from + askedAtOnce);
+      const list = (values: readonly number[]) => [...new Set(values)].join(', ');
+      const sql = `SELECT series, time::DOUBLE FROM sample WHERE time IN (${list(part.map(({ time }) => time))})
+        AND series IN (${list(part.map(({ id }) => id))})`;
+      const rows = (await this.#lookups.runAndReadAll(sql)).getRows();
+      for (const [id, time] of rows) found.push(`${id} ${time}`);
+    }
+    return found;
   }
 
   async #appendSeries(fresh: readonly FreshSeries[]): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Point } from '@influxdata/influxdb-client';
 import type { MetricSample } from '../../core/sample.ts';
 import { seriesKey } from '../../core/series.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
@@ -14,6 +15,9 @@ import { namesStatement, newNamesStatement, newSeriesStatement, seriesStatement 
 const pointBytes = 250;
 /** Bytes in one request, some 5,000 points (what InfluxDB takes fastest), and bytes waiting, at most. */
 const limits = { group: 5_000 * pointBytes, queue: 64 * 1024 ** 2 };
+
+/** In one request, of samples. */
+const samplesAtOnce = 5000;
 
 export interface WriterOptions {
   retentionMs: number;
@@ -90,17 +94,26 @@ export class Writer {
       (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
     if (admitted.length === 0) return { refused: [], beyondBudget };
     const counts = this.#series.countsOf(admitted.map(({ owner }) => owner));
-    let refused: MetricSample[] = [];
-    try {
-      await this.#options.connection.write([...admitted.map(toSamplePoint), ...counts.points]);
-    } catch (error) {
-      if (!(error instanceof PastRetention)) throw error;
-      const byTime = admitted.toSorted((a, b) => a.time - b.time);
-      const oldest = this.#options.now() - this.#options.retentionMs;
-      refused = byTime.slice(0, error.points ?? byTime.findLastIndex(({ time }) => time < oldest) + 1);
-    }
+    const refused: MetricSample[] = [];
+    for (let from = 0; from < admitted.length; from += samplesAtOnce)
+      refused.push(
+        ...(await this.#writeSamples(admitted.slice(from, from + samplesAtOnce), from === 0 ? counts.points : [])),
+      );
     counts.settle();
     return { refused, beyondBudget };
+  }
+
+  /** @returns those that are too old */
+  async #writeSamples(samples: readonly MetricSample[], counts: readonly Point[]): Promise<MetricSample[]> {
+    try {
+      await this.#options.connection.write([...samples.map(toSamplePoint), ...counts]);
+      return [];
+    } catch (error) {
+      if (!(error instanceof PastRetention)) throw error;
+      const byTime = samples.toSorted((a, b) => a.time - b.time);
+      const oldest = this.#options.now() - this.#options.retentionMs;
+      return byTime.slice(0, error.points ?? byTime.findLastIndex(({ time }) => time < oldest) + 1);
+    }
   }
 
   #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
