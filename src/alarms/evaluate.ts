@@ -56,9 +56,17 @@ export function evaluate(
   return { at, level, alarms, ...unwatched, nextStaleAt: nextStaleAt(hosts, at) };
 }
 
+/** Of a host that no collector tells of. */
+const silentExporter =
+  'nothing more is told of it: the exporter that measures it, the host, or the Prometheus in between is down';
+
 function lastHeardFirst(hosts: readonly SnapshotHeader[]): UnwatchedHost[] {
   return hosts
-    .map((header) => ({ host: header.host, lastSeen: seenAt(header) }))
+    .map((header) => ({
+      host: header.host,
+      lastSeen: seenAt(header),
+      ...(header.metrics['collector.mapped'] === 1 && { why: silentExporter }),
+    }))
     .sort((a, b) => a.lastSeen - b.lastSeen);
 }
 

@@ -7,13 +7,20 @@ import { reasonOf } from './render.ts';
 /** How what has ended without being well is told of. */
 const notOk: Partial<Record<Ending['how'], ChangeLevel>> = { expired: 'STALE', paused: 'PAUSED' };
 
+/** A series that has ended says nothing of what it was about: a process that has is gone. */
+function levelOf({ level, ended, alarm }: Change<ReceivedAlarm>): ChangeLevel {
+  if (ended === null) return level;
+  const hasSeriesEnded = ended.how === 'exited' && alarm?.subject.kind === 'series';
+  return hasSeriesEnded ? 'STALE' : (notOk[ended.how] ?? level);
+}
+
 /** What is to be said of a change. What is only not known any more is not OK. */
 export function announcementOf(change: Change<ReceivedAlarm>, time: number): Announcement {
   const { before, host, alarm, lastSeen, ended } = change;
   const process = alarm?.subject.kind === 'process' ? alarm.subject : null;
   return {
     time,
-    level: (ended && notOk[ended.how]) ?? change.level,
+    level: levelOf(change),
     before,
     id: alarm?.id ?? null,
     host,

@@ -69,10 +69,11 @@ function silenceStory({ level, host, since, time, ended, reason, before }: Annou
   if (level !== 'STALE')
     return ended === null ? 'is not silent any more; how that ended is not known' : 'is reporting again';
   const lastHeard = timeBeside(since ?? time, time);
+  if (!reason.startsWith(nothingHeard)) return `${reason}; last heard of at ${lastHeard}`;
   return `silent for ${lasted(since, time)}, last heard of at ${lastHeard}: its collector has ended, or the host or the network is down`;
 }
 
-/** Hosts cannot be called so by whoever sets them up. */
+/** Whoever sets up a collector cannot call its host so. */
 function ofSource(host: string): boolean {
   return host.startsWith('(prometheus ');
 }
@@ -142,7 +143,7 @@ const endings: Record<Exclude<Ending['how'], 'expired' | 'forgotten'>, string> =
 
 /** Why, as one sentence, for who reads JSON. */
 export function reasonOf({ level, host, alarm, lastSeen, why, ended }: Change<ReceivedAlarm>, time: number): string {
-  if (why !== undefined) return level === 'STALE' ? why : 'it answers again, and what was missed is fetched';
+  if (level === 'STALE' && why !== undefined) return why;
   if (level === 'STALE') return silenceReason(time, lastSeen ?? time);
   if (level === 'PAUSED')
     return `paused: it lives, and is not looked at; to look at it again: amberwatch host set ${host} --resume`;
@@ -150,17 +151,23 @@ export function reasonOf({ level, host, alarm, lastSeen, why, ended }: Change<Re
   if (ended?.how === 'expired')
     return alarm?.subject.kind === 'series'
       ? 'forgotten: nothing has been heard of it for an hour'
-      : 'forgotten: silent for longer than snapshots are kept';
+      : ofSource(host)
+        ? 'it is not asked any more'
+        : 'forgotten: silent for longer than snapshots are kept';
   if (ended?.how === 'forgotten') return 'forgotten, as somebody has said';
-  if (alarm === null) return '';
+  if (alarm === null) return ofSource(host) ? 'it answers again, and what was missed is fetched' : '';
+  if (ended?.how === 'exited' && alarm.subject.kind === 'series')
+    return 'its series has ended: what it was scraped from is gone, or cannot be scraped any more';
   if (alarm.metric === serverClockMetric) return 'the clock is believed again';
   if (ended === null) return 'it has ended; how is not known';
   // A later server may know more words.
   return endings[ended.how] ?? 'it has ended';
 }
 
+const nothingHeard = 'nothing heard';
+
 function silenceReason(time: number, lastSeen: number): string {
-  return `nothing heard for ${lasted(lastSeen, time)}, more than three of its intervals: its collector has ended, or the host or the network is down`;
+  return `${nothingHeard} for ${lasted(lastSeen, time)}, more than three of its intervals: its collector has ended, or the host or the network is down`;
 }
 
 /** Of an alarm that was said before the alerter's restart. */

@@ -31,7 +31,7 @@ export const sourceSettings = {
   mapping: setting({
     argument: '<name>',
     description:
-      'whose series are the usage of hosts and processes: process-exporter, node-exporter, cadvisor, or in the file a map of your own; may be repeated',
+      'whose series are the usage of hosts and processes: process-exporter, node-exporter, cadvisor, kubelet, or in the file a map of your own; may be repeated',
     defaultText: 'none',
     commands: serving,
     repeatable: true,
