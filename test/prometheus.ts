@@ -51,8 +51,12 @@ export async function startPrometheus(target: string, token: string): Promise<Pr
   });
 }
 
-/** A real Prometheus with a configuration of one's own. */
-export async function runPrometheus(config: object, prepare = (_folder: string) => {}): Promise<Prometheus> {
+/** A real Prometheus with a configuration of one's own; as an agent it answers no question. */
+export async function runPrometheus(
+  config: object,
+  prepare = (_folder: string) => {},
+  mode: 'server' | 'agent' = 'server',
+): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), 'amberwatch-prometheus-'));
   writeFileSync(join(folder, 'prometheus.yml'), stringify(config));
   prepare(folder);
@@ -63,7 +67,9 @@ export async function runPrometheus(config: object, prepare = (_folder: string) 
       'prometheus',
       [
         `--config.file=${folder}/prometheus.yml`,
-        `--storage.tsdb.path=${folder}/data`,
+        ...(mode === 'agent'
+          ? ['--enable-feature=agent', `--storage.agent.path=${folder}/data`]
+          : [`--storage.tsdb.path=${folder}/data`]),
         `--web.listen-address=${new URL(url).host}`,
       ],
       { stdio: ['ignore', 'ignore', openSync(join(folder, 'log'), 'a')] },

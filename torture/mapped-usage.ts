@@ -12,7 +12,7 @@ import { ServerProcess } from './server-process.ts';
 
 const exporter = fileURLToPath(new URL('../test/fixtures/process_exporter.py', import.meta.url));
 const everyMs = 5000;
-const phaseMs = 60_000;
+const phaseMs = { whole: 60_000, small: 30_000 };
 /** What is measured around a change of load belongs to both sides of it. */
 const edgeMs = 2 * everyMs;
 const mostPoints = 3;
@@ -37,6 +37,7 @@ export const mappedUsage: Scenario = {
     const hasNode = spawnSync('prometheus-node-exporter', ['--version']).status === 0;
     if (!hasPrometheus() || !hasNode) return [];
     const phases = Math.max(1, scaled(10, scale));
+    const lengthMs = scale < 0.1 ? phaseMs.small : phaseMs.whole;
     const [folder, processPort, nodePort] = [temporaryFolder(), await freePort(), await freePort()];
     const data = temporaryFolder();
     const store = `duckdb:${join(folder, 'a.db')}`;
@@ -81,12 +82,12 @@ export const mappedUsage: Scenario = {
       begin = Date.now();
       for (const [name, shares] of Object.entries(burners)) {
         copyFileSync(realpathSync('/usr/bin/python3'), join(folder, name));
-        start(join(folder, name), join(folder, 'burner.py'), String(phaseMs / 1000), ...shares.map(String));
+        start(join(folder, name), join(folder, 'burner.py'), String(lengthMs / 1000), ...shares.map(String));
       }
       for (let phase = 0; phase < phases; phase++) {
-        await sleep(begin + phase * phaseMs + edgeMs - Date.now());
+        await sleep(begin + phase * lengthMs + edgeMs - Date.now());
         const before = ticks();
-        await sleep(begin + (phase + 1) * phaseMs - Date.now());
+        await sleep(begin + (phase + 1) * lengthMs - Date.now());
         ticked.push(busyPercent(before, ticks()));
       }
       await sleep(15_000);
@@ -96,7 +97,7 @@ export const mappedUsage: Scenario = {
       await prometheus.close();
       await server.stop('SIGTERM');
     }
-    const found = await comparison(store, begin, phases);
+    const found = await comparison(store, begin, phases, lengthMs);
     const ofHost = found
       .filter(({ name }) => name === 'system_cpu')
       .map(({ told, own, phase }) => ({ name: 'the host', phase, told, own: ticked[phase] as number, exact: own }));
@@ -125,9 +126,9 @@ function verdictOn(found: readonly Compared[], phases: number, by: string, more 
   const [worst] = found.toSorted((a, b) => off(b) - off(a));
   const told =
     worst &&
-    `${worst.name} in minute ${worst.phase + 1}, ${worst.own.toFixed(1)} ${by} and ${worst.told.toFixed(1)} by theirs`;
+    `${worst.name} in phase ${worst.phase + 1}, ${worst.own.toFixed(1)} ${by} and ${worst.told.toFixed(1)} by theirs`;
   return {
-    figure: `${phases} minutes, load changes each: ${found.length} means; the furthest apart: ${told}${more}`,
+    figure: `${phases} phases, load changes each: ${found.length} means; the furthest apart: ${told}${more}`,
     holds: worst !== undefined && off(worst) <= mostPoints,
   };
 }
@@ -155,11 +156,11 @@ interface Compared {
   told: number;
 }
 
-async function comparison(url: string, begin: number, phases: number): Promise<Compared[]> {
+async function comparison(url: string, begin: number, phases: number, lengthMs: number): Promise<Compared[]> {
   const store = await openStore(url, { retentionMs: 2 * 86_400_000, warn: () => undefined });
   const found: Compared[] = [];
   for (let phase = 0; phase < phases; phase++) {
-    const window = { from: begin + phase * phaseMs + edgeMs, to: begin + (phase + 1) * phaseMs };
+    const window = { from: begin + phase * lengthMs + edgeMs, to: begin + (phase + 1) * lengthMs };
     const names = [
       ...Object.keys(burners).map((process) => ({ metric: 'process_cpu', process })),
       { metric: 'system_cpu', process: null },

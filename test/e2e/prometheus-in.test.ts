@@ -201,4 +201,40 @@ describe.skipIf(!hasPrometheus() || !hasNodeExporter)('what a real Prometheus ha
       },
     );
   });
+
+  test('is pushed by one in agent mode, with a token of its source', { timeout: 60_000 }, async () => {
+    const [exporterPort, port] = [await freePort(), await freePort()];
+    await startExporter('python3', [summary, String(exporterPort)], exporterPort);
+    const server = new Server(port, {}, null);
+    closing.push(() => server.stop('SIGKILL'));
+    const made = new Program(['token', 'create', '--role', 'write', '--source', 'edge', '--data', server.folder]);
+    await made.exit;
+    await server.start();
+    const agent = await runPrometheus(
+      {
+        global: { scrape_interval: '1s', external_labels: { source: 'edge' } },
+        scrape_configs: [{ job_name: 'summary', static_configs: [{ targets: [`127.0.0.1:${exporterPort}`] }] }],
+        remote_write: [
+          {
+            url: `${server.url}/v1/prometheus/write`,
+            authorization: { credentials: /aw_w_\S+/.exec(made.stdout)?.[0] ?? '' },
+            queue_config: { batch_send_deadline: '1s' },
+          },
+        ],
+      },
+      undefined,
+      'agent',
+    );
+    closing.push(() => agent.close());
+    const admin = new Program(['token', 'create', '--role', 'read', '--data', server.folder]);
+    await admin.exit;
+    const headers = { authorization: `Bearer ${/aw_r_\S+/.exec(admin.stdout)?.[0]}` };
+    await vi.waitFor(
+      async () => {
+        const answer = await fetch(`${server.url}/v1/series?series=cpuTemp{source="edge"}&window=1m`, { headers });
+        expect(((await answer.json()) as { series: unknown[] }).series).toHaveLength(1);
+      },
+      { timeout: 30_000, interval: 500 },
+    );
+  });
 });
