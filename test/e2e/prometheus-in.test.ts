@@ -90,119 +90,118 @@ describe.skipIf(!hasPrometheus() || !hasNodeExporter)('what a real Prometheus ha
     for (const close of closing.reverse()) await close();
   });
 
-  describe.each(engines)('in $engine', ({ engine, runs }) => {
-    test.skipIf(!runs)(
-      'is here too, pulled and pushed, whoever is killed in the middle',
-      { timeout: 240_000 },
-      async () => {
-        const influx = engine === 'InfluxDB' ? await startInfluxd() : null;
-        if (influx !== null) closing.push(() => influx.close());
-        const influx2 = engine === 'InfluxDB' ? await startInfluxd() : null;
-        if (influx2 !== null) closing.push(() => influx2.close());
-        const [eightPort, nodePort, pullPort, pushPort] = [
-          await freePort(),
-          await freePort(),
-          await freePort(),
-          await freePort(),
-        ];
-        await startExporter('python3', [summary, String(eightPort)], eightPort);
-        await startExporter('prometheus-node-exporter', [`--web.listen-address=127.0.0.1:${nodePort}`], nodePort);
-        const prometheus = await runPrometheus({
-          global: { scrape_interval: '1s', scrape_timeout: '1s', external_labels: { source: 'lab' } },
-          scrape_configs: [
-            {
-              job_name: 'summary',
-              static_configs: [{ targets: [`127.0.0.1:${eightPort}`], labels: { instance: '106' } }],
-            },
-            { job_name: 'node', static_configs: [{ targets: [`127.0.0.1:${nodePort}`] }] },
-          ],
-          remote_write: [
-            {
-              url: `http://127.0.0.1:${pushPort}/v1/prometheus/write`,
-              queue_config: { batch_send_deadline: '1s', max_backoff: '1s' },
-            },
-          ],
-        });
-        closing.push(() => prometheus.close());
-        const storeOf = (db: typeof influx) =>
-          db === null ? null : `${db.url.replace('http:', 'influxdb:')}/monitoring`;
-        const source = {
-          name: 'lab',
-          url: prometheus.url,
-          allow: '127.0.0.1',
-          selector: ['{job="summary"}', '{job="node"}'],
-          interval: '1s',
-        };
-        const thresholds = { 'cpuTemp{job="summary"}': '50', 'cpuLoad{instance="106"}': '1000' };
-        const pull = new Server(pullPort, { sources: [source], threshold: thresholds }, storeOf(influx));
-        const push = new Server(pushPort, {}, storeOf(influx2));
-        closing.push(() => pull.stop('SIGKILL'));
-        closing.push(() => push.stop('SIGKILL'));
-        await Promise.all([pull.start(), push.start()]);
-        await sleep(6000);
-        await Promise.all([pull.stop('SIGKILL'), push.stop('SIGKILL')]);
-        await sleep(4000);
-        await Promise.all([pull.start(), push.start()]);
-        await sleep(4000);
-
-        // Prometheus is away: that is STALE, and in the detail of readiness.
-        await prometheus.stop('SIGTERM');
-        await vi.waitFor(
-          async () => {
-            const { stale } = await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`);
-            expect(stale).toMatchObject([
-              { host: '(prometheus lab)', why: expect.stringMatching(/nothing listens there/) },
-            ]);
+  // They wait most of the time.
+  test.concurrent.each(engines.filter(({ runs }) => runs))(
+    'is here too in $engine, pulled and pushed, whoever is killed in the middle',
+    { timeout: 240_000 },
+    async ({ engine }) => {
+      const influx = engine === 'InfluxDB' ? await startInfluxd() : null;
+      if (influx !== null) closing.push(() => influx.close());
+      const influx2 = engine === 'InfluxDB' ? await startInfluxd() : null;
+      if (influx2 !== null) closing.push(() => influx2.close());
+      const [eightPort, nodePort, pullPort, pushPort] = [
+        await freePort(),
+        await freePort(),
+        await freePort(),
+        await freePort(),
+      ];
+      await startExporter('python3', [summary, String(eightPort)], eightPort);
+      await startExporter('prometheus-node-exporter', [`--web.listen-address=127.0.0.1:${nodePort}`], nodePort);
+      const prometheus = await runPrometheus({
+        global: { scrape_interval: '1s', scrape_timeout: '1s', external_labels: { source: 'lab' } },
+        scrape_configs: [
+          {
+            job_name: 'summary',
+            static_configs: [{ targets: [`127.0.0.1:${eightPort}`], labels: { instance: '106' } }],
           },
-          { timeout: 60_000, interval: 200 },
-        );
-        const ready = await getJson<{ warnings: string[] }>(`${pull.url}/health/ready`);
-        expect(ready.warnings).toEqual([
-          expect.stringMatching(/^source lab gives nothing new for .*; 'amberwatch source ls' says why$/),
-        ]);
-        await prometheus.restart();
-        await vi.waitFor(async () => expect((await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`)).stale).toEqual([]), {
-          timeout: 60_000,
-          interval: 200,
-        });
-        await sleep(4000);
-        // What it had not written when it was killed it does not have itself.
-        await prometheus.stop('SIGKILL');
-        await prometheus.restart();
-        await sleep(8000);
+          { job_name: 'node', static_configs: [{ targets: [`127.0.0.1:${nodePort}`] }] },
+        ],
+        remote_write: [
+          {
+            url: `http://127.0.0.1:${pushPort}/v1/prometheus/write`,
+            queue_config: { batch_send_deadline: '1s', max_backoff: '1s' },
+          },
+        ],
+      });
+      closing.push(() => prometheus.close());
+      const storeOf = (db: typeof influx) =>
+        db === null ? null : `${db.url.replace('http:', 'influxdb:')}/monitoring`;
+      const source = {
+        name: 'lab',
+        url: prometheus.url,
+        allow: '127.0.0.1',
+        selector: ['{job="summary"}', '{job="node"}'],
+        interval: '1s',
+      };
+      const thresholds = { 'cpuTemp{job="summary"}': '50', 'cpuLoad{instance="106"}': '1000' };
+      const pull = new Server(pullPort, { sources: [source], threshold: thresholds }, storeOf(influx));
+      const push = new Server(pushPort, {}, storeOf(influx2));
+      closing.push(() => pull.stop('SIGKILL'));
+      closing.push(() => push.stop('SIGKILL'));
+      await Promise.all([pull.start(), push.start()]);
+      await sleep(6000);
+      await Promise.all([pull.stop('SIGKILL'), push.stop('SIGKILL')]);
+      await sleep(4000);
+      await Promise.all([pull.start(), push.start()]);
+      await sleep(4000);
 
-        // A threshold on two of the eight, and the alarm is named.
-        const { alarms } = await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`);
-        const hot = alarms.filter(({ metric }) => eight.includes(metric)).map(({ series }) => series);
-        expect([[], [seriesKey({ metric: 'cpuTemp', labels: { ...labels, source: 'lab' } })]]).toContainEqual(hot);
-        const { sources } = await getJson<SourcesAnswer>(`${pull.url}/v1/sources`);
-        expect(sources).toMatchObject([{ name: 'lab', state: 'ok', failure: null }]);
+      // Prometheus is away: that is STALE, and in the detail of readiness.
+      await prometheus.stop('SIGTERM');
+      await vi.waitFor(
+        async () => {
+          const { stale } = await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`);
+          expect(stale).toMatchObject([
+            { host: '(prometheus lab)', why: expect.stringMatching(/nothing listens there/) },
+          ]);
+        },
+        { timeout: 60_000, interval: 200 },
+      );
+      const ready = await getJson<{ warnings: string[] }>(`${pull.url}/health/ready`);
+      expect(ready.warnings).toEqual([
+        expect.stringMatching(/^source lab gives nothing new for .*; 'amberwatch source ls' says why$/),
+      ]);
+      await prometheus.restart();
+      await vi.waitFor(async () => expect((await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`)).stale).toEqual([]), {
+        timeout: 60_000,
+        interval: 200,
+      });
+      await sleep(4000);
+      // What it had not written when it was killed it does not have itself.
+      await prometheus.stop('SIGKILL');
+      await prometheus.restart();
+      await sleep(8000);
 
-        // Both ends stop, and what they have is compared.
-        const ofPrometheus = await samplesOfPrometheus(prometheus, '{job=~"summary|node"}', { source: 'lab' });
-        await sleep(3000);
-        await Promise.all([pull.stop('SIGTERM'), push.stop('SIGTERM')]);
-        const read = (server: Server, db: typeof influx) =>
-          db === null ? samplesOfDuckdb(join(server.folder, 'amberwatch.db')) : samplesOfInfluxdb(db.url, 'monitoring');
-        const [pulled, pushed] = [await read(pull, influx), await read(push, influx2)];
-        for (const name of eight)
-          expect(
-            [...ofPrometheus.keys()].some((key) => key.startsWith(`${name}{`)),
-            name,
-          ).toBe(true);
-        expect(countOf(ofPrometheus)).toBeGreaterThan(5000);
-        expect(missing(ofPrometheus, pulled.samples)).toEqual([]);
-        expect(pulled.rows).toBe(countOf(pulled.samples));
-        expect(pushed.rows).toBe(countOf(pushed.samples));
-        // Prometheus itself sends nothing of before its start, so what it had not sent when it was killed did not come.
-        const unsent = missing(ofPrometheus, pushed.samples);
-        const times = new Set(unsent.map((text) => Number(text.split(' ').at(-2))));
-        expect(times.size, unsent.join('\n').slice(0, 2000)).toBeLessThanOrEqual(6);
-      },
-    );
-  });
+      // A threshold on two of the eight, and the alarm is named.
+      const { alarms } = await getJson<AlarmsAnswer>(`${pull.url}/v1/alarms`);
+      const hot = alarms.filter(({ metric }) => eight.includes(metric)).map(({ series }) => series);
+      expect([[], [seriesKey({ metric: 'cpuTemp', labels: { ...labels, source: 'lab' } })]]).toContainEqual(hot);
+      const { sources } = await getJson<SourcesAnswer>(`${pull.url}/v1/sources`);
+      expect(sources).toMatchObject([{ name: 'lab', state: 'ok', failure: null }]);
 
-  test('is pushed by one in agent mode, with a token of its source', { timeout: 60_000 }, async () => {
+      // Both ends stop, and what they have is compared.
+      const ofPrometheus = await samplesOfPrometheus(prometheus, '{job=~"summary|node"}', { source: 'lab' });
+      await sleep(3000);
+      await Promise.all([pull.stop('SIGTERM'), push.stop('SIGTERM')]);
+      const read = (server: Server, db: typeof influx) =>
+        db === null ? samplesOfDuckdb(join(server.folder, 'amberwatch.db')) : samplesOfInfluxdb(db.url, 'monitoring');
+      const [pulled, pushed] = [await read(pull, influx), await read(push, influx2)];
+      for (const name of eight)
+        expect(
+          [...ofPrometheus.keys()].some((key) => key.startsWith(`${name}{`)),
+          name,
+        ).toBe(true);
+      expect(countOf(ofPrometheus)).toBeGreaterThan(5000);
+      expect(missing(ofPrometheus, pulled.samples)).toEqual([]);
+      expect(pulled.rows).toBe(countOf(pulled.samples));
+      expect(pushed.rows).toBe(countOf(pushed.samples));
+      // Prometheus itself sends nothing of before its start, so what it had not sent when it was killed did not come.
+      const unsent = missing(ofPrometheus, pushed.samples);
+      const times = new Set(unsent.map((text) => Number(text.split(' ').at(-2))));
+      expect(times.size, unsent.join('\n').slice(0, 2000)).toBeLessThanOrEqual(6);
+    },
+  );
+
+  test.concurrent('is pushed by one in agent mode, with a token of its source', { timeout: 60_000 }, async () => {
     const [exporterPort, port] = [await freePort(), await freePort()];
     await startExporter('python3', [summary, String(exporterPort)], exporterPort);
     const server = new Server(port, {}, null);

@@ -68,7 +68,8 @@ export function remoteWriteRoutes({ clock, ingest }: AppParts): FastifyPluginAsy
       const write = () => ingest.writeScraped(samples, token).catch(explainForbidden);
       const areNew = unknown.length > samples.length * fewNew;
       const result = areNew ? await turns.take(write) : await write();
-      for (const [labels, series] of unknown) known.set(labels, series);
+      // Of a body that is all beyond the budget nothing comes again that would be worth it.
+      if (result.stored > 0) for (const [labels, series] of unknown) known.set(labels, series);
       return result;
     } finally {
       waitingSamples -= samples.length;
