@@ -109,8 +109,9 @@ export class PrometheusSource {
   #running: Promise<void> = Promise.resolve();
   #fetched: Fetched | null;
   #keptAt = Number.NEGATIVE_INFINITY;
-  /** By how much its clock is ahead; null: nobody has asked. */
-  #skewMs: number | null = null;
+  /** Its wall time, and the monotonic time at which it was that: no jump of this machine's clock moves it. Null: nobody has asked. */
+  #theirs: { wall: number; at: number } | null = null;
+  #isStoreAway = false;
   #partFailures = 0;
   #saidSkew = false;
   #partMs = part.firstMs;
@@ -198,11 +199,11 @@ export class PrometheusSource {
 
   async #fetchNew(): Promise<void> {
     const { backfillMs, intervalMs } = this.#options;
-    const { oldestKept } = this.#parts;
-    if (this.#skewMs === null) await this.#askTime();
+    const { clock, oldestKept } = this.#parts;
+    if (this.#theirs === null) await this.#askTime();
     const now = this.#theirNow();
     const before = this.#fetched === null ? nothingFetched(now, backfillMs) : resumed(this.#fetched, now, intervalMs);
-    const fetched = since(before, oldestKept() + (this.#skewMs ?? 0));
+    const fetched = since(before, oldestKept() + now - clock.now());
     const found = await this.#fetch({ from: fetched.until - overlapMs, to: now }, true);
     this.#series = found.series;
     // By its answer its time may be another than was thought.
@@ -211,13 +212,13 @@ export class PrometheusSource {
   }
 
   #theirNow(): number {
-    return this.#parts.clock.now() + (this.#skewMs ?? 0);
+    const { clock } = this.#parts;
+    return this.#theirs === null ? clock.now() : Math.floor(this.#theirs.wall + clock.monotonic() - this.#theirs.at);
   }
 
   async #askTime(): Promise<void> {
-    const asked = this.#parts.clock.now();
-    const theirs = await this.#api.time(this.#closing.signal);
-    this.#measureSkew(theirs ?? asked, asked);
+    const asked = this.#parts.clock.monotonic();
+    this.#hearTime(await this.#api.time(this.#closing.signal), asked);
   }
 
   /** As much of the past as there is time for. What cannot be fetched holds up nothing that is new. */
@@ -237,9 +238,9 @@ export class PrometheusSource {
     }
   }
 
-  /** It stays a gap once it has failed again and again. */
+  /** It stays a gap once it has failed again and again, and not for want of a place to store it. */
   #partFailed({ from, to }: TimeWindow, error: unknown): { samples: number } | 'later' {
-    if (this.#closing.signal.aborted || ++this.#partFailures < mostPartFailures) return 'later';
+    if (this.#closing.signal.aborted || this.#isStoreAway || ++this.#partFailures < mostPartFailures) return 'later';
     const text = [from, to].map((time) => new Date(time).toISOString()).join(' and ');
     this.#parts.log.warn(
       `source ${this.name}: what it has between ${text} cannot be fetched, and stays a gap: ${messageOf(error)}`,
@@ -268,7 +269,7 @@ export class PrometheusSource {
     const batch = new Batch((samples) => this.#write(samples, isNew, notKept));
     const found = { series: 0, samples: 0 };
     for (const selector of this.#options.selectors) {
-      const asked = this.#parts.clock.now();
+      const asked = this.#parts.clock.monotonic();
       const theirs = await this.#api.samples(
         selector,
         window,
@@ -279,7 +280,7 @@ export class PrometheusSource {
         },
         { closing: this.#closing.signal, ...(!isNew && { deadlineMs: partDeadlineMs }) },
       );
-      if (theirs !== null) this.#measureSkew(theirs, asked);
+      this.#hearTime(theirs, asked);
       this.#answered = { at: this.#parts.clock.monotonic(), wall: this.#parts.clock.now() };
     }
     await batch.write();
@@ -326,8 +327,10 @@ export class PrometheusSource {
     const lost = await write(batch.map(({ sample }) => sample)).catch((error: unknown) => {
       // It has answered: it is not its fault.
       this.#answered = { at: clock.monotonic(), wall: clock.now() };
+      this.#isStoreAway = true;
       throw new MonitorError('unavailable', `what it gives cannot be stored: ${messageOf(error)}`, { cause: error });
     });
+    this.#isStoreAway = false;
     notKept.count += lost.count;
     notKept.why ??= lost.why;
     this.#samples += batch.length - lost.count;
@@ -335,17 +338,25 @@ export class PrometheusSource {
     else await sleep(Math.min(1000, clock.monotonic() - begun));
   }
 
-  /** Its samples are asked for by its own clock. It says whole seconds. */
-  #measureSkew(theirs: number, asked: number): void {
-    const { clock, log } = this.#parts;
-    const skew = theirs < asked - 1000 ? theirs - asked + 1000 : Math.max(0, theirs - clock.now());
-    this.#skewMs = skew;
-    if (Math.abs(skew) < noticeableSkewMs || this.#saidSkew) return;
+  /**
+   * Its samples are asked for by its own clock. It says whole seconds, of when it answered.
+   * @param asked monotonic: when it was asked
+   */
+  #hearTime(theirs: number | null, asked: number): void {
+    const { clock } = this.#parts;
+    const at = clock.monotonic();
+    this.#theirs ??= { wall: clock.now(), at };
+    if (theirs !== null && this.#theirNow() < theirs) this.#theirs = { wall: theirs, at };
+    else if (theirs !== null && this.#theirNow() - (at - asked) > theirs + 1000)
+      this.#theirs = { wall: theirs + 1000, at: asked };
+    this.#saySkew(this.#theirNow() - clock.now());
+  }
+
+  #saySkew(skewMs: number): void {
+    if (Math.abs(skewMs) < noticeableSkewMs || this.#saidSkew) return;
     this.#saidSkew = true;
-    const off = formatDuration(Math.round(Math.abs(skew) / 1000) * 1000);
-    log.warn(
-      `source ${this.#options.name}: its clock is ${off} ${skew > 0 ? 'ahead of' : 'behind'} this server's; its samples stay where it says`,
-    );
+    const off = `${told(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} this server's`;
+    this.#parts.log.warn(`source ${this.name}: its clock is ${off}; its samples stay where it says`);
   }
 
   async #keep(everyMs: number): Promise<void> {

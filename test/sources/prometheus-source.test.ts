@@ -317,6 +317,40 @@ describe('a source whose clock is behind', () => {
   });
 });
 
+describe('a source, when the clock of this machine jumps', () => {
+  test.each([3 * 86_400_000, -3 * 86_400_000])(
+    'by %i ms, is asked for what is new and nothing else',
+    async (jumpMs) => {
+      const windows: number[] = [];
+      const url = await fake((_request, response, form) => {
+        const ms = Number(/\[(\d+)ms\]$/.exec(form.get('query') ?? '')?.[1] ?? 0);
+        if (ms > 0) windows.push(ms, Math.abs(Number(form.get('time')) * 1000 - Date.now()));
+        response.end(matrix([]));
+      });
+      let jumped = 0;
+      const log = () => undefined;
+      const source = new PrometheusSource(
+        { name: 'lab', url, selectors: ['up'], intervalMs: 300, backfillMs: 1000, allowed: local },
+        {
+          write: async () => ({ count: 0, why: null }),
+          clock: { now: () => Date.now() + jumped, monotonic: () => performance.now() },
+          log: { info: log, warn: log, error: log },
+          kept: { fetched: null, keep: async () => undefined },
+          oldestKept: () => 0,
+        },
+      );
+      closing.push(() => source.close());
+      source.start();
+      await vi.waitFor(() => expect(windows.length).toBeGreaterThan(4));
+      jumped = jumpMs;
+      await sleep(1500);
+      expect(windows.length).toBeGreaterThan(8);
+      expect(Math.max(...windows)).toBeLessThan(3 * minute);
+      expect(source.status()).toMatchObject({ failure: null, missingMs: 0 });
+    },
+  );
+});
+
 describe('what is fetched', () => {
   const now = 10_000 * minute;
 
