@@ -6,8 +6,9 @@ import type { Figure, FigurePart, MappedColumn, Mapping } from './mapping.ts';
 
 /** A longer gap says nothing of how fast a counter grows now. */
 const longestGapMs = 3_600_000;
-/** What tells targets of a Prometheus apart, and the copies of one that is there twice. */
+/** Of a name, as wherever one is given. */
 const longestHost = 253;
+/** What tells targets of a Prometheus apart, and the copies of one that is there twice. */
 const targetLabels = [
   'job',
   'instance',
