@@ -45,7 +45,7 @@ async function attack(name: Engine['name'], count: number, scale: number): Promi
     {
       promise: `${name}: slow connections hold up nobody, and are cut`,
       figure: `${count} slow sockets; ${tookMs.length} PUTs of ${hosts} hosts beside them: p${share * 100} ${slow.toFixed(0)} ms, ${tookMs.filter((ms) => ms === Infinity).length} failed; ${left} slow ones open at the end`,
-      holds: slow <= 200 && left === 0,
+      holds: slow <= mostMs(scale) && left === 0,
     },
     {
       promise: `${name}: the server stops within 5 s under load`,
@@ -53,6 +53,14 @@ async function attack(name: Engine['name'], count: number, scale: number): Promi
       holds: stopMs <= 5000 && code === 0,
     },
   ];
+}
+
+/**
+ * In small both engines are attacked at once, beside whatever else the machine does: a PUT took 20 to 380 ms there, also
+ * without any slow socket of note. Held up by one it would take seconds.
+ */
+function mostMs(scale: number): number {
+  return scale < 1 ? 1000 : 200;
 }
 
 /** Of the few PUTs of a small run p99 is the slowest one or two, and whatever else the machine did in that moment. */
