@@ -66,7 +66,10 @@ export class PrometheusApi {
     take: (series: MatrixSeries) => Promise<void>,
     bounds: AskBounds = {},
   ): Promise<number | null> {
-    const query = new URLSearchParams({ query: `${selector}[${Math.max(1, Math.round(to - from))}ms]`, time: String(to / 1000) });
+    const query = new URLSearchParams({
+      query: `${selector}[${Math.max(1, Math.round(to - from))}ms]`,
+      time: String(to / 1000),
+    });
     return this.#ask('api/v1/query', query, bounds, (body) => readSeries(body, take));
   }
 
