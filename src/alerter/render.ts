@@ -1,5 +1,5 @@
 import type { Colors } from 'picocolors/types.js';
-import { type Ending, serverClockMetric } from '../core/alarm.ts';
+import { type Ending, isSourceName, serverClockMetric } from '../core/alarm.ts';
 import type { Change } from '../core/change.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
@@ -64,18 +64,13 @@ function story(announcement: Announcement): string {
 
 function silenceStory({ level, host, since, time, ended, reason, before }: Announcement): string {
   if (ended === 'forgotten' || ended === 'expired') return reason;
-  if (level === 'PAUSED' || ofSource(host)) return reason;
+  if (level === 'PAUSED' || isSourceName(host)) return reason;
   if (level !== 'STALE' && before === 'PAUSED') return 'is looked at again';
   if (level !== 'STALE')
     return ended === null ? 'is not silent any more; how that ended is not known' : 'is reporting again';
   const lastHeard = timeBeside(since ?? time, time);
   if (!reason.startsWith(nothingHeard)) return `${reason}; last heard of at ${lastHeard}`;
   return `silent for ${lasted(since, time)}, last heard of at ${lastHeard}: its collector has ended, or the host or the network is down`;
-}
-
-/** Whoever sets up a collector cannot call its host so. */
-function ofSource(host: string): boolean {
-  return host.startsWith('(prometheus ');
 }
 
 function endStory(announcement: Announcement, metric: string): string {
@@ -151,11 +146,11 @@ export function reasonOf({ level, host, alarm, lastSeen, why, ended }: Change<Re
   if (ended?.how === 'expired')
     return alarm?.subject.kind === 'series'
       ? 'forgotten: nothing has been heard of it for an hour'
-      : ofSource(host)
+      : isSourceName(host)
         ? 'it is not asked any more'
         : 'forgotten: silent for longer than snapshots are kept';
   if (ended?.how === 'forgotten') return 'forgotten, as somebody has said';
-  if (alarm === null) return ofSource(host) ? 'it answers again, and what was missed is fetched' : '';
+  if (alarm === null) return isSourceName(host) ? 'it answers again, and what was missed is fetched' : '';
   if (ended?.how === 'exited' && alarm.subject.kind === 'series')
     return 'its series has ended: what it was scraped from is gone, or cannot be scraped any more';
   if (alarm.metric === serverClockMetric) return 'the clock is believed again';

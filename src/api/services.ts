@@ -12,12 +12,12 @@ import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-h
 import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Expiry } from '../ingest/expiry.ts';
-import { Ingest, type ScrapedIngestResult } from '../ingest/ingest.ts';
+import { Ingest, notStored, type ScrapedIngestResult } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
-import type { NotKept } from '../sources/prometheus-source.ts';
+import type { NotKept } from '../sources/not-kept.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
 
 export interface ServiceOptions {
@@ -102,11 +102,8 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   };
 }
 
-function notKept({ expired, early, beyondBudget }: ScrapedIngestResult): NotKept {
-  const whys = [
-    beyondBudget > 0 && 'of new series beyond what may be brought along in a day (--new-series)',
-    early > 0 && "more than a day ahead of this server's clock",
-    expired > 0 && 'older than what is kept (--retention)',
-  ];
-  return { count: expired + early + beyondBudget, why: whys.find((why) => why !== false) || null };
+/** What of pulled samples is not stored. */
+function notKept(result: ScrapedIngestResult): NotKept {
+  const lost = notStored(result);
+  return { count: lost.reduce((sum, { count }) => sum + count, 0), why: lost[0]?.why ?? null };
 }

@@ -112,8 +112,15 @@ export interface UnwatchedHost {
 
 /** What a Prometheus that is asked is called where hosts are told of. */
 export function sourceName(name: string): string {
-  return `(prometheus ${name})`;
+  return `${sourcePrefix}${name})`;
 }
+
+/** Whoever sets up a collector cannot call its host so. */
+export function isSourceName(host: string): boolean {
+  return host.startsWith(sourcePrefix);
+}
+
+const sourcePrefix = '(prometheus ';
 
 export interface Alarms<A = Alarm> {
   at: number;

@@ -48,15 +48,12 @@ function* alarmChanges<A extends AlarmIdentity>(before: readonly A[], now: reado
 function* hostChanges(before: Alarms<unknown> | null, now: Alarms<unknown>): Iterable<Change<never>> {
   const earlier = unwatched(before);
   const current = unwatched(now);
-  for (const [host, { level, lastSeen, why }] of current) {
-    const previous = earlier.get(host)?.level ?? null;
-    const told = { host, alarm: null, lastSeen, ended: null, ...(why !== undefined && { why }) };
-    if (previous !== level) yield { level, before: previous, ...told };
+  for (const { level, ...host } of current.values()) {
+    const previous = earlier.get(host.host)?.level ?? null;
+    if (previous !== level) yield { ...host, level, before: previous, alarm: null, ended: null };
   }
-  for (const [host, { level, lastSeen, why }] of earlier) {
-    const told = { host, alarm: null, lastSeen, ended: null, ...(why !== undefined && { why }) };
-    if (!current.has(host)) yield { level: 'OK', before: level, ...told };
-  }
+  for (const { level, ...host } of earlier.values())
+    if (!current.has(host.host)) yield { ...host, level: 'OK', before: level, alarm: null, ended: null };
 }
 
 function unwatched(alarms: Alarms<unknown> | null) {

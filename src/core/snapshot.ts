@@ -40,6 +40,9 @@ export const kernelName = '__kernel__';
 export const unattributedName = '__unattributed__';
 /** Processes beyond the limit of names per snapshot, summed. */
 export const otherName = '__other__';
+/** A snapshot has no more names. */
+export const maxProcesses = 5000;
+
 /** Rows that are no process: they take part in sums and never in alarms. */
 export const reservedNames: ReadonlySet<string> = new Set([kernelName, unattributedName, otherName]);
 

@@ -45,6 +45,16 @@ export interface ScrapedIngestResult extends SampleIngestResult {
   early: number;
 }
 
+/** How many are not stored, and why: `older than ...`. */
+export function notStored({ beyondBudget, expired, early }: ScrapedIngestResult): { count: number; why: string }[] {
+  const reasons = [
+    { count: beyondBudget, why: 'of new series, beyond what may be brought along in a day (--new-series)' },
+    { count: expired, why: 'older than what is kept (--retention)' },
+    { count: early, why: "more than a day ahead of this server's clock" },
+  ];
+  return reasons.filter(({ count }) => count > 0);
+}
+
 /** Who sends snapshots, and when by its own clock; null where nobody knows. */
 export interface SentBy {
   token: TokenRecord | null;

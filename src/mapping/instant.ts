@@ -1,12 +1,14 @@
 import { type HostMetric, hostColumn, hostMetrics, processColumn, processColumnIds, roundTo } from '../core/metric.ts';
 import {
   emptyColumns,
+  maxProcesses,
   type ProcessColumns,
   pushUsage,
   reservedNames,
   type SnapshotHeader,
   unknownUsage,
 } from '../core/snapshot.ts';
+import { groupBy } from '../platform/group-by.ts';
 import type { MappedSeries, ToldValue } from './mapped-series.ts';
 import type { Figure, MappedColumn } from './mapping.ts';
 
@@ -17,9 +19,6 @@ export interface HostFigures {
   cores: number | null;
   memoryBytes: number | null;
 }
-
-/** A name stands for so many at most, as in PUT /v1/usage. */
-const mostProcesses = 5000;
 
 interface Sum {
   figure: Figure;
@@ -56,7 +55,7 @@ export class Instant {
   }
 
   hostFigures(): HostFigures {
-    const sums = sumsOf(this.values, null);
+    const sums = sumsOf([...this.values].filter(([{ process }]) => process === null));
     const figure = (column: MappedColumn) => total(sums.get(column));
     const metrics = hostMetrics.flatMap((metric) => {
       const value = within(hostColumn(metric), figure(metric));
@@ -73,10 +72,10 @@ export class Instant {
   /** Names without an instance are left out: a group whose processes have all exited is still told of. */
   processes(memoryBytes: SnapshotHeader['memoryBytes']): ProcessColumns {
     const columns = emptyColumns();
-    const names = new Set([...this.values.keys()].map(({ process }) => process).filter((process) => process !== null));
-    const byName = groupByProcess(this.values);
-    for (const name of [...names].slice(0, mostProcesses)) {
-      const sums = sumsOf(byName.get(name) ?? [], name);
+    const ofProcesses = [...this.values].filter(([{ process }]) => process !== null);
+    const byName = groupBy(ofProcesses, ([{ process }]) => process as string);
+    for (const [name, values] of [...byName].slice(0, maxProcesses)) {
+      const sums = sumsOf(values);
       if (total(sums.get('count')) === 0) continue;
       const usage = unknownUsage(reservedNames.has(name) ? `${name} (process)` : name);
       for (const id of processColumnIds) {
@@ -93,30 +92,15 @@ export class Instant {
   }
 }
 
-type Values = Iterable<readonly [MappedSeries, readonly ToldValue[]]>;
-
-function groupByProcess(values: Values): Map<string, [MappedSeries, readonly ToldValue[]][]> {
-  const byName = new Map<string, [MappedSeries, readonly ToldValue[]][]>();
-  for (const [series, told] of values) {
-    if (series.process === null) continue;
-    const group = byName.get(series.process) ?? [];
-    byName.set(series.process, group);
-    group.push([series, told]);
-  }
-  return byName;
-}
-
-/** By column, of a process or, with null, of the host. */
-function sumsOf(values: Values, process: string | null): Map<MappedColumn, Sum> {
+/** By column. */
+function sumsOf(values: Iterable<readonly [MappedSeries, readonly ToldValue[]]>): Map<MappedColumn, Sum> {
   const sums = new Map<MappedColumn, Sum>();
-  for (const [series, told] of values) {
-    if (series.process !== process) continue;
+  for (const [, told] of values)
     for (const { use, value } of told) {
       const sum = sums.get(use.column) ?? { figure: use.figure, of: null, free: null, left: null };
       sums.set(use.column, sum);
       if (value !== null) sum[use.part] = added(use.figure, sum[use.part], value);
     }
-  }
   return sums;
 }
 

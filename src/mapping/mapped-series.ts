@@ -1,7 +1,8 @@
 import { labelTest } from '../core/label-test.ts';
-import type { MetricSample } from '../core/sample.ts';
+import type { MetricSample, Point } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
 import { type Labels, type Series, withoutPort } from '../core/series.ts';
+import { ratesOf } from '../core/step-values.ts';
 import type { Figure, FigurePart, MappedColumn, Mapping } from './mapping.ts';
 
 /** A longer gap says nothing of how fast a counter grows now. */
@@ -42,11 +43,6 @@ export interface Told {
   isEnded: boolean;
 }
 
-interface Cursor {
-  time: number;
-  value: number;
-}
-
 /** A series that a mapping takes, and where it is. */
 export class MappedSeries {
   readonly mapping: Mapping;
@@ -57,8 +53,8 @@ export class MappedSeries {
   readonly target: string;
   readonly #uses: readonly Use[];
   /** The newest sample, and the last of its past: that comes too. */
-  #live: Cursor | null = null;
-  #past: Cursor | null = null;
+  #live: Point | null = null;
+  #past: Point | null = null;
 
   constructor({ mapping, host, process, target, uses }: Placed) {
     this.mapping = mapping;
@@ -81,14 +77,14 @@ export class MappedSeries {
     return { time, values, isEnded: false };
   }
 
-  /** How much it has grown in a second since the sample before; one that is less has begun anew at 0. */
+  /** How much it has grown in a second since the sample before. */
   #rate(time: number, value: number): number | null {
     const isPast = this.#live !== null && time < this.#live.time;
     const before = isPast ? this.#past : this.#live;
     if (isPast) this.#past = { time, value };
     else this.#live = { time, value };
-    if (before === null || time < before.time || time - before.time > longestGapMs) return null;
-    return ((value < before.value ? value : value - before.value) / (time - before.time)) * 1000;
+    if (before === null || time - before.time > longestGapMs) return null;
+    return ratesOf([before, { time, value }])[0]?.value ?? null;
   }
 }
 

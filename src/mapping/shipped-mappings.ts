@@ -1,3 +1,4 @@
+import type { Mapping } from './mapping.ts';
 import { parseMapping } from './parse-mapping.ts';
 
 /** https://github.com/ncabatoff/process-exporter */
@@ -64,7 +65,12 @@ const kubelet = {
   },
 };
 
-/** By their names. */
-export const shippedMappings = new Map(
-  [processExporter, nodeExporter, cadvisor, kubelet].map((given) => [given.name, parseMapping(given)]),
-);
+const shipped = [processExporter, nodeExporter, cadvisor, kubelet];
+
+export const shippedNames: readonly string[] = shipped.map(({ name }) => name);
+
+/** Read when it is asked for: every command knows the settings, and hardly one needs a mapping. */
+export function shippedMapping(name: string): Mapping | undefined {
+  const given = shipped.find((each) => each.name === name);
+  return given && parseMapping(given);
+}

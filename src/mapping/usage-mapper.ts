@@ -58,6 +58,7 @@ export class UsageMapper {
   }
 
   start(): void {
+    if (this.#mappings.length === 0) return;
     const { log } = this.#parts;
     const failed = (error: unknown) =>
       this.#absence.begin(() => log.warn(`what others have measured waits to be told of hosts: ${messageOf(error)}`));

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { staleIntervals } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
-import { formatDuration } from '../core/duration.ts';
 import { MonitorError, messageOf } from '../core/error.ts';
 import { type MetricSample, prometheusOwner } from '../core/sample.ts';
 import type { TimeWindow } from '../core/store.ts';
@@ -12,6 +11,7 @@ import { LruCache } from '../platform/lru-cache.ts';
 import type { MatrixSeries } from '../wire/matrix-stream.ts';
 import { largestValue } from '../wire/remote-write.ts';
 import { type ScrapedSeries, withSource } from '../wire/scraped-series.ts';
+import { BackfillProgress, toSeconds } from './backfill-progress.ts';
 import {
   type Fetched,
   missingMs,
@@ -23,7 +23,9 @@ import {
   since,
   withPart,
 } from './fetched.ts';
+import { leaveOut, type NotKept, noHistograms } from './not-kept.ts';
 import { type PrometheusAddress, PrometheusApi } from './prometheus-api.ts';
+import { TheirClock } from './their-clock.ts';
 
 export interface PrometheusSourceOptions extends PrometheusAddress {
   name: string;
@@ -51,12 +53,6 @@ export interface PrometheusSourceParts {
   random?: () => number;
 }
 
-/** Samples that are not kept, and why the first of them is not. */
-export interface NotKept {
-  count: number;
-  why: string | null;
-}
-
 /** What is known of a source. Times are epoch milliseconds, by this machine's clock. */
 export interface SourceStatus {
   name: string;
@@ -77,7 +73,6 @@ const atOnce = 5000;
 /** Series whose newest samples are remembered: they are not written again and again. */
 const mostRemembered = 100_000;
 const keepEveryMs = 60_000;
-const sayProgressEveryMs = 10_000;
 /** Of the past so many samples are asked for at once, as far as can be told. */
 const samplesPerPart = 150_000;
 const part = { firstMs: 60_000, leastMs: 15_000, mostMs: 6 * 3_600_000 };
@@ -87,10 +82,6 @@ const partDeadlineMs = 20_000;
 const mostPartFailures = 5;
 /** However often it is asked: one answer may take a while. */
 const leastSilenceMs = 30_000;
-/** A shorter past is not worth a word. */
-const longBackfillMs = 600_000;
-/** The clocks of two machines may differ by as much without a word. */
-const noticeableSkewMs = 30_000;
 
 interface KnownSeries {
   scraped: ScrapedSeries;
@@ -106,14 +97,13 @@ export class PrometheusSource {
   readonly #closing = new AbortController();
   readonly #known = new LruCache<string, KnownSeries>(mostRemembered);
   readonly #absence: ConditionReporter;
+  readonly #theirs: TheirClock;
+  readonly #progress: BackfillProgress;
   #running: Promise<void> = Promise.resolve();
   #fetched: Fetched | null;
   #keptAt = Number.NEGATIVE_INFINITY;
-  /** Its wall time, and the monotonic time at which it was that: no jump of this machine's clock moves it. Null: nobody has asked. */
-  #theirs: { wall: number; at: number } | null = null;
   #isStoreAway = false;
   #partFailures = 0;
-  #saidSkew = false;
   #partMs = part.firstMs;
   #startedAt: number;
   /** Monotonic and wall time. */
@@ -122,7 +112,6 @@ export class PrometheusSource {
   #series = 0;
   #samples = 0;
   #notKept: NotKept = { count: 0, why: null };
-  #backfill: { ofMs: number; begun: number; saidAt: number; samples: number } | null = null;
 
   constructor(options: PrometheusSourceOptions, parts: PrometheusSourceParts) {
     this.#options = options;
@@ -131,6 +120,8 @@ export class PrometheusSource {
     this.#fetched = parts.kept.fetched;
     this.#startedAt = parts.clock.monotonic();
     this.#absence = new ConditionReporter(() => parts.clock.monotonic());
+    this.#theirs = new TheirClock(parts.clock, (skew) => parts.log.warn(`source ${options.name}: ${skew}`));
+    this.#progress = new BackfillProgress(parts.clock, (text) => parts.log.info(`source ${options.name}: ${text}`));
   }
 
   get name(): string {
@@ -200,25 +191,20 @@ export class PrometheusSource {
   async #fetchNew(): Promise<void> {
     const { backfillMs, intervalMs } = this.#options;
     const { clock, oldestKept } = this.#parts;
-    if (this.#theirs === null) await this.#askTime();
-    const now = this.#theirNow();
+    if (!this.#theirs.isKnown) await this.#askTime();
+    const now = this.#theirs.now();
     const before = this.#fetched === null ? nothingFetched(now, backfillMs) : resumed(this.#fetched, now, intervalMs);
     const fetched = since(before, oldestKept() + now - clock.now());
     const found = await this.#fetch({ from: fetched.until - overlapMs, to: now }, true);
     this.#series = found.series;
     // By its answer its time may be another than was thought.
-    this.#fetched = notBeyond({ ...fetched, until: now }, this.#theirNow());
+    this.#fetched = notBeyond({ ...fetched, until: now }, this.#theirs.now());
     await this.#keep(keepEveryMs);
-  }
-
-  #theirNow(): number {
-    const { clock } = this.#parts;
-    return this.#theirs === null ? clock.now() : Math.floor(this.#theirs.wall + clock.monotonic() - this.#theirs.at);
   }
 
   async #askTime(): Promise<void> {
     const asked = this.#parts.clock.monotonic();
-    this.#hearTime(await this.#api.time(this.#closing.signal), asked);
+    this.#theirs.hear(await this.#api.time(this.#closing.signal), asked);
   }
 
   /** As much of the past as there is time for. What cannot be fetched holds up nothing that is new. */
@@ -226,13 +212,13 @@ export class PrometheusSource {
     const { clock } = this.#parts;
     while (this.#fetched !== null && !this.#closing.signal.aborted) {
       const window = nextMissing(this.#fetched, this.#partMs);
-      this.#tellBackfill(window !== null);
+      this.#progress.tell(missingMs(this.#fetched));
       if (window === null || clock.monotonic() >= due) return;
       const found = await this.#fetchPart(window).catch((error: unknown) => this.#partFailed(window, error));
       if (found === 'later') return;
       if (found === 'shorter') continue;
       this.#partFailures = 0;
-      if (this.#backfill !== null) this.#backfill.samples += found.samples;
+      this.#progress.add(found.samples);
       this.#fetched = withPart(this.#fetched, window);
       await this.#keep(keepEveryMs);
     }
@@ -280,7 +266,7 @@ export class PrometheusSource {
         },
         { closing: this.#closing.signal, ...(!isNew && { deadlineMs: partDeadlineMs }) },
       );
-      this.#hearTime(theirs, asked);
+      this.#theirs.hear(theirs, asked);
       this.#answered = { at: this.#parts.clock.monotonic(), wall: this.#parts.clock.now() };
     }
     await batch.write();
@@ -295,12 +281,8 @@ export class PrometheusSource {
     notKept: NotKept,
   ): Promise<void> {
     const known = this.#seriesOf(metric);
-    const leave = (count: number, why: string) => {
-      if (count > 0) notKept.why ??= why;
-      notKept.count += count;
-    };
-    leave(histograms.length, 'native histograms have no place');
-    if ('refused' in known.scraped) return leave(values.length, known.scraped.refused);
+    leaveOut(notKept, { count: histograms.length, why: noHistograms });
+    if ('refused' in known.scraped) return leaveOut(notKept, { count: values.length, why: known.scraped.refused });
     const { series, kind } = known.scraped;
     const owner = prometheusOwner(this.#options.name);
     for (const time of known.times) if (time < from) known.times.delete(time);
@@ -308,7 +290,7 @@ export class PrometheusSource {
       const time = Math.round(seconds * 1000);
       if (time < from || time > to || known.times.has(time)) continue;
       const value = Number(text);
-      if (!(Math.abs(value) <= largestValue)) leave(1, `${text} is no number`);
+      if (!(Math.abs(value) <= largestValue)) leaveOut(notKept, { count: 1, why: `${text} is no number` });
       else await batch.add({ series, kind, value, time, owner }, known);
     }
   }
@@ -331,32 +313,10 @@ export class PrometheusSource {
       throw new MonitorError('unavailable', `what it gives cannot be stored: ${messageOf(error)}`, { cause: error });
     });
     this.#isStoreAway = false;
-    notKept.count += lost.count;
-    notKept.why ??= lost.why;
+    leaveOut(notKept, lost);
     this.#samples += batch.length - lost.count;
     if (isNew) for (const { sample, known } of batch) known.times.add(sample.time);
     else await sleep(Math.min(1000, clock.monotonic() - begun));
-  }
-
-  /**
-   * Its samples are asked for by its own clock. It says whole seconds, of when it answered.
-   * @param asked monotonic: when it was asked
-   */
-  #hearTime(theirs: number | null, asked: number): void {
-    const { clock } = this.#parts;
-    const at = clock.monotonic();
-    this.#theirs ??= { wall: clock.now(), at };
-    if (theirs !== null && this.#theirNow() < theirs) this.#theirs = { wall: theirs, at };
-    else if (theirs !== null && this.#theirNow() - (at - asked) > theirs + 1000)
-      this.#theirs = { wall: theirs + 1000, at: asked };
-    this.#saySkew(this.#theirNow() - clock.now());
-  }
-
-  #saySkew(skewMs: number): void {
-    if (Math.abs(skewMs) < noticeableSkewMs || this.#saidSkew) return;
-    this.#saidSkew = true;
-    const off = `${told(Math.abs(skewMs))} ${skewMs > 0 ? 'ahead of' : 'behind'} this server's`;
-    this.#parts.log.warn(`source ${this.name}: its clock is ${off}; its samples stay where it says`);
   }
 
   async #keep(everyMs: number): Promise<void> {
@@ -372,7 +332,7 @@ export class PrometheusSource {
     this.#failure = null;
     this.#absence.end((lastedMs) =>
       log.info(
-        `source ${this.name} answers again, after ${formatDuration(Math.round(lastedMs / 1000) * 1000)}; what it has measured meanwhile is fetched`,
+        `source ${this.name} answers again, after ${toSeconds(lastedMs)}; what it has measured meanwhile is fetched`,
       ),
     );
   }
@@ -384,30 +344,6 @@ export class PrometheusSource {
     this.#absence.begin(() =>
       log.warn(`source ${this.name} (${this.#options.url.href}): ${messageOf(error)}; it is asked again and again`),
     );
-  }
-
-  #tellBackfill(isUnderWay: boolean): void {
-    const { clock, log } = this.#parts;
-    const now = clock.monotonic();
-    const left = this.#fetched === null ? 0 : missingMs(this.#fetched);
-    if (!isUnderWay) {
-      if (this.#backfill !== null)
-        log.info(
-          `source ${this.name}: its past is here: ${this.#backfill.samples} samples in ${told(now - this.#backfill.begun)}`,
-        );
-      this.#backfill = null;
-    } else if (this.#backfill === null) {
-      if (left < longBackfillMs) return;
-      this.#backfill = { ofMs: left, begun: now, saidAt: now, samples: 0 };
-      log.info(`source ${this.name}: fetching ${told(left)} of its past`);
-    } else if (now - this.#backfill.saidAt >= sayProgressEveryMs) {
-      const { ofMs, begun, samples } = this.#backfill;
-      this.#backfill.saidAt = now;
-      const done = Math.max(1, ofMs - left);
-      log.info(
-        `source ${this.name}: ${Math.floor((100 * done) / ofMs)} % of ${told(ofMs)} is here, ${samples} samples; about ${told(((now - begun) / done) * left)} left`,
-      );
-    }
   }
 }
 
@@ -435,9 +371,4 @@ class Batch {
     this.#pending = [];
     if (batch.length > 0) await this.#write(batch);
   }
-}
-
-/** A length of time to the second. */
-function told(ms: number): string {
-  return formatDuration(Math.max(1, Math.round(ms / 1000)) * 1000);
 }

@@ -1,6 +1,7 @@
 import type { Series } from '../core/series.ts';
 import type { TimeWindow } from '../core/store.ts';
 import { withSource } from '../wire/scraped-series.ts';
+import { leaveOut, type NotKept, noHistograms } from './not-kept.ts';
 import { PrometheusApi } from './prometheus-api.ts';
 import type { PrometheusSourceOptions } from './prometheus-source.ts';
 
@@ -9,7 +10,7 @@ export interface SourceSample {
   version: string | null;
   series: { series: Series; kind: 'gauge' | 'counter'; value: number | null; time: number | null; samples: number }[];
   samples: number;
-  notKept: { count: number; why: string | null };
+  notKept: NotKept;
 }
 
 /** Asks a Prometheus once, and keeps nothing. @throws MonitorError as PrometheusApi */
@@ -20,10 +21,8 @@ export async function sampleOfSource(options: PrometheusSourceOptions, window: T
     for (const selector of options.selectors)
       await api.samples(selector, window, async ({ metric, values = [], histograms = [] }) => {
         const scraped = withSource(metric, options.name);
-        const why = 'refused' in scraped ? scraped.refused : 'native histograms have no place';
-        const lost = histograms.length + ('refused' in scraped ? values.length : 0);
-        if (lost > 0) found.notKept = { count: found.notKept.count + lost, why: found.notKept.why ?? why };
-        if ('refused' in scraped) return;
+        leaveOut(found.notKept, { count: histograms.length, why: noHistograms });
+        if ('refused' in scraped) return leaveOut(found.notKept, { count: values.length, why: scraped.refused });
         const [seconds, value] = values.at(-1) ?? [null, null];
         found.samples += values.length;
         found.series.push({

@@ -1,11 +1,11 @@
 import { sourceName, type UnwatchedHost } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
-import { formatDuration } from '../core/duration.ts';
 import type { MetricSample } from '../core/sample.ts';
 import type { Log } from '../platform/log.ts';
+import { toSeconds } from './backfill-progress.ts';
+import type { NotKept } from './not-kept.ts';
 import {
   type FetchedStorage,
-  type NotKept,
   PrometheusSource,
   type PrometheusSourceOptions,
   type SourceStatus,
@@ -66,7 +66,7 @@ export class Sources {
       .filter(({ failure }) => failure !== null)
       .map(({ name, answeredAt }) => {
         const ms = answeredAt === null ? null : this.#clock.now() - answeredAt;
-        const lasted = ms === null ? '' : ` for ${formatDuration(Math.round(ms / 1000) * 1000)}`;
+        const lasted = ms === null ? '' : ` for ${toSeconds(ms)}`;
         return `source ${name} gives nothing new${lasted}; 'amberwatch source ls' says why`;
       });
   }

@@ -18,8 +18,8 @@ export function readAlarms({ at, level, alarms, stale, paused, nextStaleAt }: Al
   };
 }
 
-function readUnwatched({ host, lastSeen, why }: AlarmsAnswer['stale'][number]): UnwatchedHost {
-  return { host, lastSeen: Date.parse(lastSeen), ...(why !== undefined && { why }) };
+function readUnwatched({ lastSeen, ...told }: AlarmsAnswer['stale'][number]): UnwatchedHost {
+  return { ...told, lastSeen: Date.parse(lastSeen) };
 }
 
 /** An alerter of before 0.6.0 ends at a word it does not know: to it a paused one is unknown. */

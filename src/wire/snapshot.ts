@@ -11,10 +11,10 @@ import {
   type RequiredColumnId,
 } from '../core/metric.ts';
 import type { ProcessUsage } from '../core/snapshot.ts';
+import { maxProcesses } from '../core/snapshot.ts';
 import { arrayOr, instant, mapValues, maxBytes, name, nullable } from './fields.ts';
 
 /** More process names than this in one snapshot are refused. */
-const maxProcesses = 5000;
 
 /** As the catalogue has it; what may be unknown may be null. */
 const fieldOf = ({ least, most, decimals, description }: ProcessColumn | HostColumn) =>

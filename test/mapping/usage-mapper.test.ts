@@ -3,7 +3,7 @@ import { MonitorError } from '../../src/core/error.ts';
 import type { MetricSample } from '../../src/core/sample.ts';
 import { type Snapshot, usageAt } from '../../src/core/snapshot.ts';
 import { parseMapping } from '../../src/mapping/parse-mapping.ts';
-import { shippedMappings } from '../../src/mapping/shipped-mappings.ts';
+import { shippedMapping } from '../../src/mapping/shipped-mappings.ts';
 import { UsageMapper } from '../../src/mapping/usage-mapper.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
 
@@ -14,7 +14,7 @@ function setUp(names = ['process-exporter', 'node-exporter']) {
   const said: string[] = [];
   const state = { written: [] as Snapshot[], headers: [] as Snapshot[], isAway: false, refused: '' };
   const mappings = names.map((name) => {
-    const mapping = shippedMappings.get(name);
+    const mapping = shippedMapping(name);
     if (mapping === undefined) throw new Error(name);
     return mapping;
   });

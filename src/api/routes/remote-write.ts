@@ -5,7 +5,7 @@ import Type from 'typebox';
 import type { TokenRecord } from '../../access/token.ts';
 import { MonitorError } from '../../core/error.ts';
 import { prometheusOwner } from '../../core/sample.ts';
-import type { ScrapedIngestResult } from '../../ingest/ingest.ts';
+import { notStored, type ScrapedIngestResult } from '../../ingest/ingest.ts';
 import { LruCache } from '../../platform/lru-cache.ts';
 import { type RemoteWrite, RemoteWriteReader, type SeriesCache } from '../../wire/remote-write.ts';
 import { snappyLength, unpackSnappy } from '../../wire/snappy.ts';
@@ -139,20 +139,16 @@ function explainForbidden(error: unknown): never {
 }
 
 /** What is not stored is said, since it does not come again. @throws MonitorError `invalid` */
-function refuseIncomplete(
-  { count, why }: RemoteWrite['refused'],
-  { expired, early, beyondBudget, stored }: ScrapedIngestResult,
-): void {
-  const missing = count + expired + early + beyondBudget;
+function refuseIncomplete({ count, why }: RemoteWrite['refused'], result: ScrapedIngestResult): void {
+  const lost = notStored(result);
+  const missing = lost.reduce((sum, each) => sum + each.count, count);
   if (missing === 0) return;
   const reasons = [
-    count > 0 && `${count} cannot be kept: ${why}`,
-    beyondBudget > 0 && `${beyondBudget} are of new series, beyond what may be brought along in a day (--new-series)`,
-    expired > 0 && `${expired} are older than what is kept (--retention)`,
-    early > 0 && `${early} are more than a day ahead of this server's clock`,
-  ].filter((reason) => reason !== false);
+    ...(count > 0 ? [`${count} cannot be kept: ${why}`] : []),
+    ...lost.map((each) => `${each.count} are ${each.why}`),
+  ];
   throw new MonitorError(
     'invalid',
-    `${missing} samples are not stored, and the other ${stored} are: ${reasons.join('; ')}`,
+    `${missing} samples are not stored, and the other ${result.stored} are: ${reasons.join('; ')}`,
   );
 }

@@ -2,16 +2,13 @@ import { parseDuration } from '../../core/duration.ts';
 import { MonitorError } from '../../core/error.ts';
 import type { Mapping } from '../../mapping/mapping.ts';
 import { parseMapping } from '../../mapping/parse-mapping.ts';
-import { shippedMappings } from '../../mapping/shipped-mappings.ts';
+import { shippedMapping, shippedNames } from '../../mapping/shipped-mappings.ts';
 import { didYouMean } from '../../platform/nearest.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import { parseNetwork } from './address.ts';
 import { readText } from './config-file.ts';
 import { type Environment, serving, setting } from './setting.ts';
 import { parsePace } from './value.ts';
-
-/** A source as it is configured; `ca` names a file. */
-export type ConfiguredPrometheus = PrometheusSourceOptions;
 
 const keys = ['name', 'url', 'selector', 'interval', 'backfill', 'allow', 'ca'] as const;
 type Given = Partial<Record<(typeof keys)[number], string | string[]>>;
@@ -41,10 +38,10 @@ export const sourceSettings = {
 };
 
 /**
- * A source as the file has it, as JSON. What it is let in with comes from the environment.
+ * A source as the file has it, as JSON; `ca` names a file. What it is let in with comes from the environment.
  * @throws MonitorError `invalid`
  */
-export function parseSource(text: string, environment: Environment): ConfiguredPrometheus {
+export function parseSource(text: string, environment: Environment): PrometheusSourceOptions {
   const given = readMap(text);
   const name = one(given, 'name');
   if (!/^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/i.test(name))
@@ -66,34 +63,36 @@ export function parseSource(text: string, environment: Environment): ConfiguredP
 
 /** One of those that are shipped, or one of one's own as JSON. @throws MonitorError `invalid` */
 function readMapping(text: string): Mapping {
-  const shipped = shippedMappings.get(text);
+  const shipped = shippedMapping(text);
   if (shipped !== undefined) return shipped;
-  const names = [...shippedMappings.keys()];
-  if (!text.startsWith('{'))
-    throw new MonitorError(
-      'invalid',
-      `there is no mapping '${text}'${didYouMean(text, names, `write ${names.join(', ')}, or a map of your own`)}`,
-    );
-  return parseMapping(parseMap(text, 'mapping'));
+  const own = text.startsWith('{') ? parseJson(text) : null;
+  if (own !== null) return parseMapping(own);
+  const otherwise = `write ${shippedNames.join(', ')}, or a map of your own`;
+  throw new MonitorError('invalid', `there is no mapping '${text}'${didYouMean(text, shippedNames, otherwise)}`);
 }
 
-function parseMap(text: string, what: string): unknown {
+/** Null: it is none. */
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new MonitorError('invalid', `'${text.slice(0, 100)}' is no ${what}`);
+    return null;
   }
 }
 
 /** Variables of a source: `AMBERWATCH_SOURCE_LAB_TOKEN`; one that ends in `_FILE` names a file. */
 export const sourceVariable = /^AMBERWATCH_SOURCE_[A-Z0-9_]+_(?:TOKEN|USER|PASSWORD)(?:_FILE)?$/;
 
+function variableOf(name: string, what: string): string {
+  return `AMBERWATCH_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
+}
+
 function credentialsOf(
   name: string,
   environment: Environment,
-): Pick<ConfiguredPrometheus, 'token' | 'user' | 'password'> {
+): Pick<PrometheusSourceOptions, 'token' | 'user' | 'password'> {
   const read = (what: string) => {
-    const variable = `AMBERWATCH_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_${what}`;
+    const variable = variableOf(name, what);
     const file = environment[`${variable}_FILE`];
     return environment[variable] || (file ? readText(file, `${variable}_FILE`).trim() : undefined);
   };
@@ -109,12 +108,7 @@ function credentialsOf(
 }
 
 function readMap(text: string): Given {
-  let given: unknown;
-  try {
-    given = JSON.parse(text);
-  } catch {
-    given = null;
-  }
+  const given = parseJson(text);
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     throw new MonitorError('invalid', `that is no source; write a map such as ${example}`);
   for (const [key, value] of Object.entries(given)) {
@@ -153,12 +147,12 @@ function parseUrl(text: string, name: string): URL {
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '')
     throw invalid(
       name,
-      `its url must hold no user, password or part after ? or #; set AMBERWATCH_SOURCE_${name.toUpperCase().replaceAll('-', '_')}_USER and ..._PASSWORD, or ..._TOKEN`,
+      `its url must hold no user, password or part after ? or #; set ${variableOf(name, 'USER')} and ..._PASSWORD, or ..._TOKEN`,
     );
   return url;
 }
 
-function distinct(sources: readonly ConfiguredPrometheus[]): readonly ConfiguredPrometheus[] {
+function distinct(sources: readonly PrometheusSourceOptions[]): readonly PrometheusSourceOptions[] {
   const names = sources.map(({ name }) => name.toLowerCase());
   const twice = names.find((name, index) => names.indexOf(name) < index);
   if (twice !== undefined) throw invalid(twice, 'that name is there twice');
@@ -166,7 +160,7 @@ function distinct(sources: readonly ConfiguredPrometheus[]): readonly Configured
 }
 
 /** As the file has it; never what it is let in with. */
-function formatSource({ name, url, selectors, intervalMs, backfillMs, allowed, ca }: ConfiguredPrometheus) {
+function formatSource({ name, url, selectors, intervalMs, backfillMs, allowed, ca }: PrometheusSourceOptions) {
   return {
     name,
     url: url.href,

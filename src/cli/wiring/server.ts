@@ -15,12 +15,12 @@ import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
+import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
 import type { InfluxCredentials } from '../../store/open-options.ts';
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
-import type { ConfiguredPrometheus } from '../config/source-settings.ts';
 import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
 import { readPem } from './pem.ts';
 import { serverAccess } from './server-access.ts';
@@ -155,7 +155,7 @@ async function makeApp(
 }
 
 function configuredSource(
-  { ca, ...options }: ConfiguredPrometheus,
+  { ca, ...options }: PrometheusSourceOptions,
   config: Config,
   warn: (message: string) => void,
 ): ConfiguredSource {

@@ -3,7 +3,7 @@ import { dayOf } from '../../core/clock.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import { LruCache } from '../../platform/lru-cache.ts';
-import type { NameBudget } from '../name-budget.ts';
+import { admitSeries, type NameBudget } from '../name-budget.ts';
 import { idsSql, lookUp, namesValue } from './name-texts.ts';
 import type { PackedSamples, UnknownSeries } from './packed-samples.ts';
 import { SampleAppender } from './sample-appender.ts';
@@ -205,12 +205,7 @@ export class SeriesWriter {
   #admit(series: UnknownSeries, pending: PendingSamples, fresh: Map<string, FreshSeries>): number | null {
     const { now } = pending;
     const { key, owner } = series;
-    if (this.#budget.left(owner, now) === 0) {
-      if (this.#budget.foldedSince(owner, now) === null) pending.warned.push(owner);
-      this.#budget.fold(owner, now);
-      return null;
-    }
-    this.#budget.spend(owner, 1, now);
+    if (!admitSeries(owner, this.#budget, now, () => pending.warned.push(owner))) return null;
     const id = this.#nextSeries++;
     fresh.set(key, { ...series, id, now });
     return id;
