@@ -143,8 +143,11 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
 }
 
 /** From when it listens until it closes. */
-function runServices(app: FastifyInstance, { forecaster, scores, expiry, sources, mapper }: Services): void {
-  for (const service of [forecaster, scores, expiry, sources, mapper]) {
+function runServices(
+  app: FastifyInstance,
+  { forecaster, scores, expiry, compaction, sources, mapper }: Services,
+): void {
+  for (const service of [forecaster, scores, expiry, compaction, sources, mapper]) {
     app.addHook('onListen', async () => service.start());
     app.addHook('preClose', async () => service.close());
   }

@@ -11,6 +11,7 @@ import { DesiredSettingsOfHosts, type DesiredSettingsStorage } from '../hosts/de
 import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
+import { Compaction } from '../ingest/compaction.ts';
 import { Expiry } from '../ingest/expiry.ts';
 import { Ingest, notStored, type ScrapedIngestResult } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
@@ -55,6 +56,7 @@ export interface Services {
   mapper: UsageMapper;
   latestUsage: LatestUsage;
   expiry: Expiry;
+  compaction: Compaction;
   alarms: AlarmReader;
   forecaster: Forecaster;
   scores: ForecastScores;
@@ -92,6 +94,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     serverClock,
     desired: new DesiredSettingsOfHosts(options.desired),
     expiry,
+    compaction: new Compaction(store, clock, log),
     forecaster,
     latestUsage,
     ingest,

@@ -163,9 +163,34 @@ export interface Store extends Reads {
   append(records: Records): Promise<Appended>;
   /** Forgets what is older than the retention at `now`. Engines that do so by themselves do nothing. */
   expire(now: number): Promise<void>;
+  /**
+   * Puts what is over where it costs least, and adds it up for longer windows; to be called now and then. Engines that
+   * do so by themselves do nothing.
+   */
+  compact(now: number): Promise<void>;
+  /** What it takes on disk; null: the engine does not say. */
+  disk(): Promise<DiskUse | null>;
   /** Rejects when the engine would not take a write now. */
   ping(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** What the embedded store takes on disk. */
+export interface DiskUse {
+  /** The database, with what is not closed yet. */
+  databaseBytes: number;
+  /** The most that all of it may take; null: as much as it comes to. */
+  mostBytes: number | null;
+  /** Process rows, roll-ups of them of a minute and of an hour, and the buckets of these, as far as they are closed. */
+  closed: {
+    family: 'usage' | 'minute' | 'hour' | 'bucket';
+    files: number;
+    rows: number;
+    bytes: number;
+    /** From when to when, epoch milliseconds. */
+    since: number;
+    until: number;
+  }[];
 }
 
 /** For what is read for all who ask: whoever reads longer is told so in our own words. */
@@ -194,6 +219,11 @@ export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
 /** What every engine is opened with. */
 export interface StoreOptions {
   retentionMs: number;
+  /** How long roll-ups of a minute and of an hour are kept; absent: `minuteRetentionDefaultMs`, `hourRetentionDefaultMs`. */
+  minuteRetentionMs?: number;
+  hourRetentionMs?: number;
+  /** What the embedded store may take on disk; absent: as much as the retentions come to. */
+  mostBytes?: number;
   /** Process names, and series, that nobody has had before, of one host and day; absent: `newNamesDefault`. */
   newNamesPerDay?: number;
   /** The same of series of one Prometheus; absent: `newSeriesDefault`. */
@@ -204,6 +234,9 @@ export interface StoreOptions {
   warn: (message: string) => void;
 }
 
+const dayMs = 86_400_000;
+export const minuteRetentionDefaultMs = 7 * dayMs;
+export const hourRetentionDefaultMs = 400 * dayMs;
 /** Twenty times what a busy host has in all. */
 export const newNamesDefault = 5000;
 /** Those of a hundred hosts with a node exporter. */

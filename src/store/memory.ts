@@ -165,6 +165,13 @@ export class MemoryStore implements Store {
     }
   }
 
+  /** It is all in memory. */
+  async compact(): Promise<void> {}
+
+  async disk(): Promise<null> {
+    return null;
+  }
+
   async ping(): Promise<void> {}
 
   async close(): Promise<void> {}

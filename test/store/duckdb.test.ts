@@ -2,9 +2,13 @@ import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, test } from 'vitest';
 import { MonitorError } from '../../src/core/error.ts';
+import type { Records, Store } from '../../src/core/store.ts';
+import { PartFiles } from '../../src/store/duckdb/part-files.ts';
+import { Parts } from '../../src/store/duckdb/parts.ts';
 import { Readers } from '../../src/store/duckdb/readers.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { tableRows } from '../table-rows.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { storeContract } from './store-contract.ts';
@@ -14,6 +18,25 @@ const folder = temporaryFolder();
 
 storeContract('duckdb', async () => ({
   open: (more) => openStore(`duckdb:${join(folder, 'contract', 'amberwatch.db')}`, { ...options, ...more }),
+  now: Date.now(),
+  durable: true,
+  expires: true,
+  conflict: 'first-wins',
+}));
+
+/** Whatever is written is closed at once. */
+async function closing(store: Store): Promise<Store> {
+  const append = async (records: Records) => {
+    const appended = await store.append(records);
+    await store.compact(Date.now() + 400 * 86_400_000);
+    return appended;
+  };
+  return overStore(store, { append });
+}
+
+storeContract('duckdb, with all hours closed', async () => ({
+  open: async (more) =>
+    closing(await openStore(`duckdb:${join(folder, 'closed', 'amberwatch.db')}`, { ...options, ...more })),
   now: Date.now(),
   durable: true,
   expires: true,
@@ -31,7 +54,10 @@ const endless = 'SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE
 
 test("a query that is cancelled stops at once, a large one is in nobody else's way, and too many are refused", async () => {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
-  const readers = await Readers.connect(instance, async () => undefined);
+  const readers = await Readers.connect(instance, {
+    parts: new Parts(new PartFiles('none'), []),
+    onDamage: async () => 'damaged',
+  });
   const late = new AbortController();
   const large = { rows: 1e9, signal: late.signal };
   const waiting = Array.from({ length: 34 }, () => readers.query(endless, large).catch((error: MonitorError) => error));

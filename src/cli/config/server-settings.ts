@@ -5,7 +5,7 @@ import { formatThreshold, parseThreshold, type Threshold, withDefaults } from '.
 import { parseListen, storeRemedy, withoutSecrets } from './address.ts';
 import { storeUrl } from './data-folder.ts';
 import { orNotSet, serving, setting } from './setting.ts';
-import { parseCount, parseHorizon, parsePace } from './value.ts';
+import { parseCount, parseHorizon, parsePace, parseSize } from './value.ts';
 
 /** What a server does, keeps and lets in. */
 export const serverSettings = {
@@ -38,6 +38,28 @@ export const serverSettings = {
     defaultText: '2d',
     commands: serving,
     read: ([text = '2d']) => parseDuration(text, 'retention'),
+  }),
+  retention1m: setting({
+    argument: '<duration>',
+    description: 'how long roll-ups of a minute are kept, in the embedded store; at least as long as snapshots',
+    defaultText: '7d',
+    commands: serving,
+    read: ([text = '7d']) => parseDuration(text, 'retention-1m'),
+  }),
+  retention1h: setting({
+    argument: '<duration>',
+    description: 'how long roll-ups of an hour are kept, in the embedded store; at least as long as those of a minute',
+    defaultText: '400d',
+    commands: serving,
+    read: ([text = '400d']) => parseDuration(text, 'retention-1h'),
+  }),
+  maxDisk: setting({
+    argument: '<size>',
+    description: 'the most that the embedded store may take, such as 20GB; beyond it the oldest is forgotten',
+    defaultText: 'none: by the retentions alone',
+    commands: serving,
+    read: ([text]) => (text === undefined ? undefined : parseSize(text, 'max-disk')),
+    format: (bytes) => (bytes === undefined ? null : `${bytes / 1e6}MB`),
   }),
   threshold: setting({
     argument: '<metric=red>',

@@ -25,12 +25,14 @@ export type Config = { [K in SettingKey]: SettingValue<(typeof settings)[K]> };
 
 export const settingKeys = Object.keys(settings) as SettingKey[];
 
-/** `logLevel` -> `--log-level` */
+const wordStart = /[A-Z]|(?<=[a-z])\d/g;
+
+/** `logLevel` -> `--log-level`, `retention1m` -> `--retention-1m` */
 export function flagOf(key: SettingKey): string {
-  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return `--${key.replace(wordStart, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 
 /** `logLevel` -> `AMBERWATCH_LOG_LEVEL` */
 export function environmentNameOf(key: SettingKey): string {
-  return `AMBERWATCH_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+  return `AMBERWATCH_${key.replace(wordStart, (letter) => `_${letter}`).toUpperCase()}`;
 }

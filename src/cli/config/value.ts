@@ -22,6 +22,17 @@ export function parseCount(text: string, what: string): number {
   return count;
 }
 
+const sizeUnits = { MB: 1e6, GB: 1e9, TB: 1e12, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+
+/** Bytes: `500MB`, `20GB`, `1.5TiB`. */
+export function parseSize(text: string, what: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s?([MGT]i?B)$/.exec(text) ?? [];
+  const bytes = Number(number) * (sizeUnits[unit as keyof typeof sizeUnits] ?? Number.NaN);
+  if (!(bytes >= 100e6))
+    throw new MonitorError('invalid', `${what} '${text}' must be a size of 100MB or more, such as 500MB or 20GB`);
+  return Math.floor(bytes);
+}
+
 /** A step, a tenth of it, is whole milliseconds; it should hold a snapshot or more. */
 export function parseHorizon(text: string): number {
   const horizon = parseDuration(text, 'horizon');

@@ -106,6 +106,9 @@ async function openConfiguredStore(config: Config, clock: Clock, log: Log): Prom
   const { openStore } = await import('../../store/open.ts');
   return openStore(storeUrl(config.store, config.data), {
     retentionMs: config.retention,
+    minuteRetentionMs: config.retention1m,
+    hourRetentionMs: config.retention1h,
+    ...(config.maxDisk !== undefined && { mostBytes: config.maxDisk }),
     newNamesPerDay: config.newNames,
     newSeriesPerDay: config.newSeries,
     now: () => clock.now(),

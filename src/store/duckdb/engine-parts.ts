@@ -1,10 +1,13 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
 import { NameBudget, seriesPerDay } from '../name-budget.ts';
+import { DamagedParts } from './damaged-parts.ts';
 import { Dictionary } from './dictionary.ts';
 import { decoded } from './encoded-text.ts';
 import { NameTexts } from './name-texts.ts';
-import { askForVerification } from './open-database.ts';
+import { askForVerification, isDamage } from './open-database.ts';
+import { PartFiles } from './part-files.ts';
+import { loadParts, Parts } from './parts.ts';
 import type { ThreadData } from './protocol.ts';
 import { Readers } from './readers.ts';
 import { RecentTimes, rememberedTimes } from './recent-times.ts';
@@ -20,6 +23,10 @@ export interface EngineParts {
   /** What a write looks up, and deletions. Whoever uses it has the turn in the chain of commits. */
   maintenance: DuckDBConnection;
   readers: Readers;
+  /** What is closed. */
+  parts: Parts;
+  files: PartFiles;
+  damagedParts: DamagedParts;
   hosts: Dictionary;
   names: NameTexts;
   recent: RecentTimes;
@@ -32,16 +39,27 @@ export interface EngineParts {
 type Query = (sql: string) => ReturnType<Readers['query']>;
 
 /** Of process names it reads the next id alone. */
-export async function loadParts(instance: DuckDBInstance, options: ThreadData): Promise<EngineParts> {
+export async function loadEngineParts(instance: DuckDBInstance, options: ThreadData): Promise<EngineParts> {
   const connection = await instance.connect();
   // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
   await connection.run('PRAGMA disable_optimizer');
   const transaction = { begin: await connection.prepare('BEGIN'), commit: await connection.prepare('COMMIT') };
   const maintenance = await instance.connect();
-  const readers = await Readers.connect(instance, () => askForVerification(options.path));
+  const files = new PartFiles(options.path);
+  const known = await loadParts(maintenance);
+  const parts = new Parts(files, known);
+  const damagedParts = new DamagedParts({ parts, files, connection: maintenance, stamp: options.stamp });
+  await files.removeOthers(known);
+  await damagedParts.look('size');
+  const onDamage = async (error: unknown) => {
+    if (parts.all().length > 0 && (await damagedParts.look('bytes')) > 0) return 'again';
+    if (isDamage(error)) await askForVerification(options.path);
+    return 'damaged';
+  };
+  const readers = await Readers.connect(instance, { parts, onDamage });
   const query: Query = (sql) => readers.query(sql, { lane: 'present' });
   const hosts = await loadHosts(query);
-  const [recent, counts] = [await loadRecentTimes(query), await loadRowCounts(query)];
+  const [recent, counts] = [await loadRecentTimes(query), await loadRowCounts(query, parts)];
   const budget = await loadNameBudget(query, options);
   const nextName = await nextId(query, 'SELECT id FROM name');
   return {
@@ -49,6 +67,9 @@ export async function loadParts(instance: DuckDBInstance, options: ThreadData): 
     connection,
     maintenance,
     readers,
+    parts,
+    files,
+    damagedParts,
     hosts,
     recent,
     counts,
@@ -83,11 +104,14 @@ async function loadRecentTimes(query: Query): Promise<RecentTimes> {
   return recent;
 }
 
-async function loadRowCounts(query: Query): Promise<RowCounts> {
+async function loadRowCounts(query: Query, parts: Parts): Promise<RowCounts> {
   const counts = new RowCounts();
+  const closed = parts.all().filter(({ family }) => family === 'usage');
+  const rows = closed.reduce((sum, part) => sum + part.rows, 0);
   const hours = await query(`
     SELECT min(time)::DOUBLE AS time, count(*)::DOUBLE AS snapshots,
-      (SELECT count(*) FROM usage) / (SELECT count(*) FROM snapshot)::DOUBLE AS rows FROM snapshot GROUP BY time // 3600000`);
+      (${rows} + (SELECT count(*) FROM usage)) / (SELECT count(*) FROM snapshot)::DOUBLE AS rows
+    FROM snapshot GROUP BY time // 3600000`);
   for (const { time, snapshots, rows } of hours as Record<string, number>[])
     counts.add(time as number, (snapshots as number) * (rows as number), snapshots);
   return counts;

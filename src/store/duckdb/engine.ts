@@ -2,16 +2,19 @@ import { statSync } from 'node:fs';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import type { StretchQuery } from '../../core/sample.ts';
-import type { Reading, TimeWindow } from '../../core/store.ts';
+import type { DiskUse, Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
 import { ComposedReads, type ReadParts } from '../composed-reads.ts';
 import { GroupCommit } from '../group-commit.ts';
-import { type EngineParts, loadParts } from './engine-parts.ts';
+import { Compaction } from './compaction.ts';
+import { Disk } from './disk.ts';
+import { type EngineParts, loadEngineParts } from './engine-parts.ts';
 import { Expiry } from './expiry.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { IdLookup } from './id-lookup.ts';
@@ -64,7 +67,7 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
       threads: String(threads),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
-    const engine = new DuckdbEngine(await loadParts(instance, options), options);
+    const engine = new DuckdbEngine(await loadEngineParts(instance, options), await instance.connect(), options);
     // Whoever may look into the folder may not look into these.
     for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
     return { engine, damage };
@@ -104,8 +107,15 @@ class DuckdbEngine extends ComposedReads implements Engine {
   readonly #samples: GroupCommit<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
   readonly #expiry: Expiry;
+  readonly #compaction: Compaction;
+  readonly #disk: Disk;
+  readonly #compacting: DuckDBConnection;
 
-  constructor(parts: EngineParts, { path, retentionMs }: ThreadData) {
+  constructor(
+    parts: EngineParts,
+    compacting: DuckDBConnection,
+    { path, retentionMs, mostBytes, ...retention }: ThreadData,
+  ) {
     const reads = readsOf(parts);
     super(reads);
     this.#series = reads.series;
@@ -123,7 +133,11 @@ class DuckdbEngine extends ComposedReads implements Engine {
       limits,
     );
     const exclusive = <T>(work: () => Promise<T>) => this.#commit.exclusive(work);
-    this.#expiry = new Expiry({ ...parts, retentionMs, exclusive });
+    this.#expiry = new Expiry({ ...parts, retentionMs, ...retention, exclusive });
+    this.#compacting = compacting;
+    this.#disk = new Disk({ ...parts, path, mostBytes });
+    const checkpoint = () => exclusive(() => this.#checkpoint());
+    this.#compaction = new Compaction({ ...parts, connection: compacting, checkpoint });
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
   }
 
@@ -165,6 +179,26 @@ class DuckdbEngine extends ComposedReads implements Engine {
     return this.#expiry.expire(now);
   }
 
+  disk(): Promise<DiskUse> {
+    return this.#disk.use();
+  }
+
+  async compact(now: number): Promise<string[]> {
+    const { damagedParts } = this.#parts;
+    await this.#compaction.compact(now);
+    const gone = await this.#disk.beyond();
+    const said = gone.length === 0 ? [] : [this.#disk.tooMuch(gone)];
+    await this.#expiry.forget(gone);
+    return [...damagedParts.said(), ...said];
+  }
+
+  /** Reads every byte once: a disk does not say what it has lost. */
+  async verify(): Promise<string[]> {
+    const { damagedParts } = this.#parts;
+    await damagedParts.look('bytes');
+    return damagedParts.said();
+  }
+
   findUnusedNames(): Promise<number> {
     return this.#expiry.findUnusedNames();
   }
@@ -190,15 +224,22 @@ class DuckdbEngine extends ComposedReads implements Engine {
 
   async close(): Promise<void> {
     clearInterval(this.#idleTimer);
+    await this.#compaction.end();
     await this.#commit.exclusive(async () => {
       const { writer, connection, maintenance, readers, instance } = this.#parts;
       writer.dropAppenders();
       await connection.run('CHECKPOINT').catch(() => undefined);
       readers.close();
       this.#expiry.end();
-      for (const each of [connection, maintenance]) each.closeSync();
+      for (const each of [connection, maintenance, this.#compacting]) each.closeSync();
       instance.closeSync();
     });
+  }
+
+  /** One that is refused, as somebody reads what was before, comes later by itself. */
+  async #checkpoint(): Promise<void> {
+    this.#parts.writer.dropAppenders();
+    await this.#parts.maintenance.run('CHECKPOINT').catch(() => undefined);
   }
 
   #write(group: readonly Pending[]): Promise<void> {

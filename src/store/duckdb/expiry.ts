@@ -1,6 +1,8 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
+import type { Family, Part, PartFiles } from './part-files.ts';
+import { deletePartsSql, type Parts } from './parts.ts';
 import type { Readers } from './readers.ts';
 import type { RecentTimes } from './recent-times.ts';
 import type { RowCounts } from './row-counts.ts';
@@ -17,11 +19,15 @@ const mostExpired = 2_000_000;
 export interface ExpiryOptions {
   instance: DuckDBInstance;
   retentionMs: number;
+  minuteRetentionMs: number;
+  hourRetentionMs: number;
   /** Deletions. Whoever uses it has the turn in the chain of commits. */
   maintenance: DuckDBConnection;
   /** Takes that turn. */
   exclusive: <T>(work: () => Promise<T>) => Promise<T>;
   readers: Readers;
+  parts: Parts;
+  files: PartFiles;
   hosts: Dictionary;
   names: NameTexts;
   series: NameTexts;
@@ -48,6 +54,7 @@ export class Expiry {
   /** A stretch at a time: a week's rows in one deletion would take more memory than there is, and keep writers waiting. */
   async expire(now: number): Promise<void> {
     const oldest = Math.floor(now - this.#options.retentionMs);
+    await this.#expireParts(now);
     for (const end of this.#options.counts.stretchesBefore(oldest, mostExpired))
       await this.#options.exclusive(async () => {
         await this.#options.maintenance.run(`DELETE FROM usage WHERE time < ${end}`);
@@ -56,6 +63,31 @@ export class Expiry {
     await this.#options.exclusive(() => this.#expireRest(oldest));
     this.#options.counts.forget(oldest);
     await this.#forgetSeries();
+  }
+
+  /** A file at a time, once nobody reads it any more; what is coarse is kept at least as long as what is fine. */
+  async #expireParts(now: number): Promise<void> {
+    const { parts, maintenance, exclusive, retentionMs, ...options } = this.#options;
+    const minuteMs = Math.max(retentionMs, options.minuteRetentionMs);
+    const hourMs = Math.max(minuteMs, options.hourRetentionMs);
+    const keptMs: Record<Family, number> = { usage: retentionMs, minute: minuteMs, hour: hourMs, bucket: hourMs };
+    const removed = parts.all().filter(({ family, until }) => until <= now - keptMs[family]);
+    parts.oldest.usage = Math.floor(now - retentionMs);
+    parts.oldest.minute = Math.floor(now - minuteMs);
+    await exclusive(async () => {
+      for (const table of ['hour', 'bucket'])
+        await maintenance.run(`DELETE FROM ${table} WHERE time < ${Math.floor(now - hourMs)}`);
+    });
+    await this.forget(removed);
+  }
+
+  /** Files are removed once nobody reads them any more. */
+  async forget(removed: readonly Part[]): Promise<void> {
+    const { parts, files, readers, maintenance, exclusive } = this.#options;
+    if (removed.length === 0) return;
+    await exclusive(() => parts.change(() => maintenance.run(deletePartsSql(removed)), { removed }));
+    await readers.drained();
+    await files.remove(removed);
   }
 
   async #expireSamples(oldest: number): Promise<void> {
@@ -107,13 +139,27 @@ export class Expiry {
     const used = new Set(rows.map(([id]) => id));
     // Of one whose first snapshot could not be stored the next one brings the name along.
     for (const [id] of hosts.fresh()) used.add(id);
-    const unused = hosts.ids().filter((id) => !used.has(id));
+    const candidates = hosts.ids().filter((id) => !used.has(id));
+    if (candidates.length === 0) return;
+    for (const id of await this.#hostsWithHistory(candidates)) used.add(id);
+    const unused = candidates.filter((id) => !used.has(id));
     if (unused.length === 0) return;
     await maintenance.run(`DELETE FROM host WHERE id IN (${unused.join(', ')})`);
     for (const id of unused) {
       hosts.remove(id);
       recent.forget(id);
     }
+  }
+
+  /** Those of them with roll-ups, or with rows of snapshots that were lost. */
+  async #hostsWithHistory(candidates: readonly number[]): Promise<number[]> {
+    const { parts, readers } = this.#options;
+    const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+    const host = `WHERE host IN (${candidates.join(', ')})`;
+    const of = (family: Family) =>
+      `SELECT DISTINCT host FROM ${parts.relation(family, always, { hosts: candidates })} ${host}`;
+    const rows = await readers.query(() => `${of('usage')} UNION ${of('hour')}`, { lane: 'present' });
+    return rows.map((row) => row.host as number);
   }
 
   findUnusedNames(): Promise<number> {

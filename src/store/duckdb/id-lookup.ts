@@ -5,6 +5,7 @@ import type { Reading, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
+import type { Parts } from './parts.ts';
 import type { Cost, Readers, Row } from './readers.ts';
 import type { RowCounts } from './row-counts.ts';
 import type { SeriesIds, StoredColumn } from './series-sql.ts';
@@ -16,6 +17,7 @@ export interface Dictionaries {
   names: NameTexts;
   series: NameTexts;
   counts: RowCounts;
+  parts: Parts;
 }
 
 /** What every question needs: ids for names and names for ids, and a guess at what it costs by the rows of its window. */
@@ -25,13 +27,20 @@ export class IdLookup {
   readonly names: NameTexts;
   readonly series: NameTexts;
   readonly counts: RowCounts;
+  readonly parts: Parts;
 
-  constructor({ readers, hosts, names, series, counts }: Dictionaries) {
+  constructor({ readers, hosts, names, series, counts, parts }: Dictionaries) {
     this.readers = readers;
     this.hosts = hosts;
     this.names = names;
     this.series = series;
     this.counts = counts;
+    this.parts = parts;
+  }
+
+  /** The rows of processes in the window, young and closed, as a relation; to be asked for when a query is made. */
+  usage(window: TimeWindow, hosts?: readonly number[]): string {
+    return this.parts.relation('usage', window, hosts === undefined ? {} : { hosts });
   }
 
   cost(window: TimeWindow, reading: Reading): Cost {

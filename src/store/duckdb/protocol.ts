@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
-import type { Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
+import type { DiskUse, Reading, Reads, Store, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import type { PackedSamples } from './packed-samples.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
@@ -9,6 +9,10 @@ import type { PackedSnapshot } from './packed-snapshot.ts';
 export interface ThreadData {
   path: string;
   retentionMs: number;
+  minuteRetentionMs: number;
+  hourRetentionMs: number;
+  /** On disk, with all that is closed; null: as much as it comes to. */
+  mostBytes: number | null;
   newNamesPerDay: number;
   newSeriesPerDay: number;
   /** Wall time at the start. */
@@ -60,6 +64,11 @@ export interface Engine extends Required<Reads>, Pick<Store, 'expire' | 'ping' |
   /** All or none. */
   keepForecasts(forecasts: readonly Forecast[], now: number): Promise<void>;
   keepTallies(hours: TimeWindow, tallies: readonly HourTally[], now: number): Promise<void>;
+  disk(): Promise<DiskUse>;
+  /** Closes what is over. @returns what has been found damaged or had to be forgotten, as sentences */
+  compact(now: number): Promise<string[]>;
+  /** Reads every byte of what is closed. @returns the same */
+  verify(): Promise<string[]>;
   /**
    * Finds the names that no row has any more, if there are so many names that it is worth it. From now on it is
    * watched which of them are used again. @returns how many

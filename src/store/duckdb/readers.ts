@@ -3,6 +3,7 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading } from '../../core/store.ts';
 import { isDamage } from './open-database.ts';
+import type { Parts } from './parts.ts';
 
 /** One row as the driver returns it; times and counts are cast to DOUBLE in SQL, so no bigint comes. */
 export type Row = Record<string, number | string | boolean | null>;
@@ -12,6 +13,9 @@ export interface Bound {
   value: DuckDBValue;
   type: DuckDBType;
 }
+
+/** A question that names files is made when its turn has come. */
+export type Sql = string | (() => string);
 
 /** What a read has to be asked for with; `rows`: about how many it has to look at. */
 export interface Cost extends Reading {
@@ -26,6 +30,12 @@ const mostWaiting = { light: 200, heavy: 32 };
 /** An interruption that comes before the query has begun is lost: it is repeated. */
 const interruptEveryMs = 50;
 
+export interface ReadersOptions {
+  parts: Parts;
+  /** Runs before a query that failed throws; `again`: what was damaged has been set aside. */
+  onDamage: (error: unknown) => Promise<'again' | 'damaged'>;
+}
+
 /**
  * Connections for queries, each used by one at a time: one for what alarms are made of, one for small questions, two
  * for large ones and for what nobody waits for. Not more, because every running query holds one of libuv's four
@@ -38,29 +48,31 @@ export class Readers {
     light: new ReadLane(places.light, mostWaiting.light),
     heavy: new ReadLane(places.heavy, mostWaiting.heavy),
   };
-  readonly #onDamage: () => Promise<void>;
-  #reading = 0;
+  readonly #parts: Parts;
+  readonly #onDamage: (error: unknown) => Promise<'again' | 'damaged'>;
+  readonly #running = new Set<Promise<unknown>>();
+  #inBackground = 0;
   /** When the last read ended, by `performance.now`; null: none has been since that was asked. */
   #endedAt: number | null = null;
 
-  private constructor(connections: Record<LaneName, DuckDBConnection[]>, onDamage: () => Promise<void>) {
+  private constructor(connections: Record<LaneName, DuckDBConnection[]>, { parts, onDamage }: ReadersOptions) {
     this.#connections = connections;
+    this.#parts = parts;
     this.#onDamage = onDamage;
   }
 
-  /** `onDamage` runs before a query that met damage in the file throws. */
-  static async connect(instance: DuckDBInstance, onDamage: () => Promise<void>): Promise<Readers> {
+  static async connect(instance: DuckDBInstance, options: ReadersOptions): Promise<Readers> {
     const connect = (lane: LaneName) => Promise.all(Array.from({ length: places[lane] }, () => instance.connect()));
     const connections = {
       present: await connect('present'),
       light: await connect('light'),
       heavy: await connect('heavy'),
     };
-    return new Readers(connections, onDamage);
+    return new Readers(connections, options);
   }
 
   /** @throws MonitorError `unavailable` when too many wait; the signal's reason once it is aborted */
-  async query(sql: string, cost: Cost, bound?: Bound): Promise<Row[]> {
+  async query(sql: Sql, cost: Cost, bound?: Bound): Promise<Row[]> {
     const rows: Row[] = [];
     await this.chunks(sql, cost, (columns, names) => addRows(rows, columns, names), bound);
     return rows;
@@ -68,32 +80,50 @@ export class Readers {
 
   /** Gives the answer by pieces of some 2,000 rows, as columns: between two of them the thread does other work. */
   chunks(
-    sql: string,
+    sql: Sql,
     { lane, signal, rows = 0 }: Cost,
     take: (columns: DuckDBValue[][], names: readonly string[]) => void,
     bound?: Bound,
   ): Promise<void> {
     const name = lane === 'present' ? 'present' : lane === 'background' || rows > heavyRows ? 'heavy' : 'light';
     const work = async (place: number) => {
-      this.#reading++;
+      const running = this.#run(this.#connections[name][place] as DuckDBConnection, sql, take, signal, bound);
+      this.#running.add(running);
       try {
-        await this.#run(this.#connections[name][place] as DuckDBConnection, sql, take, signal, bound);
+        await running;
       } finally {
-        this.#reading--;
+        this.#running.delete(running);
         this.#endedAt = performance.now();
       }
     };
     return this.#lanes[name].run(work, signal, lane === 'background');
   }
 
+  /** Resolves once whatever is being read now has been. */
+  async drained(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
   /** Does what takes long and nobody waits for when no large question is being answered. */
   background<T>(work: () => Promise<T>): Promise<T> {
-    return this.#lanes.heavy.run(work, undefined, true);
+    const run = async () => {
+      this.#inBackground++;
+      try {
+        return await work();
+      } finally {
+        this.#inBackground--;
+        this.#endedAt = performance.now();
+      }
+    };
+    return this.#lanes.heavy.run(run, undefined, true);
   }
 
   /** Whether something was read, and nothing for so long. */
   isIdle(forMs: number): boolean {
-    const isIdle = this.#reading === 0 && this.#endedAt !== null && performance.now() - this.#endedAt >= forMs;
+    const isIdle =
+      this.#running.size + this.#inBackground === 0 &&
+      this.#endedAt !== null &&
+      performance.now() - this.#endedAt >= forMs;
     if (isIdle) this.#endedAt = null;
     return isIdle;
   }
@@ -108,15 +138,16 @@ export class Readers {
 
   async #run(
     connection: DuckDBConnection,
-    sql: string,
+    sql: Sql,
     take: (columns: DuckDBValue[][], names: readonly string[]) => void,
     signal: AbortSignal | undefined,
     bound: Bound | undefined,
   ): Promise<void> {
     signal?.throwIfAborted();
     const leave = interruptOnAbort(connection, signal);
+    const ask = (text: string) => (bound ? connection.run(text, [bound.value], [bound.type]) : connection.run(text));
     try {
-      const result = await (bound ? connection.run(sql, [bound.value], [bound.type]) : connection.run(sql));
+      const result = await (typeof sql === 'string' ? ask(sql) : this.#askSteadily(() => ask(sql()), signal));
       const names = result.columnNames();
       for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
         signal?.throwIfAborted();
@@ -130,6 +161,23 @@ export class Readers {
     }
   }
 
+  /** Once more where rows went from the table into a file meanwhile, and then none do. */
+  async #askSteadily<T>(ask: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const view = await this.#parts.view();
+    let first: T | undefined;
+    try {
+      first = await ask();
+      if (view.isSame()) return first;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (view.isSame() && (await this.#onDamage(error)) !== 'again') throw error;
+    }
+    return this.#parts.holding(async () => {
+      await this.#parts.view();
+      return ask();
+    });
+  }
+
   async #translate(error: unknown): Promise<unknown> {
     if (/out of memory|max_temp_directory_size/i.test(messageOf(error)))
       return new MonitorError(
@@ -140,7 +188,7 @@ export class Readers {
         },
       );
     if (!isDamage(error)) return error;
-    await this.#onDamage();
+    await this.#onDamage(error);
     return new MonitorError(
       'unavailable',
       `the store's file is damaged: ${messageOf(error)}; the next start mends it`,

@@ -6,6 +6,7 @@ import {
   processColumn,
   processColumnIds,
   snakeCase,
+  usageMetrics,
 } from '../../core/metric.ts';
 import { tallyCounts } from '../../core/tally.ts';
 import { nameSeries } from './name-series.ts';
@@ -14,7 +15,7 @@ import { nameSeries } from './name-series.ts';
  * The version of the tables below as far as they do not come from the catalogue. Whoever changes one raises this above
  * `schemaVersion`, and says in `structuralChanges` how a file comes from the version before.
  */
-const structureVersion = 5;
+const structureVersion = 6;
 
 /** A file says which it has, one of before there were versions by not saying it. A new column is a new version. */
 export const schemaVersion = Math.max(structureVersion, ...processColumnIds.map((id) => processColumn(id).since));
@@ -47,6 +48,23 @@ function table(name: string, columns: string): Table {
   return { name, sql: `CREATE TABLE IF NOT EXISTS ${name} (${columns})` };
 }
 
+/** What is kept of the values of a column in a roll-up: see rollup-sql.ts. */
+export const figures = ['known', 'sum', 'squares', 'least', 'most', 'last'] as const;
+export type Figure = (typeof figures)[number];
+
+function figureType(id: ProcessColumnId, figure: Figure): string {
+  if (figure === 'known') return 'INTEGER';
+  if (figure === 'squares') return 'DOUBLE';
+  return figure === 'sum' ? 'BIGINT' : sqlType(id);
+}
+
+function rollupColumns(version: number): string {
+  const columns = usageMetrics
+    .filter((id) => processColumn(id).since <= version)
+    .flatMap((id) => figures.map((figure) => `${snakeCase(id)}_${figure} ${figureType(id, figure)}`));
+  return `time BIGINT, host INTEGER, name INTEGER, snapshots INTEGER, ${columns.join(', ')}`;
+}
+
 const forecastColumns = `value DOUBLE, threshold DOUBLE, probability DOUBLE, amber_since BIGINT, notify_since BIGINT,
   muted BOOLEAN, eta DOUBLE, eta_low DOUBLE, eta_high DOUBLE, reason VARCHAR`;
 const tallyColumns = `muted BOOLEAN, ${tallyCounts.map((count) => `"${count}" DOUBLE`).join(', ')}, leads VARCHAR`;
@@ -66,6 +84,9 @@ const seriesBefore = 'time BIGINT, host INTEGER, name INTEGER, metric VARCHAR';
  * `series` are those of other sources, whose values are in `sample`, and all that have forecasts: `text` is the key,
  * `metric` and `host` are parts of it, `kind` is of another source's, `owner` and `day` who brought it along when.
  * `tally`: how right the forecasts of an hour were; `leads` are milliseconds, with blanks between.
+ *
+ * `part` are the files of what is closed: see part-files.ts. `hour` and `bucket` are the roll-ups of the hours that are,
+ * until their day is: of a column's values in an hour, which are not all the same, `count` are in that bucket.
  */
 export function tablesOf(version: number): Table[] {
   const usage = { name: 'usage', sql: usageTable(version) };
@@ -93,12 +114,22 @@ export function tablesOf(version: number): Table[] {
       table('forecast', `${seriesBefore}, ${forecastColumns}`),
       table('tally', `${seriesBefore}, ${tallyColumns}`),
     ];
-  return [
+  const withSeries = [
     ...tables,
     table('series', 'id INTEGER, text VARCHAR, metric VARCHAR, host VARCHAR, kind VARCHAR, owner VARCHAR, day INTEGER'),
     table('sample', 'time BIGINT, series INTEGER, value DOUBLE'),
     table('forecast', `time BIGINT, series INTEGER, ${forecastColumns}`),
     table('tally', `time BIGINT, series INTEGER, ${tallyColumns}`),
+  ];
+  if (version < 6) return withSeries;
+  return [
+    ...withSeries,
+    table(
+      'part',
+      'id INTEGER, family VARCHAR, since BIGINT, until BIGINT, first_host INTEGER, last_host INTEGER, rows BIGINT, bytes BIGINT, crc BIGINT',
+    ),
+    table('hour', rollupColumns(version)),
+    table('bucket', 'time BIGINT, host INTEGER, name INTEGER, quantity TINYINT, bucket SMALLINT, count INTEGER'),
   ];
 }
 
@@ -149,6 +180,10 @@ const structuralChanges: Readonly<Record<number, readonly Change[]>> = {
     ]),
     'DROP TABLE named',
   ],
+  // What is closed leaves the file.
+  5: tablesOf(6)
+    .filter(({ name }) => ['part', 'hour', 'bucket'].includes(name))
+    .map(({ sql }) => sql),
 };
 
 /** The SQL of one host metric; DuckDB reads the JSON array as a list, which counts from 1. */

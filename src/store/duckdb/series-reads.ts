@@ -9,7 +9,8 @@ import { groupBy } from '../../platform/group-by.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
 import { bySource, fitting, selectedOf } from '../series-filter.ts';
 import type { IdLookup } from './id-lookup.ts';
-import type { Cost, Row } from './readers.ts';
+import { piecesOf } from './pieces.ts';
+import type { Cost, Row, Sql } from './readers.ts';
 import {
   mostPresent,
   presentSql,
@@ -17,11 +18,11 @@ import {
   type StoredColumn,
   samplesSql,
   seriesAboveSql,
-  stepMeansSql,
   sweepsSql,
 } from './series-sql.ts';
 import type { SourceReads } from './source-reads.ts';
 import { sourceCost } from './source-reads.ts';
+import { stepMeansSql } from './step-sql.ts';
 import { islandsSql, type StretchIds, toStretches } from './stretch-sql.ts';
 
 /** Series as samples, in steps or as stretches, whatever they are of. */
@@ -65,7 +66,8 @@ export class SeriesReads {
     const process = isUsage ? exactValue(matchers, 'process') : undefined;
     const name = process === undefined ? undefined : await this.#lookup.names.find(process, cost);
     if (process !== undefined && name === undefined) return [];
-    const sql = presentSql(isUsage, window, { hosts, ...(name !== undefined && { name }) });
+    const filter = { hosts, ...(name !== undefined && { name }) };
+    const sql = () => presentSql(isUsage ? piecesOf(this.#lookup.parts, window, { hosts }) : null, window, filter);
     const rows = await this.#lookup.readers.query(sql, cost);
     if (rows.length > mostPresent) throw tooManyPresent();
     return this.#lookup.seriesOfHosts(rows, family.column, cost);
@@ -81,7 +83,7 @@ export class SeriesReads {
     const samples = new Map<string, Sample[]>();
     const keys = series.map(seriesKey);
     for (const [column, group] of await this.#lookup.byColumn(series, cost)) {
-      const sql = stepMeansSql(column, group, query, stepMs, query.aggregate);
+      const sql = () => stepMeansSql(this.#lookup.parts, column, group, query, stepMs, query.aggregate);
       for (const row of await this.#lookup.readers.query(sql, this.#lookup.costOf(column, cost)))
         if (row.value !== null)
           pushTo(samples, keys[row.i as number], { time: row.step as number, value: row.value as number });
@@ -94,10 +96,8 @@ export class SeriesReads {
     const samples = new Map<string, Sample[]>();
     const keys = series.map(seriesKey);
     for (const [column, group] of await this.#lookup.byColumn(series, cost)) {
-      for (const row of await this.#lookup.readers.query(
-        samplesSql(column, group, window),
-        this.#lookup.costOf(column, cost),
-      ))
+      const sql = () => samplesSql(this.#usage(group, window), column, group, window);
+      for (const row of await this.#lookup.readers.query(sql, this.#lookup.costOf(column, cost)))
         pushTo(samples, keys[row.i as number], { time: row.time as number, value: row.value as number | null });
       if (!isUsageMetric(column)) continue;
       const hosts = [...new Set(group.map(({ host }) => host))];
@@ -112,6 +112,13 @@ export class SeriesReads {
     return samples;
   }
 
+  #usage(series: readonly { host: number }[], window: TimeWindow): string {
+    return this.#lookup.usage(
+      window,
+      series.map(({ host }) => host),
+    );
+  }
+
   async above(selector: Selector, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
     const family = familyOf(selector.metric);
     const series =
@@ -124,21 +131,25 @@ export class SeriesReads {
 
   async #hostsAbove(column: StoredColumn, level: number, window: TimeWindow, reading: Reading): Promise<Series[]> {
     const cost = this.#lookup.costOf(column, this.#lookup.cost(window, reading));
-    const rows = await this.#lookup.readers.query(seriesAboveSql(column, level, window), cost);
+    const sql = () => seriesAboveSql(piecesOf(this.#lookup.parts, window), column, level, window);
+    const rows = await this.#lookup.readers.query(sql, cost);
     return this.#lookup.seriesOfHosts(rows, column, cost);
   }
 
   async stretches(queries: readonly StretchQuery[], window: TimeWindow, reading: Reading = {}): Promise<Stretch[][]> {
     const islands = new Map<number, Row[]>();
-    const look = async (sql: string, cost: Cost) => {
+    const look = async (sql: Sql, cost: Cost) => {
       const rows = await this.#lookup.readers.query(sql, cost);
       for (const [index, ofOne] of groupBy(rows.reverse(), (row) => row.i as number)) islands.set(index, ofOne);
     };
     const cost = this.#lookup.cost(window, reading);
     for (const [column, group] of await this.#stretchIds(queries, cost))
-      await look(islandsSql(column, group, window), this.#lookup.costOf(column, cost));
+      await look(
+        () => islandsSql(this.#usage(group, window), column, group, window),
+        this.#lookup.costOf(column, cost),
+      );
     const { kinds, group } = await this.#sources.stretchIds(queries, reading);
-    if (group.length > 0) await look(islandsSql(kinds, group, window), sourceCost(window, reading));
+    if (group.length > 0) await look(islandsSql('usage', kinds, group, window), sourceCost(window, reading));
     return queries.map(({ gapMs }, index) => toStretches(islands.get(index) ?? [], gapMs));
   }
 

@@ -3,6 +3,8 @@ import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import {
   type Appended,
+  hourRetentionDefaultMs,
+  minuteRetentionDefaultMs,
   newNamesDefault,
   newSeriesDefault,
   type Reading,
@@ -43,7 +45,9 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
   const { retentionMs, now = Date.now, warn } = options;
   const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
   const budgets = { newNamesPerDay, newSeriesPerDay };
-  const thread = new StoreThread({ path, retentionMs, ...budgets, now: now(), stamp: timeStamp(now()) });
+  const { minuteRetentionMs = minuteRetentionDefaultMs, hourRetentionMs = hourRetentionDefaultMs } = options;
+  const retention = { retentionMs, minuteRetentionMs, hourRetentionMs, mostBytes: options.mostBytes ?? null };
+  const thread = new StoreThread({ path, ...retention, ...budgets, now: now(), stamp: timeStamp(now()) });
   for (const damage of (await thread.opened) as string[]) warn(damage);
   return new DuckdbStore(path, thread, { ...budgets, now, warn });
 }
@@ -62,6 +66,7 @@ class DuckdbStore implements Store {
   readonly forecasts: Engine['forecasts'];
   readonly tallies: Engine['tallies'];
   readonly stretches: Engine['stretches'];
+  readonly disk: Engine['disk'];
   readonly ping: Engine['ping'];
   readonly close: Engine['close'];
   readonly #thread: StoreThread;
@@ -74,15 +79,17 @@ class DuckdbStore implements Store {
   /** Writes wait while the ids of names are forgotten, which waits for the writes before it. */
   #gate: Promise<unknown> = Promise.resolve();
   readonly #underWay = new Set<Promise<unknown>>();
-  /** One at a time. */
-  #expiring: Promise<void> = Promise.resolve();
+  /** What forgets and closes, one at a time. */
+  #tending: Promise<unknown> = Promise.resolve();
+  /** Every byte of what is closed is read once, beside the work. */
+  #isVerified = false;
 
   constructor(path: string, thread: StoreThread, options: WriteOptions) {
     this.url = `duckdb:${path}`;
     this.#thread = thread;
     this.#engine = thread.engine();
     this.#options = options;
-    const { latest, rows, means, page, select, above, forecasts, tallies, stretches, ping, close } = this.#engine;
+    const { latest, rows, means, page, select, above, forecasts, tallies, stretches, disk, ping, close } = this.#engine;
     this.latest = latest;
     this.rows = rows;
     this.means = means;
@@ -92,6 +99,7 @@ class DuckdbStore implements Store {
     this.forecasts = forecasts;
     this.tallies = tallies;
     this.stretches = stretches;
+    this.disk = disk;
     this.ping = ping;
     this.close = close;
   }
@@ -106,8 +114,24 @@ class DuckdbStore implements Store {
   }
 
   expire(at: number): Promise<void> {
-    this.#expiring = this.#expiring.catch(() => undefined).then(() => this.#expireNow(at));
-    return this.#expiring;
+    return this.#tend(() => this.#expireNow(at));
+  }
+
+  compact(at: number): Promise<void> {
+    return this.#tend(() => this.#compactNow(at));
+  }
+
+  #tend(work: () => Promise<void>): Promise<void> {
+    const tended = this.#tending.catch(() => undefined).then(work);
+    this.#tending = tended;
+    return tended;
+  }
+
+  async #compactNow(at: number): Promise<void> {
+    const { warn } = this.#options;
+    if (!this.#isVerified) for (const text of await this.#engine.verify()) warn(text);
+    this.#isVerified = true;
+    for (const text of await this.#engine.compact(at)) warn(text);
   }
 
   async #write(snapshots: readonly Snapshot[]): Promise<void> {
@@ -198,6 +222,9 @@ class StoreThread {
       'writeSamples',
       'keepForecasts',
       'keepTallies',
+      'disk',
+      'compact',
+      'verify',
       'findUnusedNames',
       'forgetNames',
       'expire',

@@ -24,6 +24,7 @@ const mostIslands = 100_000;
  * `previous` when the process was in a snapshot before them, `swept` when the host had sent one.
  */
 export function islandsSql(
+  usage: string,
   metric: StoredColumn | SourceIds,
   queries: readonly StretchIds[],
   window: TimeWindow,
@@ -44,7 +45,7 @@ export function islandsSql(
       SELECT i, gap, p.time, ${process || ofSource ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
         CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
         lag(p.time) OVER series AS previous, lag(level) OVER series AS previous_level
-      FROM ${sourceSql(metric, window)}
+      FROM ${sourceSql(usage, metric, window)}
       WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}
       WINDOW series AS (PARTITION BY i ORDER BY p.time)),
     island AS (
@@ -62,7 +63,7 @@ function wantedSql(query: StretchIds, levelOf: (value: number) => string): strin
 }
 
 /** Rows `p` of the series that are wanted; of other sources the id of a series stands in the place of a host's. */
-function sourceSql(metric: StoredColumn | SourceIds, window: TimeWindow): string {
+function sourceSql(usage: string, metric: StoredColumn | SourceIds, window: TimeWindow): string {
   if (typeof metric === 'object') {
     // As a process is swept that was not in a snapshot, a series is that has ended.
     const ends = 'max(CASE WHEN value IS NULL THEN time END) OVER (PARTITION BY series ORDER BY time) AS swept';
@@ -70,7 +71,7 @@ function sourceSql(metric: StoredColumn | SourceIds, window: TimeWindow): string
         WHERE value IS NOT NULL) p JOIN wanted ON p.host = wanted.host`;
   }
   if (!isUsageMetric(metric)) return 'snapshot p JOIN wanted ON p.host = wanted.host';
-  return `usage p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
+  return `${usage} p JOIN wanted ON p.host = wanted.host AND p.name = wanted.name
         LEFT JOIN sweep ON sweep.host = p.host AND sweep.time = p.time`;
 }
 

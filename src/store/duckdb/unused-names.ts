@@ -1,5 +1,6 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { NameTexts } from './name-texts.ts';
+import type { Parts } from './parts.ts';
 import type { Readers } from './readers.ts';
 import type { SnapshotWriter } from './snapshot-writer.ts';
 
@@ -7,35 +8,38 @@ import type { SnapshotWriter } from './snapshot-writer.ts';
 const manyNames = 20_000;
 /** Deleted at a time: whoever writes waits for it. */
 const deletedAtOnce = 50_000;
-const unused = 'id NOT IN (SELECT DISTINCT name FROM usage)';
+const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 
-interface Parts {
+interface Options {
   instance: DuckDBInstance;
   readers: Readers;
+  parts: Parts;
   names: NameTexts;
   writer: SnapshotWriter;
 }
 
 /** Finds the names that no row has any more, beside the writing, and deletes those that are not used again meanwhile. */
 export class UnusedNames {
-  readonly #parts: Parts;
+  readonly #options: Options;
   /** Has what was found, in a table of its own; null: nobody looks. */
   #connection: DuckDBConnection | null = null;
 
-  constructor(parts: Parts) {
-    this.#parts = parts;
+  constructor(options: Options) {
+    this.#options = options;
   }
 
   /** @returns how many; unless there are none, `deleteSome` and `end` have to follow */
   async find(): Promise<number> {
-    const { readers, writer, instance } = this.#parts;
+    const { readers, writer, instance, parts } = this.#options;
     const [row] = await readers.query('SELECT count(*)::DOUBLE AS names FROM name', { lane: 'background' });
     if ((row?.names as number) <= manyNames || this.#connection !== null) return 0;
     writer.watchNames();
     const connection = await instance.connect();
     this.#connection = connection;
+    // Whatever is closed has roll-ups of an hour, which are kept longest.
+    const used = `SELECT name FROM usage UNION SELECT name FROM ${parts.relation('hour', always)}`;
     const find = async () => {
-      await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE ${unused}`);
+      await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (${used})`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
     };
     const found = await readers.background(find).catch((error: unknown) => {
@@ -48,7 +52,7 @@ export class UnusedNames {
 
   /** Whoever calls has the turn in the chain of commits. @returns whether there may be more */
   async deleteSome(): Promise<boolean> {
-    const { writer, names } = this.#parts;
+    const { writer, names } = this.#options;
     const rows = (await this.#connection?.runAndReadAll(`SELECT id FROM unused LIMIT ${deletedAtOnce}`))?.getRows();
     const ids = (rows ?? []).map(([id]) => id as number);
     if (ids.length === 0) return false;
@@ -63,6 +67,6 @@ export class UnusedNames {
   end(): void {
     this.#connection?.closeSync();
     this.#connection = null;
-    this.#parts.writer.unwatchNames();
+    this.#options.writer.unwatchNames();
   }
 }

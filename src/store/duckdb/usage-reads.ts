@@ -5,9 +5,10 @@ import type { RowsWanted, SnapshotKey, UsageRow } from '../../core/usage-row.ts'
 import type { UsageTable } from '../../core/usage-table.ts';
 import { hostsSql, toHeader } from './header-sql.ts';
 import type { IdLookup } from './id-lookup.ts';
+import { meanSql, toMean } from './mean-sql.ts';
 import type { Cost, Row } from './readers.ts';
 import { TableBuilder } from './table-builder.ts';
-import { countSql, detailedSql, type IdFilter, meanSql, rowsSql, toMean, toUsage } from './usage-sql.ts';
+import { countSql, detailedSql, type IdFilter, rowsSql, toUsage, windowOfKeys } from './usage-sql.ts';
 
 /** A page is looked for in stretches of time that hold at most so many times its rows. */
 const mostSurplus = 4;
@@ -36,8 +37,12 @@ export class UsageReads {
     });
     const rows: Row[] = [];
     // One after the other: all at once they would fill the lane.
-    for (const bin of binByTime(keys))
-      for (const row of await this.#lookup.readers.query(rowsSql(bin, wanted), reading)) rows.push(row);
+    for (const bin of binByTime(keys)) {
+      const window = windowOfKeys(bin, wanted.withinMs);
+      const hosts = bin.map(({ host }) => host);
+      const sql = () => rowsSql(this.#lookup.usage(window, hosts), bin, wanted);
+      for (const row of await this.#lookup.readers.query(sql, reading)) rows.push(row);
+    }
     const nameOf = await this.#lookup.namesIn(rows, reading);
     return rows.map((row) => toUsage(row, this.#lookup.hosts, nameOf));
   }
@@ -46,7 +51,8 @@ export class UsageReads {
     const cost = this.#lookup.cost(query, reading);
     const filter = await this.#lookup.ids(query, cost);
     if (!filter) return [];
-    const rows = await this.#lookup.readers.query(meanSql(query, filter, query.top ?? mostNames + 1), cost);
+    const sql = () => meanSql(this.#lookup.parts, query, filter, query.top ?? mostNames + 1);
+    const rows = await this.#lookup.readers.query(sql, cost);
     refuseTooMany(rows.length);
     const nameOf = await this.#lookup.namesIn(rows, cost);
     return rows.map((row) => toMean(row, nameOf));
@@ -65,11 +71,16 @@ export class UsageReads {
       to = page.to;
       const most = Math.min(limit, Math.max(0, page.rows - skip));
       table = new TableBuilder(most);
-      const sql = detailedSql({ from: query.from, to }, filter, most, skip);
+      const stretch = { from: query.from, to };
+      const sql = () => detailedSql(this.#usage(stretch, filter), stretch, filter, most, skip);
       await this.#lookup.readers.chunks(sql, cost, (columns) => table.add(columns));
     }
     const nameOf = await this.#lookup.names.of(table.names(), cost);
     return table.build((id) => this.#lookup.hosts.text(id), nameOf);
+  }
+
+  #usage(window: TimeWindow, { hosts, partly }: IdFilter): string {
+    return this.#lookup.usage(window, partly ? undefined : hosts);
   }
 
   /**
@@ -86,7 +97,9 @@ export class UsageReads {
     let length = this.#lookup.counts.stretch({ from, to }, Math.max(rows, firstStretchRows));
     while (end < to) {
       const next = Math.min(to, end + length);
-      const [row] = await this.#lookup.readers.query(countSql({ from: end, to: next }, filter), cost);
+      const stretch = { from: end, to: next };
+      const sql = () => countSql(this.#usage(stretch, filter), stretch, filter);
+      const [row] = await this.#lookup.readers.query(sql, cost);
       const count = row?.rows as number;
       if (found + count > mostSurplus * rows && length > 1) length = Math.ceil(length / 4);
       else {

@@ -66,6 +66,13 @@ class InfluxdbStore extends ComposedReads implements Store {
   /** InfluxDB does so by itself. */
   async expire(): Promise<void> {}
 
+  /** This too. */
+  async compact(): Promise<void> {}
+
+  async disk(): Promise<null> {
+    return null;
+  }
+
   /** Writes a point and asks for it: a token may have been revoked, or the database dropped. */
   async ping(): Promise<void> {
     await this.#preparation.once();

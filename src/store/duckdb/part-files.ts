@@ -1,0 +1,116 @@
+import { createReadStream } from 'node:fs';
+import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { syncFolder } from '../../platform/durable-file.ts';
+
+/**
+ * Closed rows are immutable Parquet files in a folder beside the database, which says in `part` which there are. A file
+ * that it does not name is the rest of a kill; one that is damaged is set aside under another name.
+ */
+
+/** Process rows, their roll-ups of a minute and of an hour, and the buckets of these. */
+export type Family = 'usage' | 'minute' | 'hour' | 'bucket';
+
+export interface Part {
+  /** Given once. Files of one closing have different ones. */
+  id: number;
+  family: Family;
+  /** Its rows have `since <= time < until`. */
+  since: number;
+  until: number;
+  /** Ids. */
+  firstHost: number;
+  lastHost: number;
+  rows: number;
+  bytes: number;
+  crc: number;
+}
+
+export class PartFiles {
+  readonly folder: string;
+
+  constructor(database: string) {
+    this.folder = `${database}.parts`;
+  }
+
+  /** `usage-2026-11-22T10-17.parquet`. */
+  path({ family, since, id }: Pick<Part, 'family' | 'since' | 'id'>): string {
+    return join(this.folder, `${family}-${hourText(since)}-${id}.parquet`);
+  }
+
+  /** Where one is written before it is whole. */
+  temporary(part: Pick<Part, 'family' | 'since' | 'id'>): string {
+    return `${this.path(part)}.tmp`;
+  }
+
+  make(): Promise<unknown> {
+    return mkdir(this.folder, { recursive: true, mode: 0o700 });
+  }
+
+  /** Makes what was written durable under its name. @returns what is to be remembered of it */
+  async seal(part: Pick<Part, 'family' | 'since' | 'id'>): Promise<Pick<Part, 'bytes' | 'crc'>> {
+    const temporary = this.temporary(part);
+    const handle = await open(temporary, 'r+');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await chmod(temporary, 0o600);
+    const sealed = await read(temporary);
+    await rename(temporary, this.path(part));
+    await syncFolder(this.folder);
+    return sealed;
+  }
+
+  async remove(parts: readonly Pick<Part, 'family' | 'since' | 'id'>[]): Promise<void> {
+    for (const part of parts)
+      for (const path of [this.path(part), this.temporary(part)]) await rm(path, { force: true });
+  }
+
+  /** Removes what none of these is. */
+  async removeOthers(parts: readonly Part[]): Promise<void> {
+    const known = new Set(parts.map((part) => this.path(part)));
+    for (const name of await readdir(this.folder).catch(() => [])) {
+      const path = join(this.folder, name);
+      if (/\.parquet(\.tmp)?$/.test(name) && !known.has(path)) await rm(path, { force: true });
+    }
+  }
+
+  /** Whether it is there and has its size. */
+  async isThere(part: Part): Promise<'there' | 'missing' | 'damaged'> {
+    const found = await stat(this.path(part)).catch(() => null);
+    if (found === null) return 'missing';
+    return found.size === part.bytes ? 'there' : 'damaged';
+  }
+
+  /** The same for every byte of it. */
+  async isWhole(part: Part): Promise<'there' | 'missing' | 'damaged'> {
+    const state = await this.isThere(part);
+    if (state !== 'there') return state;
+    return (await read(this.path(part)).catch(() => null))?.crc === part.crc ? 'there' : 'damaged';
+  }
+
+  /** @returns under which name it is now */
+  async setAside(part: Part, stamp: string): Promise<string> {
+    const aside = `${this.path(part)}.damaged-${stamp}`;
+    await rename(this.path(part), aside);
+    return aside;
+  }
+}
+
+/** A piece at a time: a part of a large fleet is tens of megabytes. */
+async function read(path: string): Promise<{ bytes: number; crc: number }> {
+  let [bytes, crc] = [0, 0];
+  for await (const piece of createReadStream(path)) {
+    bytes += (piece as Buffer).length;
+    crc = crc32(piece as Buffer, crc);
+  }
+  return { bytes, crc };
+}
+
+/** Of times that a Date does not hold their number. */
+function hourText(time: number): string {
+  return Math.abs(time) <= 8.64e15 ? new Date(time).toISOString().slice(0, 13) : String(time);
+}

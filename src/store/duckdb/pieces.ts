@@ -1,0 +1,82 @@
+import type { TimeWindow } from '../../core/store.ts';
+import type { Parts } from './parts.ts';
+
+/** A part of a question: rows of processes, or roll-ups of them, and the time of them that is meant. */
+export interface Piece {
+  /** To stand after FROM. */
+  relation: string;
+  window: TimeWindow;
+  isRolled: boolean;
+}
+
+export interface PieceOptions {
+  hosts?: readonly number[] | undefined;
+  /** No coarser roll-ups than of so long; absent: whatever there is. */
+  longestMs?: number;
+}
+
+export const minuteMs = 60_000;
+export const hourMs = 3_600_000;
+/** Of less its rows themselves are read. */
+const leastRolledMs = 15 * minuteMs;
+
+/**
+ * All rows in a window, each once: young rows as they are, and of what is closed the coarsest roll-ups that lie wholly
+ * in it. So sums, counts, least and most of it are exact. Where what is finer has been forgotten, an edge is where the
+ * coarser one has it.
+ */
+export function piecesOf(parts: Parts, window: TimeWindow, { hosts, longestMs = hourMs }: PieceOptions = {}): Piece[] {
+  const ofHosts = hosts === undefined ? {} : { hosts };
+  const young: Piece = { relation: 'usage', window, isRolled: false };
+  const spans = window.to - window.from < leastRolledMs ? { usage: [window] } : divide(window, longestMs, parts.oldest);
+  const closed = (Object.entries(spans) as ['usage' | 'minute' | 'hour', TimeWindow[]][]).flatMap(([family, each]) =>
+    each.flatMap((span): Piece[] => {
+      const relation = family === 'hour' ? parts.relation(family, span, ofHosts) : parts.closed(family, span, ofHosts);
+      return relation === null ? [] : [{ relation, window: span, isRolled: family !== 'usage' }];
+    }),
+  );
+  return [young, ...closed];
+}
+
+type Oldest = Record<'usage' | 'minute', number>;
+
+/** What of a window is told by which. */
+export function divide(
+  { from, to }: TimeWindow,
+  longestMs: number,
+  oldest: Oldest,
+): Record<'usage' | 'minute' | 'hour', TimeWindow[]> {
+  // Times are whole: (from, to] is [from + 1, to + 1).
+  const all: Span = [Math.floor(from) + 1, Math.floor(to) + 1];
+  const minutes = longestMs < minuteMs ? empty(all) : within(all, minuteMs, oldest.usage);
+  const hours = longestMs < hourMs ? empty(minutes) : within(minutes, hourMs, oldest.minute);
+  return {
+    usage: windows(around(all, minutes)),
+    minute: windows(around(minutes, hours)),
+    hour: windows([hours]),
+  };
+}
+
+/** `[since, until)`. */
+type Span = readonly [since: number, until: number];
+
+const empty = ([since]: Span): Span => [since, since];
+
+/** What of it whole bins cover; before `oldest` also those that it only touches. */
+function within([since, until]: Span, lengthMs: number, oldest: number): Span {
+  const first = (since < oldest ? Math.floor : Math.ceil)(since / lengthMs) * lengthMs;
+  const last = (until < oldest ? Math.ceil : Math.floor)(until / lengthMs) * lengthMs;
+  return last > first ? [first, last] : empty([since, until]);
+}
+
+/** What is left of the one before and after the other. */
+function around([since, until]: Span, [first, last]: Span): Span[] {
+  return [
+    [since, first],
+    [last, until],
+  ];
+}
+
+function windows(spans: readonly Span[]): TimeWindow[] {
+  return spans.filter(([since, until]) => until > since).map(([since, until]) => ({ from: since - 1, to: until - 1 }));
+}

@@ -1,0 +1,279 @@
+import { existsSync, readdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Snapshot } from '../../src/core/snapshot.ts';
+import type { Store } from '../../src/core/store.ts';
+import { openStore } from '../../src/store/open.ts';
+import { makeSnapshot } from '../make-snapshot.ts';
+import { tableRows } from '../table-rows.ts';
+import { temporaryFolder } from '../temporary-folder.ts';
+
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const noon = Date.UTC(2026, 5, 1, 12);
+const retention = { retentionMs: 2 * day, minuteRetentionMs: 7 * day, hourRetentionMs: 400 * day };
+
+function opener(name: string) {
+  const path = join(temporaryFolder(), `${name}.db`);
+  const said: string[] = [];
+  const open = (more = {}) =>
+    openStore(`duckdb:${path}`, { ...retention, ...more, now: () => noon, warn: (text) => said.push(text) });
+  const files = () => (existsSync(`${path}.parts`) ? readdirSync(`${path}.parts`).sort() : []);
+  return { path, open, said, files };
+}
+
+/** Numbers that are the same in every run. */
+function random(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+}
+
+/** Three hours of three hosts, some of it not known, in the order of time. */
+function history(next: () => number): Snapshot[] {
+  const snapshots: Snapshot[] = [];
+  for (let time = noon - 3 * hour; time < noon; time += 20_000)
+    for (const host of ['a', 'b', 'c']) {
+      if (next() < 0.05) continue;
+      const value = () => (next() < 0.1 ? null : next() < 0.5 ? 12.5 : Math.round(next() * 100_000) / 1000);
+      const processes = ['idle', 'busy', `of ${host}`].filter(() => next() < 0.9);
+      const usage = (name: string) => {
+        const [cpu, memory, count] = [value(), value(), next() < 0.7 ? 1 : 3];
+        const isOne = count === 1 && next() < 0.8;
+        return {
+          name,
+          count,
+          cpu,
+          cpuMax: isOne ? cpu : value(),
+          memory,
+          memoryMax: isOne ? memory : value(),
+          rssBytes: next() < 0.5 ? Math.floor(next() * 1e6) * 4096 : Math.floor(next() * 1e9),
+        };
+      };
+      snapshots.push(makeSnapshot({ host, time: time + (host === 'c' ? 777 : 0), processes: processes.map(usage) }));
+    }
+  return snapshots;
+}
+
+/** Everything that can be asked, over windows with whole and with ragged edges. */
+async function answers(store: Store, next: () => number): Promise<unknown[]> {
+  const all: unknown[] = [];
+  const windows = [
+    { from: noon - 3 * hour - 1, to: noon },
+    { from: noon - 2 * hour - 1, to: noon - hour - 1 },
+    ...Array.from({ length: 5 }, () => {
+      const from = noon - Math.floor(next() * 3.2 * hour);
+      return { from, to: from + Math.floor(next() * 2.5 * hour) };
+    }),
+  ];
+  const busy = (metric: string) => ({ metric, labels: { host: 'b', process: 'busy' } });
+  for (const window of windows) {
+    all.push(rounded(await store.means(window)), rounded(await store.means({ ...window, hosts: ['a'] })));
+    all.push(rounded(await store.means({ ...window, process: 'busy' })));
+    all.push(tableRows(await store.page({ ...window, limit: 40, skip: 7 })));
+    for (const stepMs of [30_000, minute, 10 * minute, hour, null])
+      for (const aggregate of ['mean', 'min', 'max'] as const) {
+        const series = [busy('process_cpu'), busy('process_memory_max')];
+        all.push(rounded((await store.select({ ...window, series, stepMs, aggregate })).map(({ samples }) => samples)));
+      }
+    const selector = { metric: 'process_cpu_max', matchers: [] };
+    all.push((await store.above(selector, 97, window)).map(({ labels }) => `${labels.host} ${labels.process}`).sort());
+    const selected = await store.select({ ...window, series: selector, stepMs: hour });
+    all.push(selected.map(({ series, samples }) => [series.labels, rounded(samples)]));
+  }
+  return all;
+}
+
+/** What is half-way between two roundings, as sums of thousandths often are, would go either way. */
+const offTies = 1 + 3e-13;
+
+/** Sums in another order. */
+function rounded(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, each) => (typeof each === 'number' ? Number((each * offTies).toPrecision(11)) : each)),
+  );
+}
+
+describe('what is closed', () => {
+  test.each([1, 2])('answers as if nothing were, whatever comes late (%i)', async (seed) => {
+    const next = random(seed);
+    const snapshots = history(next);
+    const { open, files } = opener(`closed-${seed}`);
+    const [store, plain] = [await open(), await openStore('memory:', { retentionMs: 2 * day, warn: () => undefined })];
+    const late = snapshots.filter(() => next() < 0.2);
+    const inTime = snapshots.filter((snapshot) => !late.includes(snapshot));
+    await plain.append({ snapshots: structuredClone(snapshots) });
+    for (const part of [inTime, late.slice(0, 60), late.slice(60)]) {
+      await store.append({ snapshots: part });
+      await store.compact(noon - hour + Math.floor(next() * 3 * hour));
+    }
+    // Some is still young.
+    await store.append({ snapshots: [] });
+    expect(files().filter((name) => name.startsWith('usage')).length).toBeGreaterThan(2);
+    const seedOfQuestions = Math.floor(next() * 1e9);
+    expect(await answers(store, random(seedOfQuestions))).toEqual(await answers(plain, random(seedOfQuestions)));
+    // The day too.
+    await store.compact(noon + 5 * day);
+    expect(files().map((name) => name.split('-')[0])).toContain('hour');
+    expect(await answers(store, random(seedOfQuestions))).toEqual(await answers(plain, random(seedOfQuestions)));
+    await store.close();
+    const again = await open();
+    expect(await answers(again, random(seedOfQuestions))).toEqual(await answers(plain, random(seedOfQuestions)));
+    await again.close();
+  });
+
+  test('its roll-ups are kept longer than its rows, and told where rows would be', async () => {
+    const { open, files } = opener('long');
+    const store = await open();
+    const snapshots = history(random(7));
+    await store.append({ snapshots });
+    const whole = { from: noon - 2 * hour - 1, to: noon - hour - 1 };
+    const ragged = { from: noon - 3 * hour + 5000, to: noon - 12_345 };
+    const before = await store.means(whole);
+    await store.compact(noon + 2 * hour);
+    await store.expire(noon + 3 * day);
+    expect(tableRows(await store.page({ ...ragged, limit: 10, skip: 0 }))).toEqual([]);
+    expect(rounded(await store.means(whole))).toEqual(rounded(before));
+    // An edge is where the minute has it.
+    const minutes = await store.means({ from: noon - 3 * hour - 1, to: noon - 1 });
+    expect(await store.means(ragged)).toEqual(minutes);
+    await store.compact(noon + 3 * day);
+    await store.expire(noon + 8 * day);
+    expect(new Set(files().map((name) => name.split('-')[0]))).toEqual(new Set(['hour', 'bucket']));
+    expect(rounded(await store.means(whole))).toEqual(rounded(before));
+    const series = [{ metric: 'process_cpu', labels: { host: 'a', process: 'busy' } }];
+    const [found] = await store.select({ ...whole, series, stepMs: hour });
+    expect(found?.samples).toHaveLength(1);
+    // The host is known by its history alone, and forgotten with it.
+    await store.expire(noon + 402 * day);
+    expect(files()).toEqual([]);
+    expect(await store.means({ from: 0, to: noon * 2 })).toEqual([]);
+    await store.close();
+  });
+
+  test('questions while it is being closed miss nothing and count nothing twice', async () => {
+    const { open } = opener('meanwhile');
+    const store = await open();
+    const snapshots = history(random(9));
+    await store.append({ snapshots });
+    const window = { from: noon - 4 * hour, to: noon };
+    const rows = snapshots.reduce((sum, { processes }) => sum + processes.name.length, 0);
+    let isDone = false;
+    const compacted = store.compact(noon + 5 * day).finally(() => {
+      isDone = true;
+    });
+    let asked = 0;
+    while (!isDone) {
+      const means = await store.means(window);
+      expect(means.reduce((sum, { snapshots }) => sum + snapshots, 0)).toBe(rows);
+      const page = await store.page({ ...window, limit: 10_000, skip: 0 });
+      expect(page.time.length).toBe(rows);
+      asked++;
+    }
+    await compacted;
+    expect(asked).toBeGreaterThan(2);
+    await store.close();
+  });
+
+  test('small files of an hour become one', async () => {
+    const { open, files } = opener('small');
+    const store = await open();
+    const snapshots = history(random(3));
+    for (let k = 0; k < 30; k++) {
+      await store.append({ snapshots: snapshots.filter((_, index) => index % 30 === k) });
+      await store.compact(noon + hour);
+    }
+    expect(files().filter((name) => name.startsWith('usage')).length).toBeLessThanOrEqual(3 * 9);
+    const means = await store.means({ from: noon - 4 * hour, to: noon });
+    expect(means.reduce((sum, each) => sum + each.snapshots, 0)).toBe(
+      snapshots.reduce((sum, { processes }) => sum + processes.name.length, 0),
+    );
+    await store.close();
+  });
+
+  test('a file that is damaged costs its rows, is set aside and said; one that is missing comes back', async () => {
+    const { path, open, files, said } = opener('damaged');
+    let store = await open();
+    const snapshots = history(random(5));
+    await store.append({ snapshots });
+    await store.compact(noon + 2 * hour);
+    const at = (index: number) =>
+      join(`${path}.parts`, files().filter((name) => name.startsWith('usage'))[index] as string);
+    const rowsOf = async (from: number) =>
+      tableRows(await store.page({ from: from - 1, to: from + hour - 1, limit: 10_000, skip: 0 })).length;
+    const hours = [noon - 3 * hour, noon - 2 * hour, noon - hour] as const;
+    const before = await Promise.all(hours.map(rowsOf));
+    // While it runs, in the middle: a question meets it.
+    const size = statSync(at(0)).size;
+    truncateSync(at(0), size - 200);
+    expect(await Promise.all(hours.map(rowsOf))).toEqual([0, before[1], before[2]]);
+    await store.compact(noon + 2 * hour);
+    expect(said).toHaveLength(1);
+    expect(said[0]).toMatch(
+      /usage-2026-06-01T09-\d+\.parquet was damaged and is in .*damaged-.* now, with .* rows of 2026-06-01T09:00Z to/,
+    );
+    expect(files().filter((name) => name.includes('damaged'))).toHaveLength(1);
+    await store.close();
+    // A byte of it, which nobody asks for: found after the start.
+    const [second] = files().filter((name) => name.startsWith('usage') && name.endsWith('parquet'));
+    const damaged = join(`${path}.parts`, second as string);
+    const bytes = Buffer.alloc(8, 7);
+    const { openSync, writeSync, closeSync } = await import('node:fs');
+    const file = openSync(damaged, 'r+');
+    writeSync(file, bytes, 0, 8, 100);
+    closeSync(file);
+    // And the third is not there.
+    const third = join(`${path}.parts`, files().filter((name) => /^usage.*parquet$/.test(name))[1] as string);
+    renameSync(third, `${path}.away`);
+    said.length = 0;
+    store = await open();
+    await store.compact(noon + 2 * hour);
+    expect(await Promise.all(hours.map(rowsOf))).toEqual([0, 0, 0]);
+    expect(said.map((text) => (text.includes('is missing') ? 'missing' : 'damaged')).sort()).toEqual([
+      'damaged',
+      'missing',
+    ]);
+    // Roll-ups are other files.
+    expect((await store.means({ from: hours[0] - 1, to: noon - 1 })).length).toBeGreaterThan(0);
+    await store.close();
+    renameSync(`${path}.away`, third);
+    store = await open();
+    expect(await Promise.all(hours.map(rowsOf))).toEqual([0, 0, before[2]]);
+    await store.close();
+  });
+
+  test('what a kill has left in the folder is removed, and nothing else', async () => {
+    const { path, open, files } = opener('left');
+    let store = await open();
+    await store.append({ snapshots: history(random(11)) });
+    await store.compact(noon + 2 * hour);
+    await store.close();
+    const before = files();
+    writeFileSync(join(`${path}.parts`, 'usage-2026-06-01T09-99.parquet'), 'half');
+    writeFileSync(join(`${path}.parts`, 'usage-2026-06-01T09-98.parquet.tmp'), 'half');
+    writeFileSync(join(`${path}.parts`, 'somebody else.txt'), 'kept');
+    store = await open();
+    expect(files()).toEqual([...before, 'somebody else.txt'].sort());
+    await store.close();
+  });
+
+  test('where there is less room than it takes, the oldest goes, and it is said', async () => {
+    const { open, said } = opener('room');
+    let store = await open();
+    await store.append({ snapshots: history(random(13)) });
+    await store.compact(noon + 2 * hour);
+    const use = await store.disk();
+    const usage = use?.closed.find(({ family }) => family === 'usage');
+    expect(use).toMatchObject({ mostBytes: null, closed: [{ family: 'usage', files: 3 }, { family: 'minute' }] });
+    await store.close();
+    store = await open({ mostBytes: (use?.databaseBytes ?? 0) + (usage?.bytes ?? 0) });
+    await store.compact(noon + 2 * hour);
+    expect(said.at(-1)).toMatch(
+      /the store takes more than --max-disk .*: .* of the oldest, up to 2026-06-01T1\d:00Z, is forgotten/,
+    );
+    await store.close();
+  });
+});
