@@ -8,7 +8,7 @@
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { percentile } from './report.ts';
-import { lineProtocol, snapshotBody } from './synthetic.ts';
+import { importLines, lineProtocol, snapshotBody } from './synthetic.ts';
 
 interface LoadOptions {
   port: number;
@@ -16,7 +16,8 @@ interface LoadOptions {
   hosts: number;
   processes: number;
   seconds: number;
-  format: 'json' | 'gzip' | 'lines';
+  /** `import`: VictoriaMetrics' own lines of JSON, gzip. */
+  format: 'json' | 'gzip' | 'lines' | 'import';
   path: string;
   /** Snapshots of one request; more than 1 only for lines. */
   batch: number;
@@ -28,7 +29,8 @@ interface LoadOptions {
 
 const options = JSON.parse(process.argv[2] as string) as LoadOptions;
 /** Bodies of one connection; for snapshots the time in them is renewed at every use. */
-const variants = options.format === 'lines' ? 150 : 8;
+const variants = { lines: 150, import: 30, json: 8, gzip: 8 }[options.format];
+const isLines = options.format === 'lines' || options.format === 'import';
 const start = options.startMs ?? Date.now() - 30 * 60_000;
 /** Milliseconds between two requests of one connection. */
 const paceMs = options.perSecond === undefined ? 0 : (options.connections / options.perSecond) * 1000;
@@ -41,11 +43,13 @@ interface Prepared {
 
 function prepare(connection: number, variant: number): Prepared {
   const host = connection % options.hosts;
-  if (options.format === 'lines') {
+  if (isLines) {
     // Each connection has its own instants: two connections may share a host.
     const time = (part: number) => start + (variant * options.batch + part) * 1000 + connection;
-    const parts = Array.from({ length: options.batch }, (_, part) => lineProtocol(host, time(part), options.processes));
-    return { before: '', after: Buffer.from(parts.join('\n')) };
+    const made = options.format === 'import' ? importLines : lineProtocol;
+    const parts = Array.from({ length: options.batch }, (_, part) => made(host, time(part), options.processes));
+    const after = Buffer.from(parts.join('\n'));
+    return { before: '', after: options.format === 'import' ? gzipSync(after, { level: 1 }) : after };
   }
   const text = JSON.stringify(snapshotBody(host, start + variant * 1000, options.processes));
   const at = text.indexOf('"time":"') + '"time":"'.length;
@@ -54,8 +58,8 @@ function prepare(connection: number, variant: number): Prepared {
 }
 
 const isoLength = '2026-11-20T12:00:00.000Z'.length;
-const method = options.format === 'lines' ? 'POST' : 'PUT';
-const encoding = options.format === 'gzip' ? 'content-encoding: gzip\r\n' : '';
+const method = isLines ? 'POST' : 'PUT';
+const encoding = options.format === 'gzip' || options.format === 'import' ? 'content-encoding: gzip\r\n' : '';
 
 /** gzip allows members one after the other: the short first one holds the time, the rest is ready. */
 function requestOf(prepared: Prepared, connection: number, sequence: number): Buffer {
@@ -91,7 +95,7 @@ function run(own: readonly Prepared[], connection: number): Promise<void> {
     let sent = 0;
     let sentAt = 0;
     const next = () => {
-      if (performance.now() >= end || (options.format === 'lines' && sent >= own.length)) {
+      if (performance.now() >= end || (isLines && sent >= own.length)) {
         socket.destroy();
         resolve();
         return;

@@ -1,12 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { freePort } from '../test/influxd.ts';
 import { residentMiB } from '../torture/measure.ts';
 import { Child } from './child.ts';
+import { cpuSeconds } from './cpu-seconds.ts';
 import { percentile, report } from './report.ts';
+import { hasVictoriaMetrics, startVictoriaMetrics } from './victoria-metrics.ts';
 
 const shape = { series: 10_000, scrapes: 40, perBody: 500, connections: 4 };
 const rounds = 3;
@@ -19,12 +18,6 @@ interface Taken {
   /** Of a core, for a million samples. */
   cpuSeconds: number;
   residentMiB: number;
-}
-
-/** Processor time of a process so far, in seconds. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 async function load(url: string, pid: number): Promise<Taken> {
@@ -46,30 +39,16 @@ async function ours(): Promise<Taken> {
   return taken;
 }
 
-/** Debian's, with its defaults. It answers before anything is on disk. */
 async function victoriaMetrics(): Promise<Taken> {
-  const folder = mkdtempSync(join(tmpdir(), 'victoria-metrics-'));
-  const port = await freePort();
-  const child = spawn('victoria-metrics', [`-storageDataPath=${folder}`, `-httpListenAddr=127.0.0.1:${port}`], {
-    stdio: 'ignore',
-  });
-  const isUp = () =>
-    fetch(`http://127.0.0.1:${port}/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  while (!(await isUp())) await sleep(100);
-  const taken = await load(`http://127.0.0.1:${port}/api/v1/write`, child.pid as number);
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await ended;
-  rmSync(folder, { recursive: true });
+  const peer = await startVictoriaMetrics();
+  const taken = await load(`${peer.url}/api/v1/write`, peer.pid);
+  await peer.close();
   return taken;
 }
 
 /** The same bodies taken by this server and by VictoriaMetrics, by turns. */
 export async function benchRemoteWrite(): Promise<void> {
-  const hasPeer = spawnSync('victoria-metrics', ['-version']).status === 0;
+  const hasPeer = hasVictoriaMetrics();
   const runs: { ours: Taken[]; theirs: Taken[] } = { ours: [], theirs: [] };
   for (let i = 0; i < rounds; i++) {
     runs.ours.push(await ours());

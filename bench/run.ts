@@ -1,5 +1,15 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill]`: every figure beside its reference of the same run. */
-const all = ['collector', 'ingest', 'queries', 'forecasts', 'agents', 'scrape', 'remote-write', 'backfill'] as const;
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests]`: every figure beside its reference of the same run. */
+const all = [
+  'collector',
+  'ingest',
+  'queries',
+  'forecasts',
+  'agents',
+  'scrape',
+  'remote-write',
+  'backfill',
+  'requests',
+] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
 if (unknown) {
@@ -15,5 +25,6 @@ for (const name of chosen) {
   if (name === 'scrape') await (await import('./scrape.ts')).benchScrape();
   if (name === 'remote-write') await (await import('./remote-write.ts')).benchRemoteWrite();
   if (name === 'backfill') await (await import('./backfill.ts')).benchBackfill();
+  if (name === 'requests') await (await import('./requests.ts')).benchRequests();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

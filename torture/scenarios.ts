@@ -1,6 +1,7 @@
 import { agentSockets } from './agent-sockets.ts';
 import { alerterKills } from './alerter-kills.ts';
 import { backlog } from './backlog.ts';
+import { closingKills } from './closing-kills.ts';
 import { collectorKills } from './collector-kills.ts';
 import { droppedReplies } from './dropped-replies.ts';
 import { fullDisk } from './full-disk.ts';
@@ -39,6 +40,7 @@ export const steps: Scenario[][][] = [
   [[mappedUsage]],
   [
     [serverKills],
+    [closingKills],
     [collectorKills, alerterKills],
     [hostileBodies, remoteWriteBodies, spoolDamage, simulation, droppedReplies],
   ],

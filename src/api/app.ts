@@ -11,6 +11,7 @@ import { OwnMetrics } from './own-metrics.ts';
 import { addProblems } from './problem.ts';
 import { addReadBounds } from './read-bounds.ts';
 import { alarmRoutes } from './routes/alarms.ts';
+import { diskRoutes } from './routes/disk.ts';
 import { expiryRoutes } from './routes/expiry.ts';
 import { forecastRoutes } from './routes/forecasts.ts';
 import { healthRoutes } from './routes/health.ts';
@@ -24,6 +25,7 @@ import { seriesRoutes } from './routes/series.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { makeServices, type ServiceOptions, type Services } from './services.ts';
+import { TableTexts } from './table-texts.ts';
 import { type TcpAgentOptions, TcpAgents } from './tcp/tcp-agents.ts';
 import { refuseUnknownParameters } from './unknown-parameters.ts';
 import { compileValidator } from './validators.ts';
@@ -71,6 +73,7 @@ const routes = [
   metricSampleRoutes,
   remoteWriteRoutes,
   seriesRoutes,
+  diskRoutes,
   expiryRoutes,
   hostRoutes,
   sourceRoutes,
@@ -100,7 +103,9 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   runServices(app, services);
   const agents = addAgents(app, options, services);
   const { tokens } = options.access;
-  const parts: AppParts = { ...services, agents, ownMetrics, tokens, largeAnswers: new LargeAnswers() };
+  const tableTexts = new TableTexts();
+  app.addHook('onClose', () => tableTexts.close());
+  const parts: AppParts = { ...services, agents, ownMetrics, tokens, largeAnswers: new LargeAnswers(), tableTexts };
   for (const group of routes) await app.register(group(parts));
   app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
   return app;

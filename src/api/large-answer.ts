@@ -4,14 +4,13 @@ import { setImmediate } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MonitorError } from '../core/error.ts';
 import { collectGarbage } from '../platform/collect-garbage.ts';
+import { inPieces } from './json-text.ts';
 import { onceEnded } from './once-ended.ts';
 
-/** Text is handed on in pieces of about this size, each in a turn of the event loop of its own. */
-const pieceCharacters = 64 * 1024;
 /** Whoever takes nothing in for so long is cut off: what is sent to them stays in memory. */
 const longestPauseMs = 30_000;
 const tidyAfterMs = 15_000;
-const jsonType = 'application/json; charset=utf-8';
+export const jsonType = 'application/json; charset=utf-8';
 const mostInAll = 64;
 const mostOfOne = 24;
 
@@ -31,13 +30,36 @@ export class LargeAnswers {
     void reply.type(type);
     // Most answers are small.
     if (second.done) return reply.send(first);
+    return this.#sendLarge(request, reply, oneByOne([first, second.value], pieces));
+  }
+
+  /** The same of what is made elsewhere; whoever makes it learns when nobody wants the rest. */
+  async sendPieces(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    pieces: AsyncGenerator<Uint8Array>,
+    type: string,
+  ): Promise<FastifyReply> {
+    const first = await pieces.next();
+    const second = first.done ? first : await pieces.next();
+    void reply.type(type);
+    if (first.done || second.done) return reply.send(Buffer.from(first.value ?? []));
+    try {
+      return this.#sendLarge(request, reply, following([first.value, second.value], pieces));
+    } catch (error) {
+      await pieces.return(undefined);
+      throw error;
+    }
+  }
+
+  #sendLarge(request: FastifyRequest, reply: FastifyReply, pieces: AsyncIterable<string | Uint8Array>): FastifyReply {
     const leave = this.#enter(request.token?.id ?? request.ip);
     const watch = cutWhenStuck(request.raw, reply.raw);
     onceEnded(request.raw, reply.raw, () => {
       leave();
       clearInterval(watch);
     });
-    return reply.send(Readable.from(oneByOne([first, second.value], pieces), { objectMode: false }));
+    return reply.send(Readable.from(pieces, { objectMode: false }));
   }
 
   /** @returns how to leave */
@@ -79,17 +101,6 @@ function cutWhenStuck({ socket }: IncomingMessage, response: ServerResponse): No
   }, longestPauseMs).unref();
 }
 
-function* inPieces(parts: Iterable<string>): Generator<string, undefined> {
-  let piece = '';
-  for (const part of parts) {
-    piece += part;
-    if (piece.length < pieceCharacters) continue;
-    yield piece;
-    piece = '';
-  }
-  if (piece !== '') yield piece;
-}
-
 /** Text that several are sent, made once. */
 export async function madeText(parts: Iterable<string>): Promise<string[]> {
   const made: string[] = [];
@@ -101,31 +112,19 @@ export async function madeText(parts: Iterable<string>): Promise<string[]> {
   return made;
 }
 
+async function* following(first: readonly Uint8Array[], rest: AsyncGenerator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* first;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}
+
 async function* oneByOne(first: readonly string[], rest: Iterable<string>): AsyncGenerator<string> {
   yield* first;
   for (const piece of rest) {
     yield piece;
     await setImmediate();
   }
-}
-
-/** The text of an object whose values are made one by one, in pieces. */
-export function* objectText(entries: Iterable<readonly [key: string, value: Iterable<string>]>): Generator<string> {
-  let before = '{';
-  for (const [key, value] of entries) {
-    yield `${before}${JSON.stringify(key)}:`;
-    yield* value;
-    before = ',';
-  }
-  yield before === '{' ? '{}' : '}';
-}
-
-/** The text of an array whose items are made one by one. */
-export function* arrayText(items: Iterable<string>): Generator<string> {
-  let before = '[';
-  for (const item of items) {
-    yield before + item;
-    before = ',';
-  }
-  yield before === '[' ? '[]' : ']';
 }

@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   host: async () => (await import('./commands/host.ts')).addHost,
   spool: async () => (await import('./commands/spool.ts')).addSpool,
   source: async () => (await import('./commands/source.ts')).addSource,
+  disk: async () => (await import('./commands/disk.ts')).addDisk,
   store: async () => (await import('./commands/store.ts')).addStore,
   config: async () => (await import('./commands/config.ts')).addConfig,
 };

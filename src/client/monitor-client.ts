@@ -4,6 +4,7 @@ import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { AlarmsAnswer, EndingsAnswer, EndingsBody } from '../wire/alarm.ts';
 import { desiredHeader, parseDesired } from '../wire/desired-settings.ts';
+import type { DiskAnswer } from '../wire/disk.ts';
 import { errorStatus } from '../wire/error-status.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
@@ -152,6 +153,10 @@ export class MonitorClient {
 
   sources(): Promise<SourcesAnswer> {
     return this.#get('/v1/sources', {});
+  }
+
+  disk(): Promise<DiskAnswer> {
+    return this.#get('/v1/store/disk', {});
   }
 
   expiry(): Promise<ExpiryAnswer> {

@@ -67,6 +67,9 @@ export interface SelectQuery extends TimeWindow {
   aggregate?: Aggregate;
 }
 
+export const resolutions = ['raw', '1m', '1h'] as const;
+export type Resolution = (typeof resolutions)[number];
+
 export const aggregates = ['mean', 'min', 'max'] as const;
 export type Aggregate = (typeof aggregates)[number];
 
@@ -102,6 +105,11 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
    * @throws MonitorError `invalid` for more than `mostNames`, unless `top` says how many
    */
   means(query: MeanQuery, ...bounds: Bounds): Promise<MeanRow[]>;
+  /**
+   * The coarsest of what means of the window, or its steps, are made of: rows as they came, or roll-ups of them. As long
+   * as the rows are kept that makes no difference; where they are not, the window's edges are those of the roll-ups.
+   */
+  resolution(window: TimeWindow, stepMs?: number, ...bounds: Bounds): Promise<Resolution>;
   /** Raw process rows by time, host and name, at most `limit`. */
   page(query: PageQuery, ...bounds: Bounds): Promise<UsageTable>;
   /**
@@ -205,6 +213,7 @@ export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
     latest: (at) => store.latest(at, reading),
     rows: (snapshots, wanted) => store.rows(snapshots, wanted, reading),
     means: (query) => store.means(query, reading),
+    resolution: (window, stepMs) => store.resolution(window, stepMs, reading),
     page: (query) => store.page(query, reading),
     select: (query) => store.select(query, reading),
     above: (selector, level, window) => store.above(selector, level, window, reading),

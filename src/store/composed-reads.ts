@@ -5,7 +5,7 @@ import type { RowsWanted, SnapshotKey } from '../core/usage-row.ts';
 /** The reads of an engine, by what they are about. */
 export interface ReadParts {
   headers: Pick<Reads, 'latest'>;
-  usage: Pick<Reads, 'rows' | 'means' | 'page'>;
+  usage: Pick<Reads, 'rows' | 'means' | 'resolution' | 'page'>;
   series: Pick<Reads, 'select' | 'above'>;
   forecasts: Pick<Reads, 'forecasts' | 'tallies'>;
 }
@@ -28,6 +28,10 @@ export class ComposedReads implements Reads {
 
   means(query: MeanQuery, reading?: Reading) {
     return this.#parts.usage.means(query, reading);
+  }
+
+  resolution(window: TimeWindow, stepMs?: number, reading?: Reading) {
+    return this.#parts.usage.resolution(window, stepMs, reading);
   }
 
   page(query: PageQuery, reading?: Reading) {

@@ -1,4 +1,5 @@
 import { MonitorError } from '../core/error.ts';
+import type { Company } from './company.ts';
 
 export interface GroupLimits {
   /** A group is closed before its weight goes over this. */
@@ -16,15 +17,15 @@ interface Waiting<T> {
 
 /**
  * Adaptive group commit: one group is written at a time, and all that arrived meanwhile forms the next.
- * Nobody waits for a timer, and under load one durable write serves many callers. Live snapshots go before a
- * backlog. When a group fails for
- * another reason than an outage, its members are written one by one, so that one bad item cannot fail its
- * neighbours.
+ * Under load one durable write serves many callers; where it pays, those that come one by one wait a little for each
+ * other. Live snapshots go before a backlog. When a group fails for another reason than an outage, its members are
+ * written one by one, so that one bad item cannot fail its neighbours.
  */
 export class GroupCommit<T> {
   readonly #write: (items: T[]) => Promise<void>;
   readonly #weigh: (item: T) => number;
   readonly #limits: GroupLimits;
+  readonly #company: Company | null;
   /** What is alone is live and goes before what came as one of many. */
   #alone: Waiting<T>[] = [];
   #waiting: Waiting<T>[] = [];
@@ -33,7 +34,14 @@ export class GroupCommit<T> {
   #tail: Promise<unknown> = Promise.resolve();
   #scheduled = false;
 
-  constructor(write: (items: T[]) => Promise<void>, weigh: (item: T) => number, limits: GroupLimits) {
+  /** @param company absent: nobody waits for others */
+  constructor(
+    write: (items: T[]) => Promise<void>,
+    weigh: (item: T) => number,
+    limits: GroupLimits,
+    company: Company | null = null,
+  ) {
+    this.#company = company;
     this.#write = write;
     this.#weigh = weigh;
     this.#limits = limits;
@@ -51,6 +59,7 @@ export class GroupCommit<T> {
       return Promise.reject(new MonitorError('unavailable', message, { retryAfterSeconds: 5 }));
     }
     this.#waitingWeight += weight;
+    if (isAlone) this.#company?.arrived();
     return new Promise((resolve, reject) => {
       (isAlone ? this.#alone : this.#waiting).push({ item, weight, resolve, reject });
       this.#schedule();
@@ -74,6 +83,7 @@ export class GroupCommit<T> {
     if (this.#scheduled || this.#alone.length + this.#waiting.length === 0) return;
     this.#scheduled = true;
     void this.exclusive(async () => {
+      await this.#company?.gather(() => this.#alone.length + this.#waiting.length);
       this.#scheduled = false;
       const group = this.#takeGroup();
       await this.#settle(group);

@@ -117,6 +117,11 @@ export class MemoryStore implements Store {
     return means.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
+  /** It has nothing but rows. */
+  async resolution() {
+    return 'raw' as const;
+  }
+
   async page(query: PageQuery) {
     return toTable([...this.#rows(query, query)].sort(byTimeHostName).slice(query.skip, query.skip + query.limit));
   }

@@ -1,4 +1,5 @@
 import Type, { type Static } from 'typebox';
+import { resolutions } from '../core/store.ts';
 
 /**
  * The wire: what PUT accepts and GET answers. These schemas validate, type the code and make the
@@ -32,6 +33,10 @@ export const optionalInstant = (description: string) =>
 /** Any key at all: Type.Record makes a pattern of it, and a name with a newline in it does not match that. */
 export const recordOf = <T extends Type.TSchema>(value: T, description = '') =>
   Type.Unsafe<Record<string, Static<T>>>({ type: 'object', description, additionalProperties: value });
+export const resolutionField = Type.Enum([...resolutions], {
+  description:
+    'The coarsest that it is made of: rows as they came, or their roll-ups of a minute or an hour. It makes a difference only where the rows are not kept any more: the window then begins and ends where the roll-ups do.',
+});
 export const windowFields = { from: instant('Exclusive.'), to: instant('Inclusive.') };
 export const optionalNumber = (description: string) =>
   Type.Unsafe<number | null>({ type: ['number', 'null'], description });

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { aggregates } from '../core/store.ts';
-import { instant, recordOf, windowFields } from './fields.ts';
+import { instant, recordOf, resolutionField, windowFields } from './fields.ts';
 import { subjectFields } from './forecast.ts';
 
 const pointsSchema = Type.Array(Type.Object({ time: instant('Start of the step.'), value: Type.Number() }), {
@@ -10,6 +10,7 @@ const { series: keyOfSeries, ...olderSubject } = subjectFields;
 export const seriesSchema = Type.Object(
   {
     ...windowFields,
+    resolution: resolutionField,
     stepSeconds: Type.Number(),
     aggregate: Type.Enum([...aggregates], { description: 'What is told of a step.' }),
     series: Type.Array(

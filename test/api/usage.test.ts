@@ -39,6 +39,33 @@ describe('PUT /v1/usage', () => {
     });
   });
 
+  test('rows are answered as objects, as columns and as CSV', async () => {
+    const { app, put, get } = await makeApp();
+    const hostile = '=cmd|"x", é\u202e';
+    const processes = [
+      { name: hostile, cpu: 1.5, memory: 2 },
+      { name: 'nginx', cpu: 3, memory: 4, threads: 5 },
+    ];
+    await put({ ...body(), processes });
+    const { processes: objects } = (await get('/v1/usage/detailed?format=objects')).body;
+    const { from, to, next, process, ...columns } = (await get('/v1/usage/detailed?format=columns')).body;
+    expect([from < to, next, process]).toEqual([true, null, [hostile, 'nginx']]);
+    for (const [index, name] of process.entries())
+      expect(
+        Object.fromEntries(Object.entries(columns).map(([id, values]) => [id, (values as unknown[])[index]])),
+      ).toEqual(objects[name][0]);
+    const csv = (more: string) => app.inject({ url: `/v1/usage/detailed?format=csv${more}` });
+    const page = await csv('&limit=1');
+    expect(page.headers['content-type']).toBe('text/csv; charset=utf-8; header=present');
+    const header = `host,process,time,cpu,cpuMax,memory,memoryMax,rssBytes,count,pid,threads,ioReadBytesPerSecond,ioWriteBytesPerSecond\r\n`;
+    // A spreadsheet would run what begins with =.
+    expect(page.body).toBe(`${header}web-01," =cmd|""x"", é\u202e",${iso(noon)},1.5,1.5,2,2,,1,,,,\r\n`);
+    const rest = await csv(`&cursor=${page.headers['amberwatch-next']}`);
+    expect(rest.body).toBe(`${header}web-01,nginx,${iso(noon)},3,3,4,4,,1,,5,,\r\n`);
+    expect(rest.headers['amberwatch-next']).toBeUndefined();
+    expect((await get('/v1/usage/detailed?format=xml')).status).toBe(400);
+  });
+
   test('columns and rows mean the same', async () => {
     const { put, get } = await makeApp();
     const rows = [
@@ -263,6 +290,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/series',
     'GET /v1/series/analysis',
     'GET /v1/sources',
+    'GET /v1/store/disk',
     'GET /v1/store/expiry',
     'GET /v1/usage/detailed',
     'GET /v1/usage/mean',

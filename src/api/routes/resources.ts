@@ -21,7 +21,8 @@ import { resourcesToSnapshot } from '../../wire/snapshot-codec.ts';
 import { alarmsAnswer } from '../alarm-answer.ts';
 import type { AppParts } from '../app-parts.ts';
 import { type Page, type PageStart, readPage } from '../history-page.ts';
-import { arrayText, madeText, objectText } from '../large-answer.ts';
+import { arrayText, objectText } from '../json-text.ts';
+import { madeText } from '../large-answer.ts';
 import { toMonitorError } from '../problem.ts';
 
 /** What the older server always looked back. */

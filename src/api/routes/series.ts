@@ -106,8 +106,12 @@ export function seriesRoutes({ store, clock, forecaster }: AppParts): FastifyPlu
     checkSteps(window, stepMs, most);
     const aggregate = (query.aggregate ?? 'mean') as Aggregate;
     const series = wantedSeries(query);
-    const found = await readsWithin(store, reading).select({ ...window, series, stepMs, aggregate });
-    return { from: iso(window.from), to: iso(window.to), stepSeconds: stepMs / 1000, aggregate, found };
+    const reads = readsWithin(store, reading);
+    const [found, resolution] = await Promise.all([
+      reads.select({ ...window, series, stepMs, aggregate }),
+      reads.resolution(window, stepMs),
+    ]);
+    return { from: iso(window.from), to: iso(window.to), resolution, stepSeconds: stepMs / 1000, aggregate, found };
   }
 }
 

@@ -6,14 +6,19 @@ import { readsWithin } from '../../core/store.ts';
 import type { DesiredSettingsOfHosts } from '../../hosts/desired-settings.ts';
 import { canonicalIp } from '../../platform/ip.ts';
 import { desiredHeader, formatDesired } from '../../wire/desired-settings.ts';
-import { detailedSchema, meanSchema } from '../../wire/history.ts';
+import { detailedColumnsSchema, detailedSchema, meanSchema } from '../../wire/history.ts';
 import { type SnapshotBody, takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
 import { toSnapshot } from '../../wire/snapshot-codec.ts';
 import type { AppParts } from '../app-parts.ts';
-import { parseCursor, readPage } from '../history-page.ts';
-import { detailedText, meanText } from '../usage-text.ts';
+import { formatCursor, parseCursor, readPage } from '../history-page.ts';
+import { jsonType } from '../large-answer.ts';
+import { meanText } from '../mean-text.ts';
+import { type TableFormat, tableFormats } from '../table-text.ts';
 import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from '../window.ts';
 
+/** The cursor of the next page, also where the body has no place for it. */
+const nextHeader = 'amberwatch-next';
+const csvType = 'text/csv; charset=utf-8; header=present';
 const defaultLimit = 10_000;
 /** Names in the means, unless more are asked for: what is looked at is the top of them. */
 const defaultTop = 500;
@@ -35,6 +40,13 @@ const detailedQuery = Type.Object({
   ...windowQuery.properties,
   limit: Type.Optional(
     Type.Integer({ minimum: 1, maximum: 50_000, default: defaultLimit, description: 'Rows per page.' }),
+  ),
+  format: Type.Optional(
+    Type.Enum([...tableFormats], {
+      default: 'objects',
+      description:
+        '`objects`: by process name. `columns`: equally long arrays, a third as long. `csv`: with a line of names; the cursor of the next page is then in the header amberwatch-next.',
+    }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next` of the page before.' })),
 });
@@ -77,12 +89,19 @@ const getDetailed = {
     tags: ['usage'],
     summary: 'The raw history, oldest first',
     querystring: detailedQuery,
-    response: { 200: detailedSchema },
+    response: { 200: Type.Union([detailedSchema, detailedColumnsSchema]) },
   },
 };
 
 /** PUT a snapshot or a backlog; GET means and the raw history. */
-export function usageRoutes({ store, clock, ingest, largeAnswers, desired }: AppParts): FastifyPluginAsyncTypebox {
+export function usageRoutes({
+  store,
+  clock,
+  ingest,
+  largeAnswers,
+  tableTexts,
+  desired,
+}: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.put('/v1/usage', putUsage, async (request, reply) => {
       // A local socket has no address.
@@ -101,9 +120,12 @@ export function usageRoutes({ store, clock, ingest, largeAnswers, desired }: App
       const filter = filterOf(query);
       const reads = readsWithin(store, request.reading);
       const top = query.top ?? defaultTop;
-      const rows = await reads.means({ ...window, ...filter, ...(top > 0 && { top }) });
+      const [rows, resolution] = await Promise.all([
+        reads.means({ ...window, ...filter, ...(top > 0 && { top }) }),
+        reads.resolution(window),
+      ]);
       if (rows.length === 0) await refuseUnknownAddress(filter, reads, window);
-      return largeAnswers.send(request, reply, meanText(window, rows));
+      return largeAnswers.send(request, reply, meanText(window, resolution, rows));
     };
     app.get('/v1/usage/mean', getMean, (request, reply) => mean(request.query, request, reply));
 
@@ -119,7 +141,10 @@ export function usageRoutes({ store, clock, ingest, largeAnswers, desired }: App
       const reads = readsWithin(store, reading);
       const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
       if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
-      return largeAnswers.send(request, reply, detailedText(start, page));
+      const format = (query.format ?? 'objects') as TableFormat;
+      if (page.next !== null) void reply.header(nextHeader, formatCursor(page.next));
+      const pieces = tableTexts.pieces(start, page, format);
+      return largeAnswers.sendPieces(request, reply, pieces, format === 'csv' ? csvType : jsonType);
     });
   };
 }

@@ -10,6 +10,7 @@ import type { DiskUse, Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
+import { Company } from '../company.ts';
 import { ComposedReads, type ReadParts } from '../composed-reads.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { Compaction } from './compaction.ts';
@@ -126,6 +127,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
       (group) => this.#write(group),
       ({ packed }) => packed.data.byteLength + headerBytes,
       limits,
+      new Company(() => performance.now()),
     );
     this.#samples = new GroupCommit(
       (group) => this.#commit.exclusive(() => this.#writeSamples(group)),

@@ -1,4 +1,4 @@
-import type { TimeWindow } from '../../core/store.ts';
+import type { Resolution, TimeWindow } from '../../core/store.ts';
 import type { Parts } from './parts.ts';
 
 /** A part of a question: rows of processes, or roll-ups of them, and the time of them that is meant. */
@@ -6,6 +6,7 @@ export interface Piece {
   /** To stand after FROM. */
   relation: string;
   window: TimeWindow;
+  family: 'usage' | 'minute' | 'hour';
   isRolled: boolean;
 }
 
@@ -17,6 +18,17 @@ export interface PieceOptions {
 
 export const minuteMs = 60_000;
 export const hourMs = 3_600_000;
+/** The longest roll-ups that steps of so long can be made of; absent: it is one step. */
+export function longestOf(stepMs = hourMs): number {
+  return stepMs % hourMs === 0 ? hourMs : stepMs % minuteMs === 0 ? minuteMs : 0;
+}
+
+/** The coarsest that a window, or its steps, is made of. */
+export function resolutionOf(parts: Parts, window: TimeWindow, stepMs?: number): Resolution {
+  const lengths = piecesOf(parts, window, { longestMs: longestOf(stepMs) }).map(({ family }) => family);
+  return lengths.includes('hour') ? '1h' : lengths.includes('minute') ? '1m' : 'raw';
+}
+
 /** Of less its rows themselves are read. */
 const leastRolledMs = 15 * minuteMs;
 
@@ -27,12 +39,12 @@ const leastRolledMs = 15 * minuteMs;
  */
 export function piecesOf(parts: Parts, window: TimeWindow, { hosts, longestMs = hourMs }: PieceOptions = {}): Piece[] {
   const ofHosts = hosts === undefined ? {} : { hosts };
-  const young: Piece = { relation: 'usage', window, isRolled: false };
+  const young: Piece = { relation: 'usage', window, family: 'usage', isRolled: false };
   const spans = window.to - window.from < leastRolledMs ? { usage: [window] } : divide(window, longestMs, parts.oldest);
   const closed = (Object.entries(spans) as ['usage' | 'minute' | 'hour', TimeWindow[]][]).flatMap(([family, each]) =>
     each.flatMap((span): Piece[] => {
       const relation = family === 'hour' ? parts.relation(family, span, ofHosts) : parts.closed(family, span, ofHosts);
-      return relation === null ? [] : [{ relation, window: span, isRolled: family !== 'usage' }];
+      return relation === null ? [] : [{ relation, window: span, family, isRolled: family !== 'usage' }];
     }),
   );
   return [young, ...closed];

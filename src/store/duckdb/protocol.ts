@@ -85,6 +85,7 @@ export const readArguments = {
   latest: 1,
   rows: 2,
   means: 1,
+  resolution: 2,
   page: 1,
   select: 1,
   above: 3,

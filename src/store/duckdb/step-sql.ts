@@ -1,7 +1,7 @@
 import { isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Aggregate, TimeWindow } from '../../core/store.ts';
 import type { Parts } from './parts.ts';
-import { hourMs, minuteMs, type Piece, piecesOf } from './pieces.ts';
+import { longestOf, type Piece, piecesOf } from './pieces.ts';
 import { binSql, figureSql } from './rollup-sql.ts';
 import { metricSql, scaleOf } from './schema.ts';
 import { foldSql, fromSeries, type SeriesIds, type StoredColumn } from './series-sql.ts';
@@ -20,8 +20,9 @@ export function stepMeansSql(
     SELECT i, ${binSql(stepMs, 'p.time')}::DOUBLE AS step, ${foldSql[aggregate]}(${metricSql(metric)}) AS value
     ${fromSeries('snapshot', series, window)} GROUP BY ALL ORDER BY i, step`;
   const hosts = series.map(({ host }) => host);
-  const longestMs = stepMs % hourMs === 0 ? hourMs : stepMs % minuteMs === 0 ? minuteMs : 0;
-  const folded = piecesOf(parts, window, { hosts, longestMs }).map((piece) => foldedSql(metric, piece, series, stepMs));
+  const folded = piecesOf(parts, window, { hosts, longestMs: longestOf(stepMs) }).map((piece) =>
+    foldedSql(metric, piece, series, stepMs),
+  );
   const value = { mean: 'sum(sum) / sum(known)', min: 'min(least)', max: 'max(most)' }[aggregate];
   return `
     SELECT i, step, ${value} / ${scaleOf(metric)} AS value

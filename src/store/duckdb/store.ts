@@ -60,6 +60,7 @@ class DuckdbStore implements Store {
   readonly latest: Engine['latest'];
   readonly rows: Engine['rows'];
   readonly means: Engine['means'];
+  readonly resolution: Engine['resolution'];
   readonly page: Engine['page'];
   readonly select: Engine['select'];
   readonly above: Engine['above'];
@@ -89,10 +90,12 @@ class DuckdbStore implements Store {
     this.#thread = thread;
     this.#engine = thread.engine();
     this.#options = options;
-    const { latest, rows, means, page, select, above, forecasts, tallies, stretches, disk, ping, close } = this.#engine;
+    const { latest, rows, means, resolution, page, select, above, forecasts, tallies, stretches, disk, ping, close } =
+      this.#engine;
     this.latest = latest;
     this.rows = rows;
     this.means = means;
+    this.resolution = resolution;
     this.page = page;
     this.select = select;
     this.above = above;

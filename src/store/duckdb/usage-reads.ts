@@ -1,11 +1,12 @@
 import { mostNames, refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
-import type { MeanQuery, PageQuery, Reading, TimeWindow } from '../../core/store.ts';
+import type { MeanQuery, PageQuery, Reading, Resolution, TimeWindow } from '../../core/store.ts';
 import type { RowsWanted, SnapshotKey, UsageRow } from '../../core/usage-row.ts';
 import type { UsageTable } from '../../core/usage-table.ts';
 import { hostsSql, toHeader } from './header-sql.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { meanSql, toMean } from './mean-sql.ts';
+import { resolutionOf } from './pieces.ts';
 import type { Cost, Row } from './readers.ts';
 import { TableBuilder } from './table-builder.ts';
 import { countSql, detailedSql, type IdFilter, rowsSql, toUsage, windowOfKeys } from './usage-sql.ts';
@@ -56,6 +57,10 @@ export class UsageReads {
     refuseTooMany(rows.length);
     const nameOf = await this.#lookup.namesIn(rows, cost);
     return rows.map((row) => toMean(row, nameOf));
+  }
+
+  async resolution(window: TimeWindow, stepMs?: number): Promise<Resolution> {
+    return resolutionOf(this.#lookup.parts, window, stepMs);
   }
 
   async page(query: PageQuery, reading: Reading = {}): Promise<UsageTable> {

@@ -83,6 +83,11 @@ export class UsageReads {
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
+  /** It has nothing but rows. */
+  async resolution() {
+    return 'raw' as const;
+  }
+
   async page(query: PageQuery, reading: Reading = {}): Promise<UsageTable> {
     const filter = await this.#filterOf(query, reading);
     if (filter === null) return toTable([]);
