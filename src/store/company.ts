@@ -2,8 +2,9 @@
 const enough = 8;
 /** How long at most the first one waits. */
 const mostMs = 50;
-/** Of so many waits that brought nothing one is tried again. */
-const triedAgainAfter = 32;
+/** Of so many waits one is longer than has paid lately, or is tried although none has. */
+const triedAgainAfter = 16;
+const remembered = 8;
 
 /**
  * Whether to wait a little for others before a commit, learned from how they come. Where they come seldom, or only after
@@ -14,9 +15,9 @@ export class Company {
   /** Usual time between two that come, milliseconds. */
   #gapMs = Number.POSITIVE_INFINITY;
   #lastAt = Number.NEGATIVE_INFINITY;
-  /** How many came during a wait, usually. */
-  #gained = 1;
-  #untried = 0;
+  /** How many there were after the last waits. */
+  readonly #found: number[] = [];
+  #waits = 0;
   #wake: () => void = () => undefined;
 
   /** @param now milliseconds that never go back */
@@ -35,22 +36,17 @@ export class Company {
 
   /** Resolves once there are enough, or when nobody is to be expected any more. @param waiting how many there are */
   async gather(waiting: () => number): Promise<void> {
-    if (!this.#isWorthIt(waiting())) return;
-    const [begin, before] = [this.#now(), waiting()];
-    while (waiting() < enough) {
-      const now = this.#now();
-      const leftMs = Math.min(begin + mostMs, this.#lastAt + 2 * this.#gapMs) - now;
+    if (this.#gapMs > mostMs / 2) return;
+    this.#waits = (this.#waits + 1) % triedAgainAfter;
+    // Who all wait for an answer send nothing before they have it: as many as there were lately are all.
+    const expected = this.#waits === 0 ? enough : Math.min(enough, Math.max(1, ...this.#found));
+    const begin = this.#now();
+    while (waiting() < expected) {
+      const leftMs = Math.min(begin + mostMs, this.#lastAt + 2 * this.#gapMs) - this.#now();
       if (leftMs <= 0) break;
       await this.#next(leftMs);
     }
-    this.#gained += (waiting() - before - this.#gained) / 8;
-  }
-
-  #isWorthIt(waiting: number): boolean {
-    if (waiting >= enough || this.#gapMs > mostMs / 2) return false;
-    if (this.#gained >= 0.5) return true;
-    this.#untried = (this.#untried + 1) % triedAgainAfter;
-    return this.#untried === 0;
+    if (this.#found.push(waiting()) > remembered) this.#found.shift();
   }
 
   #next(ms: number): Promise<void> {

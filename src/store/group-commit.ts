@@ -33,6 +33,7 @@ export class GroupCommit<T> {
   /** The end of all that has been started: groups and exclusive work follow each other on it. */
   #tail: Promise<unknown> = Promise.resolve();
   #scheduled = false;
+  #isWriting = false;
 
   /** @param company absent: nobody waits for others */
   constructor(
@@ -62,7 +63,7 @@ export class GroupCommit<T> {
     if (isAlone) this.#company?.arrived();
     return new Promise((resolve, reject) => {
       (isAlone ? this.#alone : this.#waiting).push({ item, weight, resolve, reject });
-      this.#schedule();
+      this.#schedule(!this.#isWriting);
     });
   }
 
@@ -79,14 +80,18 @@ export class GroupCommit<T> {
     return result;
   }
 
-  #schedule(): void {
+  #schedule(isIdle = false): void {
     if (this.#scheduled || this.#alone.length + this.#waiting.length === 0) return;
     this.#scheduled = true;
+    const company = isIdle ? this.#company : null;
     void this.exclusive(async () => {
-      await this.#company?.gather(() => this.#alone.length + this.#waiting.length);
+      // Who came while another group was written has waited long enough.
+      await company?.gather(() => this.#alone.length + this.#waiting.length);
       this.#scheduled = false;
       const group = this.#takeGroup();
+      this.#isWriting = true;
       await this.#settle(group);
+      this.#isWriting = false;
       this.#schedule();
     });
   }

@@ -106,9 +106,11 @@ describe('what is closed', () => {
     const late = snapshots.filter(() => next() < 0.2);
     const inTime = snapshots.filter((snapshot) => !late.includes(snapshot));
     await plain.append({ snapshots: structuredClone(snapshots) });
+    let now = noon - 8 * hour;
     for (const part of [inTime, late.slice(0, 60), late.slice(60)]) {
       await store.append({ snapshots: part });
-      await store.compact(noon - hour + Math.floor(next() * 3 * hour));
+      now += 7 * hour;
+      await store.compact(now);
     }
     // Some is still young.
     await store.append({ snapshots: [] });
@@ -184,7 +186,7 @@ describe('what is closed', () => {
     const snapshots = history(random(3));
     for (let k = 0; k < 30; k++) {
       await store.append({ snapshots: snapshots.filter((_, index) => index % 30 === k) });
-      await store.compact(noon + hour);
+      await store.compact(noon + (k + 1) * 7 * hour);
     }
     expect(files().filter((name) => name.startsWith('usage')).length).toBeLessThanOrEqual(3 * 9);
     const means = await store.means({ from: noon - 4 * hour, to: noon });
@@ -211,7 +213,7 @@ describe('what is closed', () => {
     truncateSync(at(0), size - 200);
     expect(await Promise.all(hours.map(rowsOf))).toEqual([0, before[1], before[2]]);
     await store.compact(noon + 2 * hour);
-    expect(said).toHaveLength(1);
+    expect(said, said.join('\n')).toHaveLength(1);
     expect(said[0]).toMatch(
       /usage-2026-06-01T09-\d+\.parquet was damaged and is in .*damaged-.* now, with .* rows of 2026-06-01T09:00Z to/,
     );
@@ -274,6 +276,66 @@ describe('what is closed', () => {
     expect(said.at(-1)).toMatch(
       /the store takes more than --max-disk .*: .* of the oldest, up to 2026-06-01T1\d:00Z, is forgotten/,
     );
+    await store.close();
+  });
+
+  test('of a window that is older than its rows minutes are told, however short it is', async () => {
+    const { open } = opener('short');
+    const store = await open();
+    await store.append({ snapshots: history(random(17)) });
+    await store.compact(noon + 2 * hour);
+    const window = { from: noon - 2 * hour - 1, to: noon - 2 * hour + 5 * minute - 1 };
+    const before = rounded(await store.means(window));
+    await store.expire(noon + 3 * day);
+    expect(rounded(await store.means(window))).toEqual(before);
+    expect(await store.resolution(window)).toBe('1m');
+    await store.close();
+  });
+
+  test('numbers as large as any may be stop nothing', async () => {
+    const { open, said, files } = opener('large');
+    const store = await open();
+    const rssBytes = Number.MAX_SAFE_INTEGER;
+    const snapshots = Array.from({ length: 1100 }, (_, k) =>
+      makeSnapshot({
+        host: 'large',
+        time: noon - hour + k * 1000,
+        processes: [{ name: 'a', rssBytes, ioReadBytesPerSecond: rssBytes }],
+      }),
+    );
+    await store.append({ snapshots: [...snapshots, makeSnapshot({ host: 'b', time: noon - 2 * hour })] });
+    await store.compact(noon + 2 * hour);
+    expect([said, files().filter((name) => name.startsWith('usage')).length]).toEqual([[], 2]);
+    const series = [{ metric: 'process_rss_bytes', labels: { host: 'large', process: 'a' } }];
+    const [found] = await store.select({ from: noon - hour - 1, to: noon, series, stepMs: hour, aggregate: 'max' });
+    expect(found?.samples).toEqual([{ time: noon - hour, value: rssBytes }]);
+    await store.close();
+  });
+
+  test('files that the database does not know are kept under another name, and it is said', async () => {
+    const { path, open, files, said } = opener('other');
+    let store = await open();
+    await store.append({ snapshots: history(random(19)) });
+    await store.compact(noon + 2 * hour);
+    await store.close();
+    const before = files();
+    renameSync(path, `${path}.away`);
+    store = await open();
+    await store.append({ snapshots: [makeSnapshot({ time: noon })] });
+    await store.compact(noon);
+    expect(files().map((name) => name.replace(/\.unknown-.*/, ''))).toEqual(before);
+    expect(said).toEqual([
+      expect.stringMatching(/^\d+ files in .* are not known to the database, as if it were another or older one/),
+    ]);
+    await store.close();
+  });
+
+  test('with a retention of less than three hours nothing is closed: rows would be gone before their hour is over', async () => {
+    const { open, files } = opener('little');
+    const store = await open({ retentionMs: 2 * hour });
+    await store.append({ snapshots: history(random(23)) });
+    await store.compact(noon + 5 * hour);
+    expect(files()).toEqual([]);
     await store.close();
   });
 });

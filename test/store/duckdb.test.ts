@@ -26,9 +26,12 @@ storeContract('duckdb', async () => ({
 
 /** Whatever is written is closed at once. */
 async function closing(store: Store): Promise<Store> {
+  // What comes late waits for some hours.
+  let now = Date.now() + 400 * 86_400_000;
   const append = async (records: Records) => {
     const appended = await store.append(records);
-    await store.compact(Date.now() + 400 * 86_400_000);
+    now += 7 * 3_600_000;
+    await store.compact(now);
     return appended;
   };
   return overStore(store, { append });
@@ -55,7 +58,7 @@ const endless = 'SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE
 test("a query that is cancelled stops at once, a large one is in nobody else's way, and too many are refused", async () => {
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const readers = await Readers.connect(instance, {
-    parts: new Parts(new PartFiles('none'), []),
+    parts: new Parts(new PartFiles('none'), { parts: [], out: [] }),
     onDamage: async () => 'damaged',
   });
   const late = new AbortController();

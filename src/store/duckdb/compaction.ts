@@ -1,89 +1,38 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { MonitorError } from '../../core/error.ts';
-import { leanColumns } from './lean-usage-sql.ts';
+import { MonitorError, messageOf } from '../../core/error.ts';
+import {
+  type Counted,
+  closedAfterMs,
+  countedMs,
+  groupsOf,
+  type HostRows,
+  type Stretch,
+  slicesOf,
+  type Table,
+  type Unit,
+  unitsOf,
+  whereOf,
+} from './compaction-units.ts';
+import type { DamagedParts } from './damaged-parts.ts';
+import { hourMs, layouts, minuteMs } from './layouts.ts';
 import type { Family, Part, PartFiles } from './part-files.ts';
-import { deletePartsSql, insertPartsSql, type Parts } from './parts.ts';
+import { forgetPartsSql, insertPartsSql, type Parts, takeOutPartsSql } from './parts.ts';
 import type { Readers } from './readers.ts';
-import { binSql, bucketsSql, rolledSql, rollupNames } from './rollup-sql.ts';
+import { binSql, bucketsSql, rolledSql } from './rollup-sql.ts';
 import { num, quoted } from './sql-text.ts';
 
-const minuteMs = 60_000;
-const hourMs = 60 * minuteMs;
-const dayMs = 24 * hourMs;
-/** Rows within so long stand together in a file, sorted by series: a question about five minutes skips the rest. */
-const sliceMs = 10 * minuteMs;
 /** Smaller files of one hour, or one day, become one when there are so many. */
 const mostSmall = 8;
+/** What comes late for an hour that has been closed waits for as many rows, or for so long. */
+const late = { rows: 50_000, ms: 6 * hourMs };
+/** Rows that were let go of take memory until the next checkpoint. */
+const checkpointRows = 2_000_000;
 const interruptEveryMs = 20;
-
-/** How rows of a family lie in a file, and how many one has at most. */
-interface Layout {
-  /** Of so long a file is, at most. */
-  lengthMs: number;
-  /** In a file, of what is not sorted by hosts; what is much smaller is put together. */
-  mostRows: number;
-  columns: string;
-  /** Sorted a stretch at a time, of so many rows, as it fits into the memory that there is; and of so long. */
-  sortedRows: number;
-  sortedMs: number;
-  order: string;
-}
-
-const bySeries = 'host, name, time';
-const layouts: Record<Family, Layout> = {
-  usage: {
-    lengthMs: hourMs,
-    mostRows: 2_000_000,
-    columns: leanColumns,
-    sortedRows: 300_000,
-    sortedMs: sliceMs,
-    order: bySeries,
-  },
-  minute: {
-    lengthMs: hourMs,
-    mostRows: 350_000,
-    columns: rollupNames,
-    sortedRows: 50_000,
-    sortedMs: sliceMs,
-    order: bySeries,
-  },
-  hour: {
-    lengthMs: dayMs,
-    mostRows: 400_000,
-    columns: rollupNames,
-    sortedRows: 50_000,
-    sortedMs: dayMs,
-    order: bySeries,
-  },
-  bucket: {
-    lengthMs: dayMs,
-    mostRows: 4_000_000,
-    columns: '*',
-    sortedRows: 400_000,
-    sortedMs: dayMs,
-    order: 'host, name, quantity, time, bucket',
-  },
-};
-
-/** Tables whose rows leave them for files, and how long after the end of the hour or day. */
-const closedAfterMs = { usage: hourMs, hour: 3 * hourMs, bucket: 3 * hourMs };
-type Table = keyof typeof closedAfterMs;
-/** What is never divided between files without need. */
-const stretchMs: Record<Table, number> = { usage: sliceMs, hour: dayMs, bucket: dayMs };
-
-/** Rows of a table that are closed together. */
-interface Unit {
-  table: Table;
-  since: number;
-  until: number;
-  firstHost: number;
-  lastHost: number;
-  rows: number;
-}
+const longestPauseMs = 10_000;
 
 /** A file that is being written. */
-type Draft = Omit<Part, 'bytes' | 'crc' | 'rows'>;
+type Draft = Omit<Part, 'bytes' | 'crc' | 'rows' | 'lastName'>;
 
 export interface CompactionParts {
   /** Of its own. */
@@ -91,7 +40,7 @@ export interface CompactionParts {
   readers: Readers;
   parts: Parts;
   files: PartFiles;
-  /** What rows are let go of with costs memory until then. */
+  damagedParts: DamagedParts;
   checkpoint: () => Promise<void>;
 }
 
@@ -101,10 +50,12 @@ export interface CompactionParts {
  */
 export class Compaction {
   readonly #options: CompactionParts;
-  #isEnded = false;
+  readonly #ending = new AbortController();
   #underWay: Promise<unknown> = Promise.resolve();
   /** Whether anything is marked as from the future. */
   #hasFuture = false;
+  /** When what had come late was closed last, by the time that was told. */
+  #lateAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CompactionParts) {
     this.#options = options;
@@ -112,9 +63,68 @@ export class Compaction {
 
   /** Resolves once what is under way has stopped, undone. */
   async end(): Promise<void> {
-    this.#isEnded = true;
+    this.#ending.abort();
     const interrupt = setInterval(() => this.#options.connection.interrupt(), interruptEveryMs);
     await this.#underWay.finally(() => clearInterval(interrupt));
+  }
+
+  /**
+   * A little at a time, with as long a pause after each: nobody waits for it. What cannot be done is left for the next
+   * time, and the rest is done all the same.
+   * @returns why something could not be, as sentences
+   */
+  compact(now: number): Promise<string[]> {
+    const compacted = this.#compact(now);
+    this.#underWay = compacted.catch(() => undefined);
+    return compacted;
+  }
+
+  async #compact(now: number): Promise<string[]> {
+    const failures = new Set<string>();
+    const tried = (work: () => Promise<void>) =>
+      this.#paced(work).catch((error: unknown) => {
+        if (!this.#isEnded()) failures.add(messageOf(error).split('\n', 1)[0] ?? '');
+      });
+    await this.#options.files.make();
+    await this.#lookForFuture();
+    for (const table of Object.keys(closedAfterMs) as Table[]) {
+      let rows = 0;
+      for (const unit of await this.#units(table, now)) {
+        await tried(() => this.#close(unit));
+        rows += unit.rows;
+        if (rows >= checkpointRows) await this.#options.checkpoint();
+        rows %= checkpointRows;
+      }
+      if (rows > 0) await this.#options.checkpoint();
+    }
+    const failed = new Set<number>();
+    for (let small = this.#small(failed); small !== null && !this.#isEnded(); small = this.#small(failed)) {
+      const parts = small;
+      for (const { id } of parts) failed.add(id);
+      await tried(() => this.#merge(parts));
+    }
+    return [...failures].map((text) => `cannot close an hour that is over: ${text}`);
+  }
+
+  #isEnded(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  async #paced(work: () => Promise<void>): Promise<void> {
+    if (this.#isEnded()) return;
+    const begin = performance.now();
+    try {
+      await this.#options.readers.background(work);
+    } finally {
+      const pauseMs = Math.min(performance.now() - begin, longestPauseMs);
+      await sleep(pauseMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+    }
+  }
+
+  async #lookForFuture(): Promise<void> {
+    const sql = 'SELECT count(*)::INTEGER AS future FROM snapshot WHERE received IS NOT NULL';
+    const [row] = await this.#options.readers.query(sql, { lane: 'background' });
+    this.#hasFuture = row?.future !== 0;
   }
 
   /** What was marked as from the future is kept from when it came, and so it stays. */
@@ -123,94 +133,61 @@ export class Compaction {
     return ' AND (host, time) NOT IN (SELECT (host, time) FROM snapshot WHERE received IS NOT NULL)';
   }
 
-  /** A little at a time, with as long a pause after each: nobody waits for it. */
-  compact(now: number): Promise<void> {
-    const compacted = this.#compact(now);
-    this.#underWay = compacted.catch(() => undefined);
-    return compacted;
-  }
-
-  async #compact(now: number): Promise<void> {
-    await this.#options.files.make();
-    const [row] = await this.#options.readers.query(
-      'SELECT count(*)::INTEGER AS future FROM snapshot WHERE received IS NOT NULL',
-      { lane: 'background' },
-    );
-    this.#hasFuture = row?.future !== 0;
-    for (const table of Object.keys(closedAfterMs) as Table[])
-      for (const unit of await this.#units(table, now)) await this.#paced(() => this.#close(unit));
-    for (let small = this.#small(); small !== null && !this.#isEnded; small = this.#small()) {
-      const parts = small;
-      await this.#paced(() => this.#merge(parts));
-    }
-  }
-
-  async #paced(work: () => Promise<void>): Promise<void> {
-    if (this.#isEnded) return;
-    const begin = performance.now();
-    await this.#options.readers.background(work);
-    await sleep(Math.min(performance.now() - begin, 10_000), undefined, { ref: false });
-  }
-
-  async #units(table: Table, now: number): Promise<Unit[]> {
+  async #units(table: Table, now: number): Promise<readonly Unit[]> {
     const { lengthMs } = layouts[table];
     const until = Math.floor((now - closedAfterMs[table]) / lengthMs) * lengthMs;
-    const rows = await this.#options.readers.query(
-      `SELECT ${binSql(stretchMs[table], 'time')}::DOUBLE AS since, min(host) AS "firstHost", max(host) AS "lastHost",
+    const counted = await this.#options.readers.query(
+      `SELECT ${binSql(countedMs[table], 'time')}::DOUBLE AS since, min(host) AS "firstHost", max(host) AS "lastHost",
          count(*)::DOUBLE AS rows
        FROM ${table} WHERE time < ${num(until)}${this.#notFuture(table)} GROUP BY 1 ORDER BY 1`,
       { lane: 'background' },
     );
-    return unitsOf(table, rows as unknown as StretchRows[]);
+    return this.#withoutLate(unitsOf(table, counted as unknown as Counted[]), now);
+  }
+
+  /** A file for every row that comes late would be too many. */
+  #withoutLate(units: readonly Unit[], now: number): readonly Unit[] {
+    const { parts } = this.#options;
+    const isLate = ({ table, since, until, rows }: Unit) =>
+      rows < late.rows && parts.of(table, { from: since, to: until - 1 }).length > 0;
+    if (now - this.#lateAt < late.ms) return units.filter((unit) => !isLate(unit));
+    if (units.some(isLate)) this.#lateAt = now;
+    return units;
   }
 
   async #close(unit: Unit): Promise<void> {
     const { table } = unit;
-    const drafts: Draft[] = [];
-    await this.#inTransaction(drafts, async (added) => {
-      const and = this.#notFuture(table);
-      const where = whereOf(unit) + and;
-      const stretches = await this.#stretches(table, table, unit);
-      const sql = sortedSql(table, table, stretches, and);
-      const closed = await this.#copy(this.#draft(drafts, table, unit), sql);
-      added.push(closed);
+    const and = this.#notFuture(table);
+    const where = whereOf(unit) + and;
+    await this.#inTransaction(async (copy) => {
+      const hosts = await this.#hosts(table, where);
+      await copy(table, unit, sortedSql(table, table, stretchesOf(table, unit, hosts), and));
       if (table === 'usage') {
-        added.push(await this.#copy(this.#draft(drafts, 'minute', unit), minutesSql(stretches, and)));
-        await this.#run(`INSERT INTO hour ${rolledSql(where, hourMs)}`);
-        await this.#run(`INSERT INTO bucket ${bucketsSql(where, hourMs)}`);
+        await copy('minute', unit, minutesSql(unit, hosts, and));
+        for (const group of groupsOf(unit, hosts, ({ names }) => names, layouts.hour.sortedRows))
+          await this.#run(`INSERT INTO hour ${rolledSql(whereOf(group) + and, hourMs)}`);
+        for (const group of groupsOf(unit, hosts, ({ rows }) => rows, layouts.bucket.sortedRows))
+          await this.#run(`INSERT INTO bucket ${bucketsSql(whereOf(group) + and, hourMs)}`);
       }
+      const there = hosts.reduce((sum, { rows }) => sum + rows, 0);
       const deleted = await this.#run(`DELETE FROM ${table} WHERE ${where}`);
-      if (deleted !== closed.rows)
-        throw new MonitorError(
-          'internal',
-          `of ${deleted} rows to be closed ${closed.rows} were written; they stay where they are`,
-        );
+      if (deleted !== there) throw changed(there, deleted);
       return [];
     });
-    await this.#options.checkpoint();
   }
 
-  /** All of a unit, in the order of a file, in pieces that can be sorted. */
-  async #stretches(family: Family, relation: string, unit: Stretch): Promise<Stretch[]> {
-    const { sortedRows, sortedMs } = layouts[family];
-    const slices = slicesOf(unit, sortedMs);
-    const sql = `SELECT host, count(*)::DOUBLE AS rows FROM ${relation} WHERE ${whereOf(unit)} GROUP BY host ORDER BY host`;
-    const hosts = (await this.#options.connection.runAndReadAll(sql)).getRows() as [host: number, rows: number][];
-    const groups: [first: number, last: number, rows: number][] = [];
-    for (const [host, rows] of hosts) {
-      const last = groups.at(-1);
-      if (last === undefined || last[2] + rows > sortedRows * slices.length) groups.push([host, host, rows]);
-      else groups.splice(-1, 1, [last[0], host, last[2] + rows]);
-    }
-    return slices.flatMap((slice) => groups.map(([firstHost, lastHost]) => ({ ...slice, firstHost, lastHost })));
+  async #hosts(relation: string, where: string): Promise<HostRows[]> {
+    const sql = `SELECT host, count(*)::DOUBLE AS rows, count(DISTINCT name)::DOUBLE AS names
+      FROM ${relation} WHERE ${where} GROUP BY host ORDER BY host`;
+    return (await this.#options.connection.runAndReadAll(sql)).getRowObjects() as unknown as HostRows[];
   }
 
   /** Those that are small, of the first hour or day with too many of them; null: none has. */
-  #small(): Part[] | null {
+  #small(failed: ReadonlySet<number>): Part[] | null {
     const groups = new Map<string, Part[]>();
     for (const part of this.#options.parts.all()) {
       const { mostRows, lengthMs } = layouts[part.family];
-      if (part.rows > mostRows / 4) continue;
+      if (part.rows > mostRows / 4 || failed.has(part.id)) continue;
       const key = `${part.family} ${Math.floor(part.since / lengthMs)}`;
       const group = groups.get(key) ?? [];
       if (group.reduce((sum, { rows }) => sum + rows, part.rows) <= mostRows) groups.set(key, [...group, part]);
@@ -219,63 +196,78 @@ export class Compaction {
   }
 
   async #merge(parts: readonly Part[]): Promise<void> {
-    const [first] = parts as [Part];
-    const drafts: Draft[] = [];
-    await this.#inTransaction(drafts, async (added) => {
-      const unit = {
-        since: Math.min(...parts.map(({ since }) => since)),
-        until: Math.max(...parts.map(({ until }) => until)),
-        firstHost: Math.min(...parts.map(({ firstHost }) => firstHost)),
-        lastHost: Math.max(...parts.map(({ lastHost }) => lastHost)),
-        rows: parts.reduce((sum, { rows }) => sum + rows, 0),
-      };
-      const files = this.#options.parts.filesSql(parts);
-      const sql = sortedSql(first.family, files, await this.#stretches(first.family, files, unit));
-      const merged = await this.#copy(this.#draft(drafts, first.family, unit), sql);
-      if (merged.rows !== unit.rows)
-        throw new MonitorError('internal', `of ${unit.rows} rows of ${parts.length} files ${merged.rows} were read`);
-      added.push(merged);
-      await this.#run(deletePartsSql(parts));
+    const [{ family }] = parts as [Part];
+    const { files, readers, damagedParts } = this.#options;
+    // What is damaged and can be read would get a sum of its own.
+    for (const part of parts)
+      if ((await files.isWhole(part)) !== 'there') {
+        await damagedParts.look([part]);
+        return;
+      }
+    await this.#inTransaction(async (copy) => {
+      const unit = around(parts);
+      const relation = this.#options.parts.filesSql(parts);
+      const hosts = await this.#hosts(relation, whereOf(unit));
+      const merged = await copy(family, unit, sortedSql(family, relation, stretchesOf(family, unit, hosts)));
+      const there = parts.reduce((sum, { rows }) => sum + rows, 0);
+      if (family === 'usage' && merged.rows !== there) throw changed(there, merged.rows);
       return parts;
     });
-    await this.#options.readers.drained();
-    await this.#options.files.remove(parts);
+    await readers.drained();
+    await files.remove(parts);
+    await this.#run(forgetPartsSql(parts));
   }
 
-  /** Files are removed again unless the database may know of them. */
-  async #inTransaction(drafts: Draft[], work: (added: Part[]) => Promise<readonly Part[]>): Promise<void> {
-    const { parts, files } = this.#options;
+  /** Whatever is copied is in it. @param work returns the parts that it takes the place of */
+  async #inTransaction(
+    work: (copy: (family: Family, unit: Stretch, sql: string) => Promise<Part>) => Promise<readonly Part[]>,
+  ): Promise<void> {
+    const { parts } = this.#options;
+    const drafts: Draft[] = [];
     const added: Part[] = [];
+    const copy = async (family: Family, { since, until, firstHost, lastHost }: Stretch, sql: string) => {
+      const draft = { id: parts.nextId(), family, since, until, firstHost, lastHost };
+      drafts.push(draft);
+      const part = await this.#copy(draft, sql);
+      added.push(part);
+      return part;
+    };
+    let mayBeKnown = false;
+    const commit = async () => {
+      mayBeKnown = true;
+      await this.#run('COMMIT').catch(async (error: unknown) => {
+        // One that failed on its way may have been made all the same.
+        mayBeKnown = await this.#isKnown(added);
+        if (!mayBeKnown) throw error;
+      });
+    };
     await this.#run('BEGIN');
     try {
-      const removed = await work(added);
+      const removed = await work(copy);
       await this.#run(insertPartsSql(added));
-      await parts.change(
-        () => {
-          drafts.length = 0;
-          return this.#run('COMMIT');
-        },
-        { added, removed },
-      );
+      if (removed.length > 0) await this.#run(takeOutPartsSql(removed));
+      await parts.change(commit, { added, removed });
     } catch (error) {
       await this.#run('ROLLBACK').catch(() => undefined);
-      await files.remove(drafts).catch(() => undefined);
+      if (!mayBeKnown) await this.#options.files.remove(drafts).catch(() => undefined);
       throw error;
     }
   }
 
-  #draft(drafts: Draft[], family: Family, unit: Omit<Draft, 'id' | 'family'>): Draft {
-    const { since, until, firstHost, lastHost } = unit;
-    const draft = { id: this.#options.parts.nextId(), family, since, until, firstHost, lastHost };
-    drafts.push(draft);
-    return draft;
+  async #isKnown(added: readonly Part[]): Promise<boolean> {
+    const ids = added.map(({ id }) => id).join(', ');
+    const sql = `SELECT count(*)::INTEGER AS parts FROM part WHERE id IN (${ids})`;
+    const [row] = await this.#options.readers.query(sql, { lane: 'present' });
+    return row?.parts === added.length;
   }
 
   async #copy(draft: Draft, sql: string): Promise<Part> {
-    const { files } = this.#options;
+    const { files, connection } = this.#options;
     const to = quoted(files.temporary(draft));
     const rows = await this.#run(`COPY (${sql}) TO ${to} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`);
-    return { ...draft, rows, ...(await files.seal(draft)) };
+    const sealed = await files.seal(draft);
+    const largest = await connection.runAndReadAll(`SELECT max(name) FROM read_parquet(${quoted(files.path(draft))})`);
+    return { ...draft, rows, lastName: Number(largest.getRows()[0]?.[0] ?? 0), ...sealed };
   }
 
   /** @returns how many rows it changed */
@@ -285,57 +277,41 @@ export class Compaction {
   }
 }
 
-type StretchRows = Omit<Unit, 'table' | 'until'>;
-
-/** What follows in one hour together as far as one file holds it: rows that lie together are cheap to let go of. */
-function unitsOf(table: Table, all: readonly StretchRows[]): Unit[] {
-  const { lengthMs, mostRows } = layouts[table];
-  const units: Unit[] = [];
-  for (const stretch of all) {
-    const { since, rows } = stretch;
-    const last = units.at(-1);
-    const isNext = last !== undefined && Math.floor(last.since / lengthMs) === Math.floor(since / lengthMs);
-    if (isNext && last.rows + rows <= mostRows) {
-      last.until = since + stretchMs[table];
-      last.rows += rows;
-      last.firstHost = Math.min(last.firstHost, stretch.firstHost);
-      last.lastHost = Math.max(last.lastHost, stretch.lastHost);
-      continue;
-    }
-    const pieces = table === 'usage' ? Math.max(1, Math.ceil(rows / mostRows)) : 1;
-    const at = (piece: number) => since + Math.round((stretchMs[table] * piece) / pieces);
-    for (let k = 0; k < pieces; k++)
-      units.push({ ...stretch, table, since: at(k), until: at(k + 1), rows: rows / pieces });
-  }
-  return units;
+function changed(before: number, after: number): MonitorError {
+  return new MonitorError('internal', `of ${before} rows ${after} were closed; they stay where they are`);
 }
 
-type Stretch = Pick<Unit, 'since' | 'until' | 'firstHost' | 'lastHost'>;
-
-function whereOf({ since, until, firstHost, lastHost }: Stretch): string {
-  return `time >= ${num(since)} AND time < ${num(until)} AND host BETWEEN ${firstHost} AND ${lastHost}`;
+function around(parts: readonly Part[]): Stretch {
+  return {
+    since: Math.min(...parts.map(({ since }) => since)),
+    until: Math.max(...parts.map(({ until }) => until)),
+    firstHost: Math.min(...parts.map(({ firstHost }) => firstHost)),
+    lastHost: Math.max(...parts.map(({ lastHost }) => lastHost)),
+  };
 }
 
-function slicesOf(unit: Stretch, lengthMs: number): Stretch[] {
-  const slices: Stretch[] = [];
-  for (let since = unit.since; since < unit.until; since += lengthMs)
-    slices.push({ ...unit, since, until: Math.min(unit.until, since + lengthMs) });
-  return slices;
+/** All of a unit, in the order of a file, in pieces that can be sorted. */
+function stretchesOf(family: Family, unit: Stretch, hosts: readonly HostRows[]): Stretch[] {
+  const { sortedRows, sortedMs } = layouts[family];
+  const slices = slicesOf(unit, sortedMs);
+  return slices.flatMap((slice) => groupsOf(slice, hosts, ({ rows }) => rows / slices.length, sortedRows));
 }
 
-/** Out of the table of the family, or of its files. */
+/** Out of the table of the family, or of files. */
 function sortedSql(family: Family, relation: string, stretches: readonly Stretch[], and = ''): string {
-  const { columns, order } = layouts[family];
+  const { select, order } = layouts[family];
   return stretches
-    .map(
-      (stretch) =>
-        `(SELECT ${relation === family ? columns : '*'} FROM ${relation} WHERE ${whereOf(stretch)}${and} ORDER BY ${order})`,
-    )
+    .map((stretch) => `(${select(relation, whereOf(stretch) + and)} ORDER BY ${order})`)
     .join(' UNION ALL ');
 }
 
-function minutesSql(stretches: readonly Stretch[], and: string): string {
-  return stretches
-    .map((stretch) => `(${rolledSql(whereOf(stretch) + and, minuteMs)} ORDER BY ${layouts.minute.order})`)
+function minutesSql(unit: Stretch, hosts: readonly HostRows[], and: string): string {
+  const { order, sortedRows, sortedMs } = layouts.minute;
+  const slices = slicesOf(unit, sortedMs);
+  // At most one of each name and minute.
+  const rolled = ({ rows, names }: HostRows) => Math.min(rows / slices.length, (names * sortedMs) / minuteMs);
+  return slices
+    .flatMap((slice) => groupsOf(slice, hosts, rolled, sortedRows))
+    .map((stretch) => `(${rolledSql(whereOf(stretch) + and, minuteMs)} ORDER BY ${order})`)
     .join(' UNION ALL ');
 }

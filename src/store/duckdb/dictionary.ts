@@ -9,12 +9,17 @@ export class Dictionary {
     for (const [id, text] of entries) this.#set(id, text);
   }
 
+  /** Ids up to this one are not given. */
+  startAfter(id: number): void {
+    this.#next = Math.max(this.#next, id + 1);
+  }
+
   find(text: string): number | undefined {
     return this.#ids.get(text);
   }
 
   text(id: number): string {
-    return this.#texts.get(id) ?? '';
+    return this.#texts.get(id) ?? `lost-${id}`;
   }
 
   idOf(text: string): number {

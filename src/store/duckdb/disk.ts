@@ -1,18 +1,24 @@
 import { stat } from 'node:fs/promises';
 import { formatBytes } from '../../core/format-bytes.ts';
 import type { DiskUse } from '../../core/store.ts';
-import type { Family, Part, PartFiles } from './part-files.ts';
+import type { Family, Part } from './part-files.ts';
 import type { Parts } from './parts.ts';
+import type { Readers } from './readers.ts';
 
 interface Options {
   /** Of the database. */
   path: string;
   mostBytes: number | null;
   parts: Parts;
-  files: PartFiles;
+  readers: Readers;
 }
 
 const families: readonly Family[] = ['usage', 'minute', 'hour', 'bucket'];
+/** What goes first when there is too much: the history of hours only after all else. */
+const forgotten: readonly (readonly Family[])[] = [
+  ['usage', 'minute'],
+  ['hour', 'bucket'],
+];
 
 /** What the store takes on disk. */
 export class Disk {
@@ -26,51 +32,66 @@ export class Disk {
     const { mostBytes, parts } = this.#options;
     const closed = families.map((family) => {
       const all = parts.all().filter((part) => part.family === family);
-      const sum = (of: (part: Part) => number) => all.reduce((total, part) => total + of(part), 0);
+      const rows = all.reduce((sum, part) => sum + part.rows, 0);
       const [since, until] = [Math.min(...all.map((part) => part.since)), Math.max(...all.map((part) => part.until))];
-      return {
-        family,
-        files: all.length,
-        rows: sum(({ rows }) => rows),
-        bytes: sum(({ bytes }) => bytes),
-        since,
-        until,
-      };
+      return { family, files: all.length, rows, bytes: bytesOf(all), since, until };
     });
     return { databaseBytes: await this.#databaseBytes(), mostBytes, closed: closed.filter(({ files }) => files > 0) };
   }
 
   /**
-   * The oldest of what takes most, until all of it is small enough. What is not closed yet cannot be left out.
-   * @returns what to forget
+   * Of what takes most the oldest, until all of it is small enough.
+   * @returns what to forget, and a sentence about it; nothing, where the database alone is too large
    */
-  async beyond(): Promise<Part[]> {
+  async beyond(): Promise<{ gone: Part[]; said: string[] }> {
     const { mostBytes, parts } = this.#options;
-    if (mostBytes === null) return [];
-    const kept = new Set(parts.all());
-    const gone: Part[] = [];
-    const bytes = (all: Iterable<Part>) => [...all].reduce((sum, part) => sum + part.bytes, 0);
-    for (let total = (await this.#databaseBytes()) + bytes(kept); total > mostBytes && kept.size > 0; ) {
-      const [largest] = families
-        .map((family) => [...kept].filter((part) => part.family === family))
-        .sort((a, b) => bytes(b) - bytes(a)) as [Part[]];
-      const oldest = largest.reduce((first, part) => (part.since < first.since ? part : first));
-      kept.delete(oldest);
-      gone.push(oldest);
-      total -= oldest.bytes;
+    if (mostBytes === null) return { gone: [], said: [] };
+    const database = await this.#usedBytes();
+    const most = `--max-disk ${formatBytes(mostBytes)}`;
+    if (database > mostBytes) {
+      const what = `the database alone, with what is not closed yet, takes ${formatBytes(database)}`;
+      return { gone: [], said: [`${what}, more than ${most}: nothing that is closed would make room`] };
     }
-    return gone;
+    const gone = oldestBeyond(parts.all(), mostBytes - database);
+    if (gone.length === 0) return { gone, said: [] };
+    const until = new Date(Math.max(...gone.map((part) => part.until))).toISOString().slice(0, 16);
+    const text = `the store takes more than ${most}: ${formatBytes(bytesOf(gone))} of the oldest, up to ${until}Z, is forgotten`;
+    return { gone, said: [text] };
   }
 
-  /** @returns a sentence about what is forgotten for want of room */
-  tooMuch(gone: readonly Part[]): string {
-    const until = new Date(Math.max(...gone.map((part) => part.until))).toISOString().slice(0, 16);
-    const bytes = gone.reduce((sum, part) => sum + part.bytes, 0);
-    return `the store takes more than --max-disk ${formatBytes(this.#options.mostBytes)}: ${formatBytes(bytes)} of the oldest, up to ${until}Z, is forgotten`;
+  /** Of the file what is in use: what is free it takes before it grows. */
+  async #usedBytes(): Promise<number> {
+    const sql = 'SELECT (block_size * used_blocks)::DOUBLE AS bytes FROM pragma_database_size()';
+    const [row] = await this.#options.readers.query(sql, { lane: 'present' });
+    return Number(row?.bytes ?? 0);
   }
 
   async #databaseBytes(): Promise<number> {
     const size = async (path: string) => (await stat(path).catch(() => ({ size: 0 }))).size;
     return (await size(this.#options.path)) + (await size(`${this.#options.path}.wal`));
   }
+}
+
+function oldestBeyond(parts: readonly Part[], mostBytes: number): Part[] {
+  const gone: Part[] = [];
+  let left = bytesOf(parts);
+  for (const group of forgotten) {
+    const kept = new Map(group.map((family) => [family, ofFamily(parts, family)]));
+    while (left > mostBytes && [...kept.values()].some((all) => all.length > 0)) {
+      const [largest] = [...kept.values()].sort((a, b) => bytesOf(b) - bytesOf(a)) as [Part[]];
+      const oldest = largest.shift() as Part;
+      gone.push(oldest);
+      left -= oldest.bytes;
+    }
+  }
+  return gone;
+}
+
+/** Oldest first. */
+function ofFamily(parts: readonly Part[], family: Family): Part[] {
+  return parts.filter((part) => part.family === family).sort((a, b) => a.since - b.since);
+}
+
+function bytesOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0);
 }

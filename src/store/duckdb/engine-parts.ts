@@ -1,7 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { dayOf } from '../../core/clock.ts';
 import { NameBudget, seriesPerDay } from '../name-budget.ts';
-import { DamagedParts } from './damaged-parts.ts';
+import { DamagedParts, type DamagedPartsOptions } from './damaged-parts.ts';
 import { Dictionary } from './dictionary.ts';
 import { decoded } from './encoded-text.ts';
 import { NameTexts } from './name-texts.ts';
@@ -39,7 +39,11 @@ export interface EngineParts {
 type Query = (sql: string) => ReturnType<Readers['query']>;
 
 /** Of process names it reads the next id alone. */
-export async function loadEngineParts(instance: DuckDBInstance, options: ThreadData): Promise<EngineParts> {
+export async function loadEngineParts(
+  instance: DuckDBInstance,
+  options: ThreadData,
+  exclusive: DamagedPartsOptions['exclusive'],
+): Promise<EngineParts> {
   const connection = await instance.connect();
   // It only appends: there is nothing to optimise, and a fifth of a flush is planning.
   await connection.run('PRAGMA disable_optimizer');
@@ -48,20 +52,23 @@ export async function loadEngineParts(instance: DuckDBInstance, options: ThreadD
   const files = new PartFiles(options.path);
   const known = await loadParts(maintenance);
   const parts = new Parts(files, known);
-  const damagedParts = new DamagedParts({ parts, files, connection: maintenance, stamp: options.stamp });
-  await files.removeOthers(known);
-  await damagedParts.look('size');
+  const { stamp } = options;
+  const damagedParts = new DamagedParts({ parts, files, connection: maintenance, exclusive, stamp });
+  await damagedParts.sortOut(known);
+  await damagedParts.look(parts.all(), 'size');
   const onDamage = async (error: unknown) => {
-    if (parts.all().length > 0 && (await damagedParts.look('bytes')) > 0) return 'again';
+    if ((await damagedParts.lookAfter(error)) > 0) return 'again';
     if (isDamage(error)) await askForVerification(options.path);
     return 'damaged';
   };
   const readers = await Readers.connect(instance, { parts, onDamage });
   const query: Query = (sql) => readers.query(sql, { lane: 'present' });
   const hosts = await loadHosts(query);
+  // Ids of what is closed are not given again, even where the texts have been lost.
+  hosts.startAfter(Math.max(-1, ...known.parts.map(({ lastHost }) => lastHost)));
   const [recent, counts] = [await loadRecentTimes(query), await loadRowCounts(query, parts)];
   const budget = await loadNameBudget(query, options);
-  const nextName = await nextId(query, 'SELECT id FROM name');
+  const nextName = await nextId(query, 'SELECT id FROM name UNION ALL SELECT last_name FROM part');
   return {
     instance,
     connection,

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { chmod, mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, statfs } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
@@ -47,6 +47,7 @@ const checkpointAt = '64MB';
 const limits = { group: 2 * 1024 ** 2, queue: 64 * 1024 ** 2 };
 /** A header with its texts, in memory. */
 const headerBytes = 1000;
+const leastClosedMs = 3 * 3_600_000;
 /** About what a snapshot of 300 processes takes. */
 const triedBytes = 64 * 1024;
 
@@ -68,7 +69,10 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
       threads: String(threads),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
-    const engine = new DuckdbEngine(await loadEngineParts(instance, options), await instance.connect(), options);
+    let chain: <T>(work: () => Promise<T>) => Promise<T> = (work) => work();
+    const parts = await loadEngineParts(instance, options, (work) => chain(work));
+    const engine = new DuckdbEngine(parts, await instance.connect(), options);
+    chain = (work) => engine.exclusive(work);
     // Whoever may look into the folder may not look into these.
     for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
     return { engine, damage };
@@ -110,6 +114,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
   readonly #expiry: Expiry;
   readonly #compaction: Compaction;
   readonly #disk: Disk;
+  readonly #retentionMs: number;
   readonly #compacting: DuckDBConnection;
 
   constructor(
@@ -122,6 +127,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
     this.#series = reads.series;
     this.#parts = parts;
     this.#path = path;
+    this.#retentionMs = retentionMs;
     this.#file = identityOf(path);
     this.#commit = new GroupCommit(
       (group) => this.#write(group),
@@ -141,6 +147,11 @@ class DuckdbEngine extends ComposedReads implements Engine {
     const checkpoint = () => exclusive(() => this.#checkpoint());
     this.#compaction = new Compaction({ ...parts, connection: compacting, checkpoint });
     this.#idleTimer = setInterval(() => void this.#giveMemoryBack(), idleAfterMs / 3);
+  }
+
+  /** In the chain of commits. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#commit.exclusive(work);
   }
 
   stretches(queries: readonly StretchQuery[], window: TimeWindow, reading?: Reading) {
@@ -186,18 +197,17 @@ class DuckdbEngine extends ComposedReads implements Engine {
   }
 
   async compact(now: number): Promise<string[]> {
-    const { damagedParts } = this.#parts;
-    await this.#compaction.compact(now);
-    const gone = await this.#disk.beyond();
-    const said = gone.length === 0 ? [] : [this.#disk.tooMuch(gone)];
+    const { gone, said } = await this.#disk.beyond();
     await this.#expiry.forget(gone);
-    return [...damagedParts.said(), ...said];
+    // Rows that are kept for less would be forgotten before their hour is closed.
+    const failures = this.#retentionMs < leastClosedMs ? [] : await this.#compaction.compact(now);
+    return [...said, ...this.#parts.damagedParts.said(), ...failures];
   }
 
   /** Reads every byte once: a disk does not say what it has lost. */
   async verify(): Promise<string[]> {
     const { damagedParts } = this.#parts;
-    await damagedParts.look('bytes');
+    await damagedParts.look(this.#parts.parts.all());
     return damagedParts.said();
   }
 
@@ -238,8 +248,10 @@ class DuckdbEngine extends ComposedReads implements Engine {
     });
   }
 
-  /** One that is refused, as somebody reads what was before, comes later by itself. */
+  /** One that is refused, as somebody reads what was before, comes later by itself; so does one for which there is no room. */
   async #checkpoint(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#path);
+    if (bavail * bsize < 2 * (await stat(this.#path)).size) return;
     this.#parts.writer.dropAppenders();
     await this.#parts.maintenance.run('CHECKPOINT').catch(() => undefined);
   }

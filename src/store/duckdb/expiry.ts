@@ -2,7 +2,7 @@ import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
 import type { Family, Part, PartFiles } from './part-files.ts';
-import { deletePartsSql, type Parts } from './parts.ts';
+import { forgetPartsSql, type Parts, takeOutPartsSql } from './parts.ts';
 import type { Readers } from './readers.ts';
 import type { RecentTimes } from './recent-times.ts';
 import type { RowCounts } from './row-counts.ts';
@@ -15,6 +15,11 @@ const samplesExpiredMs = 6 * 3_600_000;
 const seriesDeletedAtOnce = 20_000;
 /** Process rows deleted at a time. */
 const mostExpired = 2_000_000;
+
+const namesEveryMs = 6 * 3_600_000;
+const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+/** Whatever uses ids of hosts and names. */
+const families: readonly Family[] = ['usage', 'minute', 'hour', 'bucket'];
 
 export interface ExpiryOptions {
   instance: DuckDBInstance;
@@ -41,6 +46,7 @@ export interface ExpiryOptions {
 export class Expiry {
   readonly #options: ExpiryOptions;
   readonly #unused: UnusedNames;
+  #namesAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ExpiryOptions) {
     this.#options = options;
@@ -60,7 +66,8 @@ export class Expiry {
         await this.#options.maintenance.run(`DELETE FROM usage WHERE time < ${end}`);
       });
     await this.#expireSamples(oldest);
-    await this.#options.exclusive(() => this.#expireRest(oldest));
+    const history = await this.#hostsWithHistory(oldest);
+    await this.#options.exclusive(() => this.#expireRest(oldest, history));
     this.#options.counts.forget(oldest);
     await this.#forgetSeries();
   }
@@ -72,8 +79,7 @@ export class Expiry {
     const hourMs = Math.max(minuteMs, options.hourRetentionMs);
     const keptMs: Record<Family, number> = { usage: retentionMs, minute: minuteMs, hour: hourMs, bucket: hourMs };
     const removed = parts.all().filter(({ family, until }) => until <= now - keptMs[family]);
-    parts.oldest.usage = Math.floor(now - retentionMs);
-    parts.oldest.minute = Math.floor(now - minuteMs);
+    parts.expireBefore(Math.floor(now - retentionMs));
     await exclusive(async () => {
       for (const table of ['hour', 'bucket'])
         await maintenance.run(`DELETE FROM ${table} WHERE time < ${Math.floor(now - hourMs)}`);
@@ -85,9 +91,11 @@ export class Expiry {
   async forget(removed: readonly Part[]): Promise<void> {
     const { parts, files, readers, maintenance, exclusive } = this.#options;
     if (removed.length === 0) return;
-    await exclusive(() => parts.change(() => maintenance.run(deletePartsSql(removed)), { removed }));
+    await parts.undisturbing();
+    await exclusive(() => parts.change(() => maintenance.run(takeOutPartsSql(removed)), { removed }));
     await readers.drained();
     await files.remove(removed);
+    await exclusive(async () => void (await maintenance.run(forgetPartsSql(removed))));
   }
 
   async #expireSamples(oldest: number): Promise<void> {
@@ -120,7 +128,7 @@ export class Expiry {
     }
   }
 
-  async #expireRest(oldest: number): Promise<void> {
+  async #expireRest(oldest: number, history: ReadonlySet<number>): Promise<void> {
     const { maintenance } = this.#options;
     await maintenance.run(`DELETE FROM usage WHERE time < ${oldest}`);
     // What was marked as from the future is kept from when it came.
@@ -130,19 +138,17 @@ export class Expiry {
       await maintenance.run(`DELETE FROM usage WHERE (host, time) IN (SELECT (host, time) ${late})`);
     await maintenance.run(`DELETE FROM snapshot WHERE time < ${oldest} OR received < ${oldest}`);
     for (const table of ['forecast', 'tally']) await maintenance.run(`DELETE FROM ${table} WHERE time < ${oldest}`);
-    await this.#forgetHosts();
+    await this.#forgetHosts(history);
   }
 
-  async #forgetHosts(): Promise<void> {
-    const { hosts, recent, maintenance } = this.#options;
-    const rows = (await maintenance.runAndReadAll('SELECT DISTINCT host FROM snapshot')).getRows();
-    const used = new Set(rows.map(([id]) => id));
+  /** Of those without snapshots; by `history` nothing else is kept of them either. */
+  async #forgetHosts(history: ReadonlySet<number>): Promise<void> {
+    const { hosts, recent, maintenance, parts } = this.#options;
+    if (!parts.isWhole()) return;
+    const used = new Set(await this.#hostsWithSnapshots());
     // Of one whose first snapshot could not be stored the next one brings the name along.
     for (const [id] of hosts.fresh()) used.add(id);
-    const candidates = hosts.ids().filter((id) => !used.has(id));
-    if (candidates.length === 0) return;
-    for (const id of await this.#hostsWithHistory(candidates)) used.add(id);
-    const unused = candidates.filter((id) => !used.has(id));
+    const unused = hosts.ids().filter((id) => !used.has(id) && !history.has(id));
     if (unused.length === 0) return;
     await maintenance.run(`DELETE FROM host WHERE id IN (${unused.join(', ')})`);
     for (const id of unused) {
@@ -151,18 +157,32 @@ export class Expiry {
     }
   }
 
-  /** Those of them with roll-ups, or with rows of snapshots that were lost. */
-  async #hostsWithHistory(candidates: readonly number[]): Promise<number[]> {
-    const { parts, readers } = this.#options;
-    const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
-    const host = `WHERE host IN (${candidates.join(', ')})`;
-    const of = (family: Family) =>
-      `SELECT DISTINCT host FROM ${parts.relation(family, always, { hosts: candidates })} ${host}`;
-    const rows = await readers.query(() => `${of('usage')} UNION ${of('hour')}`, { lane: 'present' });
-    return rows.map((row) => row.host as number);
+  async #hostsWithSnapshots(): Promise<number[]> {
+    const rows = await this.#options.maintenance.runAndReadAll('SELECT DISTINCT host FROM snapshot');
+    return rows.getRows().map(([id]) => id as number);
   }
 
-  findUnusedNames(): Promise<number> {
+  /** Hosts that will have only that: asked beside the writing. */
+  async #hostsWithHistory(oldest: number): Promise<Set<number>> {
+    const { parts, readers, hosts } = this.#options;
+    const here = await readers.query(`SELECT DISTINCT host FROM snapshot WHERE time >= ${oldest}`, {
+      lane: 'background',
+    });
+    const now = new Set(here.map(({ host }) => host));
+    const candidates = hosts.ids().filter((id) => !now.has(id));
+    if (candidates.length === 0) return new Set();
+    const of = (family: Family) =>
+      `SELECT host FROM ${parts.relation(family, always, { hosts: candidates })} WHERE host IN (${candidates.join(', ')})`;
+    const sql = () => `SELECT DISTINCT host FROM (${families.map(of).join(' UNION ALL ')})`;
+    const rows = await readers.query(sql, { lane: 'background' });
+    return new Set(rows.map(({ host }) => host as number));
+  }
+
+  /** Names of what is closed are in many files: they are looked through a few times a day. */
+  async findUnusedNames(): Promise<number> {
+    const { parts } = this.#options;
+    if (!parts.isWhole() || performance.now() - this.#namesAt < namesEveryMs) return 0;
+    if (parts.all().length > 0) this.#namesAt = performance.now();
     return this.#unused.find();
   }
 

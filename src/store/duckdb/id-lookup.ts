@@ -44,7 +44,7 @@ export class IdLookup {
   }
 
   cost(window: TimeWindow, reading: Reading): Cost {
-    return { ...reading, rows: this.counts.rowsIn(window) };
+    return { ...reading, rows: this.counts.rowsIn(window) + this.parts.rolledBefore(window) };
   }
 
   /** Metrics of hosts have a row for each snapshot only. */

@@ -57,14 +57,14 @@ export class NameTexts {
     this.#table = table;
   }
 
-  /** What gives the names of these ids; '' for one that is forgotten. */
+  /** What gives the names of these ids; `lost-17` for one that is not there any more. */
   async of(ids: Iterable<number>, reading: Reading): Promise<(id: number) => string> {
     const texts = await lookUp(ids, this.#texts, this.#isWhole(), async (missing) => {
       const sql = `SELECT id, encode(text) AS text FROM ${this.#table} WHERE id IN (${missing.join(', ')})`;
       const rows = await this.#readers.query(sql, reading);
       return rows.map(({ id, text }) => [id as number, decoded(text)]);
     });
-    return (id) => texts.get(id) ?? '';
+    return (id) => texts.get(id) ?? `lost-${id}`;
   }
 
   async find(name: string, reading: Reading): Promise<number | undefined> {

@@ -306,6 +306,12 @@ async function nameTheNameless(connection: DuckDBConnection, version: number): P
     ['host', 'usage', `'lost-' || host`],
     ['host', 'snapshot', `'lost-' || host`],
     ['name', 'usage', `'lost-' || name`],
+    ...(version < 6
+      ? []
+      : (['hour', 'bucket'] as const).flatMap((table) => [
+          ['host', table, `'lost-' || host`] as const,
+          ['name', table, `'lost-' || name`] as const,
+        ])),
     ...(version < 3 ? ([['about', 'snapshot', `'${header}'`]] as const) : []),
   ] as const) {
     await connection.run(

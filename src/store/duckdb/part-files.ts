@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { syncFolder } from '../../platform/durable-file.ts';
 
@@ -22,10 +22,14 @@ export interface Part {
   /** Ids. */
   firstHost: number;
   lastHost: number;
+  /** The largest id of a name in it. */
+  lastName: number;
   rows: number;
   bytes: number;
   crc: number;
 }
+
+export type PartState = 'there' | 'missing' | 'damaged';
 
 export class PartFiles {
   readonly folder: string;
@@ -44,8 +48,9 @@ export class PartFiles {
     return `${this.path(part)}.tmp`;
   }
 
-  make(): Promise<unknown> {
-    return mkdir(this.folder, { recursive: true, mode: 0o700 });
+  async make(): Promise<void> {
+    if ((await mkdir(this.folder, { recursive: true, mode: 0o700 })) !== undefined)
+      await syncFolder(dirname(this.folder));
   }
 
   /** Makes what was written durable under its name. @returns what is to be remembered of it */
@@ -69,32 +74,44 @@ export class PartFiles {
       for (const path of [this.path(part), this.temporary(part)]) await rm(path, { force: true });
   }
 
-  /** Removes what none of these is. */
-  async removeOthers(parts: readonly Part[]): Promise<void> {
+  /** Whole files that none of these is; what was being written is removed. */
+  async unknown(parts: readonly Part[]): Promise<Pick<Part, 'family' | 'since' | 'id'>[]> {
     const known = new Set(parts.map((part) => this.path(part)));
+    const unknown: Pick<Part, 'family' | 'since' | 'id'>[] = [];
     for (const name of await readdir(this.folder).catch(() => [])) {
-      const path = join(this.folder, name);
-      if (/\.parquet(\.tmp)?$/.test(name) && !known.has(path)) await rm(path, { force: true });
+      if (name.endsWith('.parquet.tmp')) await rm(join(this.folder, name), { force: true });
+      const [, family, hour, id] = /^(usage|minute|hour|bucket)-(.+)-(\d+)\.parquet$/.exec(name) ?? [];
+      if (family === undefined || known.has(join(this.folder, name))) continue;
+      const since = /T/.test(hour ?? '') ? Date.parse(`${hour}:00Z`) : Number(hour);
+      unknown.push({ family: family as Family, since, id: Number(id) });
     }
+    return unknown;
   }
 
-  /** Whether it is there and has its size. */
-  async isThere(part: Part): Promise<'there' | 'missing' | 'damaged'> {
-    const found = await stat(this.path(part)).catch(() => null);
+  /** Whether it is there and has its size. @throws Node's own error where that cannot be known now */
+  async isThere(part: Part): Promise<PartState> {
+    const found = await stat(this.path(part)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null;
+      throw error;
+    });
     if (found === null) return 'missing';
     return found.size === part.bytes ? 'there' : 'damaged';
   }
 
   /** The same for every byte of it. */
-  async isWhole(part: Part): Promise<'there' | 'missing' | 'damaged'> {
+  async isWhole(part: Part): Promise<PartState> {
     const state = await this.isThere(part);
     if (state !== 'there') return state;
-    return (await read(this.path(part)).catch(() => null))?.crc === part.crc ? 'there' : 'damaged';
+    return (await read(this.path(part))).crc === part.crc ? 'there' : 'damaged';
   }
 
   /** @returns under which name it is now */
-  async setAside(part: Part, stamp: string): Promise<string> {
-    const aside = `${this.path(part)}.damaged-${stamp}`;
+  async setAside(
+    part: Pick<Part, 'family' | 'since' | 'id'>,
+    why: 'damaged' | 'unknown',
+    stamp: string,
+  ): Promise<string> {
+    const aside = `${this.path(part)}.${why}-${stamp}`;
     await rename(this.path(part), aside);
     return aside;
   }

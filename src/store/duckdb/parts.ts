@@ -33,13 +33,38 @@ export class Parts {
   #settled: Promise<unknown> = Promise.resolve();
   /** Questions that must not be disturbed again. */
   readonly #holding = new Set<Promise<unknown>>();
-  /** What is older has been forgotten, though the hour that it is in may still be there. */
-  readonly oldest = { usage: Number.NEGATIVE_INFINITY, minute: Number.NEGATIVE_INFINITY };
+  /** Rows of before are not told any more, though the hour that they are in may still be there. */
+  #expiredBefore = Number.NEGATIVE_INFINITY;
+  #isWhole = true;
 
-  constructor(files: PartFiles, parts: readonly Part[]) {
+  constructor(files: PartFiles, { parts, out }: KnownParts) {
     this.#files = files;
     for (const part of parts) this.#byId.set(part.id, part);
-    this.#nextId = Math.max(0, ...parts.map(({ id }) => id)) + 1;
+    this.#nextId = Math.max(0, ...parts.map(({ id }) => id), ...out.map(({ id }) => id)) + 1;
+  }
+
+  expireBefore(time: number): void {
+    this.#expiredBefore = time;
+  }
+
+  /** From when on there are closed rows, and closed minutes; what is older only coarser roll-ups know. */
+  oldest(): Record<'usage' | 'minute', number> {
+    const first = (family: Family) =>
+      Math.min(...this.all().flatMap((part) => (part.family === family ? part.since : [])));
+    return { usage: Math.max(this.#expiredBefore, first('usage')), minute: first('minute') };
+  }
+
+  /** Of the window, roll-ups of what there are no rows of any more. */
+  rolledBefore(window: TimeWindow): number {
+    const { usage, minute } = this.oldest();
+    const rows = (family: Family, to: number) =>
+      this.of(family, { from: window.from, to: Math.min(window.to, to) }).reduce((sum, part) => sum + part.rows, 0);
+    return rows('minute', usage) + rows('hour', minute);
+  }
+
+  /** None is left out: what the others do not use nobody does. */
+  isWhole(): boolean {
+    return this.#isWhole;
   }
 
   nextId(): number {
@@ -73,8 +98,8 @@ export class Parts {
   closed(family: Family, window: TimeWindow, ofHosts: OfHosts = {}): string | null {
     const parts = this.of(family, window, ofHosts);
     if (parts.length === 0) return null;
-    const kept = family === 'usage' && parts.some(({ since }) => since < this.oldest.usage);
-    const where = kept ? ` WHERE time >= ${num(this.oldest.usage)}` : '';
+    const kept = family === 'usage' && parts.some(({ since }) => since < this.#expiredBefore);
+    const where = kept ? ` WHERE time >= ${num(this.#expiredBefore)}` : '';
     return `(SELECT ${columnsOf[family].file} FROM ${this.filesSql(parts)}${where})`;
   }
 
@@ -104,9 +129,14 @@ export class Parts {
     }
   }
 
+  /** Resolves once no question has to be left undisturbed. */
+  async undisturbing(): Promise<void> {
+    while (this.#holding.size > 0) await Promise.all(this.#holding);
+  }
+
   /** Tells the database of a change, by `commit`, and from then on all questions. */
   async change(commit: () => Promise<unknown>, { added = [], removed = [] }: PartChange): Promise<void> {
-    while (this.#holding.size > 0) await Promise.all(this.#holding);
+    await this.undisturbing();
     this.#epoch++;
     const told = commit().then(() => {
       for (const part of removed) this.#byId.delete(part.id);
@@ -120,6 +150,7 @@ export class Parts {
   /** A file that cannot be read is as if it were not there. */
   leaveOut(part: Part): void {
     this.#byId.delete(part.id);
+    this.#isWhole = false;
     this.#epoch += 2;
   }
 }
@@ -129,21 +160,37 @@ export interface PartChange {
   removed?: readonly Part[];
 }
 
-/** As the database says. */
-export async function loadParts(connection: DuckDBConnection): Promise<Part[]> {
+/** What the database knows of. */
+export interface KnownParts {
+  parts: Part[];
+  /** Nobody reads them any more; their files may still be there. */
+  out: Part[];
+}
+
+export async function loadParts(connection: DuckDBConnection): Promise<KnownParts> {
   const sql = `SELECT id, family, since::DOUBLE AS since, until::DOUBLE AS until, first_host AS "firstHost", last_host AS "lastHost",
-    rows::DOUBLE AS rows, bytes::DOUBLE AS bytes, crc::DOUBLE AS crc FROM part`;
-  return (await connection.runAndReadAll(sql)).getRowObjects() as unknown as Part[];
+    last_name AS "lastName", rows::DOUBLE AS rows, bytes::DOUBLE AS bytes, crc::DOUBLE AS crc, is_out AS "isOut" FROM part`;
+  const all = (await connection.runAndReadAll(sql)).getRowObjects() as unknown as (Part & { isOut: boolean })[];
+  return { parts: all.filter(({ isOut }) => !isOut), out: all.filter(({ isOut }) => isOut) };
 }
 
 export function insertPartsSql(parts: readonly Part[]): string {
   const rows = parts.map(
-    ({ id, family, since, until, firstHost, lastHost, rows, bytes, crc }) =>
-      `(${id}, '${family}', ${since}, ${until}, ${firstHost}, ${lastHost}, ${rows}, ${bytes}, ${crc})`,
+    ({ id, family, since, until, firstHost, lastHost, lastName, rows, bytes, crc }) =>
+      `(${id}, '${family}', ${since}, ${until}, ${firstHost}, ${lastHost}, ${lastName}, ${rows}, ${bytes}, ${crc}, false)`,
   );
   return `INSERT INTO part VALUES ${rows.join(', ')}`;
 }
 
-export function deletePartsSql(parts: readonly Part[]): string {
-  return `DELETE FROM part WHERE id IN (${parts.map(({ id }) => id).join(', ')})`;
+/** Known until their files are removed: after a kill in between the next start does that. */
+export function takeOutPartsSql(parts: readonly Part[]): string {
+  return `UPDATE part SET is_out = true WHERE ${among(parts)}`;
+}
+
+export function forgetPartsSql(parts: readonly Part[]): string {
+  return `DELETE FROM part WHERE ${among(parts)}`;
+}
+
+function among(parts: readonly Part[]): string {
+  return `id IN (${parts.map(({ id }) => id).join(', ')})`;
 }

@@ -40,7 +40,10 @@ const leastRolledMs = 15 * minuteMs;
 export function piecesOf(parts: Parts, window: TimeWindow, { hosts, longestMs = hourMs }: PieceOptions = {}): Piece[] {
   const ofHosts = hosts === undefined ? {} : { hosts };
   const young: Piece = { relation: 'usage', window, family: 'usage', isRolled: false };
-  const spans = window.to - window.from < leastRolledMs ? { usage: [window] } : divide(window, longestMs, parts.oldest);
+  if (parts.all().length === 0) return [young];
+  const oldest = parts.oldest();
+  const isShort = window.to - window.from < leastRolledMs && window.from >= oldest.usage;
+  const spans = isShort ? { usage: [window] } : divide(window, longestMs, oldest);
   const closed = (Object.entries(spans) as ['usage' | 'minute' | 'hour', TimeWindow[]][]).flatMap(([family, each]) =>
     each.flatMap((span): Piece[] => {
       const relation = family === 'hour' ? parts.relation(family, span, ofHosts) : parts.closed(family, span, ofHosts);

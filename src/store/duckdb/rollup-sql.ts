@@ -16,19 +16,37 @@ function ofPeak(id: UsageMetric): UsageMetric | undefined {
 }
 
 const column = (id: UsageMetric, figure: Figure) => `${snakeCase(id)}_${figure}`;
-const rollupKeys = ['time', 'host', 'name', 'snapshots'];
+const rollupKeys = ['time', 'host', 'name', 'snapshots', 'last_at'];
 export const rollupNames = [
   ...rollupKeys,
   ...usageMetrics.flatMap((id) => figures.map((figure) => column(id, figure))),
 ].join(', ');
 
+/** A sum beyond what its column holds is a bug in the sender: it stops nothing. */
+const mostSum = '9223372036854775807';
+
+function summed(name: string): string {
+  return `CASE WHEN sum(${name}) > ${mostSum} THEN ${mostSum} ELSE sum(${name}) END::BIGINT`;
+}
+
+/** The figures of values. */
 const foldOf: Record<Figure, (name: string) => string> = {
   known: (name) => `count(${name})::INTEGER`,
-  sum: (name) => `sum(${name})::BIGINT`,
+  sum: (name) => summed(name),
   squares: (name) => `sum(${name}::DOUBLE * ${name})`,
   least: (name) => `min(${name})`,
   most: (name) => `max(${name})`,
   last: (name) => `arg_max(${name}, time)`,
+};
+
+/** The same of figures. */
+const addOf: Record<Figure, (figure: string) => string> = {
+  known: (figure) => `sum(${figure})::INTEGER`,
+  sum: (figure) => summed(figure),
+  squares: (figure) => `sum(${figure})`,
+  least: (figure) => `min(${figure})`,
+  most: (figure) => `max(${figure})`,
+  last: (figure) => `arg_max(${figure}, last_at)`,
 };
 
 /** The figure, unless it follows from others. */
@@ -48,10 +66,22 @@ export function rolledSql(where: string, lengthMs: number): string {
   const folded = usageMetrics.flatMap((id) =>
     figures.map((figure) => `${foldOf[figure](snakeCase(id))} AS ${column(id, figure)}`),
   );
+  return keptSql(`SELECT ${binSql(lengthMs)} AS time, host, name, count(*)::INTEGER AS snapshots, max(usage.time) AS last_at,
+      ${folded.join(', ')} FROM usage WHERE ${where} GROUP BY ALL`);
+}
+
+/** Roll-ups of a relation that meet the condition, those of the same time, host and name as one. */
+export function addedSql(relation: string, where: string): string {
+  const added = usageMetrics.flatMap((id) =>
+    figures.map((figure) => `${addOf[figure](figureSql(id, figure))} AS ${column(id, figure)}`),
+  );
+  return keptSql(`SELECT time, host, name, sum(snapshots)::INTEGER AS snapshots, max(last_at) AS last_at,
+      ${added.join(', ')} FROM ${relation} rolled WHERE ${where} GROUP BY ALL`);
+}
+
+function keptSql(folded: string): string {
   const columns = usageMetrics.flatMap((id) => figures.map((figure) => kept(id, figure)));
-  return `SELECT ${rollupKeys.join(', ')}, ${columns.join(', ')} FROM (
-    SELECT ${binSql(lengthMs)} AS time, host, name, count(*)::INTEGER AS snapshots, ${folded.join(', ')}
-    FROM usage WHERE ${where} GROUP BY ALL)`;
+  return `SELECT ${rollupKeys.join(', ')}, ${columns.join(', ')} FROM (${folded})`;
 }
 
 /** The beginning of the bin that a time is in, also before 1970. */
@@ -60,10 +90,18 @@ export function binSql(lengthMs: number, time = 'usage.time'): string {
 }
 
 /** What a roll-up says of a column, with what follows. */
-export function figureSql(id: UsageMetric, figure: Exclude<Figure, 'squares' | 'last'>): string {
+export function figureSql(id: UsageMetric, figure: Figure): string {
   const value = ofPeak(id);
-  if (value === undefined) return column(id, figure);
-  return `CASE WHEN ${column(id, 'known')} IS NULL THEN ${column(value, figure)} ELSE ${column(id, figure)} END`;
+  const own = ownFigure(id, figure);
+  if (value === undefined) return own;
+  return `CASE WHEN ${column(id, 'known')} IS NULL THEN ${ownFigure(value, figure)} ELSE ${own} END`;
+}
+
+function ownFigure(id: UsageMetric, figure: Figure): string {
+  const least = column(id, 'least');
+  if (figure === 'squares')
+    return `coalesce(${column(id, figure)}, ${least}::DOUBLE * ${least} * ${column(id, 'known')})`;
+  return figure === 'last' ? `coalesce(${column(id, figure)}, ${least})` : column(id, figure);
 }
 
 /** Quantities of which buckets are kept; its place is what a bucket calls it. */
@@ -76,15 +114,18 @@ const bucketRatio = 1.02;
 /** The bucket of 0, which has no logarithm; no other value is below 1. */
 const zeroBucket = -1;
 
-/** Of the same rows the buckets of what varies. */
+/** Of the same rows their buckets. */
 export function bucketsSql(where: string, lengthMs: number): string {
   const bucketsOf = (id: UsageMetric, place: number) => {
     const name = snakeCase(id);
     const bucket = `CASE WHEN ${name} = 0 THEN ${zeroBucket} ELSE ceil(ln(${name}) / ${Math.log(bucketRatio)}) END::SMALLINT`;
-    return `SELECT * FROM (
-      SELECT ${binSql(lengthMs)} AS time, host, name, ${place}::TINYINT AS quantity, ${bucket} AS bucket, count(*)::INTEGER AS count
-      FROM usage WHERE ${where} AND ${name} IS NOT NULL GROUP BY ALL)
-      QUALIFY count(*) OVER (PARTITION BY time, host, name) > 1`;
+    return `SELECT ${binSql(lengthMs)} AS time, host, name, ${place}::TINYINT AS quantity, ${bucket} AS bucket, count(*)::INTEGER AS count
+      FROM usage WHERE ${where} AND ${name} IS NOT NULL GROUP BY ALL`;
   };
   return sketched.map(bucketsOf).join(' UNION ALL ');
+}
+
+/** Buckets of a relation, those of the same quantity as one. */
+export function addedBucketsSql(relation: string, where: string): string {
+  return `SELECT time, host, name, quantity, bucket, sum(count)::INTEGER AS count FROM ${relation} WHERE ${where} GROUP BY ALL`;
 }

@@ -62,7 +62,7 @@ function rollupColumns(version: number): string {
   const columns = usageMetrics
     .filter((id) => processColumn(id).since <= version)
     .flatMap((id) => figures.map((figure) => `${snakeCase(id)}_${figure} ${figureType(id, figure)}`));
-  return `time BIGINT, host INTEGER, name INTEGER, snapshots INTEGER, ${columns.join(', ')}`;
+  return `time BIGINT, host INTEGER, name INTEGER, snapshots INTEGER, last_at BIGINT, ${columns.join(', ')}`;
 }
 
 const forecastColumns = `value DOUBLE, threshold DOUBLE, probability DOUBLE, amber_since BIGINT, notify_since BIGINT,
@@ -126,7 +126,7 @@ export function tablesOf(version: number): Table[] {
     ...withSeries,
     table(
       'part',
-      'id INTEGER, family VARCHAR, since BIGINT, until BIGINT, first_host INTEGER, last_host INTEGER, rows BIGINT, bytes BIGINT, crc BIGINT',
+      'id INTEGER, family VARCHAR, since BIGINT, until BIGINT, first_host INTEGER, last_host INTEGER, last_name INTEGER, rows BIGINT, bytes BIGINT, crc BIGINT, is_out BOOLEAN',
     ),
     table('hour', rollupColumns(version)),
     table('bucket', 'time BIGINT, host INTEGER, name INTEGER, quantity TINYINT, bucket SMALLINT, count INTEGER'),

@@ -8,6 +8,8 @@ import type { SnapshotWriter } from './snapshot-writer.ts';
 const manyNames = 20_000;
 /** Deleted at a time: whoever writes waits for it. */
 const deletedAtOnce = 50_000;
+/** Whatever uses ids of names. */
+const families = ['usage', 'minute', 'hour'] as const;
 const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 
 interface Options {
@@ -36,8 +38,7 @@ export class UnusedNames {
     writer.watchNames();
     const connection = await instance.connect();
     this.#connection = connection;
-    // Whatever is closed has roll-ups of an hour, which are kept longest.
-    const used = `SELECT name FROM usage UNION SELECT name FROM ${parts.relation('hour', always)}`;
+    const used = families.map((family) => `SELECT name FROM ${parts.relation(family, always)}`).join(' UNION ');
     const find = async () => {
       await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (${used})`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
