@@ -9,6 +9,7 @@ const all = [
   'remote-write',
   'backfill',
   'requests',
+  'tiers',
 ] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
@@ -26,5 +27,6 @@ for (const name of chosen) {
   if (name === 'remote-write') await (await import('./remote-write.ts')).benchRemoteWrite();
   if (name === 'backfill') await (await import('./backfill.ts')).benchBackfill();
   if (name === 'requests') await (await import('./requests.ts')).benchRequests();
+  if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

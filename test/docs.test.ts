@@ -113,7 +113,9 @@ describe('the README', () => {
       if (command.includes('-X PUT')) expect(code).toBe('204');
       else {
         expect(code).toBe('200');
-        expect(() => JSON.parse(body.reverse().join('\n'))).not.toThrow();
+        const text = body.reverse().join('\n');
+        if (command.includes('format=csv')) expect(text).toMatch(/^host,process,time,cpu,/);
+        else expect(() => JSON.parse(text)).not.toThrow();
       }
     });
   });

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, gunzipSync } from 'node:zlib';
-import { Agent, type Dispatcher, request } from 'undici';
+import type { Agent, Dispatcher } from 'undici';
 import { MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
 import type { TimeWindow } from '../core/store.ts';
@@ -40,12 +40,17 @@ export interface AskBounds {
 /** What is asked of a Prometheus, or of whatever has its API. */
 export class PrometheusApi {
   readonly #address: PrometheusAddress;
-  readonly #agent: Agent;
+  #agent: Promise<Agent> | null = null;
 
   constructor(address: PrometheusAddress) {
-    const { allowed, ca } = address;
     this.#address = address;
-    this.#agent = new Agent({
+  }
+
+  /** Loaded for the first question: most servers ask nobody. */
+  async #connections(): Promise<Agent> {
+    const { Agent } = await import('undici');
+    const { allowed, ca } = this.#address;
+    return new Agent({
       connect: { timeout: connectTimeoutMs, lookup: publicLookup(allowed, refusal), ...(ca !== undefined && { ca }) },
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
@@ -96,7 +101,7 @@ export class PrometheusApi {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await (await this.#agent)?.destroy();
   }
 
   async #ask(
@@ -113,11 +118,13 @@ export class PrometheusApi {
     );
     const signal = closing === undefined ? deadline : AbortSignal.any([deadline, closing]);
     try {
+      const { request } = await import('undici');
+      this.#agent ??= this.#connections();
       const answer = await request(new URL(path, `${url.href.replace(/\/+$/, '')}/`), {
         method: form === null ? 'GET' : 'POST',
         headers: this.#headers(form),
         ...(form !== null && { body: form.toString() }),
-        dispatcher: this.#agent,
+        dispatcher: await this.#agent,
         signal,
       });
       if (answer.statusCode !== 200) throw await refused(answer);

@@ -55,6 +55,8 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { access, secret } = serverAccess(config, clock);
   const certificate = new ServerCertificate(config);
+  // Loaded while the store opens in its thread; what is wrong with it is met below.
+  void import('../../api/app.ts').catch(() => undefined);
   const store = await openConfiguredStore(config, clock, log);
   const local = makeLocalSocket();
   const closing: (() => unknown)[] = [() => store.close(), () => local.close()];

@@ -9,7 +9,6 @@ import {
   usageMetrics,
 } from '../../core/metric.ts';
 import { tallyCounts } from '../../core/tally.ts';
-import { nameSeries } from './name-series.ts';
 
 /**
  * The version of the tables below as far as they do not come from the catalogue. Whoever changes one raises this above
@@ -171,7 +170,8 @@ const structuralChanges: Readonly<Record<number, readonly Change[]>> = {
     ...tablesOf(5)
       .filter(({ name }) => name === 'series' || name === 'sample')
       .map(({ sql }) => sql),
-    nameSeries,
+    // Whoever only packs snapshots loads no driver for it.
+    async (connection) => (await import('./name-series.ts')).nameSeries(connection),
     ...['forecast', 'tally'].flatMap((name) => [
       `CREATE TABLE ${name}_5 AS SELECT time, named.series, ${name}.* EXCLUDE (time, host, name, metric) FROM ${name}
        JOIN named ON named.host = ${name}.host AND named.name IS NOT DISTINCT FROM ${name}.name AND named.metric = ${name}.metric`,
