@@ -12,6 +12,7 @@ import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-h
 import { KnownHosts } from '../hosts/known-hosts.ts';
 import { type ClockDoubtStorage, ServerClock } from '../hosts/server-clock.ts';
 import { Compaction } from '../ingest/compaction.ts';
+import { DiskWatch, diskThreshold } from '../ingest/disk-watch.ts';
 import { Expiry } from '../ingest/expiry.ts';
 import { Ingest, notStored, type ScrapedIngestResult } from '../ingest/ingest.ts';
 import { LatestUsage } from '../ingest/latest-usage.ts';
@@ -57,6 +58,7 @@ export interface Services {
   latestUsage: LatestUsage;
   expiry: Expiry;
   compaction: Compaction;
+  diskWatch: DiskWatch;
   alarms: AlarmReader;
   forecaster: Forecaster;
   scores: ForecastScores;
@@ -64,7 +66,8 @@ export interface Services {
 
 /** All of them, none started. A store that is not there yet says nothing of before. */
 export async function makeServices(options: ServiceOptions): Promise<Services> {
-  const { store, clock, log, thresholds, retentionMs, horizonMs } = options;
+  const { store, clock, log, retentionMs, horizonMs } = options;
+  const thresholds = [...options.thresholds, ...((await hasLimit(store)) ? [diskThreshold] : [])];
   const before = await store.latest(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
   const serverClock = new ServerClock(clock, newest, options.clockDoubt);
@@ -95,6 +98,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     desired: new DesiredSettingsOfHosts(options.desired),
     expiry,
     compaction: new Compaction(store, clock, log),
+    diskWatch: new DiskWatch(store, ingest, clock, log),
     forecaster,
     latestUsage,
     ingest,
@@ -103,6 +107,12 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };
+}
+
+/** A store that is not there yet has none. */
+async function hasLimit(store: Store): Promise<boolean> {
+  const use = await store.disk().catch(() => null);
+  return use !== null && use.mostBytes !== null;
 }
 
 /** What of pulled samples is not stored. */

@@ -187,6 +187,8 @@ export interface Store extends Reads {
 export interface DiskUse {
   /** The database, with what is not closed yet. */
   databaseBytes: number;
+  /** Of these in use: what is free the database takes before it grows. */
+  usedBytes: number;
   /** The most that all of it may take; null: as much as it comes to. */
   mostBytes: number | null;
   /** Process rows, roll-ups of them of a minute and of an hour, and the buckets of these, as far as they are closed. */

@@ -36,7 +36,7 @@ export function diskLines({ bytes, mostBytes, databaseBytes, hosts, kept }: Disk
   const columns = ['CLOSED', 'TAKES', 'ROWS', 'BYTES A ROW', 'FROM', 'TO', 'A DAY', 'A HOST AND DAY', 'KEPT BY'];
   const limit = mostBytes === null ? 'no --max-disk is set' : `--max-disk is ${formatBytes(mostBytes)}`;
   return [
-    `${formatBytes(bytes)} in all, of ${hosts} hosts; ${limit}`,
+    `${formatBytes(bytes)} in all, of ${hosts} ${hosts === 1 ? 'host' : 'hosts'}; ${limit}`,
     `${formatBytes(databaseBytes)} of it is the database: what is not closed yet (the last hour or two), forecasts, and samples of other sources`,
     ...(rows.length === 0 ? ['nothing is closed yet: an hour is, an hour after its end'] : plainTable(columns, rows)),
     ...costs(kept),

@@ -36,7 +36,8 @@ export class Disk {
       const [since, until] = [Math.min(...all.map((part) => part.since)), Math.max(...all.map((part) => part.until))];
       return { family, files: all.length, rows, bytes: bytesOf(all), since, until };
     });
-    return { databaseBytes: await this.#databaseBytes(), mostBytes, closed: closed.filter(({ files }) => files > 0) };
+    const [databaseBytes, usedBytes] = [await this.#databaseBytes(), await this.#usedBytes()];
+    return { databaseBytes, usedBytes, mostBytes, closed: closed.filter(({ files }) => files > 0) };
   }
 
   /**
