@@ -112,6 +112,8 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
   resolution(window: TimeWindow, stepMs?: number, ...bounds: Bounds): Promise<Resolution>;
   /** Raw process rows by time, host and name, at most `limit`. */
   page(query: PageQuery, ...bounds: Bounds): Promise<UsageTable>;
+  /** The same rows as a Parquet file, by an engine that can write one; absent: it cannot. */
+  parquet?(query: PageQuery, ...bounds: Bounds): Promise<Uint8Array>;
   /**
    * In the order of the list, each with what there is of it; of a selector by key. All in one go: ask for few or for
    * little. Of a counter the rates.
@@ -217,6 +219,9 @@ export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
     means: (query) => store.means(query, reading),
     resolution: (window, stepMs) => store.resolution(window, stepMs, reading),
     page: (query) => store.page(query, reading),
+    ...(store.parquet && {
+      parquet: (query) => store.parquet?.(query, reading) ?? Promise.resolve(new Uint8Array()),
+    }),
     select: (query) => store.select(query, reading),
     above: (selector, level, window) => store.above(selector, level, window, reading),
     forecasts: (query) => store.forecasts(query, reading),

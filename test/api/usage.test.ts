@@ -64,6 +64,11 @@ describe('PUT /v1/usage', () => {
     expect(rest.body).toBe(`${header}web-01,nginx,${iso(noon)},3,3,4,4,,1,,5,,\r\n`);
     expect(rest.headers['amberwatch-next']).toBeUndefined();
     expect((await get('/v1/usage/detailed?format=xml')).status).toBe(400);
+    const parquet = await get('/v1/usage/detailed?format=parquet');
+    expect([parquet.status, parquet.body.detail]).toEqual([
+      400,
+      'format=parquet is written by the embedded store alone; ask for format=csv',
+    ]);
   });
 
   test('columns and rows mean the same', async () => {

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DuckDBInstance } from '@duckdb/node-api';
 import { describe, expect, test } from 'vitest';
 import type { Snapshot } from '../../src/core/snapshot.ts';
 import type { Store } from '../../src/core/store.ts';
@@ -336,6 +337,34 @@ describe('what is closed', () => {
     await store.append({ snapshots: history(random(23)) });
     await store.compact(noon + 5 * hour);
     expect(files()).toEqual([]);
+    await store.close();
+  });
+
+  test('rows come as a Parquet file, young and closed', async () => {
+    const { path, open, files } = opener('parquet');
+    const store = await open();
+    await store.append({ snapshots: history(random(29)) });
+    await store.compact(noon);
+    const query = { from: noon - 3 * hour, to: noon, hosts: ['a'], limit: 500, skip: 20 };
+    const file = `${path}.answer.parquet`;
+    writeFileSync(file, (await store.parquet?.(query)) as Uint8Array);
+    const instance = await DuckDBInstance.create(':memory:');
+    const connection = await instance.connect();
+    const sql = `SELECT host, epoch_ms(time)::DOUBLE AS time, process AS name, "cpu", "memoryMax", "rssBytes"::DOUBLE AS "rssBytes" FROM '${file}'`;
+    const rows = (await connection.runAndReadAll(sql)).getRowObjects();
+    connection.closeSync();
+    instance.closeSync();
+    const expected = tableRows(await store.page(query)).map(({ host, time, name, cpu, memoryMax, rssBytes }) => ({
+      host,
+      time,
+      name,
+      cpu,
+      memoryMax,
+      rssBytes,
+    }));
+    expect(rows).toEqual(expected);
+    expect((await store.parquet?.({ ...query, hosts: ['nobody'] }))?.length).toBeGreaterThan(0);
+    expect(files().filter((name) => name.includes('answer'))).toEqual([]);
     await store.close();
   });
 });

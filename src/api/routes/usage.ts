@@ -2,7 +2,8 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
-import { readsWithin } from '../../core/store.ts';
+import { MonitorError } from '../../core/error.ts';
+import { type PageQuery, type Reads, readsWithin } from '../../core/store.ts';
 import type { DesiredSettingsOfHosts } from '../../hosts/desired-settings.ts';
 import { canonicalIp } from '../../platform/ip.ts';
 import { desiredHeader, formatDesired } from '../../wire/desired-settings.ts';
@@ -18,6 +19,7 @@ import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from '../window
 
 /** The cursor of the next page, also where the body has no place for it. */
 const nextHeader = 'amberwatch-next';
+const parquetType = 'application/vnd.apache.parquet';
 const csvType = 'text/csv; charset=utf-8; header=present';
 const defaultLimit = 10_000;
 /** Names in the means, unless more are asked for: what is looked at is the top of them. */
@@ -42,10 +44,10 @@ const detailedQuery = Type.Object({
     Type.Integer({ minimum: 1, maximum: 50_000, default: defaultLimit, description: 'Rows per page.' }),
   ),
   format: Type.Optional(
-    Type.Enum([...tableFormats], {
+    Type.Enum([...tableFormats, 'parquet'], {
       default: 'objects',
       description:
-        '`objects`: by process name. `columns`: equally long arrays, a third as long. `csv`: with a line of names; the cursor of the next page is then in the header amberwatch-next.',
+        '`objects`: by process name. `columns`: equally long arrays, a third as long. `csv`: with a line of names; `parquet`: from the embedded store; of these two the cursor of the next page is in the header amberwatch-next.',
     }),
   ),
   cursor: Type.Optional(Type.String({ maxLength: 200, description: '`next` of the page before.' })),
@@ -141,12 +143,23 @@ export function usageRoutes({
       const reads = readsWithin(store, reading);
       const page = await readPage(reads, start, filter, query.limit ?? defaultLimit);
       if (page.rows === 0) await refuseUnknownAddress(filter, reads, start);
-      const format = (query.format ?? 'objects') as TableFormat;
+      const format = (query.format ?? 'objects') as TableFormat | 'parquet';
       if (page.next !== null) void reply.header(nextHeader, formatCursor(page.next));
+      if (format === 'parquet')
+        return (reply as FastifyReply)
+          .type(parquetType)
+          .send(await parquetOf(reads, { ...start, ...filter, limit: page.rows }));
       const pieces = tableTexts.pieces(start, page, format);
       return largeAnswers.sendPieces(request, reply, pieces, format === 'csv' ? csvType : jsonType);
     });
   };
+}
+
+/** @throws MonitorError `invalid` where the engine writes none */
+async function parquetOf(reads: Reads<[]>, query: PageQuery): Promise<Buffer> {
+  if (reads.parquet === undefined)
+    throw new MonitorError('invalid', 'format=parquet is written by the embedded store alone; ask for format=csv');
+  return Buffer.from((await reads.parquet(query)).buffer);
 }
 
 /** To the collector of one host what somebody wants of it. */

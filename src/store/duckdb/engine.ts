@@ -6,7 +6,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
 import type { StretchQuery } from '../../core/sample.ts';
-import type { DiskUse, Reading, TimeWindow } from '../../core/store.ts';
+import type { DiskUse, PageQuery, Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
 import { collectGarbage } from '../../platform/collect-garbage.ts';
 import { replaceFile } from '../../platform/durable-file.ts';
@@ -95,7 +95,7 @@ function openFailure(message: string): string {
   return message.split('\n', 1)[0] ?? message;
 }
 
-function readsOf(parts: EngineParts): ReadParts & { series: SeriesReads } {
+function readsOf(parts: EngineParts): ReadParts & { series: SeriesReads; usage: UsageReads } {
   const lookup = new IdLookup(parts);
   const usage = new UsageReads(lookup);
   const series = new SeriesReads(lookup, new SourceReads(lookup));
@@ -108,6 +108,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
   readonly #file: string;
   readonly #parts: EngineParts;
   readonly #series: SeriesReads;
+  readonly #usage: UsageReads;
   readonly #commit: GroupCommit<Pending>;
   readonly #samples: GroupCommit<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
@@ -125,6 +126,7 @@ class DuckdbEngine extends ComposedReads implements Engine {
     const reads = readsOf(parts);
     super(reads);
     this.#series = reads.series;
+    this.#usage = reads.usage;
     this.#parts = parts;
     this.#path = path;
     this.#retentionMs = retentionMs;
@@ -152,6 +154,10 @@ class DuckdbEngine extends ComposedReads implements Engine {
   /** In the chain of commits. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     return this.#commit.exclusive(work);
+  }
+
+  parquet(query: PageQuery, reading?: Reading) {
+    return this.#usage.parquet(query, this.#parts.files, reading);
   }
 
   stretches(queries: readonly StretchQuery[], window: TimeWindow, reading?: Reading) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -46,6 +47,11 @@ export class PartFiles {
   /** Where one is written before it is whole. */
   temporary(part: Pick<Part, 'family' | 'since' | 'id'>): string {
     return `${this.path(part)}.tmp`;
+  }
+
+  /** A name for what is written for one answer; the next start removes what a kill has left of it. */
+  forAnswer(): string {
+    return join(this.folder, `answer-${randomUUID()}.parquet.tmp`);
   }
 
   async make(): Promise<void> {

@@ -87,6 +87,7 @@ export const readArguments = {
   means: 1,
   resolution: 2,
   page: 1,
+  parquet: 1,
   select: 1,
   above: 3,
   forecasts: 1,

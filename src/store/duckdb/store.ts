@@ -62,6 +62,7 @@ class DuckdbStore implements Store {
   readonly means: Engine['means'];
   readonly resolution: Engine['resolution'];
   readonly page: Engine['page'];
+  readonly parquet: Engine['parquet'];
   readonly select: Engine['select'];
   readonly above: Engine['above'];
   readonly forecasts: Engine['forecasts'];
@@ -90,13 +91,28 @@ class DuckdbStore implements Store {
     this.#thread = thread;
     this.#engine = thread.engine();
     this.#options = options;
-    const { latest, rows, means, resolution, page, select, above, forecasts, tallies, stretches, disk, ping, close } =
-      this.#engine;
+    const {
+      latest,
+      rows,
+      means,
+      resolution,
+      page,
+      parquet,
+      select,
+      above,
+      forecasts,
+      tallies,
+      stretches,
+      disk,
+      ping,
+      close,
+    } = this.#engine;
     this.latest = latest;
     this.rows = rows;
     this.means = means;
     this.resolution = resolution;
     this.page = page;
+    this.parquet = parquet;
     this.select = select;
     this.above = above;
     this.forecasts = forecasts;

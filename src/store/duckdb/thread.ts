@@ -34,6 +34,7 @@ async function answerWith(id: number, value: unknown): Promise<void> {
 
 /** Of a table: they change hands. */
 function buffersOf(value: unknown): ArrayBuffer[] {
+  if (value instanceof Uint8Array) return [value.buffer as ArrayBuffer];
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
   return Object.values(value).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
 }

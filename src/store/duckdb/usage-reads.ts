@@ -1,3 +1,4 @@
+import { readFile, rm } from 'node:fs/promises';
 import { mostNames, refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
 import type { MeanQuery, PageQuery, Reading, Resolution, TimeWindow } from '../../core/store.ts';
@@ -6,10 +7,11 @@ import type { UsageTable } from '../../core/usage-table.ts';
 import { hostsSql, toHeader } from './header-sql.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { meanSql, toMean } from './mean-sql.ts';
+import type { PartFiles } from './part-files.ts';
 import { resolutionOf } from './pieces.ts';
 import type { Cost, Row } from './readers.ts';
 import { TableBuilder } from './table-builder.ts';
-import { countSql, detailedSql, type IdFilter, rowsSql, toUsage, windowOfKeys } from './usage-sql.ts';
+import { countSql, detailedSql, type IdFilter, parquetSql, rowsSql, toUsage, windowOfKeys } from './usage-sql.ts';
 
 /** A page is looked for in stretches of time that hold at most so many times its rows. */
 const mostSurplus = 4;
@@ -57,6 +59,21 @@ export class UsageReads {
     refuseTooMany(rows.length);
     const nameOf = await this.#lookup.namesIn(rows, cost);
     return rows.map((row) => toMean(row, nameOf));
+  }
+
+  /** Written by DuckDB beside its own files, and read again: it writes Parquet into files alone. */
+  async parquet(query: PageQuery, files: PartFiles, reading: Reading = {}): Promise<Uint8Array> {
+    const cost = this.#lookup.cost(query, reading);
+    const filter = (await this.#lookup.ids(query, cost)) ?? { hosts: [] };
+    await files.make();
+    const path = files.forAnswer();
+    const sql = () => parquetSql(this.#usage(query, filter), query, filter, path);
+    try {
+      await this.#lookup.readers.query(sql, cost);
+      return new Uint8Array(await readFile(path));
+    } finally {
+      await rm(path, { force: true });
+    }
   }
 
   async resolution(window: TimeWindow, stepMs?: number): Promise<Resolution> {

@@ -1,5 +1,5 @@
 import { processColumnIds, snakeCase, usageMetrics } from '../../core/metric.ts';
-import type { TimeWindow } from '../../core/store.ts';
+import type { PageQuery, TimeWindow } from '../../core/store.ts';
 import type { RowsWanted, UsageRow } from '../../core/usage-row.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
@@ -54,6 +54,26 @@ export function detailedSql(usage: string, window: TimeWindow, filter: IdFilter,
     SELECT page.* FROM (${usageSelect} FROM ${usage} usage WHERE ${where(window, filter)}) page
     JOIN host ON host.id = page.host JOIN name ON name.id = page.name
     ORDER BY page.time, host.text, name.text LIMIT ${num(limit)} OFFSET ${num(skip)}`;
+}
+
+/** The same as a file, in the units of the API. */
+export function parquetSql(
+  usage: string,
+  { limit, skip, ...window }: PageQuery,
+  filter: IdFilter,
+  path: string,
+): string {
+  const columns = processColumnIds.map((id) => {
+    const column = `usage.${snakeCase(id)}`;
+    return `${scaleOf(id) === 1 ? column : `${column} / ${scaleOf(id)}::DOUBLE`} AS "${id}"`;
+  });
+  const none = filter.hosts?.length === 0 && !filter.partly;
+  return `COPY (
+    SELECT host.text AS host, name.text AS process, make_timestamp(usage.time * 1000) AS time, ${columns.join(', ')}
+    FROM (SELECT * FROM ${usage} usage WHERE ${none ? 'false' : where(window, filter)}) usage
+    JOIN host ON host.id = usage.host JOIN name ON name.id = usage.name
+    ORDER BY usage.time, host.text, name.text LIMIT ${num(limit)} OFFSET ${num(skip)}
+  ) TO ${quoted(path)} (FORMAT parquet, COMPRESSION zstd)`;
 }
 
 /** The time that `rowsSql` looks at. */
