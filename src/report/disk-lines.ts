@@ -20,7 +20,7 @@ const settingOf: Record<Tier, string> = {
 };
 
 /** The answer of /v1/store/disk as a table, and under it what another retention would cost. */
-export function diskLines({ bytes, mostBytes, databaseBytes, hosts, kept }: DiskAnswer): string[] {
+export function diskLines({ bytes, mostBytes, usedBytes, databaseBytes, hosts, kept }: DiskAnswer): string[] {
   if (bytes === null) return ['the store is not the embedded one: ask InfluxDB what it takes'];
   const rows = kept.map((each) => [
     names[each.tier],
@@ -37,7 +37,7 @@ export function diskLines({ bytes, mostBytes, databaseBytes, hosts, kept }: Disk
   const limit = mostBytes === null ? 'no --max-disk is set' : `--max-disk is ${formatBytes(mostBytes)}`;
   return [
     `${formatBytes(bytes)} in all, of ${hosts} ${hosts === 1 ? 'host' : 'hosts'}; ${limit}`,
-    `${formatBytes(databaseBytes)} of it is the database: what is not closed yet (the last hour or two), forecasts, and samples of other sources`,
+    `${formatBytes(databaseBytes)} of it is the database, of which ${formatBytes(usedBytes)} are in use: what is not closed yet (the last hour or two), forecasts, and samples of other sources`,
     ...(rows.length === 0 ? ['nothing is closed yet: an hour is, an hour after its end'] : plainTable(columns, rows)),
     ...costs(kept),
   ];

@@ -6,6 +6,7 @@ export const diskSchema = Type.Object(
   {
     bytes: nullableInteger('All that the embedded store takes; null: another engine keeps it, and does not say.'),
     mostBytes: nullableInteger('The most that it may take (--max-disk); null: as much as the retentions come to.'),
+    usedBytes: nullableInteger('Of the database what is in use: what is free it fills before it grows.'),
     databaseBytes: nullableInteger('Of these the database: the last hour or two, forecasts, and samples of others.'),
     hosts: Type.Integer({ description: 'That have reported.' }),
     kept: Type.Array(

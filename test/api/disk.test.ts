@@ -26,10 +26,11 @@ test('what is kept, what a day of it takes, and what another retention would cos
   const { put, get } = await makeApp({ store: await memoryStore(use) });
   await put(body());
   const answer = (await get('/v1/store/disk')).body;
-  expect(answer).toMatchObject({ bytes: 1070, mostBytes: 1000, databaseBytes: 400, hosts: 1 });
+  expect(answer).toMatchObject({ bytes: 1070, mostBytes: 1000, usedBytes: 300, databaseBytes: 400, hosts: 1 });
   expect(answer.kept[0]).toMatchObject({ tier: 'rows', rows: 100, bytes: 600, bytesPerDay: 7200 });
   const text = diskLines(answer).join('\n');
   expect(text).toContain('of 1 host; --max-disk is 1000 B');
+  expect(text).toContain('400 B of it is the database, of which 300 B are in use');
   expect(text).toMatch(/--retention costs 7\.0 KiB a day: 49 KiB for a week, 2\.5 MiB for a year/);
 });
 

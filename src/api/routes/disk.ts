@@ -17,10 +17,11 @@ export function diskRoutes({ store, hosts }: AppParts): FastifyPluginAsyncTypebo
     app.get('/v1/store/disk', getDisk, async (): Promise<DiskAnswer> => {
       const use = await store.disk();
       const count = (await hosts.now()).length;
-      if (use === null) return { bytes: null, mostBytes: null, databaseBytes: null, hosts: count, kept: [] };
-      const { databaseBytes, mostBytes, closed } = use;
+      if (use === null)
+        return { bytes: null, mostBytes: null, usedBytes: null, databaseBytes: null, hosts: count, kept: [] };
+      const { databaseBytes, usedBytes, mostBytes, closed } = use;
       const bytes = closed.reduce((sum, each) => sum + each.bytes, databaseBytes);
-      return { bytes, mostBytes, databaseBytes, hosts: count, kept: closed.map(toKept) };
+      return { bytes, mostBytes, usedBytes, databaseBytes, hosts: count, kept: closed.map(toKept) };
     });
   };
 }
