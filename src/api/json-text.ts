@@ -32,3 +32,7 @@ export function* arrayText(items: Iterable<string>): Generator<string> {
   }
   yield before === '[' ? '[]' : ']';
 }
+
+export function* mapped<T, R>(items: Iterable<T>, change: (item: T) => R): Generator<R> {
+  for (const item of items) yield change(item);
+}

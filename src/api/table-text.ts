@@ -2,7 +2,7 @@ import { type ProcessColumnId, processColumnIds } from '../core/metric.ts';
 import type { TimeWindow } from '../core/store.ts';
 import type { UsageTable } from '../core/usage-table.ts';
 import { formatCursor, type Page } from './history-page.ts';
-import { arrayText, objectText } from './json-text.ts';
+import { arrayText, mapped, objectText } from './json-text.ts';
 import { iso } from './window.ts';
 
 /** Raw rows as text. Put together by hand: that takes a third of the time. */
@@ -127,8 +127,4 @@ export function windowText({ from, to }: TimeWindow): [string, string[]][] {
     ['from', [JSON.stringify(iso(from))]],
     ['to', [JSON.stringify(iso(to))]],
   ];
-}
-
-function* mapped<T, R>(items: Iterable<T>, change: (item: T) => R): Generator<R> {
-  for (const item of items) yield change(item);
 }

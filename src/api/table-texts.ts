@@ -1,7 +1,7 @@
 import { MonitorError } from '../core/error.ts';
 import type { TimeWindow } from '../core/store.ts';
 import { startWorker } from '../platform/worker.ts';
-import { WorkerCalls } from '../platform/worker-calls.ts';
+import { buffersOf, WorkerCalls } from '../platform/worker-calls.ts';
 import type { Page } from './history-page.ts';
 import type { TableFormat } from './table-text.ts';
 import type { TextCall } from './table-text-thread.ts';
@@ -20,7 +20,7 @@ export class TableTexts {
   /** Pieces of UTF-8, each made once the one before has been taken. The table's memory changes hands. */
   async *pieces(start: TimeWindow, page: Page, format: TableFormat): AsyncGenerator<Uint8Array> {
     const calls = this.#start();
-    const { id, answer } = this.#ask(calls, { start, page, format }, buffersOf(page));
+    const { id, answer } = this.#ask(calls, { start, page, format }, buffersOf(page.table));
     try {
       for (let piece = await answer; piece !== null; ) {
         yield piece;
@@ -63,8 +63,4 @@ export class TableTexts {
     });
     return this.#calls;
   }
-}
-
-function buffersOf({ table }: Page): ArrayBuffer[] {
-  return Object.values(table).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
 }

@@ -72,6 +72,11 @@ export class WorkerCalls {
   }
 }
 
+/** The memory of an object's typed arrays, which may change hands with it. */
+export function buffersOf(value: object): ArrayBuffer[] {
+  return Object.values(value).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
+}
+
 /** In the thread: answers each call with what this makes of it. What it throws ends the thread. */
 export function serveCalls<Call>(answer: (call: Call) => unknown): void {
   parentPort?.on('message', ({ id, ...call }: Call & { id: number }) => {

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
 import { MonitorError } from '../../core/error.ts';
-import { type PageQuery, type Reads, readsWithin } from '../../core/store.ts';
+import { type PageQuery, type Reads, readsWithin, type TimeWindow } from '../../core/store.ts';
 import type { DesiredSettingsOfHosts } from '../../hosts/desired-settings.ts';
 import { canonicalIp } from '../../platform/ip.ts';
 import { desiredHeader, formatDesired } from '../../wire/desired-settings.ts';
@@ -11,7 +11,7 @@ import { detailedColumnsSchema, detailedSchema, meanSchema } from '../../wire/hi
 import { type SnapshotBody, takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
 import { toSnapshot } from '../../wire/snapshot-codec.ts';
 import type { AppParts } from '../app-parts.ts';
-import { formatCursor, parseCursor, readPage } from '../history-page.ts';
+import { formatCursor, type Page, parseCursor, readPage } from '../history-page.ts';
 import { jsonType } from '../large-answer.ts';
 import { meanText } from '../mean-text.ts';
 import { type TableFormat, tableFormats } from '../table-text.ts';
@@ -148,11 +148,16 @@ export function usageRoutes({
       if (format === 'parquet')
         return (reply as FastifyReply)
           .type(parquetType)
-          .send(await parquetOf(reads, { ...start, ...filter, limit: page.rows }));
+          .send(await parquetOf(reads, { ...start, to: endOf(page, start), ...filter, limit: page.rows }));
       const pieces = tableTexts.pieces(start, page, format);
       return largeAnswers.sendPieces(request, reply, pieces, format === 'csv' ? csvType : jsonType);
     });
   };
+}
+
+/** The last instant of a page: of a long window only what is up to it has to be sorted again. */
+function endOf({ table, rows }: Page, { from }: TimeWindow): number {
+  return rows === 0 ? from : (table.time[rows - 1] as number);
 }
 
 /** @throws MonitorError `invalid` where the engine writes none */

@@ -35,13 +35,13 @@ export function unitsOf(table: Table, all: readonly Counted[]): Unit[] {
       last.rows += counted.rows;
       last.firstHost = Math.min(last.firstHost, counted.firstHost);
       last.lastHost = Math.max(last.lastHost, counted.lastHost);
-    } else units.push(...piecesOf(table, counted));
+    } else units.push(...dividedOf(table, counted));
   }
   return units;
 }
 
 /** What is too much for one file, in whole minutes each; roll-ups of one hour have all the same time. */
-function piecesOf(table: Table, counted: Counted): Unit[] {
+function dividedOf(table: Table, counted: Counted): Unit[] {
   const lengthMs = countedMs[table];
   const { since, rows } = counted;
   const most = table === 'usage' ? lengthMs / minuteMs : 1;

@@ -34,7 +34,7 @@ const longestPauseMs = 10_000;
 /** A file that is being written. */
 type Draft = Omit<Part, 'bytes' | 'crc' | 'rows' | 'lastName'>;
 
-export interface CompactionParts {
+export interface CompactionOptions {
   /** Of its own. */
   connection: DuckDBConnection;
   readers: Readers;
@@ -49,15 +49,15 @@ export interface CompactionParts {
  * of the files and lets go of the rows. What comes later for that hour stays where it is until it is closed again.
  */
 export class Compaction {
-  readonly #options: CompactionParts;
+  readonly #options: CompactionOptions;
   readonly #ending = new AbortController();
   #underWay: Promise<unknown> = Promise.resolve();
   /** Whether anything is marked as from the future. */
   #hasFuture = false;
-  /** When what had come late was closed last, by the time that was told. */
-  #lateAt = Number.NEGATIVE_INFINITY;
+  /** When what had come late was closed last, of each table, by the time that was told. */
+  readonly #lateAt = new Map<Table, number>();
 
-  constructor(options: CompactionParts) {
+  constructor(options: CompactionOptions) {
     this.#options = options;
   }
 
@@ -90,6 +90,7 @@ export class Compaction {
     for (const table of Object.keys(closedAfterMs) as Table[]) {
       let rows = 0;
       for (const unit of await this.#units(table, now)) {
+        if (this.#isEnded()) return [];
         await tried(() => this.#close(unit));
         rows += unit.rows;
         if (rows >= checkpointRows) await this.#options.checkpoint();
@@ -142,16 +143,17 @@ export class Compaction {
        FROM ${table} WHERE time < ${num(until)}${this.#notFuture(table)} GROUP BY 1 ORDER BY 1`,
       { lane: 'background' },
     );
-    return this.#withoutLate(unitsOf(table, counted as unknown as Counted[]), now);
+    return this.#withoutLate(table, unitsOf(table, counted as unknown as Counted[]), now);
   }
 
   /** A file for every row that comes late would be too many. */
-  #withoutLate(units: readonly Unit[], now: number): readonly Unit[] {
+  #withoutLate(table: Table, units: readonly Unit[], now: number): readonly Unit[] {
     const { parts } = this.#options;
-    const isLate = ({ table, since, until, rows }: Unit) =>
+    const isLate = ({ since, until, rows }: Unit) =>
       rows < late.rows && parts.of(table, { from: since, to: until - 1 }).length > 0;
-    if (now - this.#lateAt < late.ms) return units.filter((unit) => !isLate(unit));
-    if (units.some(isLate)) this.#lateAt = now;
+    if (now - (this.#lateAt.get(table) ?? Number.NEGATIVE_INFINITY) < late.ms)
+      return units.filter((unit) => !isLate(unit));
+    if (units.some(isLate)) this.#lateAt.set(table, now);
     return units;
   }
 

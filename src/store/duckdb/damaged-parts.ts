@@ -88,7 +88,7 @@ export class DamagedParts {
       await setImmediate();
       try {
         const state = await (how === 'size' ? files.isThere(part) : files.isWhole(part));
-        if (state === 'there' || !known.all().includes(part)) continue;
+        if (state === 'there' || !known.has(part)) continue;
         known.leaveOut(part);
         found++;
         await (state === 'missing' ? this.#miss(part) : this.#setAside(part));

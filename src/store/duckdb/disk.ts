@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { formatBytes } from '../../core/format-bytes.ts';
 import type { DiskUse } from '../../core/store.ts';
-import type { Family, Part } from './part-files.ts';
+import { type Family, families, type Part } from './part-files.ts';
 import type { Parts } from './parts.ts';
 import type { Readers } from './readers.ts';
 
@@ -13,7 +13,6 @@ interface Options {
   readers: Readers;
 }
 
-const families: readonly Family[] = ['usage', 'minute', 'hour', 'bucket'];
 /** What goes first when there is too much: the history of hours only after all else. */
 const forgotten: readonly (readonly Family[])[] = [
   ['usage', 'minute'],

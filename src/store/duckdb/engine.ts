@@ -69,6 +69,7 @@ export async function openEngine(options: ThreadData): Promise<{ engine: Engine;
       threads: String(threads),
     };
     const { instance, damage } = await openDatabase(path, settings, options.stamp);
+    // Until the engine is there nobody writes: nothing has to wait for its turn.
     let chain: <T>(work: () => Promise<T>) => Promise<T> = (work) => work();
     const parts = await loadEngineParts(instance, options, (work) => chain(work));
     const engine = new DuckdbEngine(parts, await instance.connect(), options);

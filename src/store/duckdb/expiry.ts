@@ -1,8 +1,8 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { Dictionary } from './dictionary.ts';
 import type { NameTexts } from './name-texts.ts';
-import type { Family, Part, PartFiles } from './part-files.ts';
-import { forgetPartsSql, type Parts, takeOutPartsSql } from './parts.ts';
+import { type Family, families, type Part, type PartFiles } from './part-files.ts';
+import { always, forgetPartsSql, type Parts, takeOutPartsSql } from './parts.ts';
 import type { Readers } from './readers.ts';
 import type { RecentTimes } from './recent-times.ts';
 import type { RowCounts } from './row-counts.ts';
@@ -17,9 +17,6 @@ const seriesDeletedAtOnce = 20_000;
 const mostExpired = 2_000_000;
 
 const namesEveryMs = 6 * 3_600_000;
-const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
-/** Whatever uses ids of hosts and names. */
-const families: readonly Family[] = ['usage', 'minute', 'hour', 'bucket'];
 
 export interface ExpiryOptions {
   instance: DuckDBInstance;

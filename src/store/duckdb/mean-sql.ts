@@ -1,7 +1,7 @@
 import { type MeanColumnId, meanColumnIds, processColumn, snakeCase } from '../../core/metric.ts';
 import type { MeanRow, TimeWindow } from '../../core/store.ts';
 import type { Parts } from './parts.ts';
-import { type Piece, piecesOf } from './pieces.ts';
+import { isRolled, type Piece, piecesOf } from './pieces.ts';
 import type { Row } from './readers.ts';
 import { figureSql } from './rollup-sql.ts';
 import { scaleOf } from './schema.ts';
@@ -50,15 +50,15 @@ function meansOverHosts(folded: readonly string[]): string {
 }
 
 /** The figures of each name and host in a piece. */
-function foldedSql({ relation, window, isRolled }: Piece, filter: IdFilter): string {
+function foldedSql(piece: Piece, filter: IdFilter): string {
   const columns = figuresOf((id, fold) => {
-    if (!isRolled) return fold === 'count' ? `count(${snakeCase(id)})` : `${fold}(${snakeCase(id)})`;
+    if (!isRolled(piece)) return fold === 'count' ? `count(${snakeCase(id)})` : `${fold}(${snakeCase(id)})`;
     if (fold === 'max') return `max(${figureSql(id, 'most')})`;
     return `sum(${figureSql(id, fold === 'sum' ? 'sum' : 'known')})`;
   });
-  const snapshots = isRolled ? 'sum(snapshots)' : 'count(*)';
+  const snapshots = isRolled(piece) ? 'sum(snapshots)' : 'count(*)';
   return `SELECT name, host, ${columns.join(', ')}, ${snapshots}::DOUBLE AS snapshots
-    FROM ${relation} WHERE ${where(window, filter)} GROUP BY name, host`;
+    FROM ${piece.relation} WHERE ${where(piece.window, filter)} GROUP BY name, host`;
 }
 
 function addedUp(folded: readonly string[]): string {

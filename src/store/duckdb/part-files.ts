@@ -11,7 +11,8 @@ import { syncFolder } from '../../platform/durable-file.ts';
  */
 
 /** Process rows, their roll-ups of a minute and of an hour, and the buckets of these. */
-export type Family = 'usage' | 'minute' | 'hour' | 'bucket';
+export const families = ['usage', 'minute', 'hour', 'bucket'] as const;
+export type Family = (typeof families)[number];
 
 export interface Part {
   /** Given once. Files of one closing have different ones. */

@@ -5,6 +5,9 @@ import type { Family, Part, PartFiles } from './part-files.ts';
 import { rollupNames } from './rollup-sql.ts';
 import { num, quoted } from './sql-text.ts';
 
+/** A window that has everything in it. */
+export const always: TimeWindow = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+
 /** Hosts by id that a question is about, where it names them. */
 interface OfHosts {
   hosts?: readonly number[];
@@ -75,6 +78,10 @@ export class Parts {
     return [...this.#byId.values()];
   }
 
+  has({ id }: Part): boolean {
+    return this.#byId.has(id);
+  }
+
   /** Those of a family with rows in the window, as far as that is known. */
   of(family: Family, { from, to }: TimeWindow, { hosts }: OfHosts = {}): Part[] {
     return this.all().filter(
@@ -90,6 +97,7 @@ export class Parts {
   relation(family: Family, window: TimeWindow, ofHosts: OfHosts = {}): string {
     const { table } = columnsOf[family];
     const closed = this.closed(family, window, ofHosts);
+    // Of what has no table another one without rows has the columns.
     if (closed === null) return table === null ? `(SELECT ${rollupNames} FROM hour WHERE false)` : family;
     return table === null ? closed : `(SELECT ${table} FROM ${family} UNION ALL SELECT * FROM ${closed})`;
   }

@@ -1,4 +1,5 @@
 import type { Resolution, TimeWindow } from '../../core/store.ts';
+import { hourMs, minuteMs } from './layouts.ts';
 import type { Parts } from './parts.ts';
 
 /** A part of a question: rows of processes, or roll-ups of them, and the time of them that is meant. */
@@ -7,7 +8,6 @@ export interface Piece {
   relation: string;
   window: TimeWindow;
   family: 'usage' | 'minute' | 'hour';
-  isRolled: boolean;
 }
 
 export interface PieceOptions {
@@ -16,8 +16,11 @@ export interface PieceOptions {
   longestMs?: number;
 }
 
-export const minuteMs = 60_000;
-export const hourMs = 3_600_000;
+/** Whether it is roll-ups, and not rows. */
+export function isRolled({ family }: Piece): boolean {
+  return family !== 'usage';
+}
+
 /** The longest roll-ups that steps of so long can be made of; absent: it is one step. */
 export function longestOf(stepMs = hourMs): number {
   return stepMs % hourMs === 0 ? hourMs : stepMs % minuteMs === 0 ? minuteMs : 0;
@@ -39,7 +42,7 @@ const leastRolledMs = 15 * minuteMs;
  */
 export function piecesOf(parts: Parts, window: TimeWindow, { hosts, longestMs = hourMs }: PieceOptions = {}): Piece[] {
   const ofHosts = hosts === undefined ? {} : { hosts };
-  const young: Piece = { relation: 'usage', window, family: 'usage', isRolled: false };
+  const young: Piece = { relation: 'usage', window, family: 'usage' };
   if (parts.all().length === 0) return [young];
   const oldest = parts.oldest();
   const isShort = window.to - window.from < leastRolledMs && window.from >= oldest.usage;
@@ -47,7 +50,7 @@ export function piecesOf(parts: Parts, window: TimeWindow, { hosts, longestMs = 
   const closed = (Object.entries(spans) as ['usage' | 'minute' | 'hour', TimeWindow[]][]).flatMap(([family, each]) =>
     each.flatMap((span): Piece[] => {
       const relation = family === 'hour' ? parts.relation(family, span, ofHosts) : parts.closed(family, span, ofHosts);
-      return relation === null ? [] : [{ relation, window: span, family, isRolled: family !== 'usage' }];
+      return relation === null ? [] : [{ relation, window: span, family }];
     }),
   );
   return [young, ...closed];

@@ -164,9 +164,8 @@ export class Readers {
   /** Once more where rows went from the table into a file meanwhile, and then none do. */
   async #askSteadily<T>(ask: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const view = await this.#parts.view();
-    let first: T | undefined;
     try {
-      first = await ask();
+      const first = await ask();
       if (view.isSame()) return first;
     } catch (error) {
       signal?.throwIfAborted();

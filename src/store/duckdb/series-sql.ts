@@ -1,6 +1,6 @@
 import { type HostMetric, isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Aggregate, TimeWindow } from '../../core/store.ts';
-import type { Piece } from './pieces.ts';
+import { isRolled, type Piece } from './pieces.ts';
 import { figureSql } from './rollup-sql.ts';
 import { metricSql, scaleOf } from './schema.ts';
 import { level, num } from './sql-text.ts';
@@ -65,9 +65,9 @@ export function seriesAboveSql(
   window: TimeWindow,
 ): string {
   const found = isUsageMetric(metric)
-    ? pieces.map(({ relation, window, isRolled }) => {
-        const most = isRolled ? figureSql(metric, 'most') : snakeCase(metric);
-        return `SELECT host, name FROM ${relation} WHERE ${where(window, {})} AND ${most} > ${level(metric, limit)}`;
+    ? pieces.map((piece) => {
+        const most = isRolled(piece) ? figureSql(metric, 'most') : snakeCase(metric);
+        return `SELECT host, name FROM ${piece.relation} WHERE ${where(piece.window, {})} AND ${most} > ${level(metric, limit)}`;
       })
     : [`SELECT host, NULL AS name FROM snapshot WHERE ${where(window, {})} AND ${metricSql(metric)} > ${num(limit)}`];
   return `SELECT DISTINCT host, name FROM (${found.join(' UNION ALL ')})`;

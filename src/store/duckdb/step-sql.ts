@@ -1,7 +1,7 @@
 import { isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Aggregate, TimeWindow } from '../../core/store.ts';
 import type { Parts } from './parts.ts';
-import { longestOf, type Piece, piecesOf } from './pieces.ts';
+import { isRolled, longestOf, type Piece, piecesOf } from './pieces.ts';
 import { binSql, figureSql } from './rollup-sql.ts';
 import { metricSql, scaleOf } from './schema.ts';
 import { foldSql, fromSeries, type SeriesIds, type StoredColumn } from './series-sql.ts';
@@ -30,16 +30,11 @@ export function stepMeansSql(
 }
 
 /** The figures of each step in a piece. */
-function foldedSql(
-  metric: UsageMetric,
-  { relation, window, isRolled }: Piece,
-  series: readonly SeriesIds[],
-  stepMs: number,
-) {
+function foldedSql(metric: UsageMetric, piece: Piece, series: readonly SeriesIds[], stepMs: number) {
   const column = snakeCase(metric);
-  const figure = (name: 'sum' | 'known' | 'least' | 'most') => (isRolled ? figureSql(metric, name) : column);
+  const figure = (name: 'sum' | 'known' | 'least' | 'most') => (isRolled(piece) ? figureSql(metric, name) : column);
   return `SELECT i, ${binSql(stepMs, 'p.time')}::DOUBLE AS step, sum(${figure('sum')})::DOUBLE AS sum,
-      ${isRolled ? `sum(${figure('known')})` : `count(${column})`}::DOUBLE AS known,
+      ${isRolled(piece) ? `sum(${figure('known')})` : `count(${column})`}::DOUBLE AS known,
       min(${figure('least')})::DOUBLE AS least, max(${figure('most')})::DOUBLE AS most
-    ${fromSeries(relation, series, window)} GROUP BY ALL`;
+    ${fromSeries(piece.relation, series, piece.window)} GROUP BY ALL`;
 }

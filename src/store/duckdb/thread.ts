@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import type { CallAnswer } from '../../platform/worker-calls.ts';
+import { buffersOf, type CallAnswer } from '../../platform/worker-calls.ts';
 import { openEngine } from './engine.ts';
 import { type Call, type Cancel, type Engine, openedId, type PlainError, type ThreadData } from './protocol.ts';
 
@@ -29,14 +29,13 @@ async function answerWith(id: number, value: unknown): Promise<void> {
     rest = rest.slice(pieceRows);
     await setImmediate();
   }
-  answer({ id, value: rest }, buffersOf(rest));
+  answer({ id, value: rest }, memoryOf(rest));
 }
 
-/** Of a table: they change hands. */
-function buffersOf(value: unknown): ArrayBuffer[] {
+/** Of a table or a file: it changes hands. */
+function memoryOf(value: unknown): ArrayBuffer[] {
   if (value instanceof Uint8Array) return [value.buffer as ArrayBuffer];
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
-  return Object.values(value).flatMap((part) => (ArrayBuffer.isView(part) ? [part.buffer as ArrayBuffer] : []));
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? buffersOf(value) : [];
 }
 
 async function serve(store: Engine, { id, method, args, lane }: Call): Promise<void> {

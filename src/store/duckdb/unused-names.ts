@@ -1,6 +1,7 @@
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import type { NameTexts } from './name-texts.ts';
-import type { Parts } from './parts.ts';
+import { families } from './part-files.ts';
+import { always, type Parts } from './parts.ts';
 import type { Readers } from './readers.ts';
 import type { SnapshotWriter } from './snapshot-writer.ts';
 
@@ -8,9 +9,6 @@ import type { SnapshotWriter } from './snapshot-writer.ts';
 const manyNames = 20_000;
 /** Deleted at a time: whoever writes waits for it. */
 const deletedAtOnce = 50_000;
-/** Whatever uses ids of names. */
-const families = ['usage', 'minute', 'hour'] as const;
-const always = { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY };
 
 interface Options {
   instance: DuckDBInstance;
@@ -38,7 +36,11 @@ export class UnusedNames {
     writer.watchNames();
     const connection = await instance.connect();
     this.#connection = connection;
-    const used = families.map((family) => `SELECT name FROM ${parts.relation(family, always)}`).join(' UNION ');
+    // What is in buckets is in roll-ups of an hour too.
+    const used = families
+      .filter((family) => family !== 'bucket')
+      .map((family) => `SELECT name FROM ${parts.relation(family, always)}`)
+      .join(' UNION ');
     const find = async () => {
       await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (${used})`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
