@@ -1,7 +1,7 @@
 # One image for server, collector and alerter: docker build -t amberwatch .
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
-COPY package.json package-lock.json tsconfig.json tsconfig.build.json ./
+COPY package.json package-lock.json tsconfig.json build.ts bundle.ts ./
 COPY src ./src
 # `npm ci` runs `postprepare`, which builds dist/.
 RUN npm ci && npm prune --omit=dev --ignore-scripts

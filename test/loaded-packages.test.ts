@@ -1,46 +1,40 @@
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { bundle } from '../bundle.ts';
 
-const dist = fileURLToPath(new URL('../dist', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'amberwatch-bundle-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const { outputs } = (await bundle(folder)).metafile;
 
-/** The packages that a module of the built program loads with it, and those that its own modules load. */
-function packagesOf(entry: string): Set<string> {
-  const packages = new Set<string>();
+/** The packages that come with a module of the built program as it is loaded. */
+function packagesOf(module: string): Set<string> {
   const seen = new Set<string>();
   const walk = (path: string) => {
     if (seen.has(path)) return;
     seen.add(path);
-    for (const [, name = ''] of readFileSync(path, 'utf8').matchAll(
-      /^(?:import|export) (?:[^'"]* from )?['"]([^'"]+)['"]/gm,
-    )) {
-      if (name.startsWith('.')) walk(join(dirname(path), name));
-      else if (!name.startsWith('node:'))
-        packages.add(
-          name
-            .split('/')
-            .slice(0, name.startsWith('@') ? 2 : 1)
-            .join('/'),
-        );
-    }
+    for (const { kind, path: next } of outputs[path]?.imports ?? []) if (kind === 'import-statement') walk(next);
   };
-  walk(join(dist, entry));
-  return packages;
+  const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint === module);
+  if (entry === undefined) throw new Error(`${module} is not loaded by itself`);
+  walk(entry);
+  const inputs = [...seen].flatMap((path) => Object.keys(outputs[path]?.inputs ?? { [path]: 1 }));
+  return new Set(inputs.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
 }
 
 test.each([
-  ['the program itself', 'cli.js', ['commander', 'wrap-ansi']],
-  ['amberwatch collect', 'cli/commands/collect.js', ['close-with-grace']],
-  ['the collector', 'collector/collector.js', []],
-  ['the sender', 'collector/sender.js', []],
-  ['the alerter', 'alerter/alerter.js', []],
-  ['the client', 'client/monitor-client.js', ['undici']],
-])('%s loads no more than it needs: schemas, server and engines cost memory and half a second', (_, entry, needed) => {
-  const loaded = packagesOf(entry);
+  ['the program itself', 'src/cli.ts', ['commander']],
+  ['amberwatch collect', 'src/cli/commands/collect.ts', ['close-with-grace']],
+  ['the collector', 'src/collector/collector.ts', []],
+  ['the sender', 'src/collector/sender.ts', []],
+  ['the alerter', 'src/alerter/alerter.ts', []],
+  ['the client', 'src/client/monitor-client.ts', []],
+])('%s loads no more than it needs: schemas, server and engines cost memory and half a second', (_, module, needed) => {
+  const loaded = packagesOf(module);
   expect([...loaded]).toEqual(expect.arrayContaining(needed));
   const heavy = [...loaded].filter((name) =>
-    /typebox|fastify|ajv|duckdb|influx|systeminformation|prom-client/.test(name),
+    /typebox|fastify|ajv|duckdb|influx|systeminformation|prom-client|undici|yaml/.test(name),
   );
   expect(heavy).toEqual([]);
 });

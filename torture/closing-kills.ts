@@ -4,11 +4,10 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { bundled } from './bundled.ts';
 import { type Scenario, scaled, temporaryFolder, type Verdict } from './scenario.ts';
 import { openQuietly } from './stored-times.ts';
 
-const child = fileURLToPath(new URL('closing-child.mjs', import.meta.url));
 const [stepMs, perLine, processes] = [30_000, 8, 40];
 const start = Math.floor(Date.now() / 86_400_000) * 86_400_000 - 200 * 86_400_000;
 
@@ -32,6 +31,7 @@ interface Taken {
 
 async function kill(path: string, kills: number): Promise<Taken> {
   const taken: Taken = { kills, acknowledged: new Set(), said: [] };
+  const child = await bundled('closing-child');
   let next = start;
   for (let count = 0; count < kills; count++) {
     const running = spawn(process.execPath, [child, `duckdb:${path}`, String(next)], {

@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { spoolName } from '../src/cli/wiring/client-access.ts';
 import { FolderDisk } from '../src/collector/disk.ts';
 import { readLedger } from '../src/collector/ledger.ts';
 import { Program } from '../test/e2e/program.ts';
+import { bundled } from './bundled.ts';
 import { residentBytes } from './measure.ts';
 import { CuttableProxy } from './proxy.ts';
 import { type Scenario, scaled, startEngine, temporaryFolder, until } from './scenario.ts';
@@ -13,7 +13,6 @@ import { ServerProcess } from './server-process.ts';
 import { openQuietly, storedTimes } from './stored-times.ts';
 
 const run = promisify(execFile);
-const child = fileURLToPath(new URL('outage-child.mjs', import.meta.url));
 const MiB = 1024 * 1024;
 
 interface Line {
@@ -55,6 +54,7 @@ export const longOutage: Scenario = {
 };
 
 async function outage(folder: string, count: number): Promise<Line[]> {
+  const child = await bundled('outage-child');
   const { stdout } = await run(process.execPath, [child, folder, String(count)], { maxBuffer: 10 * MiB });
   return stdout
     .trim()

@@ -24,11 +24,11 @@ import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { usageRoutes } from './routes/usage.ts';
+import { compileSerializer, compileValidator } from './schema-compilers.ts';
 import { makeServices, type ServiceOptions, type Services } from './services.ts';
 import { TableTexts } from './table-texts.ts';
 import { type TcpAgentOptions, TcpAgents } from './tcp/tcp-agents.ts';
 import { refuseUnknownParameters } from './unknown-parameters.ts';
-import { compileValidator } from './validators.ts';
 
 export interface AppOptions extends ServiceOptions {
   log: FastifyBaseLogger;
@@ -121,6 +121,7 @@ function makeFastify({ log, https }: AppOptions): FastifyInstance {
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1024 },
   });
   app.setValidatorCompiler(({ schema, httpPart }) => compileValidator(schema, httpPart));
+  app.setSerializerCompiler(({ schema }) => compileSerializer(schema));
   app.server.maxConnections = maxConnections;
   return app;
 }

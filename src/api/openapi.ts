@@ -1,7 +1,13 @@
-import swagger from '@fastify/swagger';
-import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify';
+import swagger, { type StaticDocumentSpec } from '@fastify/swagger';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type FastifySchema,
+  type RouteOptions,
+} from 'fastify';
 import { problemSchema } from '../wire/problem.ts';
+import { addProblems } from './problem.ts';
 
 const favicon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="14" fill="#ffb000"/></svg>`;
 
@@ -11,7 +17,28 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
     openapi: describe(version),
     transform: ({ schema, url, route }) => ({ schema: withProblems(schema, route), url }),
   });
-  await app.register(swaggerUi, {
+  addPage(app);
+}
+
+/** A server of its own behind this one, made when somebody opens it: it would be a tenth of a start. */
+function addPage(app: FastifyInstance): void {
+  let page: Promise<FastifyInstance> | null = null;
+  app.addHook('onClose', async () => (await page)?.close());
+  const open = async (request: FastifyRequest, reply: FastifyReply) => {
+    page ??= makePage(app.swagger() as StaticDocumentSpec['document']);
+    const { routing } = await page;
+    reply.hijack();
+    routing(request.raw, reply.raw);
+  };
+  for (const url of ['/docs', '/docs/*']) app.get(url, { schema: { hide: true } }, open);
+}
+
+async function makePage(description: StaticDocumentSpec['document']): Promise<FastifyInstance> {
+  const { default: swaggerUi } = await import('@fastify/swagger-ui');
+  const page = Fastify({ routerOptions: { ignoreTrailingSlash: true } });
+  addProblems(page);
+  await page.register(swagger, { mode: 'static', specification: { document: description } });
+  await page.register(swaggerUi, {
     routePrefix: '/docs',
     // Without the bar on top, which has another project's logo and a field for another server's address.
     uiConfig: { layout: 'BaseLayout', docExpansion: 'list' },
@@ -20,6 +47,8 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
       favicon: [{ filename: 'favicon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: favicon }],
     },
   });
+  await page.ready();
+  return page;
 }
 
 function describe(version: string) {

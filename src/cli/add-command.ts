@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { wordWrap } from '../platform/word-wrap.ts';
-import { readConfig } from './config/read-config.ts';
+import { readConfig, valuesOfFile } from './config/read-config.ts';
 import type { CommandName } from './config/setting.ts';
 import { type Config, environmentNameOf, flagOf, type SettingKey, settingKeys, settings } from './config/settings.ts';
 import { clock } from './real-clock.ts';
@@ -22,7 +22,8 @@ export function addCommand(
   command.option('--config <file>', 'YAML file with these settings; flags and environment win over it');
   return command.action(async () => {
     const flags = command.opts<Flags>();
-    const config = readConfig(settingFlags(group, flags), process.env, flags.config as string | undefined);
+    const fromFile = await valuesOfFile(flags.config as string | undefined);
+    const config = readConfig(settingFlags(group, flags), process.env, fromFile);
     await run(config, flags, command.args);
   });
 }

@@ -1,7 +1,8 @@
-import { Agent, type Dispatcher, request } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import type { DesiredSettings } from '../core/collector-settings.ts';
 import { type ErrorCode, errorCodes, MonitorError } from '../core/error.ts';
 import { connectionReason } from '../core/failure-reason.ts';
+import { HttpConnections, type HttpRequest } from '../platform/http-connections.ts';
 import type { AlarmsAnswer, EndingsAnswer, EndingsBody } from '../wire/alarm.ts';
 import { desiredHeader, parseDesired } from '../wire/desired-settings.ts';
 import type { DiskAnswer } from '../wire/disk.ts';
@@ -14,8 +15,7 @@ import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 import type { SourcesAnswer } from '../wire/source.ts';
 
-const timeoutMs = 30_000;
-const connectMs = 10_000;
+const timeouts = { connectMs: 10_000, silenceMs: 30_000 };
 /** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
 const defaultDeadlines = { putMs: 30_000, askMs: 120_000 };
 const late = new Error('late');
@@ -47,18 +47,13 @@ export interface ClientOptions {
 
 type Query = Record<string, string | number | undefined>;
 
-interface Asked {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  headers: Record<string, string>;
-  body?: string | Uint8Array;
-  signal: AbortSignal;
-}
+type Asked = HttpRequest & { headers: Record<string, string> };
 
 /** The HTTP API, typed. Answers that are errors become MonitorError with the server's own code. */
 export class MonitorClient {
   readonly server: string;
-  readonly #agent: Agent;
-  readonly #local: Agent | null;
+  readonly #connections: HttpConnections;
+  readonly #local: HttpConnections | null;
   readonly #headers: Record<string, string>;
   readonly #deadlines: typeof defaultDeadlines;
 
@@ -66,9 +61,8 @@ export class MonitorClient {
   constructor(server: string, { token, local, ...tls }: ClientOptions = {}, deadlines = defaultDeadlines) {
     this.#deadlines = deadlines;
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    const timeouts = { headersTimeout: timeoutMs, bodyTimeout: timeoutMs, keepAliveTimeout: 60_000 };
-    this.#agent = new Agent({ connect: { timeout: connectMs, ...tls }, ...timeouts });
-    this.#local = local === undefined ? null : new Agent({ connect: { socketPath: local }, ...timeouts });
+    this.#connections = new HttpConnections({ ...timeouts, ...tls });
+    this.#local = local === undefined ? null : new HttpConnections({ ...timeouts, socketPath: local });
     const url = URL.canParse(server) ? new URL(server) : null;
     if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
       throw new MonitorError('invalid', `server '${server}' is not a URL; write it like http://10.0.0.1:8000`);
@@ -106,10 +100,10 @@ export class MonitorClient {
       date: new Date(now).toUTCString(),
     };
     const answer = await this.#request(path, { method: 'PUT', headers, body: gzip, signal });
-    const text = await textOf(answer.body, limits.put);
+    const text = await textOf(answer, limits.put);
     const retryAfterMs = parseRetryAfter(String(answer.headers['retry-after'] ?? ''), now);
     const desired = parseDesired(String(answer.headers[desiredHeader] ?? ''));
-    return { status: answer.statusCode, detail: detailOf(text), taken: takenOf(text), desired, retryAfterMs };
+    return { status: answer.statusCode ?? null, detail: detailOf(text), taken: takenOf(text), desired, retryAfterMs };
   }
 
   alarms(query: Query = {}): Promise<AlarmsAnswer> {
@@ -176,7 +170,8 @@ export class MonitorClient {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent.destroy(), this.#local?.destroy()]);
+    this.#connections.close();
+    this.#local?.close();
   }
 
   #reasonOf(error: unknown): string {
@@ -187,17 +182,17 @@ export class MonitorClient {
     });
   }
 
-  async #request(path: string, options: Asked): Promise<Dispatcher.ResponseData> {
+  async #request(path: string, options: Asked): Promise<IncomingMessage> {
     if (this.#local !== null) {
       try {
-        return await request(`http://localhost${path}`, { ...options, dispatcher: this.#local });
+        return await this.#local.request(`http://localhost${path}`, options);
       } catch (error) {
         // Nobody listens there, or not for this user: nothing has been sent.
         if ((error as NodeJS.ErrnoException).syscall !== 'connect') throw error;
       }
     }
     const headers = { ...this.#headers, ...options.headers };
-    return request(`${this.server}${path}`, { ...options, headers, dispatcher: this.#agent });
+    return this.#connections.request(`${this.server}${path}`, { ...options, headers });
   }
 
   async #get<T>(path: string, query: Query): Promise<T> {
@@ -213,8 +208,8 @@ export class MonitorClient {
       const headers: Record<string, string> = options.body ? { 'content-type': 'application/json' } : {};
       const signal = AbortSignal.timeout(this.#deadlines.askMs);
       const answer = await this.#request(path, { ...options, headers, signal });
-      status = answer.statusCode;
-      text = await textOf(answer.body, limits.ask);
+      status = answer.statusCode ?? 0;
+      text = await textOf(answer, limits.ask);
     } catch (error) {
       throw new MonitorError('unavailable', `${this.server} does not answer: ${this.#reasonOf(error)}`, {
         cause: error,
@@ -232,10 +227,10 @@ export class MonitorClient {
 }
 
 /** @throws when it is longer than `limit` bytes; what is left of it is not read */
-async function textOf(body: AsyncIterable<Buffer> & { destroy(): unknown }, limit: number): Promise<string> {
+async function textOf(body: IncomingMessage, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body) {
+  for await (const chunk of body as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > limit) {
       body.destroy();

@@ -67,6 +67,8 @@ const networkReasons: Record<string, string> = {
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time; a firewall in between may drop it',
   ETIMEDOUT: 'no connection in time; a firewall in between may drop it',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
+  NO_ANSWER_IN_TIME: 'no answer in time',
+  ANSWER_STOPPED: 'its answer stopped in the middle',
   UND_ERR_BODY_TIMEOUT: 'its answer stopped in the middle',
 };
 

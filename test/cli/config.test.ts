@@ -1,18 +1,28 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readConfigFile } from '../../src/cli/config/config-file.ts';
 import { describeConfig, unknownVariables } from '../../src/cli/config/describe-config.ts';
-import { givenSettings, readConfig } from '../../src/cli/config/read-config.ts';
+import * as fromFile from '../../src/cli/config/read-config.ts';
+import type { Environment } from '../../src/cli/config/setting.ts';
 import { environmentNameOf, flagOf, settingKeys } from '../../src/cli/config/settings.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import { formatThreshold } from '../../src/core/threshold.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
+
+type Flags = Parameters<typeof fromFile.readConfig>[0];
 
 const file = (text: string) => {
   const path = join(temporaryFolder(), 'amberwatch.yaml');
   writeFileSync(path, text);
   return path;
 };
+
+const valuesOf = (path?: string) => (path === undefined ? new Map() : readConfigFile(path, settingKeys));
+const givenSettings = (flags: Flags, environment: Environment, path?: string) =>
+  fromFile.givenSettings(flags, environment, valuesOf(path));
+const readConfig = (flags: Flags, environment: Environment, path?: string) =>
+  fromFile.readConfig(flags, environment, valuesOf(path));
 
 describe('configuration', () => {
   test('defaults need nothing', () => {

@@ -12,6 +12,13 @@ test('long lines are broken between words, under where they began', () => {
   expect(wordWrap(' A   B\n 1   2\n', 80)).toBe(' A   B\n 1   2\n');
 });
 
+test('what takes two columns counts as two, and what colours as none', () => {
+  const red = `\x1b[31m${'red '.repeat(14)}\x1b[0mend`;
+  expect(wordWrap(red, 60)).toBe(red);
+  const lines = wordWrap('監視 '.repeat(40).trim(), 60).split('\n');
+  expect(lines.map((line) => line.trim().split(' ').length)).toEqual([11, 11, 11, 7]);
+});
+
 test('no word is lost or changed, and no line is longer than the terminal unless a word is', () => {
   const word = fc.stringMatching(/^[a-zäöü0-9.,:%/-]{1,12}$/);
   fc.assert(

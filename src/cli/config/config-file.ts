@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import {
   type Document,
   isAlias,
@@ -12,8 +11,8 @@ import {
   type Scalar,
 } from 'yaml';
 import { MonitorError } from '../../core/error.ts';
-import { fileReason } from '../../core/failure-reason.ts';
 import { didYouMean } from '../../platform/nearest.ts';
+import { readText } from './text-file.ts';
 
 /** A value of the file as texts, and where it stands. */
 export interface FileValue {
@@ -101,13 +100,4 @@ function thresholdText(key: Node, value: Node | null, at: (node: unknown) => str
     'invalid',
     `${at(key)}: write a number, or red, clear, for, hold, of, basis, for the threshold of '${metric}'`,
   );
-}
-
-/** @throws MonitorError `invalid` */
-export function readText(path: string, what: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new MonitorError('invalid', `${what} ${path} cannot be read: ${fileReason(error)}`, { cause: error });
-  }
 }

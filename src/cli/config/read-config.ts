@@ -1,20 +1,32 @@
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { type FileValue, readConfigFile, readText } from './config-file.ts';
+import type { FileValue } from './config-file.ts';
 import type { Environment } from './setting.ts';
 import { type Config, environmentNameOf, flagOf, type SettingKey, settingKeys, settings } from './settings.ts';
+import { readText } from './text-file.ts';
+
+type FileValues = ReadonlyMap<string, FileValue>;
+
+/**
+ * Of a YAML file with settings. What reads YAML is loaded only where there is one.
+ * @throws MonitorError `invalid` that says file, line and column
+ */
+export async function valuesOfFile(path: string | undefined): Promise<FileValues> {
+  if (path === undefined) return new Map();
+  return (await import('./config-file.ts')).readConfigFile(path, settingKeys);
+}
 
 /**
  * The configuration: flags over environment over file over default.
  * @param flags texts by key, as given on the command line
- * @param file path of a YAML file with the same keys, or undefined
+ * @param fromFile of `valuesOfFile`
  * @throws MonitorError `invalid` that names the key and where it was set
  */
 export function readConfig(
   flags: Partial<Record<string, string | string[] | boolean>>,
   environment: Environment,
-  file?: string,
+  fromFile: FileValues = new Map(),
 ): Config {
-  const given = givenSettings(flags, environment, file);
+  const given = givenSettings(flags, environment, fromFile);
   return Object.fromEntries(
     given.map(({ key, texts, source }) => [key, readSetting(key, texts, environment, source)]),
   ) as Config;
@@ -31,9 +43,8 @@ export interface GivenSetting {
 export function givenSettings(
   flags: Partial<Record<string, string | string[] | boolean>>,
   environment: Environment,
-  file?: string,
+  fromFile: FileValues = new Map(),
 ): GivenSetting[] {
-  const fromFile = file === undefined ? new Map<string, FileValue>() : readConfigFile(file, settingKeys);
   return settingKeys.map((key) => {
     const flag = flags[key];
     if (flag !== undefined) return { key, texts: [flag].flat().map(String), source: flagOf(key) };

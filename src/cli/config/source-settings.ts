@@ -6,8 +6,8 @@ import { shippedMapping, shippedNames } from '../../mapping/shipped-mappings.ts'
 import { didYouMean } from '../../platform/nearest.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import { parseNetwork } from './address.ts';
-import { readText } from './config-file.ts';
 import { type Environment, serving, setting } from './setting.ts';
+import { readText } from './text-file.ts';
 import { parsePace } from './value.ts';
 
 const keys = ['name', 'url', 'selector', 'interval', 'backfill', 'allow', 'ca'] as const;

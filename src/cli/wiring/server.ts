@@ -6,7 +6,6 @@ import type { AppOptions } from '../../api/app.ts';
 import type { ClientOptions } from '../../client/monitor-client.ts';
 import type { Clock } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import type { Store } from '../../core/store.ts';
 import { formatThreshold } from '../../core/threshold.ts';
 import { openClockDoubt } from '../../hosts/clock-doubt-file.ts';
 import { openDesiredSettings } from '../../hosts/desired-settings-file.ts';
@@ -17,7 +16,7 @@ import { ownAddress } from '../../platform/own-address.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
-import type { InfluxCredentials } from '../../store/open-options.ts';
+import type { InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
@@ -55,9 +54,12 @@ export async function startServer(
 ): Promise<RunningServer> {
   const { access, secret } = serverAccess(config, clock);
   const certificate = new ServerCertificate(config);
+  const { loadStore } = await import('../../store/open.ts');
+  const open = await loadStore(storeUrl(config.store, config.data));
+  const opening = open(storeOptions(config, clock, log));
   // Loaded while the store opens in its thread; what is wrong with it is met below.
   void import('../../api/app.ts').catch(() => undefined);
-  const store = await openConfiguredStore(config, clock, log);
+  const store = await opening;
   const local = makeLocalSocket();
   const closing: (() => unknown)[] = [() => store.close(), () => local.close()];
   try {
@@ -104,9 +106,8 @@ async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void>
   clearTimeout(cut);
 }
 
-async function openConfiguredStore(config: Config, clock: Clock, log: Log): Promise<Store> {
-  const { openStore } = await import('../../store/open.ts');
-  return openStore(storeUrl(config.store, config.data), {
+function storeOptions(config: Config, clock: Clock, log: Log): OpenOptions {
+  return {
     retentionMs: config.retention,
     minuteRetentionMs: config.retention1m,
     hourRetentionMs: config.retention1h,
@@ -116,7 +117,7 @@ async function openConfiguredStore(config: Config, clock: Clock, log: Log): Prom
     now: () => clock.now(),
     warn: (message) => log.warn(message),
     influx: influxCredentials(config),
-  });
+  };
 }
 
 function influxCredentials(config: Config): InfluxCredentials {

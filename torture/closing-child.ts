@@ -1,15 +1,15 @@
-// A store that takes snapshots and closes their hours all the time. Plain JavaScript from the built program, as a server
-// has it. Arguments: the store's URL, when it begins. Prints the time of each snapshot once it is acknowledged.
-import { openStore } from '../dist/store/open.js';
+// A store that takes snapshots and closes their hours all the time. Arguments: the store's URL, when it begins. Prints the time of each snapshot once it is acknowledged.
+import type { Snapshot } from '../src/core/snapshot.ts';
+import { openStore } from '../src/store/open.ts';
 
-const [url, start] = [process.argv[2], Number(process.argv[3])];
+const [url, start] = [String(process.argv[2]), Number(process.argv[3])];
 const stepMs = 30_000;
 const processes = 40;
-const say = (text) => process.stderr.write(`${text}\n`);
+const say = (text: string) => process.stderr.write(`${text}\n`);
 const store = await openStore(url, { retentionMs: 400 * 86_400_000, warn: say });
 
-const column = (value) => Array.from({ length: processes }, (_, index) => value(index));
-const snapshot = (time) => ({
+const column = <T>(value: (index: number) => T) => Array.from({ length: processes }, (_, index) => value(index));
+const snapshot = (time: number): Snapshot => ({
   host: `host-${(time / stepMs) % 3}`,
   ip: null,
   time,

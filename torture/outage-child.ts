@@ -1,17 +1,17 @@
-// Three days without a server in one minute. Plain JavaScript from the built program, so that no loader's
-// memory is measured with it. Arguments: spool folder, snapshots. Prints JSON lines.
-import { Collector } from '../dist/collector/collector.js';
-import { FolderDisk } from '../dist/collector/disk.js';
-import { Sender } from '../dist/collector/sender.js';
-import { Spool, spoolLimits } from '../dist/collector/spool.js';
-import { keepHeapSmall } from '../dist/platform/small-heap.js';
+// Three days without a server in one minute. Arguments: spool folder, snapshots. Prints JSON lines.
+import { Collector } from '../src/collector/collector.ts';
+import { FolderDisk } from '../src/collector/disk.ts';
+import { Sender } from '../src/collector/sender.ts';
+import { Spool, spoolLimits } from '../src/collector/spool.ts';
+import type { SystemTotalsReader } from '../src/collector/system-totals.ts';
+import { keepHeapSmall } from '../src/platform/small-heap.ts';
 
 keepHeapSmall();
-const [folder, count] = [process.argv[2], Number(process.argv[3])];
+const [folder, count] = [String(process.argv[2]), Number(process.argv[3])];
 const intervalMs = 10_000;
 const time = { now: Date.UTC(2026, 10, 20), monotonic: 0 };
 const clock = { now: () => time.now, monotonic: () => time.monotonic };
-const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
+const say = (what: object) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const rss = () => process.memoryUsage.rss();
 
 let seed = 1;
@@ -25,7 +25,7 @@ const source = {
   sweep: async () => ({
     cores: 8,
     memoryBytes: 32e9,
-    limitedBy: 'host',
+    limitedBy: 'host' as const,
     busy: random() * 800,
     usedBytes: null,
     processes: Array.from({ length: 300 }, (_, i) => ({
@@ -54,10 +54,12 @@ const client = {
   put: async () => ({ status: null, detail: '', retryAfterMs: null }),
   close: async () => undefined,
 };
-const sleeping = new Set();
-const sleep = (ms) => new Promise((resolve) => sleeping.add({ at: time.monotonic + ms, resolve }));
+const sleeping = new Set<{ at: number; resolve: () => void }>();
+const sleep = (ms: number) => new Promise<void>((resolve) => sleeping.add({ at: time.monotonic + ms, resolve }));
 const sender = new Sender({ spool, client, clock, random, log, sleep });
-const totals = { read: async () => ({ memory: 50, swap: 0, disk: 60, load1: 1, temperature: null }) };
+const totals = {
+  read: async () => ({ memory: 50, swap: 0, disk: 60, load1: 1, temperature: null }),
+} as unknown as SystemTotalsReader;
 const collector = new Collector({ host: 'away', bootId: null, intervalMs, clock, source, totals, spool, sender, log });
 sender.start();
 for (let i = 1; i <= count; i++) {
