@@ -25,6 +25,8 @@ interface LoadOptions {
   perSecond?: number;
   /** Time of the first snapshots, epoch milliseconds; default: half an hour ago. */
   startMs?: number;
+  /** Each is taken when it is sent. */
+  isLive?: boolean;
 }
 
 const options = JSON.parse(process.argv[2] as string) as LoadOptions;
@@ -63,7 +65,8 @@ const encoding = options.format === 'gzip' || options.format === 'import' ? 'con
 
 /** gzip allows members one after the other: the short first one holds the time, the rest is ready. */
 function requestOf(prepared: Prepared, connection: number, sequence: number): Buffer {
-  const time = prepared.before === '' ? '' : new Date(start + sequence * 1000 + connection).toISOString();
+  const taken = options.isLive ? Date.now() : start + sequence * 1000 + connection;
+  const time = prepared.before === '' ? '' : new Date(taken).toISOString();
   const first =
     options.format === 'gzip' ? gzipSync(prepared.before + time, { level: 1 }) : Buffer.from(prepared.before + time);
   const head = `${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${encoding}content-length: ${first.length + prepared.after.length}\r\n\r\n`;
@@ -105,7 +108,8 @@ function run(own: readonly Prepared[], connection: number): Promise<void> {
       sentAt = performance.now();
       socket.write(request);
     };
-    socket.on('connect', next);
+    // Those that keep a pace do not all begin at once.
+    socket.on('connect', () => setTimeout(next, (connection / options.connections) * paceMs));
     socket.on('error', reject);
     socket.on('data', (answer) => {
       latencies.push(performance.now() - sentAt);

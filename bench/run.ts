@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers start growth]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -10,6 +10,8 @@ const all = [
   'backfill',
   'requests',
   'tiers',
+  'start',
+  'growth',
 ] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
@@ -27,6 +29,8 @@ for (const name of chosen) {
   if (name === 'remote-write') await (await import('./remote-write.ts')).benchRemoteWrite();
   if (name === 'backfill') await (await import('./backfill.ts')).benchBackfill();
   if (name === 'requests') await (await import('./requests.ts')).benchRequests();
+  if (name === 'start') await (await import('./start.ts')).benchStart();
+  if (name === 'growth') await (await import('./growth.ts')).benchGrowth();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }
