@@ -37,6 +37,11 @@ export interface AskBounds {
   deadlineMs?: number;
 }
 
+/** For the first question: most servers ask nobody. It is CommonJS, of which a bundle has the default alone. */
+async function loadUndici() {
+  return (await import('undici')).default;
+}
+
 /** What is asked of a Prometheus, or of whatever has its API. */
 export class PrometheusApi {
   readonly #address: PrometheusAddress;
@@ -46,9 +51,8 @@ export class PrometheusApi {
     this.#address = address;
   }
 
-  /** Loaded for the first question: most servers ask nobody. */
   async #connections(): Promise<Agent> {
-    const { Agent } = await import('undici');
+    const { Agent } = await loadUndici();
     const { allowed, ca } = this.#address;
     return new Agent({
       connect: { timeout: connectTimeoutMs, lookup: publicLookup(allowed, refusal), ...(ca !== undefined && { ca }) },
@@ -118,7 +122,7 @@ export class PrometheusApi {
     );
     const signal = closing === undefined ? deadline : AbortSignal.any([deadline, closing]);
     try {
-      const { request } = await import('undici');
+      const { request } = await loadUndici();
       this.#agent ??= this.#connections();
       const answer = await request(new URL(path, `${url.href.replace(/\/+$/, '')}/`), {
         method: form === null ? 'GET' : 'POST',
