@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers start growth]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -10,6 +10,7 @@ const all = [
   'backfill',
   'requests',
   'tiers',
+  'recording',
   'start',
   'growth',
 ] as const;
@@ -32,5 +33,6 @@ for (const name of chosen) {
   if (name === 'start') await (await import('./start.ts')).benchStart();
   if (name === 'growth') await (await import('./growth.ts')).benchGrowth();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
+  if (name === 'recording') await (await import('./tiers.ts')).benchRecording();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

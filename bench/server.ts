@@ -14,7 +14,7 @@ import { openStore } from '../src/store/open.ts';
 import { openAccess } from '../test/open-access.ts';
 import { overStore } from '../test/over-store.ts';
 
-const retentionMs = 2 * 86_400_000;
+const retentionMs = 4 * 86_400_000;
 const url = process.argv[2] as string;
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
