@@ -1,15 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
-/** The program as users run it, built; its log is read. */
+/** The program as users run it, built. */
 export class Program {
   readonly process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
+  #said = '';
 
   constructor(...args: string[]) {
-    this.process = spawn(process.execPath, ['dist/cli.js', ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#lines = createInterface({ input: this.process.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    this.process = spawn(process.execPath, ['dist/cli.js', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    // What is not read any more would stop it one day.
+    for (const stream of [this.process.stdout, this.process.stderr])
+      stream?.on('data', (text) => {
+        if (this.#said.length < 10_000) this.#said += text;
+      });
   }
 
   get pid(): number {
@@ -19,10 +23,10 @@ export class Program {
   /** The URL that a server says it listens at. */
   async url(): Promise<string> {
     for (;;) {
-      const { value, done } = await this.#lines.next();
-      if (done) throw new Error('the program ended early');
-      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(value)?.[0];
-      if (url !== undefined && value.includes('listening')) return url;
+      const url = /http:\/\/127\.0\.0\.1:\d+/.exec(this.#said)?.[0];
+      if (url !== undefined) return url;
+      if (this.process.exitCode !== null) throw new Error(`the program ended early: ${this.#said}`);
+      await sleep(2);
     }
   }
 

@@ -23,6 +23,7 @@ import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { sourceRoutes } from './routes/sources.ts';
+import { statisticsRoutes } from './routes/statistics.ts';
 import { usageRoutes } from './routes/usage.ts';
 import { compileSerializer, compileValidator } from './schema-compilers.ts';
 import { makeServices, type ServiceOptions, type Services } from './services.ts';
@@ -73,6 +74,7 @@ const routes = [
   metricSampleRoutes,
   remoteWriteRoutes,
   seriesRoutes,
+  statisticsRoutes,
   diskRoutes,
   expiryRoutes,
   hostRoutes,

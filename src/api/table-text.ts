@@ -1,6 +1,7 @@
 import { type ProcessColumnId, processColumnIds } from '../core/metric.ts';
 import type { TimeWindow } from '../core/store.ts';
 import type { UsageTable } from '../core/usage-table.ts';
+import { csvField } from './csv.ts';
 import { formatCursor, type Page } from './history-page.ts';
 import { arrayText, mapped, objectText } from './json-text.ts';
 import { iso } from './window.ts';
@@ -86,12 +87,6 @@ function* csvText(_: TimeWindow, { table, rows }: Page): Iterable<string> {
     for (const values of columns) line += `,${numberText(values[index] as number, '')}`;
     yield `${line}\r\n`;
   }
-}
-
-/** Quoted where it has to be. A name that a spreadsheet would take for a formula has a blank before it. */
-function csvField(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? ` ${text}` : text;
-  return /[",\r\n]|^ | $/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** So many at a time: one by one each would be a step of several generators. */

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   serve: async () => (await import('./commands/serve.ts')).addServe,
   collect: async () => (await import('./commands/collect.ts')).addCollect,
   alert: async () => (await import('./commands/alert.ts')).addAlert,
+  stats: async () => (await import('./commands/stats.ts')).addStats,
   accuracy: async () => (await import('./commands/accuracy.ts')).addAccuracy,
   backtest: async () => (await import('./commands/backtest.ts')).addBacktest,
   join: async () => (await import('./commands/join.ts')).addJoin,
@@ -26,6 +27,7 @@ Examples:
   amberwatch up                                       server, collector and alerter of this machine
   amberwatch collect --server http://10.0.0.1:8000    report this machine to a server elsewhere
   amberwatch alert --once --json                      what is wrong now, for a script
+  amberwatch stats process_cpu --by process           what each process has used in 1, 3 and 12 hours
   amberwatch accuracy                                 how right its forecasts have been
   amberwatch token invite                             let another host report to this server
 ${exitCodeHelp}`;

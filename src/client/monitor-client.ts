@@ -14,6 +14,7 @@ import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 import type { SourcesAnswer } from '../wire/source.ts';
+import type { StatisticsBody } from '../wire/statistics.ts';
 
 const timeouts = { connectMs: 10_000, silenceMs: 30_000 };
 /** A PUT has its whole answer within this, however slowly it comes; what people ask for may take the server longer. */
@@ -143,6 +144,10 @@ export class MonitorClient {
 
   series(query: Query): Promise<SeriesAnswer> {
     return this.#get('/v1/series', query);
+  }
+
+  statistics(query: Query): Promise<StatisticsBody> {
+    return this.#get('/v1/statistics', query);
   }
 
   sources(): Promise<SourcesAnswer> {

@@ -6,6 +6,7 @@ import type { MetricSample, Sample, Stretch, StretchQuery } from './sample.ts';
 import type { Matcher, Selector } from './selector.ts';
 import type { Series } from './series.ts';
 import type { Snapshot, SnapshotHeader } from './snapshot.ts';
+import type { StatisticsAnswer, StatisticsQuery } from './statistics.ts';
 import type { HourTally } from './tally.ts';
 import type { RowsWanted, SnapshotKey, UsageRow } from './usage-row.ts';
 import type { UsageTable } from './usage-table.ts';
@@ -122,6 +123,12 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
    */
   select(query: SelectQuery, ...bounds: Bounds): Promise<Selected[]>;
   /**
+   * What the values of the series that a selector names come to: of each, or of those that share labels. Those without
+   * a known value are left out.
+   * @throws MonitorError `invalid` for more than can be told at once
+   */
+  statistics(query: StatisticsQuery, ...bounds: Bounds): Promise<StatisticsAnswer>;
+  /**
    * The series that a selector names with a value over `level` in the window, in no order; of other sources at most
    * `mostNamed`, those that have been there longest. Of a counter it is the rate that is looked at.
    */
@@ -218,6 +225,7 @@ export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
     rows: (snapshots, wanted) => store.rows(snapshots, wanted, reading),
     means: (query) => store.means(query, reading),
     resolution: (window, stepMs) => store.resolution(window, stepMs, reading),
+    statistics: (query) => store.statistics(query, reading),
     page: (query) => store.page(query, reading),
     ...(store.parquet && {
       parquet: (query) => store.parquet?.(query, reading) ?? Promise.resolve(new Uint8Array()),

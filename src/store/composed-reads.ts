@@ -1,4 +1,5 @@
 import type { Selector } from '../core/selector.ts';
+import type { StatisticsQuery } from '../core/statistics.ts';
 import type { ForecastQuery, MeanQuery, PageQuery, Reading, Reads, SelectQuery, TimeWindow } from '../core/store.ts';
 import type { RowsWanted, SnapshotKey } from '../core/usage-row.ts';
 
@@ -7,6 +8,7 @@ export interface ReadParts {
   headers: Pick<Reads, 'latest'>;
   usage: Pick<Reads, 'rows' | 'means' | 'resolution' | 'page'>;
   series: Pick<Reads, 'select' | 'above'>;
+  statistics: Pick<Reads, 'statistics'>;
   forecasts: Pick<Reads, 'forecasts' | 'tallies'>;
 }
 
@@ -40,6 +42,10 @@ export class ComposedReads implements Reads {
 
   select(query: SelectQuery, reading?: Reading) {
     return this.#parts.series.select(query, reading);
+  }
+
+  statistics(query: StatisticsQuery, reading?: Reading) {
+    return this.#parts.statistics.statistics(query, reading);
   }
 
   above(selector: Selector, level: number, window: TimeWindow, reading?: Reading) {

@@ -6,6 +6,7 @@ import { isKnown, type MetricSample, type Sample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { type Snapshot, type SnapshotHeader, usageAt } from '../core/snapshot.ts';
+import type { StatisticsQuery } from '../core/statistics.ts';
 import {
   type Appended,
   type ForecastQuery,
@@ -37,6 +38,7 @@ import { toTable } from '../core/usage-table.ts';
 import { groupBy } from '../platform/group-by.ts';
 import { admitNames, admitSeries, NameBudget, seriesPerDay } from './name-budget.ts';
 import { filterTest, fitting, inSteps, selectedOf, toldOf } from './series-filter.ts';
+import { statisticsOfSamples } from './statistics.ts';
 
 /** `memory:` keeps everything in this process and forgets it with it: for tests and for a quick look. */
 export async function openMemoryStore(options: StoreOptions): Promise<Store> {
@@ -131,6 +133,10 @@ export class MemoryStore implements Store {
     const series =
       'metric' in wanted ? await selectedOf(wanted, this.#seriesIn(query, wanted.metric), query, signal) : wanted;
     return series.map((each) => ({ series: each, samples: inSteps(this.#samples(each, query), query) }));
+  }
+
+  statistics(query: StatisticsQuery, reading: Reading = {}) {
+    return statisticsOfSamples((wanted, bounds) => this.select(wanted, bounds), query, reading);
   }
 
   async above(selector: Selector, level: number, window: TimeWindow, { signal }: Reading = {}) {

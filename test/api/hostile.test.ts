@@ -277,7 +277,24 @@ describe('generated bodies', () => {
       ),
     );
     const query = fc.dictionary(
-      fc.constantFrom('window', 'at', 'host', 'ip', 'process', 'top', 'limit', 'cursor', 'level', 'metric', 'step'),
+      fc.constantFrom(
+        'window',
+        'at',
+        'host',
+        'ip',
+        'process',
+        'top',
+        'limit',
+        'cursor',
+        'level',
+        'metric',
+        'step',
+        'selector',
+        'windows',
+        'by',
+        'exact',
+        'format',
+      ),
       text,
     );
     const path = fc.constantFrom(
@@ -289,6 +306,7 @@ describe('generated bodies', () => {
       '/v1/forecasts/accuracy',
       '/v1/series',
       '/v1/series/analysis',
+      '/v1/statistics',
       '/v1/hosts',
       '/ressources-usage/get-all/',
     );

@@ -295,6 +295,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/series',
     'GET /v1/series/analysis',
     'GET /v1/sources',
+    'GET /v1/statistics',
     'GET /v1/store/disk',
     'GET /v1/store/expiry',
     'GET /v1/usage/detailed',

@@ -6,6 +6,7 @@ import { parseThreshold } from '../../src/core/threshold.ts';
 import { accuracyReport } from '../../src/report/accuracy-lines.ts';
 import { backtestHistory } from '../../src/report/history-backtest.ts';
 import { type BacktestLine, backtestManifest } from '../../src/report/manifest-backtest.ts';
+import { statisticsLines } from '../../src/report/statistics-lines.ts';
 import type { AccuracyAnswer } from '../../src/wire/forecast.ts';
 import { makeApp } from '../api/make-app.ts';
 import { Program } from '../e2e/program.ts';
@@ -174,5 +175,49 @@ describe('accuracy for a person', () => {
   test('of nothing it says that there is nothing', () => {
     const lines = accuracyReport(answer({ predictions: 0, unforeseeable: 0 }));
     expect(lines.at(-1)).toMatch(/^nothing to judge yet/);
+  });
+});
+
+describe('statistics', () => {
+  const found = (labels: Record<string, string>, mean: number) => ({
+    labels,
+    count: 30,
+    min: 1,
+    max: 99,
+    mean,
+    deviation: 2,
+    p50: mean,
+    p95: null,
+    p99: 98.25,
+  });
+  const window = { window: '1h', from: '', to: '', resolution: 'raw' as const, percentileError: 0, found: 3 };
+
+  test('a table for each window, with its units, and how many more there are', () => {
+    const statistics = [
+      found({ host: 'web-01', process: 'java' }, 12.34),
+      found({ host: 'web-02', process: 'a\nb' }, 3),
+    ];
+    const lines = [
+      ...statisticsLines({
+        at: '',
+        selector: 'process_cpu{host=~"web.*"}',
+        by: null,
+        windows: [
+          { ...window, statistics },
+          { ...window, window: '30d', resolution: '1h', percentileError: 0.0099, found: 0, statistics: [] },
+        ],
+      }),
+    ];
+    expect(lines[0]).toBe('process_cpu{host=~"web.*"} in 1h, of rows');
+    expect(lines[1]).toMatch(/^ HOST +PROCESS +COUNT +MIN +MEAN +DEVIATION +P50 +P95 +P99 +MAX$/);
+    expect(lines[2]).toMatch(/^ web-01 +java +30 +1.0 % +12.3 % +2.0 % +12.3 % +- +98.3 % +99.0 %$/);
+    expect(lines[3]).not.toContain('\n');
+    expect(lines.slice(4)).toEqual([
+      '1 more have lower means; --top 0 shows all',
+      '',
+      'process_cpu{host=~"web.*"} in 30d, of hours where there are some, percentiles up to 1.0 % off',
+      'nothing was measured',
+      '',
+    ]);
   });
 });

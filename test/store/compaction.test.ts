@@ -280,6 +280,58 @@ describe('what is closed', () => {
     await store.close();
   });
 
+  test('statistics of what has no rows any more: the same moments, percentiles at most 1 % off', async () => {
+    const { open } = opener('statistics');
+    const store = await open();
+    await store.append({ snapshots: history(random(23)) });
+    const window = { from: noon - 3 * hour - 1, to: noon };
+    const ask = async (metric: string, by?: string[]) => {
+      const query = { ...window, selector: { metric, matchers: [] }, ...(by && { by }) };
+      const { statistics, percentileError } = await store.statistics(query);
+      return { statistics: new Map(statistics.map((each) => [JSON.stringify(each.labels), each])), percentileError };
+    };
+    const selector = { metric: 'process_cpu', matchers: [] };
+    const samples = await store.select({ ...window, series: selector, stepMs: null });
+    const before = await ask('process_cpu');
+    const memory = await ask('process_memory_max', ['host']);
+    expect(before.percentileError).toBe(0);
+    await store.compact(noon + 2 * hour);
+    await store.expire(noon + 3 * day);
+    const after = await ask('process_cpu');
+    expect(after.percentileError).toBeCloseTo(0.0099, 4);
+    expect(after.statistics.size).toBe(before.statistics.size);
+    for (const [key, { percentiles: _, ...moments }] of before.statistics) {
+      const { percentiles, ...told } = after.statistics.get(key) as NonNullable<
+        ReturnType<typeof before.statistics.get>
+      >;
+      expect(told).toEqual({
+        ...moments,
+        mean: expect.closeTo(moments.mean, 9),
+        deviation: expect.closeTo(moments.deviation, 8),
+      });
+      const own = samples.find(({ series }) => JSON.stringify(series.labels) === key)?.samples ?? [];
+      const values = own.flatMap(({ value }) => (typeof value === 'number' ? [value] : [])).sort((a, b) => a - b);
+      for (const [name, share] of Object.entries({ p50: 0.5, p95: 0.95, p99: 0.99 })) {
+        const right = values[Math.floor(share * (values.length - 1))] as number;
+        const off = Math.abs((percentiles?.[name as 'p50'] as number) - right);
+        expect(off, `${name} of ${key}`).toBeLessThanOrEqual(0.01 * right);
+      }
+    }
+    // Of other quantities there are no buckets.
+    const peaks = await ask('process_memory_max', ['host']);
+    for (const [key, { percentiles: _, ...moments }] of memory.statistics)
+      expect(peaks.statistics.get(key)).toEqual({
+        ...moments,
+        mean: expect.closeTo(moments.mean, 9),
+        deviation: expect.closeTo(moments.deviation, 8),
+        percentiles: null,
+      });
+    await expect(store.statistics({ ...window, selector, isExact: true })).rejects.toThrow(
+      /before the oldest that are kept/,
+    );
+    await store.close();
+  });
+
   test('of a window that is older than its rows minutes are told, however short it is', async () => {
     const { open } = opener('short');
     const store = await open();

@@ -651,6 +651,122 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       ]);
     });
 
+    describe('statistics', () => {
+      /** Two hosts, three names, with holes: what was put in, by series. */
+      async function put(hosts: readonly string[], steps: number) {
+        const values = new Map<string, number[]>();
+        const loads = new Map<string, number[]>();
+        for (let k = 0; k < steps; k++)
+          for (const [h, host] of hosts.entries()) {
+            // Far from zero, and close together: what a sum of squares cannot tell apart.
+            const cpuOf = (n: number) =>
+              n === 0 ? 900_000 + ((k * 7 + h) % 5) / 1000 : ((k * (n + 3) + h) % 977) / 10;
+            const processes = ['a', 'b', 'c'].map((name, n) => ({
+              name,
+              cpu: (k + n) % 11 === 0 ? null : cpuOf(n),
+              memory: n,
+              threads: n === 2 ? null : k % 7,
+            }));
+            const time = t - (steps - 1 - k) * 10_000;
+            await store.append({
+              snapshots: [makeSnapshot({ host, time, processes, metrics: { 'system.load1': k } })],
+            });
+            for (const { name, cpu } of processes)
+              if (cpu !== null) values.set(`${host} ${name}`, [...(values.get(`${host} ${name}`) ?? []), cpu]);
+            loads.set(host, [...(loads.get(host) ?? []), k]);
+          }
+        return { values, loads, window: { from: t - steps * 10_000, to: t } };
+      }
+
+      /** As anybody would write it down. */
+      function plain(values: readonly number[]) {
+        const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+        const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+        const sorted = values.toSorted((a, b) => a - b);
+        const at = (share: number) => {
+          const place = share * (sorted.length - 1);
+          const [low, high] = [sorted[Math.floor(place)] as number, sorted[Math.ceil(place)] as number];
+          return low + (high - low) * (place % 1);
+        };
+        return {
+          count: values.length,
+          min: sorted[0],
+          max: sorted.at(-1),
+          mean,
+          deviation: Math.sqrt(squares / values.length),
+          percentiles: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
+        };
+      }
+
+      const close = (expected: object): object =>
+        Object.fromEntries(
+          Object.entries(expected).map(([name, value]) => [
+            name,
+            typeof value === 'number' ? expect.closeTo(value, name === 'deviation' ? 8 : 9) : close(value),
+          ]),
+        );
+      const ask = async (selector: string, window: { from: number; to: number }, by?: readonly string[]) => {
+        const found = await store.statistics({ ...window, selector: parseSelector(selector), ...(by && { by }) });
+        const keyed = found.statistics.map(({ labels, ...told }) => [Object.values(labels).join(' '), told] as const);
+        return { error: found.percentileError, statistics: Object.fromEntries(keyed) };
+      };
+
+      test('of each series, and of those that have labels in common', async () => {
+        const hosts = [newHost(), newHost()];
+        const { values, loads, window } = await put(hosts, 60);
+        const either = `host=~"${hosts.join('|')}"`;
+        const all = (fits: (key: string) => boolean) =>
+          [...values].filter(([key]) => fits(key)).flatMap(([, own]) => own);
+        const each = await ask(`process_cpu{${either}}`, window);
+        expect(each.error).toBe(0);
+        expect(each.statistics).toEqual(Object.fromEntries([...values].map(([key, own]) => [key, close(plain(own))])));
+        expect((await ask(`process_cpu{${either}}`, window, ['process'])).statistics).toEqual(
+          Object.fromEntries(['a', 'b', 'c'].map((name) => [name, close(plain(all((key) => key.endsWith(name))))])),
+        );
+        expect((await ask(`process_cpu{${either},process!="a"}`, window, [])).statistics).toEqual({
+          '': close(plain(all((key) => !key.endsWith('a')))),
+        });
+        expect((await ask(`system_load1{${either}}`, window, ['host'])).statistics).toEqual(
+          Object.fromEntries([...loads].map(([host, own]) => [host, close(plain(own))])),
+        );
+        expect(Object.keys((await ask(`process_threads{host="${hosts[0]}"}`, window)).statistics)).toEqual(
+          expect.arrayContaining([`${hosts[0]} a`, `${hosts[0]} b`]),
+        );
+        expect(Object.keys((await ask(`process_threads{host="${hosts[0]}"}`, window)).statistics)).toHaveLength(2);
+      });
+
+      test('of nothing there is nothing', async () => {
+        const host = newHost();
+        const { window } = await put([host], 3);
+        const none = { error: 0, statistics: {} };
+        expect(await ask('process_cpu{host="nobody"}', window)).toEqual(none);
+        expect(await ask(`process_cpu{host="${host}",process="none"}`, window)).toEqual(none);
+        expect(await ask(`process_cpu{host="${host}",rack="7"}`, window)).toEqual(none);
+        expect(await ask(`system_load1{host="${host}",process="a"}`, window)).toEqual(none);
+        expect(await ask(`process_cpu{host="${host}"}`, { from: t - 10 * hour, to: t - 9 * hour })).toEqual(none);
+      });
+
+      test('of another source', async () => {
+        const host = newHost();
+        const series = (k: number): Series => ({ metric: 'queue_depth', labels: { host, queue: `q${k}` } });
+        const samples = Array.from(
+          { length: 40 },
+          (_, k): MetricSample => ({
+            series: series(k % 2),
+            kind: 'gauge',
+            time: t - k * 1000,
+            value: k,
+            owner: host,
+          }),
+        );
+        await store.append({ samples });
+        const { statistics } = await ask(`queue_depth{host="${host}"}`, { from: t - 60_000, to: t }, ['queue']);
+        const of = (k: number) =>
+          samples.filter((each) => each.series.labels.queue === `q${k}`).map(({ value }) => value as number);
+        expect(statistics).toEqual({ q0: close(plain(of(0))), q1: close(plain(of(1))) });
+      });
+    });
+
     test('finds the series with a value over a level', async () => {
       const host = newHost();
       const write = (offset: number, cpuMax: number, load: number) =>

@@ -11,6 +11,7 @@ import { detailedColumnsSchema, detailedSchema, meanSchema } from '../../wire/hi
 import { type SnapshotBody, takenSchema, usageBodySchema } from '../../wire/snapshot.ts';
 import { toSnapshot } from '../../wire/snapshot-codec.ts';
 import type { AppParts } from '../app-parts.ts';
+import { csvType } from '../csv.ts';
 import { formatCursor, type Page, parseCursor, readPage } from '../history-page.ts';
 import { jsonType } from '../large-answer.ts';
 import { meanText } from '../mean-text.ts';
@@ -20,7 +21,6 @@ import { filterOf, refuseUnknownAddress, windowOf, windowQuery } from '../window
 /** The cursor of the next page, also where the body has no place for it. */
 const nextHeader = 'amberwatch-next';
 const parquetType = 'application/vnd.apache.parquet';
-const csvType = 'text/csv; charset=utf-8; header=present';
 const defaultLimit = 10_000;
 /** Names in the means, unless more are asked for: what is looked at is the top of them. */
 const defaultTop = 500;

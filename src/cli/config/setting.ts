@@ -11,6 +11,7 @@ export type CommandName =
   | 'spool'
   | 'store'
   | 'disk'
+  | 'stats'
   | 'source'
   | 'config';
 
@@ -37,7 +38,18 @@ export const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 export const serving = ['up', 'serve'] as const;
 export const collecting = ['up', 'collect'] as const;
 /** They talk to a server. */
-export const asking = ['collect', 'alert', 'accuracy', 'backtest', 'host', 'join', 'store', 'disk', 'source'] as const;
+export const asking = [
+  'collect',
+  'alert',
+  'accuracy',
+  'backtest',
+  'host',
+  'join',
+  'store',
+  'disk',
+  'stats',
+  'source',
+] as const;
 
 export function setting<T>(definition: Setting<T>): Setting<T> {
   return definition;

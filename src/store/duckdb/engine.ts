@@ -28,6 +28,7 @@ import { appendForecast, appendTally } from './series-rows.ts';
 import type { PendingSamples } from './series-writer.ts';
 import { type Pending, storeFailure } from './snapshot-writer.ts';
 import { SourceReads } from './source-reads.ts';
+import { StatisticsReads } from './statistics-reads.ts';
 import { UsageReads } from './usage-reads.ts';
 
 /** One core is left to the requests, and more than four only compete for memory. */
@@ -100,7 +101,8 @@ function readsOf(parts: EngineParts): ReadParts & { series: SeriesReads; usage: 
   const lookup = new IdLookup(parts);
   const usage = new UsageReads(lookup);
   const series = new SeriesReads(lookup, new SourceReads(lookup));
-  return { headers: usage, usage, series, forecasts: new ForecastReads(lookup) };
+  const statistics = new StatisticsReads(lookup, (query, reading) => series.select(query, reading));
+  return { headers: usage, usage, series, statistics, forecasts: new ForecastReads(lookup) };
 }
 
 class DuckdbEngine extends ComposedReads implements Engine {

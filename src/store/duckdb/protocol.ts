@@ -89,6 +89,7 @@ export const readArguments = {
   page: 1,
   parquet: 1,
   select: 1,
+  statistics: 1,
   above: 3,
   forecasts: 1,
   tallies: 1,

@@ -114,12 +114,30 @@ const bucketRatio = 1.02;
 /** The bucket of 0, which has no logarithm; no other value is below 1. */
 const zeroBucket = -1;
 
+/** How far off a percentile told by the middle of its bucket is at most, as a share of it. */
+export const sketchError = (bucketRatio - 1) / (bucketRatio + 1);
+
+/** What buckets call the quantity; -1: it has none. */
+export function placeOfSketch(id: UsageMetric): number {
+  return sketched.indexOf(id);
+}
+
+/** The bucket of a value, as it is stored. */
+export function bucketSql(name: string): string {
+  return `CASE WHEN ${name} = 0 THEN ${zeroBucket} ELSE ceil(ln(${name}) / ${Math.log(bucketRatio)}) END::SMALLINT`;
+}
+
+/** The middle of a bucket, as values are stored. */
+export function bucketValue(bucket: string): string {
+  const middle = 2 / (bucketRatio + 1);
+  return `CASE WHEN ${bucket} = ${zeroBucket} THEN 0 ELSE pow(${bucketRatio}, ${bucket}) * ${middle} END`;
+}
+
 /** Of the same rows their buckets. */
 export function bucketsSql(where: string, lengthMs: number): string {
   const bucketsOf = (id: UsageMetric, place: number) => {
     const name = snakeCase(id);
-    const bucket = `CASE WHEN ${name} = 0 THEN ${zeroBucket} ELSE ceil(ln(${name}) / ${Math.log(bucketRatio)}) END::SMALLINT`;
-    return `SELECT ${binSql(lengthMs)} AS time, host, name, ${place}::TINYINT AS quantity, ${bucket} AS bucket, count(*)::INTEGER AS count
+    return `SELECT ${binSql(lengthMs)} AS time, host, name, ${place}::TINYINT AS quantity, ${bucketSql(name)} AS bucket, count(*)::INTEGER AS count
       FROM usage WHERE ${where} AND ${name} IS NOT NULL GROUP BY ALL`;
   };
   return sketched.map(bucketsOf).join(' UNION ALL ');

@@ -64,6 +64,7 @@ class DuckdbStore implements Store {
   readonly page: Engine['page'];
   readonly parquet: Engine['parquet'];
   readonly select: Engine['select'];
+  readonly statistics: Engine['statistics'];
   readonly above: Engine['above'];
   readonly forecasts: Engine['forecasts'];
   readonly tallies: Engine['tallies'];
@@ -99,6 +100,7 @@ class DuckdbStore implements Store {
       page,
       parquet,
       select,
+      statistics,
       above,
       forecasts,
       tallies,
@@ -114,6 +116,7 @@ class DuckdbStore implements Store {
     this.page = page;
     this.parquet = parquet;
     this.select = select;
+    this.statistics = statistics;
     this.above = above;
     this.forecasts = forecasts;
     this.tallies = tallies;

@@ -2,6 +2,7 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
+import { statisticsOfSamples } from '../statistics.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, parseAddress } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
@@ -47,10 +48,15 @@ class InfluxdbStore extends ComposedReads implements Store {
     const { retentionMs, now = Date.now, warn } = options;
     const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
+    const series = new SeriesReads(queries, new SourceReads(queries));
     super({
       headers: new HeaderReads(queries, retentionMs),
       usage: new UsageReads(queries),
-      series: new SeriesReads(queries, new SourceReads(queries)),
+      series,
+      statistics: {
+        statistics: (query, reading = {}) =>
+          statisticsOfSamples((wanted, bounds) => series.select(wanted, bounds), query, reading),
+      },
       forecasts: new ForecastReads(queries),
     });
     this.url = url;

@@ -1,0 +1,54 @@
+import { MonitorError } from '../core/error.ts';
+import { isKnown } from '../core/sample.ts';
+import { type Labels, type Series, seriesKey } from '../core/series.ts';
+import { labelsOf, type StatisticsAnswer, type StatisticsQuery, statisticsOf } from '../core/statistics.ts';
+import type { Reading, Selected, SelectQuery } from '../core/store.ts';
+
+/** More are not read for one answer. */
+const mostSamples = 1_000_000;
+/** As often a series is sampled, usually. */
+const usualStepMs = 10_000;
+
+/**
+ * Of whoever gives samples and nothing else: all of them are read.
+ * @throws MonitorError `invalid` for more than are read for one answer, or more series than `select` gives
+ */
+export async function statisticsOfSamples(
+  select: (query: SelectQuery, reading: Reading) => Promise<Selected[]>,
+  { selector, by, from, to }: StatisticsQuery,
+  reading: Reading,
+): Promise<StatisticsAnswer> {
+  const one = await select({ from, to, series: selector, stepMs: Math.max(1, Math.ceil(to - from)) }, reading);
+  refuseTooManySamples(one.length, to - from);
+  const found = await select({ from, to, series: one.map(({ series }) => series), stepMs: null }, reading);
+  const groups = new Map<string, { labels: Labels; values: number[] }>();
+  for (const { series, samples } of found) {
+    const group = groupOf(groups, series, by);
+    for (const sample of samples) if (isKnown(sample)) group.values.push(sample.value);
+  }
+  const statistics = [...groups.values()]
+    .filter(({ values }) => values.length > 0)
+    .map(({ labels, values }) => statisticsOf(labels, values));
+  return { statistics, percentileError: 0 };
+}
+
+function groupOf(
+  groups: Map<string, { labels: Labels; values: number[] }>,
+  { metric, labels: own }: Series,
+  by: readonly string[] | undefined,
+) {
+  const labels = labelsOf(own, by);
+  const key = seriesKey({ metric, labels });
+  const group = groups.get(key) ?? { labels, values: [] };
+  groups.set(key, group);
+  return group;
+}
+
+function refuseTooManySamples(series: number, lengthMs: number): void {
+  const samples = (series * lengthMs) / usualStepMs;
+  if (samples > mostSamples)
+    throw new MonitorError(
+      'invalid',
+      `the selector names ${series} series, about ${Math.round(samples)} samples in the window, and at most ${mostSamples} are read for one answer; choose a shorter window or fewer series`,
+    );
+}
