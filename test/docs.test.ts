@@ -61,7 +61,9 @@ describe('the README', () => {
         .map((each) => each.replace('npm start --', 'npx amberwatch up')),
     ]) {
       const [, , name = '', ...rest] = command.split(' ');
-      const group = ['token', 'host', 'spool', 'store', 'source', 'config'].includes(name) ? rest.slice(0, 1) : [];
+      const group = ['token', 'host', 'spool', 'store', 'source', 'sla', 'config'].includes(name)
+        ? rest.slice(0, 1)
+        : [];
       const program = new Program([name, ...group, '--help']);
       expect(await program.exit, command).toBe(0);
       for (const flag of rest.filter((part) => part.startsWith('--')))
@@ -110,11 +112,12 @@ describe('the README', () => {
         `${command.replaceAll('http://127.0.0.1:8000', url)} -w '\\n%{http_code}'`,
       ]);
       const [code, ...body] = stdout.split('\n').reverse();
-      if (command.includes('-X PUT')) expect(code).toBe('204');
+      if (command.includes('-X PUT') && !command.includes('/v1/slas/')) expect(code).toBe('204');
       else {
         expect(code).toBe('200');
         const text = body.reverse().join('\n');
-        if (command.includes('format=csv')) expect(text).toMatch(/^(host,process,time,cpu|window,from,to),/);
+        if (command.includes('format=csv'))
+          expect(text).toMatch(/^(host,process,time,cpu|window,from,to|series,from,to),/);
         else expect(() => JSON.parse(text)).not.toThrow();
       }
     });

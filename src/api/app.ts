@@ -22,6 +22,7 @@ import { metricRoutes } from './routes/prometheus.ts';
 import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
+import { slaRoutes } from './routes/slas.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { statisticsRoutes } from './routes/statistics.ts';
 import { usageRoutes } from './routes/usage.ts';
@@ -75,6 +76,7 @@ const routes = [
   remoteWriteRoutes,
   seriesRoutes,
   statisticsRoutes,
+  slaRoutes,
   diskRoutes,
   expiryRoutes,
   hostRoutes,

@@ -60,7 +60,7 @@ function describe(version: string) {
       description:
         'CPU and memory of every process of every host. `cpu` is percent of ONE core, `memory` is RSS as percent of the host. Errors are RFC 9457 problem documents.\n\nWhere the server has tokens, press Authorize and paste one: `amberwatch token create --role read` on the server makes it. Without tokens nothing needs to be authorized.',
     },
-    tags: ['usage', 'hosts', 'alarms', 'store', 'health', 'older clients'].map((name) => ({ name })),
+    tags: ['usage', 'hosts', 'alarms', 'slas', 'store', 'health', 'older clients'].map((name) => ({ name })),
     components: {
       securitySchemes: {
         token: { type: 'http' as const, scheme: 'bearer', description: 'A token of this server, such as aw_r_...' },

@@ -66,5 +66,7 @@ export function toMonitorError(error: FastifyError, bodyLimitBytes = 1024 * 1024
 
 function validationError(error: FastifyError): MonitorError {
   const tooMany = error.validation?.some((problem) => problem.keyword === 'maxItems');
-  return new MonitorError(tooMany ? 'too_large' : 'invalid', error.message);
+  const unknown = error.validation?.find((problem) => problem.keyword === 'additionalProperties');
+  const which = unknown && `: ${JSON.stringify(unknown.params.additionalProperty)}; see /docs`;
+  return new MonitorError(tooMany ? 'too_large' : 'invalid', `${error.message}${which ?? ''}`);
 }

@@ -19,6 +19,7 @@ import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
+import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
 
@@ -36,6 +37,8 @@ export interface ServiceOptions {
   forgotten?: ForgottenHostsStorage;
   /** Where what is wanted of collectors outlasts a restart. */
   desired?: DesiredSettingsStorage;
+  /** Where SLAs outlast a restart. */
+  slas?: SlaStorage;
   /** Of this machine. */
   bootId?: string | null;
   /** Others that are asked for what they have. */
@@ -52,6 +55,7 @@ export interface Services {
   hosts: KnownHosts;
   serverClock: ServerClock;
   desired: DesiredSettingsOfHosts;
+  slas: Slas;
   ingest: Ingest;
   sources: Sources;
   mapper: UsageMapper;
@@ -96,6 +100,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     hosts,
     serverClock,
     desired: new DesiredSettingsOfHosts(options.desired),
+    slas: new Slas(options.slas),
     expiry,
     compaction: new Compaction(store, clock, log),
     diskWatch: new DiskWatch(store, ingest, clock, log),

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   serve: async () => (await import('./commands/serve.ts')).addServe,
   collect: async () => (await import('./commands/collect.ts')).addCollect,
   alert: async () => (await import('./commands/alert.ts')).addAlert,
+  sla: async () => (await import('./commands/sla.ts')).addSla,
   stats: async () => (await import('./commands/stats.ts')).addStats,
   accuracy: async () => (await import('./commands/accuracy.ts')).addAccuracy,
   backtest: async () => (await import('./commands/backtest.ts')).addBacktest,

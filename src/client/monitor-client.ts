@@ -12,6 +12,7 @@ import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
+import type { SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 import type { SourcesAnswer } from '../wire/source.ts';
 import type { StatisticsBody } from '../wire/statistics.ts';
@@ -148,6 +149,18 @@ export class MonitorClient {
 
   statistics(query: Query): Promise<StatisticsBody> {
     return this.#get('/v1/statistics', query);
+  }
+
+  slas(): Promise<SlasAnswer> {
+    return this.#get('/v1/slas', {});
+  }
+
+  slaStatus(query: Query = {}): Promise<SlaStatusAnswer> {
+    return this.#get('/v1/slas/status', query);
+  }
+
+  slaViolations(id: string, query: Query = {}): Promise<ViolationsAnswer> {
+    return this.#get(`/v1/slas/${encodeURIComponent(id)}/violations`, query);
   }
 
   sources(): Promise<SourcesAnswer> {

@@ -1,6 +1,5 @@
 import { formatUnit } from '../core/format-value.ts';
-import { unitOf } from '../core/metric.ts';
-import { familyOf } from '../core/series.ts';
+import { unitOfSeries } from '../core/series.ts';
 import { percentileNames } from '../core/statistics.ts';
 import { plainTable } from '../platform/plain-table.ts';
 import { terminalText } from '../platform/terminal-text.ts';
@@ -31,8 +30,7 @@ type Row = StatisticsBody['windows'][number]['statistics'][number];
 
 function table(metric: string, rows: readonly Row[]): string[] {
   const labels = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort();
-  const family = familyOf(metric);
-  const unit = family.family === 'metric' ? 'none' : unitOf(family.column);
+  const unit = unitOfSeries(metric);
   const value = (known: unknown) => (typeof known === 'number' ? formatUnit(unit, known) : '-');
   const columns = ['count', 'min', 'mean', 'deviation', ...percentileNames, 'max'] as const;
   const lines = rows.map((row) => [

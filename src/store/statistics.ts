@@ -5,7 +5,7 @@ import { labelsOf, type StatisticsAnswer, type StatisticsQuery, statisticsOf } f
 import type { Reading, Selected, SelectQuery } from '../core/store.ts';
 
 /** More are not read for one answer. */
-const mostSamples = 1_000_000;
+const mostSamples = 300_000;
 /** As often a series is sampled, usually. */
 const usualStepMs = 10_000;
 

@@ -8,6 +8,7 @@ import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
 import type { DesiredSettingsStorage } from '../../src/hosts/desired-settings.ts';
 import type { ForgottenHostsStorage } from '../../src/hosts/forgotten-hosts.ts';
+import type { SlaStorage } from '../../src/sla/slas.ts';
 import type { ConfiguredSource } from '../../src/sources/sources.ts';
 import { openStore } from '../../src/store/open.ts';
 import { noon } from '../make-snapshot.ts';
@@ -27,6 +28,7 @@ export async function makeApp(
     agents?: TcpAgentOptions;
     desired?: DesiredSettingsStorage;
     sources?: ConfiguredSource[];
+    slas?: SlaStorage;
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -44,6 +46,7 @@ export async function makeApp(
     ...(options.desired && { desired: options.desired }),
     ...(options.sources && { sources: options.sources }),
     ...(options.forgotten && { forgotten: options.forgotten }),
+    ...(options.slas && { slas: options.slas }),
     version: 'test',
     access: options.access ?? openAccess(),
   });

@@ -279,6 +279,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
   );
   expect(routes.sort()).toEqual([
     'DELETE /v1/hosts/{host}',
+    'DELETE /v1/slas/{id}',
     'GET /health/live',
     'GET /health/ready',
     'GET /metrics',
@@ -294,6 +295,10 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/hosts/{host}',
     'GET /v1/series',
     'GET /v1/series/analysis',
+    'GET /v1/slas',
+    'GET /v1/slas/status',
+    'GET /v1/slas/{id}',
+    'GET /v1/slas/{id}/violations',
     'GET /v1/sources',
     'GET /v1/statistics',
     'GET /v1/store/disk',
@@ -308,6 +313,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'POST /v1/store/expiry',
     'PUT /ressources-usage/save-all',
     'PUT /v1/metrics',
+    'PUT /v1/slas/{id}',
     'PUT /v1/usage',
   ]);
   const page = await app.inject('/docs/');

@@ -6,6 +6,7 @@ import { parseThreshold } from '../../src/core/threshold.ts';
 import { accuracyReport } from '../../src/report/accuracy-lines.ts';
 import { backtestHistory } from '../../src/report/history-backtest.ts';
 import { type BacktestLine, backtestManifest } from '../../src/report/manifest-backtest.ts';
+import { slaLines, slaStatusLines, violationLines } from '../../src/report/sla-lines.ts';
 import { statisticsLines } from '../../src/report/statistics-lines.ts';
 import type { AccuracyAnswer } from '../../src/wire/forecast.ts';
 import { makeApp } from '../api/make-app.ts';
@@ -219,5 +220,60 @@ describe('statistics', () => {
       'nothing was measured',
       '',
     ]);
+  });
+});
+
+describe('SLAs', () => {
+  const window = {
+    window: '1h',
+    from: '2026-06-01T11:00:00.000Z',
+    to: '2026-06-01T12:00:00.000Z',
+    violations: 1,
+    violatedSeconds: 18.4,
+    coverage: 0.999,
+    compliance: 99.4999,
+    met: false,
+    budgetSeconds: 18,
+    budgetLeftSeconds: -0.4,
+    budgetUsedUpAt: null,
+  };
+
+  test('what is promised, with its units', () => {
+    const version = { since: null, selector: 'process_rss_bytes{host="a"}', objective: 99.5, windows: ['1h'] };
+    const sla = (id: string, min: number | null, max: number | null) => ({
+      id,
+      ...version,
+      min,
+      max,
+      versions: [{ ...version, min, max }],
+    });
+    const lines = slaLines({ slas: [sla('most', null, 2 ** 30), sla('both', 2 ** 20, 2 ** 30)] });
+    expect(lines.slice(1).map((line) => line.trim().split(/\s{2,}/))).toEqual([
+      ['most', 'process_rss_bytes{host="a"}', 'at most 1.0 GiB', '99.5 %', '-'],
+      ['both', 'process_rss_bytes{host="a"}', '1.0 MiB to 1.0 GiB', '99.5 %', '-'],
+    ]);
+    expect(slaLines({ slas: [] })).toEqual([expect.stringMatching(/PUT \/v1\/slas/)]);
+  });
+
+  test('how they stand: nothing is rounded up to an objective, and one that cannot be told says why', () => {
+    const lines = slaStatusLines({
+      at: '',
+      slas: [
+        { id: 'a', objective: 99.5, violated: true, windows: [window], problem: null },
+        { id: 'b', objective: 99, violated: null, windows: [], problem: 'too many series' },
+      ],
+    });
+    expect(lines[1]).toMatch(/^ a +VIOLATED +1h +NOT MET +99\.49 of 99\.5 % +1 +18s +99 % +400ms too much +never$/);
+    expect(lines[2]).toBe('b: too many series');
+  });
+
+  test('violations, the open one until now', () => {
+    const violation = { series: 'process_cpu{host="a"}', durationSeconds: 60, side: 'above' as const, worst: 93.25 };
+    const { from, to } = window;
+    const lines = violationLines({ id: 'a', from, to, violations: [{ ...violation, from, to }] });
+    expect(lines[1]).toMatch(/now +1m +above +93\.3 % +process_cpu\{host="a"\}$/);
+    expect(violationLines({ id: 'a', from, to, violations: [] })[0]).toMatch(
+      /^a was kept from .* as far as anything is known$/,
+    );
   });
 });

@@ -7,7 +7,7 @@ export const clientSettings = {
     argument: '<url>',
     description: 'the amberwatch server',
     defaultText: 'http://127.0.0.1:8000',
-    commands: ['collect', 'alert', 'accuracy', 'backtest', 'host', 'store', 'disk', 'stats', 'source', 'token'],
+    commands: ['collect', 'alert', 'accuracy', 'backtest', 'host', 'store', 'disk', 'stats', 'sla', 'source', 'token'],
     read: ([text = 'http://127.0.0.1:8000']) => serverUrl(text),
   }),
   token: setting({

@@ -12,6 +12,7 @@ export type CommandName =
   | 'store'
   | 'disk'
   | 'stats'
+  | 'sla'
   | 'source'
   | 'config';
 
@@ -48,6 +49,7 @@ export const asking = [
   'store',
   'disk',
   'stats',
+  'sla',
   'source',
 ] as const;
 

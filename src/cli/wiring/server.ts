@@ -13,6 +13,7 @@ import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
+import { openSlas } from '../../sla/sla-file.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
@@ -147,6 +148,7 @@ async function makeApp(
     clockDoubt: openClockDoubt(config.data, warn),
     forgotten: openForgottenHosts(config.data, warn),
     desired: openDesiredSettings(config.data, warn),
+    slas: openSlas(config.data, warn),
     bootId: readBootId(),
     mappings: config.mapping,
     sources: config.sources.map((source) => configuredSource(source, config, warn)),

@@ -1,0 +1,162 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
+import type { FastifyReply } from 'fastify';
+import Type from 'typebox';
+import { MonitorError } from '../../core/error.ts';
+import { type Reads, readsWithin } from '../../core/store.ts';
+import { currentOf, defaultWindows, type Sla, type SlaVersion } from '../../sla/sla.ts';
+import { statusOf, violationsIn, type WindowStatus } from '../../sla/sla-reader.ts';
+import type { Violation } from '../../sla/violation.ts';
+import {
+  type SlaAnswer,
+  type SlaStatusAnswer,
+  type SlasAnswer,
+  slaBodySchema,
+  slaIdPattern,
+  slaSchema,
+  slaStatusSchema,
+  slasSchema,
+  violationsSchema,
+} from '../../wire/sla.ts';
+import type { AppParts } from '../app-parts.ts';
+import { csvField, csvType } from '../csv.ts';
+import { instantOf, iso, windowOf } from '../window.ts';
+
+const cheaper = 'an SLA on fewer series, or a shorter window (window=)';
+const tags = ['slas'];
+const params = Type.Object({ id: Type.String({ pattern: slaIdPattern, description: 'Letters, digits, _ . and -' }) });
+const at = Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' }));
+
+const getSlas = { schema: { tags, summary: 'All SLAs', response: { 200: slasSchema } } };
+const getSla = {
+  schema: { tags, summary: 'An SLA, and what it was before', params, response: { 200: slaSchema } },
+};
+const putSla = {
+  config: { access: 'admin' },
+  schema: {
+    tags,
+    summary: 'Define an SLA, or change it from now on',
+    description:
+      'What was before stays judged by the definition of then; the first one is for all of the past. The same definition again changes nothing.',
+    params,
+    body: slaBodySchema,
+    response: { 200: slaSchema },
+  },
+} as const;
+const deleteSla = {
+  config: { access: 'admin' },
+  schema: { tags, summary: 'Delete an SLA with all it was', params, response: { 200: slaSchema } },
+} as const;
+const getViolations = {
+  config: { cheaper },
+  schema: {
+    tags,
+    summary: 'When which series of an SLA were out of its range',
+    params,
+    querystring: Type.Object({
+      window: Type.Optional(Type.String({ default: '12h', description: 'How far back.' })),
+      at,
+      format: Type.Optional(Type.Enum(['json', 'csv'], { default: 'json' })),
+    }),
+    response: { 200: violationsSchema },
+  },
+};
+const getStatus = {
+  config: { cheaper },
+  schema: {
+    tags,
+    summary: 'How every SLA stands: time in violation, objective, error budget',
+    querystring: Type.Object({ at }),
+    response: { 200: slaStatusSchema },
+  },
+};
+
+/** What is promised, and how it was kept. */
+export function slaRoutes({ store, clock, slas }: AppParts): FastifyPluginAsyncTypebox {
+  return async (app) => {
+    app.get('/v1/slas', getSlas, async (): Promise<SlasAnswer> => ({ slas: slas.all().map(slaAnswer) }));
+
+    app.get('/v1/slas/status', getStatus, async ({ query, reading }): Promise<SlaStatusAnswer> => {
+      const now = instantOf(query.at, clock.now());
+      const reads = readsWithin(store, reading);
+      const all: SlaStatusAnswer['slas'] = [];
+      // One after the other: each reads all its samples.
+      for (const sla of slas.all()) all.push(await statusAnswer(reads, sla, now));
+      return { at: iso(now), slas: all };
+    });
+
+    app.get('/v1/slas/:id', getSla, async ({ params }): Promise<SlaAnswer> => slaAnswer(slas.get(params.id)));
+
+    app.put('/v1/slas/:id', putSla, async ({ params, body }): Promise<SlaAnswer> => {
+      const { selector, objective, min = null, max = null, windows = defaultWindows } = body;
+      return slaAnswer(await slas.set(params.id, { selector, objective, min, max, windows }, clock.now()));
+    });
+
+    app.delete(
+      '/v1/slas/:id',
+      deleteSla,
+      async ({ params }): Promise<SlaAnswer> => slaAnswer(await slas.remove(params.id)),
+    );
+
+    app.get('/v1/slas/:id/violations', getViolations, async ({ params, query, reading }, reply) => {
+      const sla = slas.get(params.id);
+      const window = windowOf({ window: '12h', ...query }, clock.now());
+      const violations = await violationsIn(readsWithin(store, reading), sla, window);
+      if (query.format === 'csv') return (reply as FastifyReply).type(csvType).send(csvOf(violations));
+      return { id: sla.id, from: iso(window.from), to: iso(window.to), violations: violations.map(violationAnswer) };
+    });
+  };
+}
+
+function slaAnswer(sla: Sla): SlaAnswer {
+  const versions = sla.versions.map((version, index) => versionAnswer(version, index === 0));
+  return { id: sla.id, ...(versions.at(-1) as SlaAnswer['versions'][number]), versions };
+}
+
+function versionAnswer({ since, windows, ...rest }: SlaVersion, isFirst: boolean): SlaAnswer['versions'][number] {
+  return { since: isFirst ? null : iso(since), ...rest, windows: [...windows] };
+}
+
+/** One that cannot be told keeps no other from being told. */
+async function statusAnswer(reads: Reads<[]>, sla: Sla, at: number): Promise<SlaStatusAnswer['slas'][number]> {
+  const about = { id: sla.id, objective: currentOf(sla).objective };
+  try {
+    const { isViolated, windows } = await statusOf(reads, sla, at);
+    return { ...about, violated: isViolated, windows: windows.map(windowAnswer), problem: null };
+  } catch (error) {
+    if (!(error instanceof MonitorError) || error.code !== 'invalid') throw error;
+    return { ...about, violated: null, windows: [], problem: error.message };
+  }
+}
+
+function windowAnswer(status: WindowStatus): SlaStatusAnswer['slas'][number]['windows'][number] {
+  const { window, from, to, violations, violatedMs, coverage, compliance, isMet, budgetMs, leftMs, usedUpAt } = status;
+  return {
+    window,
+    from: iso(from),
+    to: iso(to),
+    violations,
+    violatedSeconds: violatedMs / 1000,
+    coverage,
+    compliance,
+    met: isMet,
+    budgetSeconds: budgetMs / 1000,
+    budgetLeftSeconds: leftMs / 1000,
+    // Beyond what a date holds is never.
+    budgetUsedUpAt: usedUpAt === null || usedUpAt > latestDate ? null : iso(usedUpAt),
+  };
+}
+
+const latestDate = 8.64e15;
+
+function violationAnswer({ series, from, to, side, worst }: Violation) {
+  return { series, from: iso(from), to: iso(to), durationSeconds: (to - from) / 1000, side, worst };
+}
+
+function csvOf(violations: readonly Violation[]): string {
+  const lines = violations
+    .map(violationAnswer)
+    .map(({ series, from, to, durationSeconds, side, worst }) =>
+      [csvField(series), from, to, durationSeconds, side, worst].join(','),
+    );
+  return ['series,from,to,durationSeconds,side,worst', ...lines, ''].join('\r\n');
+}

@@ -1,0 +1,91 @@
+import { setImmediate } from 'node:timers/promises';
+import { parseDuration } from '../core/duration.ts';
+import { MonitorError } from '../core/error.ts';
+import type { Sample } from '../core/sample.ts';
+import { parseSelector } from '../core/selector.ts';
+import { seriesKey } from '../core/series.ts';
+import type { Reads, TimeWindow } from '../core/store.ts';
+import { type Budget, budgetOf } from './budget.ts';
+import { currentOf, type Sla } from './sla.ts';
+import { type Evaluation, evaluateSla, type Judged, reachMs, type Violation } from './violation.ts';
+
+/** More samples are not read for one answer. */
+const mostSamples = 250_000;
+const usualStepMs = 10_000;
+
+/** How an SLA stands in one of its windows. */
+export interface WindowStatus extends Budget, TimeWindow {
+  window: string;
+  violations: number;
+  violatedMs: number;
+}
+
+export interface SlaStatus {
+  /** Whether a series is out of the range now; null: nothing is known now. */
+  isViolated: boolean | null;
+  windows: WindowStatus[];
+}
+
+/**
+ * What of a window is violation, by the definitions that were in force.
+ * @throws MonitorError `invalid` for more series or samples than are read for one answer
+ */
+export async function violationsIn(reads: Reads<[]>, sla: Sla, window: TimeWindow): Promise<Violation[]> {
+  return evaluateSla(await judgedIn(reads, sla, window), window).violations;
+}
+
+/** How it stands at an instant. @throws as `violationsIn` */
+export async function statusOf(reads: Reads<[]>, sla: Sla, at: number): Promise<SlaStatus> {
+  const { windows, objective } = currentOf(sla);
+  const lengths = windows.map((window) => ({ window, lengthMs: parseDuration(window, 'windows') }));
+  const longest = { from: at - Math.max(...lengths.map(({ lengthMs }) => lengthMs)), to: at };
+  const judged = await judgedIn(reads, sla, longest);
+  const evaluated: WindowStatus[] = [];
+  for (const { window, lengthMs } of lengths) {
+    // Others have their turn: each takes a twentieth of a second where there are many samples.
+    await setImmediate();
+    const span = { from: at - lengthMs, to: at };
+    const { violations, violatedMs, knownMs } = evaluateSla(judged, span);
+    const budget = budgetOf({ violatedMs, knownMs }, objective, lengthMs, at);
+    evaluated.push({ window, ...span, violations: violations.length, violatedMs, ...budget });
+  }
+  return {
+    isViolated: isViolatedNow(evaluateSla(judged, { from: at - 1, to: at })),
+    windows: evaluated,
+  };
+}
+
+function isViolatedNow({ violatedMs, knownMs }: Evaluation): boolean | null {
+  return knownMs === 0 ? null : violatedMs > 0;
+}
+
+/** Each series is held to the definitions that name it. */
+async function judgedIn(reads: Reads<[]>, { versions }: Sla, window: TimeWindow): Promise<Judged[]> {
+  const inForce = versions.filter((_, index) => (versions[index + 1]?.since ?? Number.POSITIVE_INFINITY) > window.from);
+  const bySelector = new Map<string, Map<string, Sample[]>>();
+  for (const selector of new Set(inForce.map((version) => version.selector)))
+    bySelector.set(selector, new Map(await samplesOfSelector(reads, selector, window)));
+  const samples = new Map([...bySelector.values()].flatMap((found) => [...found]));
+  return [...samples].map(([series, samples]) => ({
+    series,
+    samples,
+    heldTo: versions.map(({ since, selector, min, max }) => ({
+      since,
+      range: bySelector.get(selector)?.has(series) ? { min, max } : null,
+    })),
+  }));
+}
+
+async function samplesOfSelector(reads: Reads<[]>, text: string, { from, to }: TimeWindow) {
+  const reached = { from: from - reachMs, to };
+  const series = parseSelector(text);
+  const present = await reads.select({ ...reached, series, stepMs: Math.ceil(to - reached.from) });
+  const samples = (present.length * (to - from)) / usualStepMs;
+  if (samples > mostSamples)
+    throw new MonitorError(
+      'invalid',
+      `the SLA is on ${present.length} series, about ${Math.round(samples)} samples in the window, and at most ${mostSamples} are read for one answer; name fewer series (host="web-01") or a shorter window`,
+    );
+  const found = await reads.select({ ...reached, series: present.map((each) => each.series), stepMs: null });
+  return found.map(({ series, samples }) => [seriesKey(series), samples] as const);
+}
