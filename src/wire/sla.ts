@@ -21,7 +21,6 @@ export const slaBodySchema = Type.Object(
   },
   { title: 'SlaDefinition', additionalProperties: false },
 );
-export type SlaBody = Static<typeof slaBodySchema>;
 
 const versionSchema = Type.Object({
   since: optionalInstant('From when on it is in force; null: also for all of the past.'),
