@@ -19,6 +19,7 @@ import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
+import { budgetThreshold, SlaWatch } from '../sla/sla-watch.ts';
 import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
@@ -56,6 +57,7 @@ export interface Services {
   serverClock: ServerClock;
   desired: DesiredSettingsOfHosts;
   slas: Slas;
+  slaWatch: SlaWatch;
   ingest: Ingest;
   sources: Sources;
   mapper: UsageMapper;
@@ -71,7 +73,7 @@ export interface Services {
 /** All of them, none started. A store that is not there yet says nothing of before. */
 export async function makeServices(options: ServiceOptions): Promise<Services> {
   const { store, clock, log, retentionMs, horizonMs } = options;
-  const thresholds = [...options.thresholds, ...((await hasLimit(store)) ? [diskThreshold] : [])];
+  const thresholds = [...options.thresholds, budgetThreshold, ...((await hasLimit(store)) ? [diskThreshold] : [])];
   const before = await store.latest(clock.now() + mostAheadMs).catch(() => []);
   const newest = before.length === 0 ? null : Math.max(...before.map(placedAt));
   const serverClock = new ServerClock(clock, newest, options.clockDoubt);
@@ -92,6 +94,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     log,
   });
   ingest.onScraped((samples) => mapper.take(samples));
+  const slas = new Slas(options.slas);
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -100,7 +103,8 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     hosts,
     serverClock,
     desired: new DesiredSettingsOfHosts(options.desired),
-    slas: new Slas(options.slas),
+    slas,
+    slaWatch: new SlaWatch({ store, slas, clock, log, write: (samples) => ingest.writeSamples(samples, null) }),
     expiry,
     compaction: new Compaction(store, clock, log),
     diskWatch: new DiskWatch(store, ingest, clock, log),
