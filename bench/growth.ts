@@ -33,11 +33,11 @@ interface Carried {
  * the alarms and the forecaster runs.
  */
 export async function benchGrowth(): Promise<void> {
-  const carried: Carried[] = [];
-  for (const hosts of Object.keys(minutes).map(Number) as Hosts[]) carried.push(await carry(hosts));
-  const [first, last] = [carried[0] as Carried, carried.at(-1) as Carried];
+  const all: Carried[] = [];
+  for (const hosts of Object.keys(minutes).map(Number) as Hosts[]) all.push(await carry(hosts));
+  const [first, last] = [all[0] as Carried, all.at(-1) as Carried];
   report(`growth: hosts with ${processes} processes every ${intervalSeconds} s, one server, DuckDB`, [
-    ...carried.flatMap(figuresOf),
+    ...all.flatMap(figuresOf),
     {
       name: `processor time of a row, ${last.hosts} hosts`,
       value: last.cpuSeconds,
@@ -65,6 +65,15 @@ function figuresOf({ hosts, ...carried }: Carried): Figure[] {
 async function carry(hosts: Hosts): Promise<Carried> {
   const folder = mkdtempSync(join(tmpdir(), 'amberwatch-bench-'));
   const server = new Program('serve', '--data', folder, '--listen', '127.0.0.1:0');
+  try {
+    return await carried(server, hosts);
+  } finally {
+    await server.end();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function carried(server: Program, hosts: Hosts): Promise<Carried> {
   const url = await server.url();
   const seconds = minutes[hosts] * 60;
   const perSecond = hosts / intervalSeconds;
@@ -74,12 +83,10 @@ async function carry(hosts: Hosts): Promise<Carried> {
     JSON.stringify({ ...shape, connections: hosts, perSecond, seconds, isLive: true }),
   );
   await load.line();
-  const watched = watch(server, url, seconds);
-  const result = JSON.parse(await load.ask('go')) as Record<'requests' | 'errors' | 'p50Ms' | 'p99Ms', number>;
+  const [watched, said] = await Promise.all([watch(server, url, seconds), load.ask('go')]);
+  const result = JSON.parse(said) as Record<'requests' | 'errors' | 'p50Ms' | 'p99Ms', number>;
   if (result.errors > 0) throw new Error(`${result.errors} of ${result.requests} requests were refused`);
-  const { cpu, measuredSeconds, ...most } = await watched;
-  await server.end();
-  rmSync(folder, { recursive: true });
+  const { cpu, measuredSeconds, ...most } = watched;
   const rows = measuredSeconds * perSecond * processes;
   const { p50Ms, p99Ms } = result;
   return { hosts, p50Ms, p99Ms, cpuSeconds: (cpu / rows) * 1e6, cores: cpu / measuredSeconds, ...most };

@@ -25,7 +25,8 @@ export class Program {
     for (;;) {
       const url = /http:\/\/127\.0\.0\.1:\d+/.exec(this.#said)?.[0];
       if (url !== undefined) return url;
-      if (this.process.exitCode !== null) throw new Error(`the program ended early: ${this.#said}`);
+      if (this.process.exitCode !== null || this.process.signalCode !== null)
+        throw new Error(`the program ended early: ${this.#said}`);
       await sleep(2);
     }
   }

@@ -11,16 +11,21 @@ const { outputs } = (await bundle(folder)).metafile;
 /** The packages that come with a module of the built program as it is loaded. */
 function packagesOf(module: string): Set<string> {
   const seen = new Set<string>();
+  const packages = new Set<string>();
   const walk = (path: string) => {
     if (seen.has(path)) return;
     seen.add(path);
-    for (const { kind, path: next } of outputs[path]?.imports ?? []) if (kind === 'import-statement') walk(next);
+    for (const { kind, path: next, external } of outputs[path]?.imports ?? []) {
+      if (external) packages.add(next);
+      else if (kind === 'import-statement') walk(next);
+    }
   };
   const entry = Object.keys(outputs).find((path) => outputs[path]?.entryPoint === module);
   if (entry === undefined) throw new Error(`${module} is not loaded by itself`);
   walk(entry);
   const inputs = [...seen].flatMap((path) => Object.keys(outputs[path]?.inputs ?? { [path]: 1 }));
-  return new Set(inputs.flatMap((path) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? []));
+  for (const path of inputs) packages.add(/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? 'our own');
+  return packages;
 }
 
 test.each([

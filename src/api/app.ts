@@ -155,9 +155,19 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
 /** From when it listens until it closes. */
 function runServices(
   app: FastifyInstance,
-  { forecaster, scores, expiry, compaction, diskWatch, slaWatch, sources, mapper }: Services,
+  { forecaster, scores, expiry, compaction, diskWatch, slaDefinitions, slaWatch, sources, mapper }: Services,
 ): void {
-  for (const service of [forecaster, scores, expiry, compaction, diskWatch, slaWatch, sources, mapper]) {
+  for (const service of [
+    forecaster,
+    scores,
+    expiry,
+    compaction,
+    diskWatch,
+    slaDefinitions,
+    slaWatch,
+    sources,
+    mapper,
+  ]) {
     app.addHook('onListen', async () => service.start());
     app.addHook('preClose', async () => service.close());
   }

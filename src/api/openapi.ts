@@ -4,6 +4,7 @@ import Fastify, {
   type FastifyReply,
   type FastifyRequest,
   type FastifySchema,
+  LogController,
   type RouteOptions,
 } from 'fastify';
 import { problemSchema } from '../wire/problem.ts';
@@ -23,9 +24,12 @@ export async function addDocs(app: FastifyInstance, version: string): Promise<vo
 /** A server of its own behind this one, made when somebody opens it: it would be a tenth of a start. */
 function addPage(app: FastifyInstance): void {
   let page: Promise<FastifyInstance> | null = null;
-  app.addHook('onClose', async () => (await page)?.close());
+  app.addHook('onClose', async () => (await page?.catch(() => null))?.close());
   const open = async (request: FastifyRequest, reply: FastifyReply) => {
-    page ??= makePage(app.swagger() as StaticDocumentSpec['document']);
+    page ??= makePage(app).catch((error: unknown) => {
+      page = null;
+      throw error;
+    });
     const { routing } = await page;
     reply.hijack();
     routing(request.raw, reply.raw);
@@ -33,11 +37,18 @@ function addPage(app: FastifyInstance): void {
   for (const url of ['/docs', '/docs/*']) app.get(url, { schema: { hide: true } }, open);
 }
 
-async function makePage(description: StaticDocumentSpec['document']): Promise<FastifyInstance> {
+async function makePage(app: FastifyInstance): Promise<FastifyInstance> {
   const { default: swaggerUi } = await import('@fastify/swagger-ui');
-  const page = Fastify({ routerOptions: { ignoreTrailingSlash: true } });
+  const page = Fastify({
+    loggerInstance: app.log,
+    logController: new LogController({ disableRequestLogging: true }),
+    routerOptions: { ignoreTrailingSlash: true },
+  });
   addProblems(page);
-  await page.register(swagger, { mode: 'static', specification: { document: description } });
+  await page.register(swagger, {
+    mode: 'static',
+    specification: { document: app.swagger() as StaticDocumentSpec['document'] },
+  });
   await page.register(swaggerUi, {
     routePrefix: '/docs',
     // Without the bar on top, which has another project's logo and a field for another server's address.

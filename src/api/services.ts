@@ -19,6 +19,7 @@ import { LatestUsage } from '../ingest/latest-usage.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
+import { SlaDefinitions, type SlaDefinitionsFile } from '../sla/sla-definitions.ts';
 import { budgetThreshold, SlaWatch } from '../sla/sla-watch.ts';
 import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
@@ -40,6 +41,8 @@ export interface ServiceOptions {
   desired?: DesiredSettingsStorage;
   /** Where SLAs outlast a restart. */
   slas?: SlaStorage;
+  /** Where somebody writes some. */
+  slasFile?: SlaDefinitionsFile;
   /** Of this machine. */
   bootId?: string | null;
   /** Others that are asked for what they have. */
@@ -58,6 +61,7 @@ export interface Services {
   desired: DesiredSettingsOfHosts;
   slas: Slas;
   slaWatch: SlaWatch;
+  slaDefinitions: SlaDefinitions;
   ingest: Ingest;
   sources: Sources;
   mapper: UsageMapper;
@@ -94,7 +98,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     log,
   });
   ingest.onScraped((samples) => mapper.take(samples));
-  const slas = new Slas(options.slas);
+  const slas = new Slas(options.slas, options.slasFile !== undefined);
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -104,6 +108,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     serverClock,
     desired: new DesiredSettingsOfHosts(options.desired),
     slas,
+    slaDefinitions: new SlaDefinitions(options.slasFile, slas, clock, log),
     slaWatch: new SlaWatch({ store, slas, clock, log, write: (samples) => ingest.writeSamples(samples, null) }),
     expiry,
     compaction: new Compaction(store, clock, log),

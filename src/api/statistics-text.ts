@@ -47,10 +47,15 @@ function windowObject(found: StatisticsFound): Iterable<string> {
 
 function statisticsObject({ labels, percentiles, ...told }: Statistics): string {
   const fields = [
-    ...figures.map((name) => `"${name}":${told[name]}`),
-    ...percentileNames.map((name) => `"${name}":${percentiles?.[name] ?? null}`),
+    ...figures.map((name) => `"${name}":${numberText(told[name])}`),
+    ...percentileNames.map((name) => `"${name}":${numberText(percentiles?.[name])}`),
   ];
   return `{"labels":${JSON.stringify(labels)},${fields.join(',')}}`;
+}
+
+/** What is beyond all numbers has none in JSON. */
+function numberText(value: number | undefined): string {
+  return value !== undefined && Number.isFinite(value) ? String(value) : 'null';
 }
 
 function* arrayOf<T>(items: readonly T[], text: (item: T) => Iterable<string>): Generator<string> {
@@ -75,7 +80,7 @@ export function* statisticsCsv(windows: readonly StatisticsFound[]): Generator<s
         iso(from),
         iso(to),
         ...labels.map((label) => csvField(own[label] ?? '')),
-        ...figures.map((name) => told[name]),
+        ...figures.map((name) => (Number.isFinite(told[name]) ? told[name] : '')),
         ...percentileNames.map((name) => percentiles?.[name] ?? ''),
         percentileError,
       ];

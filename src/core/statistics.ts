@@ -91,5 +91,6 @@ export function percentileOf(sorted: Float64Array, share: number): number {
 
 /** The labels that a group has in common. */
 export function labelsOf(labels: Labels, by: readonly string[] | undefined): Labels {
-  return by === undefined ? labels : Object.fromEntries(by.map((label) => [label, labels[label] ?? '']));
+  if (by === undefined) return labels;
+  return Object.fromEntries(by.map((label) => [label, Object.hasOwn(labels, label) ? (labels[label] ?? '') : '']));
 }

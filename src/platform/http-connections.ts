@@ -27,6 +27,7 @@ export interface HttpRequest {
 export class HttpConnections {
   readonly #options: HttpConnectionsOptions;
   readonly #plain = new Agent({ keepAlive: true });
+  readonly #closed = new AbortController();
   /** Loaded with what TLS is made of, where somebody is asked by it. */
   #secure: Promise<{ agent: Agent; request: typeof request }> | null = null;
 
@@ -46,13 +47,15 @@ export class HttpConnections {
       try {
         return await promise;
       } catch (error) {
-        // The other side has let go of a connection that was kept, and not looked at what was sent.
-        if (!isUsedUp(asked, error) || wanted.signal.aborted) throw error;
+        // The other side has let go of a connection that was kept; what is asked here may be asked twice.
+        if (!isUsedUp(asked, error) || wanted.signal.aborted || this.#closed.signal.aborted) throw error;
       }
     }
   }
 
+  /** Cuts what is under way. */
   close(): void {
+    this.#closed.abort(new Error('the client is closed'));
     this.#plain.destroy();
     void this.#secure?.then(({ agent }) => agent.destroy());
   }
@@ -85,6 +88,10 @@ export class HttpConnections {
         resolve(response);
       });
       asked.on('error', reject);
+      // An answer that switches protocols ends without a word.
+      asked.once('close', () =>
+        reject(Object.assign(new Error('it hung up without an answer'), { code: 'ECONNRESET' })),
+      );
     });
     asked.on('timeout', () =>
       end(
@@ -95,10 +102,12 @@ export class HttpConnections {
       ),
     );
     limitConnecting(asked, connectMs);
-    const abort = () => end(signal.reason as Error);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    asked.once('close', () => signal.removeEventListener('abort', abort));
+    for (const cut of [signal, this.#closed.signal]) {
+      const abort = () => end(cut.reason as Error);
+      if (cut.aborted) abort();
+      cut.addEventListener('abort', abort, { once: true });
+      asked.once('close', () => cut.removeEventListener('abort', abort));
+    }
     asked.end(body);
     return { promise, asked };
   }
@@ -109,7 +118,8 @@ function limitConnecting(asked: ClientRequest, connectMs: number): void {
     if (!socket.connecting) return;
     const late = () => asked.destroy(tooLate('ETIMEDOUT', `no connection within ${connectMs / 1000} s`));
     const timer = setTimeout(late, connectMs);
-    for (const event of ['connect', 'close']) socket.once(event, () => clearTimeout(timer));
+    for (const event of ['encrypted' in socket ? 'secureConnect' : 'connect', 'close'])
+      socket.once(event, () => clearTimeout(timer));
   });
 }
 

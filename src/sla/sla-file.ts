@@ -26,6 +26,9 @@ function read(file: JsonFile, warn: (message: string) => void): Sla[] {
     for (const { id, versions } of slas) {
       if (typeof id !== 'string' || versions.length === 0) throw new Error('one has no id or no definition');
       versions.forEach(checkVersion);
+      // The first one is for all of the past, whenever it was made.
+      if (versions.some(({ since }, index) => index > 1 && since < (versions[index - 1]?.since ?? since)))
+        throw new Error(`the definitions of ${id} are not by time`);
     }
     return slas;
   } catch (error) {
@@ -36,6 +39,10 @@ function read(file: JsonFile, warn: (message: string) => void): Sla[] {
 }
 
 function checkVersion(version: SlaVersion): void {
-  if (!Number.isFinite(version.since)) throw new Error('one does not say since when');
+  const { since, min, max, objective, selector, windows } = version;
+  const isEnd = (end: unknown) => end === null || Number.isFinite(end);
+  if (!Number.isFinite(since) || !isEnd(min) || !isEnd(max) || typeof objective !== 'number')
+    throw new Error('one has something else for a number');
+  if (typeof selector !== 'string' || !Array.isArray(windows)) throw new Error('one has no selector or no windows');
   checkDefinition(version);
 }

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { samplesWithin } from '../core/bounded-samples.ts';
 import { parseDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import type { Sample } from '../core/sample.ts';
@@ -11,7 +12,6 @@ import { type Evaluation, evaluateSla, type Judged, reachMs, type Violation } fr
 
 /** More samples are not read for one answer. */
 const mostSamples = 250_000;
-const usualStepMs = 10_000;
 
 /** How an SLA stands in one of its windows. */
 export interface WindowStatus extends Budget, TimeWindow {
@@ -63,8 +63,12 @@ function isViolatedNow({ violatedMs, knownMs }: Evaluation): boolean | null {
 async function judgedIn(reads: Reads<[]>, { versions }: Sla, window: TimeWindow): Promise<Judged[]> {
   const inForce = versions.filter((_, index) => (versions[index + 1]?.since ?? Number.POSITIVE_INFINITY) > window.from);
   const bySelector = new Map<string, Map<string, Sample[]>>();
-  for (const selector of new Set(inForce.map((version) => version.selector)))
-    bySelector.set(selector, new Map(await samplesOfSelector(reads, selector, window)));
+  let room = mostSamples;
+  for (const selector of new Set(inForce.map((version) => version.selector))) {
+    const found = new Map(await samplesOfSelector(reads, selector, window, room));
+    for (const samples of found.values()) room -= samples.length;
+    bySelector.set(selector, found);
+  }
   const samples = new Map([...bySelector.values()].flatMap((found) => [...found]));
   return [...samples].map(([series, samples]) => ({
     series,
@@ -76,16 +80,14 @@ async function judgedIn(reads: Reads<[]>, { versions }: Sla, window: TimeWindow)
   }));
 }
 
-async function samplesOfSelector(reads: Reads<[]>, text: string, { from, to }: TimeWindow) {
-  const reached = { from: from - reachMs, to };
-  const series = parseSelector(text);
-  const present = await reads.select({ ...reached, series, stepMs: Math.ceil(to - reached.from) });
-  const samples = (present.length * (to - from)) / usualStepMs;
-  if (samples > mostSamples)
-    throw new MonitorError(
-      'invalid',
-      `the SLA is on ${present.length} series, about ${Math.round(samples)} samples in the window, and at most ${mostSamples} are read for one answer; name fewer series (host="web-01") or a shorter window`,
-    );
-  const found = await reads.select({ ...reached, series: present.map((each) => each.series), stepMs: null });
-  return found.map(({ series, samples }) => [seriesKey(series), samples] as const);
+async function samplesOfSelector(reads: Reads<[]>, text: string, { from, to }: TimeWindow, most: number) {
+  const window = { from: from - reachMs, to };
+  const present = await reads.select({ ...window, series: parseSelector(text), stepMs: Math.ceil(to - window.from) });
+  const series = present.map((each) => each.series);
+  const found = await samplesWithin((query) => reads.select(query), series, window, most);
+  if (found !== null) return found.map(({ series, samples }) => [seriesKey(series), samples] as const);
+  throw new MonitorError(
+    'invalid',
+    `the SLA is on ${series.length} series with more than ${mostSamples} samples in the window, and no more are read for one answer; name fewer series (host="web-01") or shorter windows`,
+  );
 }

@@ -24,6 +24,8 @@ export interface Sla {
   id: string;
   /** Oldest first, at least one. */
   versions: readonly SlaVersion[];
+  /** It stands in the file that the server was given, and is changed there. */
+  isFromFile?: true;
 }
 
 export const defaultWindows: readonly string[] = ['1h', '3h', '12h'];

@@ -1,5 +1,5 @@
 import { MonitorError } from '../core/error.ts';
-import { checkDefinition, currentOf, isSameDefinition, type Sla, type SlaDefinition } from './sla.ts';
+import { checkDefinition, currentOf, isSameDefinition, type Sla, type SlaDefinition, type SlaVersion } from './sla.ts';
 
 /** Where definitions outlast a restart. */
 export interface SlaStorage {
@@ -9,18 +9,23 @@ export interface SlaStorage {
 }
 
 const mostSlas = 200;
-/** Who changes one more often does not mean its history. */
+const clockToleranceMs = 86_400_000;
 const mostVersions = 100;
+/** Nobody asks for what ended before that. */
+const keptMs = 62 * 86_400_000;
 
 /** What is promised, with what was promised before. */
 export class Slas {
   readonly #kept: SlaStorage | undefined;
+  readonly #hasFile: boolean;
   #slas: ReadonlyMap<string, Sla>;
   /** One change follows the other. */
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(kept: SlaStorage | undefined) {
+  /** @param hasFile whether there is a file to follow: who had one and has none may change them all */
+  constructor(kept: SlaStorage | undefined, hasFile = false) {
     this.#kept = kept;
+    this.#hasFile = hasFile;
     this.#slas = new Map((kept?.slas ?? []).map((sla) => [sla.id, sla]));
   }
 
@@ -45,12 +50,12 @@ export class Slas {
     return this.#change(() => {
       checkDefinition(definition);
       const known = this.#slas.get(id);
+      this.#refuseFromFile(known);
       if (known === undefined && this.#slas.size >= mostSlas)
         throw new MonitorError('invalid', `there are ${mostSlas} SLAs, and that is the most; delete one first`);
       if (known !== undefined && isSameDefinition(currentOf(known), definition))
         return { slas: this.#slas, result: known };
-      const versions = [...(known?.versions ?? []), { ...definition, since: now }].slice(-mostVersions);
-      const sla: Sla = { id, versions };
+      const sla: Sla = { id, versions: withVersion(known, definition, now) };
       return { slas: new Map(this.#slas).set(id, sla), result: sla };
     });
   }
@@ -59,13 +64,36 @@ export class Slas {
   remove(id: string): Promise<Sla> {
     return this.#change(() => {
       const sla = this.get(id);
+      this.#refuseFromFile(sla);
       const slas = new Map(this.#slas);
       slas.delete(id);
       return { slas, result: sla };
     });
   }
 
-  #change(change: () => { slas: ReadonlyMap<string, Sla>; result: Sla }): Promise<Sla> {
+  /**
+   * What a file says now: those that it does not have any more are deleted, all others stay as they are.
+   * @throws MonitorError `unavailable` as `set`
+   */
+  async follow(definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
+    await this.#change(() => {
+      const slas = new Map([...this.#slas].filter(([id, sla]) => sla.isFromFile !== true || definitions.has(id)));
+      for (const [id, definition] of definitions) {
+        const known = this.#slas.get(id);
+        const isSame = known !== undefined && isSameDefinition(currentOf(known), definition);
+        const versions = isSame ? known.versions : withVersion(known, definition, now);
+        slas.set(id, { id, versions, isFromFile: true });
+      }
+      return { slas, result: null };
+    });
+  }
+
+  #refuseFromFile(sla: Sla | undefined): void {
+    if (this.#hasFile && sla?.isFromFile)
+      throw new MonitorError('conflict', `the SLA '${sla.id}' stands in the file that --slas names; change it there`);
+  }
+
+  #change<R>(change: () => { slas: ReadonlyMap<string, Sla>; result: R }): Promise<R> {
     const done = this.#tail.then(async () => {
       const { slas, result } = change();
       if (slas === this.#slas) return result;
@@ -79,4 +107,22 @@ export class Slas {
     this.#tail = done.catch(() => undefined);
     return done;
   }
+}
+
+function withVersion(known: Sla | undefined, definition: SlaDefinition, now: number): SlaVersion[] {
+  const versions = known?.versions ?? [];
+  if (now < (versions[0]?.since ?? now) - clockToleranceMs)
+    throw new MonitorError(
+      'conflict',
+      `this server's clock says ${new Date(now).toISOString()}, which is before '${known?.id}' was first defined; mend the clock first`,
+    );
+  // What was defined by a clock that was ahead has never been in force.
+  const inForce = versions.filter(({ since }, index) => index === 0 || since < now);
+  const before = inForce.filter((_, index) => (inForce[index + 1]?.since ?? now) > now - keptMs);
+  if (before.length >= mostVersions)
+    throw new MonitorError(
+      'conflict',
+      `'${known?.id}' was changed ${mostVersions} times in two months; delete it, and define it anew`,
+    );
+  return [...before, { ...definition, since: now }];
 }

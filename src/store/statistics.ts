@@ -1,3 +1,4 @@
+import { samplesWithin } from '../core/bounded-samples.ts';
 import { MonitorError } from '../core/error.ts';
 import { isKnown } from '../core/sample.ts';
 import { type Labels, type Series, seriesKey } from '../core/series.ts';
@@ -6,8 +7,6 @@ import type { Reading, Selected, SelectQuery } from '../core/store.ts';
 
 /** More are not read for one answer. */
 const mostSamples = 300_000;
-/** As often a series is sampled, usually. */
-const usualStepMs = 10_000;
 
 /**
  * Of whoever gives samples and nothing else: all of them are read.
@@ -19,8 +18,9 @@ export async function statisticsOfSamples(
   reading: Reading,
 ): Promise<StatisticsAnswer> {
   const one = await select({ from, to, series: selector, stepMs: Math.max(1, Math.ceil(to - from)) }, reading);
-  refuseTooManySamples(one.length, to - from);
-  const found = await select({ from, to, series: one.map(({ series }) => series), stepMs: null }, reading);
+  const series = one.map((each) => each.series);
+  const found = await samplesWithin((query) => select(query, reading), series, { from, to }, mostSamples);
+  if (found === null) throw tooManySamples(series.length);
   const groups = new Map<string, { labels: Labels; values: number[] }>();
   for (const { series, samples } of found) {
     const group = groupOf(groups, series, by);
@@ -44,11 +44,9 @@ function groupOf(
   return group;
 }
 
-function refuseTooManySamples(series: number, lengthMs: number): void {
-  const samples = (series * lengthMs) / usualStepMs;
-  if (samples > mostSamples)
-    throw new MonitorError(
-      'invalid',
-      `the selector names ${series} series, about ${Math.round(samples)} samples in the window, and at most ${mostSamples} are read for one answer; choose a shorter window or fewer series`,
-    );
+function tooManySamples(series: number): MonitorError {
+  return new MonitorError(
+    'invalid',
+    `the selector names ${series} series with more than ${mostSamples} samples in the window, and no more are read for one answer; choose a shorter window or fewer series`,
+  );
 }

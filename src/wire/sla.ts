@@ -3,7 +3,8 @@ import { instant, number, optionalInstant, windowFields } from './fields.ts';
 
 /** What is promised, and how it was kept. */
 
-export const slaIdPattern = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$';
+/** `status` is that of all. */
+export const slaIdPattern = '^(?!status$)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$';
 
 const definitionFields = {
   selector: Type.String({ minLength: 1, description: 'The series, all of which are to be in the range.' }),

@@ -1,6 +1,6 @@
 import Type, { type Static } from 'typebox';
 import { percentileNames } from '../core/statistics.ts';
-import { instant, number, recordOf, resolutionField, windowFields } from './fields.ts';
+import { instant, number, optionalNumber, recordOf, resolutionField, windowFields } from './fields.ts';
 
 export const statisticsSchema = Type.Object(
   {
@@ -28,7 +28,7 @@ export const statisticsSchema = Type.Object(
             min: Type.Number(),
             max: Type.Number(),
             mean: Type.Number(),
-            deviation: Type.Number({ description: 'The standard deviation of all of them, not that of a sample.' }),
+            deviation: optionalNumber('The standard deviation of all of them, not that of a sample.'),
             ...Object.fromEntries(percentileNames.map((name) => [name, number])),
           }),
           { description: 'Highest mean first. A percentile is null where only roll-ups without buckets are left.' },

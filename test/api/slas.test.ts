@@ -97,6 +97,22 @@ describe('an SLA', () => {
     expect((await again.put(definition, '/v1/slas/java')).json().versions).toHaveLength(2);
   });
 
+  test('defined while the clock was ahead: what is defined after that is in force at once', async () => {
+    const { put, get, time } = await setUp();
+    time.now = noon - 2 * hour;
+    await put({ ...definition, max: 95 }, '/v1/slas/java');
+    time.now = noon + 24 * hour;
+    await put({ ...definition, max: 96 }, '/v1/slas/java');
+    time.now = noon - hour;
+    await put(definition, '/v1/slas/java');
+    time.now = noon;
+    expect((await get('/v1/slas/java')).body.versions).toMatchObject([
+      { max: 95 },
+      { max: 80, since: iso(noon - hour) },
+    ]);
+    expect((await get('/v1/slas/java/violations')).body.violations).toMatchObject([{ from: iso(noon - 60_000) }]);
+  });
+
   test('a lower end, a window without data, and a series that is not there', async () => {
     const { put, get } = await setUp();
     await put(

@@ -70,6 +70,40 @@ test.each([
   expect([status, body.detail]).toEqual([400, expect.stringMatching(why)]);
 });
 
+test('labels that are called as what every object has are labels like any other', async () => {
+  const { get, put } = await makeApp();
+  await put(
+    {
+      metrics: [
+        {
+          name: 'queue_depth',
+          value: 3,
+          labels: { constructor: 'a', toString: 'b' },
+          time: new Date(noon).toISOString(),
+        },
+      ],
+    },
+    '/v1/metrics',
+  );
+  for (const label of ['__proto__', 'constructor', 'toString', 'valueOf', 'hasOwnProperty']) {
+    for (const selector of ['queue_depth', 'process_cpu', 'system_cpu']) {
+      const { status, body } = await get(`/v1/statistics?selector=${selector}&windows=5m&by=${label}`);
+      expect([selector, label, status]).toEqual([selector, label, 200]);
+      for (const { labels } of body.windows[0].statistics)
+        expect(Object.values(labels).every((text) => typeof text === 'string')).toBe(true);
+    }
+  }
+});
+
+test.each([
+  [`by=${Array.from({ length: 31 }, (_, k) => `l${k}`).join()}`, /31 labels; at most 30/],
+  ['by=a-b', /'a-b', which is no label/],
+])('%s is refused', async (query, why) => {
+  const { get } = await makeApp();
+  const { status, body } = await get(`/v1/statistics?selector=process_cpu&${query}`);
+  expect([status, body.detail]).toEqual([400, expect.stringMatching(why)]);
+});
+
 test('of nothing an empty list', async () => {
   const { get } = await makeApp();
   const { body } = await get('/v1/statistics?selector=never_sent&windows=1h');

@@ -56,6 +56,33 @@ test('who says nothing, and who stops in the middle, are told apart', async () =
   await expect(asked(`${url}half`)).rejects.toMatchObject({ code: 'ANSWER_STOPPED' });
 });
 
+test('an answer that switches protocols is one that hangs up, and a client that is closed asks nobody again', async () => {
+  let requests = 0;
+  const url = await setUp((request) => {
+    requests++;
+    if (request.url === '/101')
+      request.socket.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+  });
+  await expect(asked(`${url}101`)).rejects.toMatchObject({ code: 'ECONNRESET' });
+  const before = requests;
+  const waiting = asked(url);
+  waiting.catch(() => undefined);
+  await sleep(100);
+  connections?.close();
+  await expect(waiting).rejects.toThrow('the client is closed');
+  await expect(asked(url)).rejects.toThrow('the client is closed');
+  await sleep(100);
+  expect(requests).toBe(before + 1);
+});
+
+test('a handshake that stalls is a connection that is too late', async () => {
+  const url = await setUp(() => undefined);
+  server?.removeAllListeners('connection');
+  connections?.close();
+  connections = new HttpConnections({ connectMs: 200, silenceMs: 5000 });
+  await expect(asked(url.replace('http:', 'https:'))).rejects.toMatchObject({ code: 'ETIMEDOUT' });
+});
+
 test('nobody waits any more: before an answer and in its middle the reason is given', async () => {
   const url = await setUp((request, response) => {
     if (request.url === '/half') response.write('half of ');

@@ -292,6 +292,19 @@ describe('what is closed', () => {
     };
     const selector = { metric: 'process_cpu', matchers: [] };
     const samples = await store.select({ ...window, series: selector, stepMs: null });
+    const within = (from: number, to: number) => async (asked: Store) => {
+      const { statistics } = await asked.statistics({
+        from: noon - from,
+        to: noon - to,
+        selector: { metric: 'process_cpu', matchers: [] },
+      });
+      return { statistics: new Map(statistics.map((each) => [JSON.stringify(each.labels), each])) };
+    };
+    const [some, few] = [
+      within(3 * hour + 1, 5 * minute + 1),
+      within(2 * hour + 20 * minute + 1, 2 * hour + 5 * minute + 1),
+    ];
+    const ragged = { some: (await some(store)).statistics, few: (await few(store)).statistics };
     const before = await ask('process_cpu');
     const memory = await ask('process_memory_max', ['host']);
     expect(before.percentileError).toBe(0);
@@ -316,6 +329,20 @@ describe('what is closed', () => {
         const off = Math.abs((percentiles?.[name as 'p50'] as number) - right);
         expect(off, `${name} of ${key}`).toBeLessThanOrEqual(0.01 * right);
       }
+    }
+    // Ragged windows: by minutes, and percentiles only where whole hours stand for them.
+    for (const [metric, { statistics }] of [
+      ['some', await some(store)],
+      ['few', await few(store)],
+    ] as const) {
+      for (const [key, { percentiles: _, ...moments }] of ragged[metric])
+        expect(statistics.get(key)).toMatchObject({
+          ...moments,
+          mean: expect.closeTo(moments.mean, 9),
+          deviation: expect.closeTo(moments.deviation, 8),
+        });
+      const told = [...statistics.values()].filter(({ percentiles }) => percentiles !== null).length;
+      expect([metric, told > 0]).toEqual([metric, metric === 'some']);
     }
     // Of other quantities there are no buckets.
     const peaks = await ask('process_memory_max', ['host']);
@@ -342,6 +369,29 @@ describe('what is closed', () => {
     await store.expire(noon + 3 * day);
     expect(rounded(await store.means(window))).toEqual(before);
     expect(await store.resolution(window)).toBe('1m');
+    await store.close();
+  });
+
+  test('where rows were forgotten for want of room, percentiles of what is left are not told as those of all', async () => {
+    const { open } = opener('forgotten');
+    let store = await open();
+    const value = (time: number) => (time < noon - 2 * hour ? 10 : 101);
+    for (let time = noon - 4 * hour; time < noon; time += 10_000)
+      await store.append({
+        snapshots: [makeSnapshot({ host: 'a', time, processes: [{ name: 'x', cpu: value(time) }] })],
+      });
+    await store.compact(noon + 2 * hour);
+    const use = await store.disk();
+    const kept = ['usage', 'minute'].map((family) => use?.closed.find((each) => each.family === family)?.bytes ?? 0);
+    await store.close();
+    store = await open({ mostBytes: (use?.usedBytes ?? 0) + ((kept[0] as number) + (kept[1] as number)) / 3 });
+    await store.compact(noon + 2 * hour);
+    const window = { from: noon - 4 * hour - 1, to: noon, selector: { metric: 'process_cpu', matchers: [] } };
+    const { statistics, percentileError } = await store.statistics(window);
+    expect(statistics).toMatchObject([{ count: 1440, min: 10, max: 101, mean: 55.5 }]);
+    expect(percentileError).toBeGreaterThan(0);
+    expect(Math.abs((statistics[0]?.percentiles?.p50 ?? 0) - 10)).toBeLessThanOrEqual(0.1);
+    await expect(store.statistics({ ...window, isExact: true })).rejects.toThrow(/before the oldest that are kept/);
     await store.close();
   });
 

@@ -21,7 +21,8 @@ import type { AppParts } from '../app-parts.ts';
 import { csvField, csvType } from '../csv.ts';
 import { instantOf, iso, windowOf } from '../window.ts';
 
-const cheaper = 'an SLA on fewer series, or a shorter window (window=)';
+const cheaper = 'a shorter window (window=), or an SLA on fewer series';
+const cheaperStatus = 'one SLA (id=), or those on fewer series';
 const tags = ['slas'];
 const params = Type.Object({ id: Type.String({ pattern: slaIdPattern, description: 'Letters, digits, _ . and -' }) });
 const at = Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' }));
@@ -61,11 +62,11 @@ const getViolations = {
   },
 };
 const getStatus = {
-  config: { cheaper },
+  config: { cheaper: cheaperStatus },
   schema: {
     tags,
     summary: 'How every SLA stands: time in violation, objective, error budget',
-    querystring: Type.Object({ at }),
+    querystring: Type.Object({ at, id: Type.Optional(Type.String({ description: 'Only this one.' })) }),
     response: { 200: slaStatusSchema },
   },
 };
@@ -80,7 +81,8 @@ export function slaRoutes({ store, clock, slas }: AppParts): FastifyPluginAsyncT
       const reads = readsWithin(store, reading);
       const all: SlaStatusAnswer['slas'] = [];
       // One after the other: each reads all its samples.
-      for (const sla of slas.all()) all.push(await statusAnswer(reads, sla, now));
+      const asked = query.id === undefined ? slas.all() : [slas.get(query.id)];
+      for (const sla of asked) all.push(await statusAnswer(reads, sla, now));
       return { at: iso(now), slas: all };
     });
 

@@ -3,6 +3,7 @@ import Type, { type Static } from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
 import { MonitorError } from '../../core/error.ts';
 import { parseSelector, type Selector } from '../../core/selector.ts';
+import { familyOf } from '../../core/series.ts';
 import type { StatisticsQuery } from '../../core/statistics.ts';
 import { type Reads, readsWithin } from '../../core/store.ts';
 import { statisticsSchema } from '../../wire/statistics.ts';
@@ -14,6 +15,7 @@ import { instantOf, windowOf } from '../window.ts';
 
 const mostWindows = 10;
 const defaultTop = 1000;
+const mostLabels = 30;
 const cheaper = 'shorter windows (windows=), or fewer series, such as those of one host';
 
 const statisticsQuery = Type.Object({
@@ -87,7 +89,8 @@ async function tell(
 ): Promise<StatisticsFound> {
   const [{ statistics, percentileError }, resolution] = await Promise.all([
     reads.statistics(query),
-    reads.resolution(query),
+    // Of all else there are no roll-ups.
+    familyOf(query.selector.metric).family === 'process' ? reads.resolution(query) : ('raw' as const),
   ]);
   statistics.sort((a, b) => b.mean - a.mean);
   const { from, to } = query;
@@ -110,9 +113,13 @@ function windowsOf({ windows = '1h,3h,12h' }: Static<typeof statisticsQuery>): s
   return all;
 }
 
+/** @throws MonitorError `invalid` */
 function labelsOf(by: string): string[] {
-  return by
-    .split(',')
-    .map((label) => label.trim())
-    .filter((label) => label !== '');
+  const labels = [...new Set(by.split(',').map((label) => label.trim()))].filter((label) => label !== '');
+  const wrong = labels.find((label) => !/^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/.test(label));
+  if (wrong !== undefined)
+    throw new MonitorError('invalid', `by= has '${wrong}', which is no label; write by=host,process`);
+  if (labels.length > mostLabels)
+    throw new MonitorError('invalid', `by= has ${labels.length} labels; at most ${mostLabels} are taken`);
+  return labels;
 }

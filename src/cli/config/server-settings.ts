@@ -71,6 +71,14 @@ export const serverSettings = {
     read: (texts): Threshold[] => withDefaults(texts.map(parseThreshold)),
     format: (thresholds) => thresholds.map(formatThreshold),
   }),
+  slas: setting({
+    argument: '<file>',
+    description: 'YAML file with SLAs by id; what changes in it is followed',
+    defaultText: 'none',
+    commands: serving,
+    read: ([text]) => text,
+    format: orNotSet,
+  }),
   horizon: setting({
     argument: '<duration>',
     description: 'how far ahead AMBER looks; a value is the mean over a tenth of it',

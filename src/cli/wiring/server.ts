@@ -13,6 +13,7 @@ import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
+import type { SlaDefinitionsFile } from '../../sla/sla-definitions.ts';
 import { openSlas } from '../../sla/sla-file.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
@@ -149,6 +150,7 @@ async function makeApp(
     forgotten: openForgottenHosts(config.data, warn),
     desired: openDesiredSettings(config.data, warn),
     slas: openSlas(config.data, warn),
+    ...(config.slas !== undefined && { slasFile: await openSlasFile(config.slas) }),
     bootId: readBootId(),
     mappings: config.mapping,
     sources: config.sources.map((source) => configuredSource(source, config, warn)),
@@ -160,6 +162,13 @@ async function makeApp(
     },
     ...(tls && { https: tls }),
   });
+}
+
+/** @throws MonitorError `invalid` for one that cannot be read: later that would only be said */
+async function openSlasFile(path: string): Promise<SlaDefinitionsFile> {
+  const { readSlas, slasFile } = await import('../config/slas-file.ts');
+  readSlas(path);
+  return slasFile(path);
 }
 
 function configuredSource(

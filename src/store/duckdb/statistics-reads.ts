@@ -30,11 +30,17 @@ import {
   sketchedSql,
   valuePieces,
 } from './statistics-sql.ts';
+import { where } from './usage-sql.ts';
 
 /** Of more rows percentiles are told by buckets: to sort them takes memory. */
 const mostExactRows = 4_000_000;
 
-const leastSketched = 0.999;
+/** Percentiles of whole hours stand for a window that has at most so many values more, or less: some come meanwhile. */
+const sketchedShares = { least: 0.999, most: 1.2 };
+/** More groups are not in one answer. */
+const mostGroups = 50_000;
+/** More names are not written into a query. */
+const mostNamesMeant = 20_000;
 
 type Select = (query: SelectQuery, reading: Reading) => Promise<Selected[]>;
 
@@ -63,9 +69,11 @@ export class StatisticsReads {
     const cost = this.#lookup.costOf(column, this.#lookup.cost(query, reading));
     const filter = await this.#filterOf(query.selector, column, cost);
     if (filter === null) return { statistics: [], percentileError: 0 };
-    const wanted = { column, filter, by: groupsOf(query.by, column), window: this.#windowOf(query) };
-    const isExact = this.#isExact(wanted, cost, query.isExact === true);
+    const { from, to } = query;
+    const wanted = { column, filter, by: groupsOf(query.by, column), window: { from, to } };
     const moments = await this.#moments(wanted, cost);
+    if (moments.size === 0) return { statistics: [], percentileError: 0 };
+    const isExact = await this.#isExact(wanted, moments.values(), query.isExact === true, cost);
     const percentiles = await this.#percentiles(wanted, isExact, cost);
     const nameOf = await this.#lookup.namesIn(
       [...moments.values()].map(({ row }) => row),
@@ -83,33 +91,32 @@ export class StatisticsReads {
     return { statistics, percentileError: isExact ? 0 : sketchError };
   }
 
-  /** Of what there are no rows of any more, whole hours: buckets are of hours. */
-  #windowOf({ from, to }: TimeWindow): TimeWindow {
-    if (this.#hasRows({ from, to })) return { from, to };
-    return { from: Math.floor((from + 1) / hourMs) * hourMs - 1, to };
-  }
-
-  /** Whether the rows of all of it are kept. */
-  #hasRows({ from }: TimeWindow): boolean {
-    const { parts } = this.#lookup;
+  /** Whether the rows of all of it are kept: of what is older only roll-ups know. */
+  async #hasRows({ from }: TimeWindow, cost: Cost): Promise<boolean> {
+    const { parts, readers } = this.#lookup;
     const { usage } = parts.oldest();
-    const before = { from, to: usage - 1 };
-    return (
-      parts.of('minute', before).length + parts.of('hour', before).filter(({ until }) => until <= usage).length === 0
-    );
+    if (parts.all().length === 0 || from + 1 >= usage) return true;
+    const before = { from: from - hourMs, to: usage - 1 };
+    const sql = () => `SELECT 1 FROM ${parts.relation('hour', before)} WHERE ${where(before, {})} LIMIT 1`;
+    return (await readers.query(sql, cost)).length === 0;
   }
 
   /** @throws MonitorError `invalid` where it has to be and cannot */
-  #isExact({ column, filter, window }: Wanted, { rows = 0 }: Cost, hasToBe: boolean): boolean {
-    if (!isUsageMetric(column)) return true;
-    const isThere = this.#hasRows(window);
-    const some = (rows * filter.hosts.length) / Math.max(1, this.#lookup.hosts.ids().length);
-    if (isThere && some <= mostExactRows) return true;
+  async #isExact(
+    { column, window }: Wanted,
+    groups: Iterable<{ moments: Moments }>,
+    hasToBe: boolean,
+    cost: Cost,
+  ): Promise<boolean> {
+    let rows = 0;
+    for (const { moments } of groups) rows += moments.count;
+    const isThere = !isUsageMetric(column) || (await this.#hasRows(window, cost));
+    if (isThere && rows <= mostExactRows) return true;
     if (!hasToBe) return false;
     throw new MonitorError(
       'invalid',
       isThere
-        ? `exact percentiles are told of at most ${mostExactRows} rows, and the window has about ${Math.round(some)}; choose a shorter window or fewer hosts, or leave out exact=`
+        ? `exact percentiles are told of at most ${mostExactRows} values, and the window has ${rows}; choose a shorter window or fewer series, or leave out exact=`
         : 'exact percentiles are told of rows, and the window begins before the oldest that are kept; choose a shorter window, or leave out exact=',
     );
   }
@@ -126,27 +133,40 @@ export class StatisticsReads {
     if (hosts.length === 0 || !fits({})) return null;
     if (!isUsageMetric(column)) return labelTest({ matchers: ofProcess })({}) ? { hosts } : null;
     if (ofProcess.length === 0) return { hosts };
-    const names = await this.#namesFitting(ofProcess, cost);
-    return names.length === 0 ? null : { hosts, names };
+    const only = exactValue(matchers, 'process');
+    if (only === undefined || ofProcess.length > 1) return this.#filterOfNames(hosts, ofProcess, cost);
+    const id = await this.#lookup.names.find(only, cost);
+    return id === undefined ? null : { hosts, names: [id] };
   }
 
-  async #namesFitting(matchers: Selector['matchers'], cost: Cost): Promise<number[]> {
-    const only = exactValue(matchers, 'process');
-    if (only !== undefined && matchers.length === 1) {
-      const id = await this.#lookup.names.find(only, cost);
-      return id === undefined ? [] : [id];
-    }
+  /** Written as those that are meant, or as all others, whichever are fewer. */
+  async #filterOfNames(
+    hosts: readonly number[],
+    matchers: Selector['matchers'],
+    cost: Cost,
+  ): Promise<StatisticsFilter | null> {
     const ids = (await this.#lookup.readers.query('SELECT id FROM name', cost)).map(({ id }) => id as number);
     const nameOf = await this.#lookup.names.of(ids, cost);
     const byName = new Map(ids.map((id) => [nameOf(id), id]));
     // An expression may take a while for many.
     const series = [...byName.keys()].map((process) => ({ metric: '', labels: { process } }));
     const found = await fitting(filterTest({ matchers }), series, cost.signal);
-    return [...found.values()].map(({ labels }) => byName.get(labels.process as string) as number);
+    const names = new Set([...found.values()].map(({ labels }) => byName.get(labels.process as string) as number));
+    const others = ids.filter((id) => !names.has(id));
+    if (Math.min(names.size, others.length) > mostNamesMeant)
+      throw new MonitorError(
+        'invalid',
+        `the selector names ${names.size} of ${ids.length} process names, and at most ${mostNamesMeant} are told from the others; write a narrower one`,
+      );
+    if (names.size === 0) return null;
+    return others.length < names.size ? { hosts, exceptNames: others } : { hosts, names: [...names] };
   }
 
   async #moments({ column, filter, by, window }: Wanted, cost: Cost) {
-    const sql = () => momentsSql(column, this.#valuePieces(column, window, filter), filter, by);
+    const sql = () => {
+      const pieces = this.#valuePieces(column, window, filter);
+      return `${momentsSql(column, pieces, filter, by)} LIMIT ${mostGroups * pieces.length + 1}`;
+    };
     const all = new Map<string, { row: Row; moments: Moments }>();
     for (const row of await this.#lookup.readers.query(sql, cost)) {
       const key = keyOf(row, by);
@@ -154,6 +174,11 @@ export class StatisticsReads {
       const known = all.get(key)?.moments;
       all.set(key, { row, moments: known === undefined ? moments : addMoments(known, moments) });
     }
+    if (all.size > mostGroups)
+      throw new MonitorError(
+        'invalid',
+        `that would be statistics of more than ${mostGroups} series; take some together (by=process), or name fewer (host="web-01")`,
+      );
     return all;
   }
 
@@ -182,15 +207,24 @@ export class StatisticsReads {
       const rows = family === 'usage' ? relation : parts.closed('usage', window, { hosts });
       return rows === null ? [] : [{ relation: rows, window, isKept: false }];
     };
-    return piecesOf(parts, window, { hosts }).flatMap(pieceOf);
+    return piecesOf(parts, this.#wholeHours(window), { hosts }).flatMap(pieceOf);
+  }
+
+  /** Where there are no rows of an edge any more, the hour that it lies in: buckets are of hours. */
+  #wholeHours({ from, to }: TimeWindow): TimeWindow {
+    const { usage } = this.#lookup.parts.oldest();
+    return {
+      from: from + 1 < usage ? Math.floor((from + 1) / hourMs) * hourMs - 1 : from,
+      to: to + 1 < usage ? Math.ceil((to + 1) / hourMs) * hourMs - 1 : to,
+    };
   }
 
   #labelsOf(row: Row, labels: readonly string[], nameOf: (id: number) => string): Record<string, string> {
-    const texts: Record<string, () => string> = {
-      host: () => this.#lookup.hosts.text(row.host as number),
-      process: () => nameOf(row.name as number),
+    const textOf = (label: string) => {
+      if (label === 'host') return this.#lookup.hosts.text(row.host as number);
+      return label === 'process' && row.name !== undefined ? nameOf(row.name as number) : '';
     };
-    return Object.fromEntries(labels.map((label) => [label, texts[label]?.() ?? '']));
+    return Object.fromEntries(labels.map((label) => [label, textOf(label)]));
   }
 }
 
@@ -211,8 +245,9 @@ function momentsOf({ count, min, max, mean, squares }: Row): Moments {
   return { count, min, max, mean, squares } as Moments;
 }
 
-/** Null where some of the values are in no bucket: their hour has been forgotten. A few more may have come meanwhile. */
+/** Null where they are not those of the window: of some of it neither rows nor buckets are kept. */
 function percentilesOf(row: Row | undefined, count: number): Statistics['percentiles'] {
-  if (row === undefined || (typeof row.count === 'number' && row.count < leastSketched * count)) return null;
+  const told = Number(row?.count ?? 0);
+  if (row === undefined || told < sketchedShares.least * count || told > sketchedShares.most * count) return null;
   return Object.fromEntries(percentileNames.map((name) => [name, row[name]])) as Statistics['percentiles'];
 }

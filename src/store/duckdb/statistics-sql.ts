@@ -8,10 +8,11 @@ import type { StoredColumn } from './series-sql.ts';
 import { num } from './sql-text.ts';
 import { where } from './usage-sql.ts';
 
-/** Which rows are meant, by ids. `names` absent: all. */
+/** Which rows are meant, by ids: of these names, or of all but these. */
 export interface StatisticsFilter {
   hosts: readonly number[];
   names?: readonly number[];
+  exceptNames?: readonly number[];
 }
 
 /** What groups have in common. */
@@ -37,9 +38,10 @@ function unitSql(column: StoredColumn): string {
   return isUsageMetric(column) ? `${snakeCase(column)}::DOUBLE / ${scaleOf(column)}` : metricSql(column);
 }
 
-function conditionOf(window: TimeWindow, { hosts, names }: StatisticsFilter): string {
+function conditionOf(window: TimeWindow, { hosts, names, exceptNames = [] }: StatisticsFilter): string {
   const ofNames = names === undefined ? '' : ` AND name IN (${names.join(', ')})`;
-  return `${where(window, { hosts })}${ofNames}`;
+  const butNames = exceptNames.length === 0 ? '' : ` AND name NOT IN (${exceptNames.join(', ')})`;
+  return `${where(window, { hosts })}${ofNames}${butNames}`;
 }
 
 function grouping(by: readonly GroupColumn[]): { columns: string; clause: string } {
@@ -79,7 +81,7 @@ function rolledMoments(column: UsageMetric): string {
     ${sum} / ${known} / ${scale} AS mean, (sum(${figure('squares')}) - ${sum} * ${sum} / ${known}) / (${scale}::DOUBLE * ${scale}) AS squares`;
 }
 
-/** Percentiles of the rows themselves. */
+/** Percentiles of the rows themselves, and of how many. */
 export function exactSql(
   column: StoredColumn,
   relation: string,
@@ -91,8 +93,8 @@ export function exactSql(
   const value = unitSql(column);
   const shares = percentileNames.map((name) => percentileShares[name]).join(', ');
   const told = percentileNames.map((name, index) => `told[${index + 1}] AS ${name}`).join(', ');
-  return `SELECT ${columns}${told} FROM (
-    SELECT ${columns}quantile_cont(${value}, [${shares}]) AS told FROM ${relation}
+  return `SELECT ${columns}count, ${told} FROM (
+    SELECT ${columns}count(${value})::DOUBLE AS count, quantile_cont(${value}, [${shares}]) AS told FROM ${relation}
     WHERE ${conditionOf(window, filter)} AND ${valueSql(column)} IS NOT NULL ${clause})`;
 }
 
