@@ -194,6 +194,12 @@ async function questions(path: string, end: number): Promise<Figure[]> {
     ),
     await asked('one series of 2 days, of minutes', `${url}/v1/series?window=2d&step=4m${series}&at=${at(0)}`, null),
     await asked('one series of 2 days, of hours', `${url}/v1/series?window=2d&step=1h${series}&at=${at(0)}`, null, 60),
+    await asked(
+      'statistics of 12 h, each of 15,000 series',
+      `${url}/v1/statistics?selector=process_cpu&windows=12h&at=${at(7)}`,
+      null,
+      1500,
+    ),
     await asked('alarms at a past instant', `${url}/v1/alarms?at=${at(30)}`, null, 100),
   ];
   await server.end();
