@@ -395,6 +395,61 @@ describe('what is closed', () => {
     await store.close();
   });
 
+  test('runs of many hours are the same by roll-ups as by every row', async () => {
+    const { open } = opener('runs');
+    const store = await open();
+    const next = random(41);
+    const names = ['over', 'dips', 'low', 'exits', 'between', 'unknown'];
+    const start = noon - 8 * hour;
+    /** Steady most of the time; what is special happens to one of them in one of ten minutes. */
+    const cpuOf = (name: string, special: boolean): number | null | undefined => {
+      const usual = { over: 95, dips: 95, low: 10, exits: 95, between: 75, unknown: 95 }[name] as number;
+      if (!special) return usual;
+      return { over: 81, dips: 10, low: 95, exits: undefined, between: 85, unknown: null }[name];
+    };
+    const late: Snapshot[] = [];
+    const snapshots: Snapshot[] = [];
+    let special = -1;
+    for (let time = start; time < noon; time += 10_000) {
+      if (time % (10 * minute) === 0) special = Math.floor(next() * 20);
+      // The host is silent for two minutes now and then.
+      if (Math.floor(time / minute) % 170 < 2) continue;
+      const processes = names.flatMap((name, index) => {
+        const cpu = cpuOf(name, index === special && time % (10 * minute) < minute);
+        return cpu === undefined ? [] : [{ name, cpu, cpuMax: cpu }];
+      });
+      const snapshot = makeSnapshot({ host: 'a', time, processes: [{ name: 'always' }, ...processes] });
+      (next() < 0.001 ? late : snapshots).push(snapshot);
+    }
+    const series = (name: string) => ({ metric: 'process_cpu_max', labels: { host: 'a', process: name } });
+    const level = { red: 80, clear: 70, forMs: 0, holdMs: 30_000, gapMs: 60_000 };
+    const ask = async (from: number, until: number, asked: readonly string[]) => {
+      const queries = asked.map((name) => ({ ...level, series: series(name), until }));
+      return store.stretches?.(queries, { from, to: until });
+    };
+    const askAll = async () => {
+      const all: unknown[] = [];
+      for (const [from, until] of [
+        [start - 1, noon],
+        [start + 17 * minute, noon - 5 * minute],
+        [start + 2 * hour + 1, noon - hour - 1],
+        [start + hour - 1, noon - 2 * hour],
+      ] as const)
+        for (const asked of [names, ...names.map((name) => [name])]) all.push(await ask(from, until, asked));
+      return all;
+    };
+    await store.append({ snapshots });
+    const young = await askAll();
+    await store.compact(noon + 2 * hour);
+    expect(await askAll()).toEqual(young);
+    await store.append({ snapshots: late });
+    const withLate = await askAll();
+    await store.compact(noon + 9 * hour);
+    expect(await askAll()).toEqual(withLate);
+    expect(late.length).toBeGreaterThan(0);
+    await store.close();
+  });
+
   test('numbers as large as any may be stop nothing', async () => {
     const { open, said, files } = opener('large');
     const store = await open();

@@ -9,6 +9,8 @@ import { groupBy } from '../../platform/group-by.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
 import { bySource, fitting, selectedOf } from '../series-filter.ts';
 import type { IdLookup } from './id-lookup.ts';
+import { hourMs } from './layouts.ts';
+import { usageColumns } from './lean-usage-sql.ts';
 import { piecesOf } from './pieces.ts';
 import type { Cost, Row, Sql } from './readers.ts';
 import {
@@ -23,7 +25,11 @@ import {
 import type { SourceReads } from './source-reads.ts';
 import { sourceCost } from './source-reads.ts';
 import { stepMeansSql } from './step-sql.ts';
-import { islandsSql, type StretchIds, toStretches } from './stretch-sql.ts';
+import { islandsSql, type SteadyHour, type StretchIds, steadyHoursSql, toStretches } from './stretch-sql.ts';
+import { where } from './usage-sql.ts';
+
+/** Of a shorter window the rows themselves are read. */
+const leastSteadyMs = 3 * hourMs;
 
 /** Series as samples, in steps or as stretches, whatever they are of. */
 export class SeriesReads {
@@ -143,14 +149,43 @@ export class SeriesReads {
       for (const [index, ofOne] of groupBy(rows.reverse(), (row) => row.i as number)) islands.set(index, ofOne);
     };
     const cost = this.#lookup.cost(window, reading);
-    for (const [column, group] of await this.#stretchIds(queries, cost))
-      await look(
-        () => islandsSql(this.#usage(group, window), column, group, window),
-        this.#lookup.costOf(column, cost),
-      );
+    for (const [column, group] of await this.#stretchIds(queries, cost)) {
+      const steady = await this.#steadyHours(column, group, window, cost);
+      const usage = () => this.#usageBut(steady, group, window);
+      await look(() => islandsSql(usage(), column, group, window, steady), this.#lookup.costOf(column, cost));
+    }
     const { kinds, group } = await this.#sources.stretchIds(queries, reading);
     if (group.length > 0) await look(islandsSql('usage', kinds, group, window), sourceCost(window, reading));
     return queries.map(({ gapMs }, index) => toStretches(islands.get(index) ?? [], gapMs));
+  }
+
+  /** Those that are steady for all of them: to read them row by row would take a second for every ten hours. */
+  async #steadyHours(
+    column: StoredColumn,
+    group: readonly StretchIds[],
+    window: TimeWindow,
+    cost: Cost,
+  ): Promise<SteadyHour[]> {
+    const { parts, readers } = this.#lookup;
+    if (!isUsageMetric(column) || window.to - window.from < leastSteadyMs || parts.all().length === 0) return [];
+    const hosts = group.map(({ host }) => host);
+    const sql = () => steadyHoursSql(parts.relation('hour', window, { hosts }), column, group, window);
+    const rows = (await readers.query(sql, cost)) as unknown as SteadyHour[];
+    const all = [...groupBy(rows, ({ hour }) => hour).values()].filter((ofHour) => ofHour.length === group.length);
+    return all.flat().map((row) => ({ ...row, swept: (row.swept as number) > window.from ? row.swept : null }));
+  }
+
+  /** The rows of all other hours. */
+  #usageBut(steady: readonly SteadyHour[], group: readonly StretchIds[], window: TimeWindow): string {
+    if (steady.length === 0) return this.#usage(group, window);
+    const hours = [...new Set(steady.map(({ hour }) => hour))].sort((a, b) => a - b);
+    const starts = [window.from, ...hours.map((hour) => hour + hourMs - 1)];
+    const ends = [...hours.map((hour) => hour - 1), window.to];
+    const rest = starts.map((from, index) => ({ from, to: ends[index] as number })).filter(({ from, to }) => to > from);
+    const relations = rest.map(
+      (span) => `SELECT ${usageColumns} FROM ${this.#usage(group, span)} WHERE ${where(span, {})}`,
+    );
+    return `(${relations.join(' UNION ALL ')})`;
   }
 
   /** Of hosts and their processes, by column. */

@@ -1,7 +1,9 @@
-import { isUsageMetric, snakeCase } from '../../core/metric.ts';
+import { isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Stretch, StretchQuery } from '../../core/sample.ts';
 import type { TimeWindow } from '../../core/store.ts';
+import { hourMs } from './layouts.ts';
 import type { Row } from './readers.ts';
+import { binSql, figureSql } from './rollup-sql.ts';
 import { metricSql } from './schema.ts';
 import type { StoredColumn } from './series-sql.ts';
 import { type SourceIds, toldWithEndsSql } from './source-sql.ts';
@@ -28,6 +30,7 @@ export function islandsSql(
   metric: StoredColumn | SourceIds,
   queries: readonly StretchIds[],
   window: TimeWindow,
+  steady: readonly SteadyHour[] = [],
 ): string {
   const ofSource = typeof metric === 'object';
   const process = !ofSource && isUsageMetric(metric);
@@ -41,13 +44,15 @@ export function islandsSql(
   return `
     WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
     sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot WHERE ${during('snapshot')}),
-    sample AS (
+    told AS (
       SELECT i, gap, p.time, ${process || ofSource ? 'swept' : 'NULL::BIGINT AS swept'}, ${column} > red AS is_over,
-        CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level,
-        lag(p.time) OVER series AS previous, lag(level) OVER series AS previous_level
+        CASE WHEN ${column} > clear THEN 1 WHEN ${column} IS NOT NULL THEN 0 ELSE -1 END AS level, false AS is_end
       FROM ${sourceSql(usage, metric, window)}
-      WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}
-      WINDOW series AS (PARTITION BY i ORDER BY p.time)),
+      WHERE ${during('p')} AND p.time <= wanted.until ${process ? `AND p.name IN (${names})` : ''}${steadySql(steady)}),
+    sample AS (
+      SELECT i, gap, time, swept, is_over, level, CASE WHEN is_end THEN time ELSE lag(time) OVER series END AS previous,
+        lag(level) OVER series AS previous_level
+      FROM told WINDOW series AS (PARTITION BY i ORDER BY time)),
     island AS (
       SELECT *, count(*) FILTER (level <> previous_level OR time - previous > gap OR swept > previous)
         OVER (PARTITION BY i ORDER BY time) AS number FROM sample)
@@ -55,6 +60,68 @@ export function islandsSql(
       arg_min(coalesce(previous, ${never}), time)::DOUBLE AS previous,
       arg_min(coalesce(swept, ${never}), time)::DOUBLE AS swept
     FROM island GROUP BY i, number, level ORDER BY since DESC LIMIT ${mostIslands}`;
+}
+
+/** An hour in which a series was on one side of its levels in every snapshot of its host, without a hole. */
+export interface SteadyHour {
+  i: number;
+  gap: number;
+  /** The beginning of the hour, and its first and last snapshot. */
+  hour: number;
+  first: number;
+  last: number;
+  /** The snapshot before the first; null: there is none in the window. */
+  swept: number | null;
+  isOver: boolean;
+  level: 0 | 1;
+}
+
+/** Its first and its last sample stand for all of them. */
+function steadySql(steady: readonly SteadyHour[]): string {
+  if (steady.length === 0) return '';
+  const rows = steady.flatMap(({ i, gap, first, last, swept, isOver, level }) => [
+    `(${i}, ${gap}::DOUBLE, ${first}::BIGINT, ${swept ?? 'NULL'}::BIGINT, ${isOver}, ${level}, false)`,
+    ...(last > first ? [`(${i}, ${gap}::DOUBLE, ${last}::BIGINT, NULL::BIGINT, ${isOver}, ${level}, true)`] : []),
+  ]);
+  return ` UNION ALL VALUES ${rows.join(', ')}`;
+}
+
+/**
+ * The hours in the window that were steady, of each query. By their roll-ups: as many values as the host has sent
+ * snapshots, all of them on one side.
+ * @param hours roll-ups of an hour, as a relation
+ */
+export function steadyHoursSql(
+  hours: string,
+  metric: UsageMetric,
+  queries: readonly StretchIds[],
+  window: TimeWindow,
+): string {
+  const wanted = queries.map((query) => wantedSql(query, (value) => level(metric, value)));
+  const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
+  const names = [...new Set(queries.map((query) => query.name))].join(', ');
+  const until = Math.min(window.to, ...queries.map((query) => query.until));
+  const [first, last] = [
+    Math.ceil((window.from + 1) / hourMs) * hourMs,
+    Math.floor((until + 1) / hourMs) * hourMs - hourMs,
+  ];
+  const figure = (name: 'known' | 'least' | 'most') => figureSql(metric, name);
+  return `
+    WITH wanted(i, host, name, red, clear, gap, until) AS (VALUES ${wanted.join(', ')}),
+    sweep AS (SELECT host, time, lag(time) OVER (PARTITION BY host ORDER BY time) AS swept FROM snapshot
+      WHERE time > ${num(window.from)} AND time < ${num(last + hourMs)} AND host IN (${hosts})),
+    beat AS (SELECT host, ${binSql(hourMs, 'time')} AS hour, count(*) AS sweeps, min(time) AS first, max(time) AS last,
+        arg_min(coalesce(swept, ${never}), time) AS swept, max(CASE WHEN swept >= ${binSql(hourMs, 'time')} THEN time - swept END) AS widest
+      FROM sweep GROUP BY ALL),
+    rolled AS (SELECT host, name, time AS hour, sum(snapshots) AS snapshots, sum(${figure('known')}) AS known,
+        min(${figure('least')}) AS least, max(${figure('most')}) AS most
+      FROM ${hours} WHERE time >= ${num(first)} AND time <= ${num(last)} AND host IN (${hosts}) AND name IN (${names})
+      GROUP BY ALL)
+    SELECT i, gap, hour::DOUBLE AS hour, first::DOUBLE AS first, last::DOUBLE AS last, swept::DOUBLE AS swept,
+      least > red AS "isOver", (least > clear)::INTEGER AS level
+    FROM rolled JOIN wanted USING (host, name) JOIN beat USING (host, hour)
+    WHERE known = snapshots AND snapshots = sweeps AND coalesce(widest, 0) <= gap
+      AND (least > red OR (least > clear AND most <= red) OR most <= clear)`;
 }
 
 function wantedSql(query: StretchIds, levelOf: (value: number) => string): string {
