@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { residentBytes } from '../torture/measure.ts';
 
 /** The program as users run it, built. */
 export class Program {
@@ -32,7 +32,7 @@ export class Program {
   }
 
   residentMiB(): number {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1]) / 1024;
+    return residentBytes(this.pid) / 1024 ** 2;
   }
 
   async end(): Promise<void> {

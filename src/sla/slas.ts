@@ -44,7 +44,8 @@ export class Slas {
 
   /**
    * Defines it, or changes it from now on: what was before stays judged as it was.
-   * @throws MonitorError `invalid`, and `unavailable` when it cannot be kept: then nothing has changed
+   * @throws MonitorError `invalid`, `conflict` for one that stands in the file or when the clock is behind, and
+   * `unavailable` when it cannot be kept: then nothing has changed
    */
   set(id: string, definition: SlaDefinition, now: number): Promise<Sla> {
     return this.#change(() => {
@@ -60,7 +61,7 @@ export class Slas {
     });
   }
 
-  /** @throws MonitorError `not_found`, and `unavailable` as `set` */
+  /** @throws MonitorError `not_found`, and `conflict` and `unavailable` as `set` */
   remove(id: string): Promise<Sla> {
     return this.#change(() => {
       const sla = this.get(id);
@@ -73,18 +74,20 @@ export class Slas {
 
   /**
    * What a file says now: those that it does not have any more are deleted, all others stay as they are.
-   * @throws MonitorError `unavailable` as `set`
+   * @throws MonitorError `conflict` and `unavailable` as `set`
    */
   async follow(definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
     await this.#change(() => {
       const slas = new Map([...this.#slas].filter(([id, sla]) => sla.isFromFile !== true || definitions.has(id)));
+      let isNew = slas.size < this.#slas.size;
       for (const [id, definition] of definitions) {
         const known = this.#slas.get(id);
         const isSame = known !== undefined && isSameDefinition(currentOf(known), definition);
-        const versions = isSame ? known.versions : withVersion(known, definition, now);
-        slas.set(id, { id, versions, isFromFile: true });
+        if (isSame && known.isFromFile) continue;
+        isNew = true;
+        slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now), isFromFile: true });
       }
-      return { slas, result: null };
+      return { slas: isNew ? slas : this.#slas, result: null };
     });
   }
 

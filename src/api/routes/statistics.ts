@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type, { type Static } from 'typebox';
 import { mostNames } from '../../core/answer-bounds.ts';
 import { MonitorError } from '../../core/error.ts';
-import { parseSelector, type Selector } from '../../core/selector.ts';
+import { parseSelector } from '../../core/selector.ts';
 import { familyOf } from '../../core/series.ts';
 import type { StatisticsQuery } from '../../core/statistics.ts';
 import { type Reads, readsWithin } from '../../core/store.ts';
@@ -67,13 +67,11 @@ export function statisticsRoutes({ store, clock, largeAnswers }: AppParts): Fast
         isExact: query.exact ?? false,
       };
       const top = query.top === 0 ? mostNames : (query.top ?? defaultTop);
-      const windows = windowsOf(query);
+      const reads = readsWithin(store, request.reading);
       const found: StatisticsFound[] = [];
       // One after the other: each is dear.
-      for (const window of windows)
-        found.push(
-          await tell(readsWithin(store, request.reading), window, { ...asked, ...windowOf({ window }, at) }, top),
-        );
+      for (const window of windowsOf(query))
+        found.push(await tell(reads, window, { ...asked, ...windowOf({ window }, at) }, top));
       if (query.format === 'csv') return largeAnswers.send(request, reply, statisticsCsv(found), csvType);
       const about = { at, selector: query.selector, by: asked.by ?? null };
       return largeAnswers.send(request, reply, statisticsText(about, found), jsonType);
@@ -81,12 +79,7 @@ export function statisticsRoutes({ store, clock, largeAnswers }: AppParts): Fast
   };
 }
 
-async function tell(
-  reads: Reads<[]>,
-  window: string,
-  query: StatisticsQuery & { selector: Selector },
-  top: number,
-): Promise<StatisticsFound> {
+async function tell(reads: Reads<[]>, window: string, query: StatisticsQuery, top: number): Promise<StatisticsFound> {
   const [{ statistics, percentileError }, resolution] = await Promise.all([
     reads.statistics(query),
     // Of all else there are no roll-ups.

@@ -17,18 +17,17 @@ import { filterTest, fitting } from '../series-filter.ts';
 import { statisticsOfSamples } from '../statistics.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { hourMs } from './layouts.ts';
-import { type Piece, piecesOf } from './pieces.ts';
+import { isRolled, type Piece, piecesOf } from './pieces.ts';
 import type { Cost, Row } from './readers.ts';
 import { placeOfSketch, sketchError } from './rollup-sql.ts';
 import type { StoredColumn } from './series-sql.ts';
 import {
-  type BucketPiece,
   exactSql,
   type GroupColumn,
   momentsSql,
   type StatisticsFilter,
   sketchedSql,
-  valuePieces,
+  type ValuePiece,
 } from './statistics-sql.ts';
 import { where } from './usage-sql.ts';
 
@@ -182,9 +181,9 @@ export class StatisticsReads {
     return all;
   }
 
-  #valuePieces(column: StoredColumn, window: TimeWindow, { hosts }: StatisticsFilter) {
+  #valuePieces(column: StoredColumn, window: TimeWindow, { hosts }: StatisticsFilter): ValuePiece[] {
     if (!isUsageMetric(column)) return [{ relation: 'snapshot', window, isRolled: false }];
-    return valuePieces(piecesOf(this.#lookup.parts, window, { hosts }));
+    return piecesOf(this.#lookup.parts, window, { hosts }).map((piece) => ({ ...piece, isRolled: isRolled(piece) }));
   }
 
   /** By group; a group without is not there. */
@@ -200,12 +199,12 @@ export class StatisticsReads {
   }
 
   /** Hours that are closed have buckets; of all else the rows are put into them. */
-  #bucketPieces(window: TimeWindow, { hosts }: StatisticsFilter): BucketPiece[] {
+  #bucketPieces(window: TimeWindow, { hosts }: StatisticsFilter): ValuePiece[] {
     const { parts } = this.#lookup;
-    const pieceOf = ({ relation, window, family }: Piece): BucketPiece[] => {
-      if (family === 'hour') return [{ relation: parts.relation('bucket', window, { hosts }), window, isKept: true }];
+    const pieceOf = ({ relation, window, family }: Piece): ValuePiece[] => {
+      if (family === 'hour') return [{ relation: parts.relation('bucket', window, { hosts }), window, isRolled: true }];
       const rows = family === 'usage' ? relation : parts.closed('usage', window, { hosts });
-      return rows === null ? [] : [{ relation: rows, window, isKept: false }];
+      return rows === null ? [] : [{ relation: rows, window, isRolled: false }];
     };
     return piecesOf(parts, this.#wholeHours(window), { hosts }).flatMap(pieceOf);
   }

@@ -1,7 +1,6 @@
 import { isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import { percentileNames, percentileShares } from '../../core/statistics.ts';
 import type { TimeWindow } from '../../core/store.ts';
-import { isRolled, type Piece } from './pieces.ts';
 import { bucketSql, bucketValue, figureSql, placeOfSketch } from './rollup-sql.ts';
 import { metricSql, scaleOf } from './schema.ts';
 import type { StoredColumn } from './series-sql.ts';
@@ -18,15 +17,11 @@ export interface StatisticsFilter {
 /** What groups have in common. */
 export type GroupColumn = 'host' | 'name';
 
-/** Where the values of a column are: rows, or of processes also roll-ups of them. */
+/** Where the values of a column are: rows, or of processes also what was made of them, roll-ups or buckets. */
 export interface ValuePiece {
   relation: string;
   window: TimeWindow;
   isRolled: boolean;
-}
-
-export function valuePieces(pieces: readonly Piece[]): ValuePiece[] {
-  return pieces.map((piece) => ({ relation: piece.relation, window: piece.window, isRolled: isRolled(piece) }));
 }
 
 function valueSql(column: StoredColumn): string {
@@ -98,27 +93,20 @@ export function exactSql(
     WHERE ${conditionOf(window, filter)} AND ${valueSql(column)} IS NOT NULL ${clause})`;
 }
 
-/** Where buckets come from: rows, which are put into them now, and those that are kept. */
-export interface BucketPiece {
-  relation: string;
-  window: TimeWindow;
-  isKept: boolean;
-}
-
 /**
- * Percentiles by buckets, told by their middles, and of how many values; rank as DDSketch has it: the value below which
+ * Percentiles by buckets, told by their middles, and of how many values; rows are put into buckets now. Rank as DDSketch has it: the value below which
  * share * (count - 1) others lie.
  */
 export function sketchedSql(
   column: UsageMetric,
-  pieces: readonly BucketPiece[],
+  pieces: readonly ValuePiece[],
   filter: StatisticsFilter,
   by: readonly GroupColumn[],
 ): string {
   const { columns } = grouping(by);
   const value = snakeCase(column);
-  const counted = pieces.map(({ relation, window, isKept }) =>
-    isKept
+  const counted = pieces.map(({ relation, window, isRolled }) =>
+    isRolled
       ? `SELECT ${columns}bucket, sum(count)::DOUBLE AS count FROM ${relation}
          WHERE ${conditionOf(window, filter)} AND quantity = ${placeOfSketch(column)} GROUP BY ALL`
       : `SELECT ${columns}${bucketSql(value)} AS bucket, count(*)::DOUBLE AS count FROM ${relation}

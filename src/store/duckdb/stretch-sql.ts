@@ -37,8 +37,7 @@ export function islandsSql(
   const column = ofSource ? 'value' : process ? snakeCase(metric) : metricSql(metric);
   const levelOf = (value: number) => (process ? level(metric, value) : num(value));
   const wanted = queries.map((query) => wantedSql(query, levelOf));
-  const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
-  const names = [...new Set(queries.map((query) => query.name))].join(', ');
+  const { hosts, names } = idsOf(queries);
   const during = (table: string) =>
     `${table}.time > ${num(window.from)} AND ${table}.time <= ${num(window.to)} AND ${table}.host IN (${hosts})`;
   return `
@@ -60,6 +59,12 @@ export function islandsSql(
       arg_min(coalesce(previous, ${never}), time)::DOUBLE AS previous,
       arg_min(coalesce(swept, ${never}), time)::DOUBLE AS swept
     FROM island GROUP BY i, number, level ORDER BY since DESC LIMIT ${mostIslands}`;
+}
+
+/** Each once, as lists of SQL. */
+function idsOf(queries: readonly StretchIds[]): { hosts: string; names: string } {
+  const listed = (ids: readonly (number | null)[]) => [...new Set(ids)].join(', ');
+  return { hosts: listed(queries.map(({ host }) => host)), names: listed(queries.map(({ name }) => name)) };
 }
 
 /** An hour in which a series was on one side of its levels in every snapshot of its host, without a hole. */
@@ -98,8 +103,7 @@ export function steadyHoursSql(
   window: TimeWindow,
 ): string {
   const wanted = queries.map((query) => wantedSql(query, (value) => level(metric, value)));
-  const hosts = [...new Set(queries.map((query) => query.host))].join(', ');
-  const names = [...new Set(queries.map((query) => query.name))].join(', ');
+  const { hosts, names } = idsOf(queries);
   const until = Math.min(window.to, ...queries.map((query) => query.until));
   const [first, last] = [
     Math.ceil((window.from + 1) / hourMs) * hourMs,
