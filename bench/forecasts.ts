@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { defaultThresholds } from '../src/core/threshold.ts';
+import { ForecastThread } from '../src/forecast/forecast-worker-client.ts';
 import { Forecaster } from '../src/forecast/forecaster.ts';
 import { SeriesForecaster } from '../src/forecast/series-forecaster.ts';
 import { openStore } from '../src/store/open.ts';
@@ -96,7 +97,9 @@ async function serverCost(): Promise<{ followed: number; first: number; later: n
   };
   const clock = { now: () => time.now, monotonic: () => time.now };
   const log = pino({ level: 'silent' });
-  const forecaster = new Forecaster({ store, clock, log, thresholds: defaultThresholds, horizonMs: 10 * minute });
+  const thread = new ForecastThread();
+  const options = { store, clock, log, thread, thresholds: defaultThresholds, horizonMs: 10 * minute };
+  const forecaster = new Forecaster(options);
   const tick = async (at: number) => {
     time.now = at + 5000;
     const begin = process.cpuUsage();

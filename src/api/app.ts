@@ -22,6 +22,7 @@ import { metricRoutes } from './routes/prometheus.ts';
 import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
+import { seriesForecastRoutes } from './routes/series-forecasts.ts';
 import { slaRoutes } from './routes/slas.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { statisticsRoutes } from './routes/statistics.ts';
@@ -83,6 +84,7 @@ const routes = [
   sourceRoutes,
   alarmRoutes,
   forecastRoutes,
+  seriesForecastRoutes,
   healthRoutes,
   metricRoutes,
   resourceRoutes,

@@ -6,7 +6,9 @@ import { isOfOtherSource } from '../core/series.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { ForecastScores } from '../forecast/forecast-scores.ts';
-import { Forecaster } from '../forecast/forecaster.ts';
+import { ForecastThread } from '../forecast/forecast-worker-client.ts';
+import { Forecaster, horizonSteps } from '../forecast/forecaster.ts';
+import { RangeForecaster } from '../forecast/range-forecaster.ts';
 import { DesiredSettingsOfHosts, type DesiredSettingsStorage } from '../hosts/desired-settings.ts';
 import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
@@ -20,6 +22,7 @@ import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
 import { SlaDefinitions, type SlaDefinitionsFile } from '../sla/sla-definitions.ts';
+import { SlaOutlook } from '../sla/sla-outlook.ts';
 import { budgetThreshold, SlaWatch } from '../sla/sla-watch.ts';
 import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
@@ -61,6 +64,7 @@ export interface Services {
   desired: DesiredSettingsOfHosts;
   slas: Slas;
   slaWatch: SlaWatch;
+  slaOutlook: SlaOutlook;
   slaDefinitions: SlaDefinitions;
   ingest: Ingest;
   sources: Sources;
@@ -84,8 +88,6 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const forgotten = new ForgottenHosts(options.forgotten, clock, retentionMs);
   const hosts = new KnownHosts({ store, clock, serverClock, before, forgotten, bootId: options.bootId ?? null });
   const expiry = new Expiry({ store, clock, serverClock, log, retentionMs });
-  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs });
-  const { stepMs } = forecaster;
   const latestUsage = new LatestUsage(clock);
   const ingest = new Ingest({ store, hosts, expiry, clock, latestUsage });
   const write = async (samples: readonly MetricSample[]) => notKept(await ingest.writeScraped(samples, null));
@@ -99,6 +101,14 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   });
   ingest.onScraped((samples) => mapper.take(samples));
   const slas = new Slas(options.slas, options.slasFile !== undefined);
+  const stepMs = horizonMs / horizonSteps;
+  const writeOwn = (samples: readonly MetricSample[]) => ingest.writeSamples(samples, null);
+  const slaWatch = new SlaWatch({ store, slas, clock, log, write: writeOwn, everyMs: stepMs });
+  const thread = new ForecastThread();
+  const ranges = new RangeForecaster({ store, clock, thread, stepMs, horizonSteps });
+  const slaOutlook = new SlaOutlook({ slas, ranges, watch: slaWatch, log, horizonMs });
+  const opinions = (end: number) => slaOutlook.opinions(end);
+  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs, thread, opinions });
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -109,7 +119,8 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     desired: new DesiredSettingsOfHosts(options.desired),
     slas,
     slaDefinitions: new SlaDefinitions(options.slasFile, slas, clock, log),
-    slaWatch: new SlaWatch({ store, slas, clock, log, write: (samples) => ingest.writeSamples(samples, null) }),
+    slaWatch,
+    slaOutlook,
     expiry,
     compaction: new Compaction(store, clock, log),
     diskWatch: new DiskWatch(store, ingest, clock, log),

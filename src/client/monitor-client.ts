@@ -12,7 +12,7 @@ import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
 import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
-import type { SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
+import type { SlaPredictionsAnswer, SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
 import type { SourcesAnswer } from '../wire/source.ts';
 import type { StatisticsBody } from '../wire/statistics.ts';
@@ -161,6 +161,10 @@ export class MonitorClient {
 
   slaViolations(id: string, query: Query = {}): Promise<ViolationsAnswer> {
     return this.#get(`/v1/slas/${encodeURIComponent(id)}/violations`, query);
+  }
+
+  slaPredictions(id: string): Promise<SlaPredictionsAnswer> {
+    return this.#get(`/v1/slas/${encodeURIComponent(id)}/predictions`, {});
   }
 
   sources(): Promise<SourcesAnswer> {

@@ -21,6 +21,15 @@ export interface NewSeries {
 export interface StepValue {
   key: string;
   value: number;
+  /** Of somebody who sees more than the series shows: the surer of the two is believed. */
+  opinion?: Opinion;
+}
+
+/** That a series goes over its threshold within the horizon, when, and why. */
+export interface Opinion extends Pick<Forecast, 'reason'> {
+  probability: number;
+  etaSeconds: number;
+  intervalSeconds: [number, number];
 }
 
 /** What lies further back does not count for or against a series; at one-minute steps a day. */
@@ -42,8 +51,11 @@ export class ForecastPool {
 
   /** The forecasts at the end of a step, for all series that have a value in it. Others take the step as missing. */
   step(time: number, values: readonly StepValue[]): Forecast[] {
-    const byKey = new Map(values.map(({ key, value }) => [key, value]));
-    return [...this.#series].flatMap(([key, followed]) => followed.step(time, byKey.get(key) ?? Number.NaN) ?? []);
+    const byKey = new Map(values.map((each) => [each.key, each]));
+    return [...this.#series].flatMap(([key, followed]) => {
+      const { value, opinion } = byKey.get(key) ?? { value: Number.NaN };
+      return followed.step(time, value, opinion) ?? [];
+    });
   }
 }
 
@@ -67,18 +79,27 @@ class SeriesTracker {
     this.#isMuted = this.#isRecordHopeless();
   }
 
-  step(time: number, value: number): Forecast | null {
+  step(time: number, value: number, opinion?: Opinion): Forecast | null {
     const { history } = this.#forecaster;
-    const probability = this.#forecaster.next(Number.isNaN(value) ? null : value);
+    const own = this.#forecaster.next(Number.isNaN(value) ? null : value);
+    const isOpen = history.isPresent && !history.isBreach;
+    const surer = isOpen && opinion !== undefined && opinion.probability > (own ?? 0) ? opinion : null;
+    const probability = surer?.probability ?? own;
     const amberSince = this.#balanced.next(time, probability, history.isBreach);
     const notifySince = this.#quiet.next(time, probability, history.isBreach);
     if (!history.isPresent) return null;
     const { threshold } = history.shape;
     const isAmber = amberSince !== null && probability !== null;
-    const story = isAmber ? this.#forecaster.explain(subjectOf(this.#series).metric, probability) : silence;
+    const story = isAmber ? this.#story(surer, probability) : silence;
     const made = { time, series: this.#series, value, threshold, probability, amberSince, notifySince, ...story };
     this.#judge(saidOf(made));
     return { ...made, isMuted: this.#isMuted };
+  }
+
+  #story(opinion: Opinion | null, probability: number): Story {
+    if (opinion === null) return this.#forecaster.explain(subjectOf(this.#series).metric, probability);
+    const { etaSeconds, intervalSeconds, reason } = opinion;
+    return { etaSeconds, intervalSeconds, reason };
   }
 
   /** Adds to the record; an AMBER is when it matters what the record says. */
@@ -95,7 +116,8 @@ class SeriesTracker {
   }
 }
 
-const silence = { etaSeconds: null, intervalSeconds: null, reason: '' };
+type Story = Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'>;
+const silence: Story = { etaSeconds: null, intervalSeconds: null, reason: '' };
 
 /** One policy on one series, and since when it says AMBER. An AMBER that came true is remembered as long as the breach lasts. */
 class PolicyTracker {

@@ -2,6 +2,8 @@ import type { Forecast } from '../core/forecast.ts';
 import { serveCalls } from '../platform/worker-calls.ts';
 import { type Analysis, analyse } from '../statistics/analysis.ts';
 import { ForecastPool, type NewSeries, type StepValue } from './forecast-pool.ts';
+import { forecastPath, type PathForecast } from './path-forecast.ts';
+import { type NewRangeEnd, type Passing, RangePool } from './range-pool.ts';
 
 /** The thread in which the pool lives: replaying a day of a series takes a tenth of a second. */
 
@@ -9,17 +11,24 @@ export type PoolCall =
   | { add: readonly NewSeries[] }
   | { remove: readonly string[] }
   | { time: number; values: readonly StepValue[] }
-  | { analyse: Float64Array };
+  | { analyse: Float64Array }
+  | { paths: readonly Float64Array[]; steps: number }
+  | { ranges: { add?: readonly NewRangeEnd[]; remove?: readonly string[]; values?: ReadonlyMap<string, number> } };
 
 export interface PoolAnswer {
   forecasts: Forecast[];
   /** What was to be analysed. */
   analysis: Analysis | null;
+  /** Of each series of which that was asked. */
+  paths: PathForecast[];
+  /** Of the ends of ranges that have a value. */
+  passings: Passing[];
   /** Processor time the call took, milliseconds. */
   busyMs: number;
 }
 
 const pool = new ForecastPool();
+const rangePool = new RangePool();
 
 function answer(call: PoolCall): Forecast[] {
   if ('values' in call) return pool.step(call.time, call.values);
@@ -28,9 +37,17 @@ function answer(call: PoolCall): Forecast[] {
   return [];
 }
 
+function answerRanges({ add = [], remove = [], values }: Extract<PoolCall, { ranges: object }>['ranges']): Passing[] {
+  for (const key of remove) rangePool.remove(key);
+  for (const each of add) rangePool.add(each);
+  return values === undefined ? [] : rangePool.step(values);
+}
+
 serveCalls((call: PoolCall): PoolAnswer => {
   const start = performance.now();
   const forecasts = answer(call);
   const analysis = 'analyse' in call ? analyse(call.analyse) : null;
-  return { forecasts, analysis, busyMs: performance.now() - start };
+  const passings = 'ranges' in call ? answerRanges(call.ranges) : [];
+  const paths = 'paths' in call ? call.paths.map((values) => forecastPath(values, call.steps)) : [];
+  return { forecasts, analysis, passings, paths, busyMs: performance.now() - start };
 });

@@ -13,13 +13,13 @@ import { every } from '../platform/every.ts';
 import { groupBy } from '../platform/group-by.ts';
 import type { Log } from '../platform/log.ts';
 import type { Analysis } from '../statistics/analysis.ts';
-import type { NewSeries, StepValue } from './forecast-pool.ts';
-import { ForecastThread } from './forecast-worker-client.ts';
+import type { NewSeries, Opinion, StepValue } from './forecast-pool.ts';
+import type { ForecastThread } from './forecast-worker-client.ts';
+import type { PathForecast } from './path-forecast.ts';
+import { pastSteps, regularPast } from './regular-past.ts';
 
 /** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
-const horizonSteps = 10;
-/** Steps of the past a series starts with; at one minute a day. */
-const pastSteps = 1440;
+export const horizonSteps = 10;
 /** A series is followed while it has been over this share of its threshold within the past. */
 const filterShare = 0.5;
 /** More series than this are not followed: those longest under the filter give way. */
@@ -52,6 +52,16 @@ export interface ForecasterOptions {
   log: Log;
   thresholds: readonly Threshold[];
   horizonMs: number;
+  /** Where it is computed; it is closed with the forecaster. */
+  thread: ForecastThread;
+  /** What others say of series at the end of a step. */
+  opinions?: (end: number) => Promise<ReadonlyMap<string, SeriesOpinion>>;
+}
+
+export interface SeriesOpinion {
+  series: Series;
+  /** Null: it is only to be followed. */
+  opinion: Opinion | null;
 }
 
 /**
@@ -66,7 +76,7 @@ export class Forecaster {
   readonly figures = { series: 0, steps: 0, busyMs: 0 };
   readonly #options: ForecasterOptions;
   readonly #lines: ThresholdSet;
-  readonly #thread = new ForecastThread();
+  readonly #thread: ForecastThread;
   readonly #analyses = new ReadLane(1, mostAnalyses);
   #stop: () => void = () => undefined;
   readonly #followed = new Map<string, FollowedSeries>();
@@ -86,6 +96,7 @@ export class Forecaster {
     this.#lines = new ThresholdSet(options.thresholds);
     this.#present = readsWithin(options.store, { lane: 'present' });
     this.#past = readsWithin(options.store, { lane: 'background' });
+    this.#thread = options.thread;
     this.horizonMs = options.horizonMs;
     this.stepMs = options.horizonMs / horizonSteps;
   }
@@ -108,6 +119,12 @@ export class Forecaster {
     const analysed = this.#analyses.run(() => this.#thread.call({ analyse: values }), signal);
     const { analysis } = await untilAborted(analysed, signal);
     return analysis as Analysis;
+  }
+
+  /** The next steps of each series; in the same thread. */
+  async paths(values: readonly Float64Array[], steps: number, signal: AbortSignal): Promise<PathForecast[]> {
+    const forecast = this.#analyses.run(() => this.#thread.call({ paths: values, steps }), signal);
+    return (await untilAborted(forecast, signal)).paths;
   }
 
   /**
@@ -162,13 +179,25 @@ export class Forecaster {
   async #doStep(end: number): Promise<Forecast[]> {
     for (const [key, series] of await this.#above({ from: end - this.stepMs, to: end }, end, this.#present))
       (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, series);
+    const opinions = (await this.#options.opinions?.(end)) ?? new Map();
+    this.#follow(opinions, end);
     await this.#forget(end);
     await this.#takeIn(end);
-    const { forecasts, busyMs } = await this.#thread.call({ time: end, values: await this.#values(end) });
+    const { forecasts, busyMs } = await this.#thread.call({ time: end, values: await this.#values(end, opinions) });
     this.figures.series = this.#followed.size;
     this.figures.steps++;
     this.figures.busyMs += busyMs;
     return forecasts;
+  }
+
+  /** Of which somebody has an opinion, however far they are from their line. */
+  #follow(opinions: ReadonlyMap<string, SeriesOpinion>, end: number): void {
+    for (const [key, { series }] of opinions) {
+      const threshold = this.#lines.on(series)?.red;
+      if (threshold === undefined) continue;
+      const followed = { series, factor: 1, threshold, aboveAt: end };
+      (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, followed);
+    }
   }
 
   /** All series over the filter from `from` to before `to`, by key. */
@@ -242,9 +271,7 @@ export class Forecaster {
 
   #newSeries(followed: FollowedSeries, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
     const { series, factor, threshold } = followed;
-    const first = points[0]?.time ?? end - this.stepMs;
-    const past = new Float64Array(Math.round((end - this.stepMs - first) / this.stepMs)).fill(Number.NaN);
-    for (const { time, value } of points) past[Math.round((time - first) / this.stepMs)] = value / factor;
+    const past = regularPast(points, end - this.stepMs, this.stepMs).map((value) => value / factor);
     const shape = { threshold, horizonSteps, stepSeconds: this.stepMs / 1000 };
     // An AMBER goes on over a restart of the server, but not over a long one.
     const last = record.at(-1);
@@ -253,7 +280,7 @@ export class Forecaster {
   }
 
   /** The mean of each followed series over the step that ends at `end`. */
-  async #values(end: number): Promise<StepValue[]> {
+  async #values(end: number, opinions: ReadonlyMap<string, SeriesOpinion>): Promise<StepValue[]> {
     const values: StepValue[] = [];
     const window = { from: end - this.stepMs - 1, to: end - 1 };
     for (const group of groupBy(this.#followed.values(), ({ series }) => series.metric).values()) {
@@ -264,7 +291,10 @@ export class Forecaster {
       });
       for (const [index, { series, factor }] of group.entries()) {
         const point = means[index]?.samples.filter(isKnown).at(-1);
-        if (point) values.push({ key: seriesKey(series), value: point.value / factor });
+        if (point === undefined) continue;
+        const key = seriesKey(series);
+        const opinion = opinions.get(key)?.opinion;
+        values.push({ key, value: point.value / factor, ...(opinion && { opinion }) });
       }
     }
     return values;

@@ -1,9 +1,12 @@
 import { formatDuration } from '../core/duration.ts';
 import { formatValue } from '../core/format-value.ts';
+import type { Side } from './side.ts';
 
 /** What is known when a series is about to breach. */
 export interface ReasonFacts {
   metric: string;
+  /** Absent: a breach is above the threshold. `below`: value and slope are those of a mirror. */
+  side?: Side;
   value: number;
   threshold: number;
   stepSeconds: number;
@@ -38,12 +41,18 @@ function directionOf(facts: ReasonFacts): string {
   const line = formatValue(metric, threshold);
   const by = `in about ${minutes(facts.etaSeconds, facts.intervalSeconds)}`;
   const rate = rateOf(facts);
+  const { beyond, going } = words[facts.side ?? 'above'];
   if (probability < 0.5) {
-    const not = `likely not over ${line} within ${lengthOf(horizonSeconds)}, if so ${by}`;
-    return rate === null ? not : `rising ${rate}; ${not}`;
+    const not = `likely not ${beyond} ${line} within ${lengthOf(horizonSeconds)}, if so ${by}`;
+    return rate === null ? not : `${going} ${rate}; ${not}`;
   }
-  return rate === null ? `likely over ${line} ${by}` : `rising ${rate}, reaches ${line} ${by}`;
+  return rate === null ? `likely ${beyond} ${line} ${by}` : `${going} ${rate}, reaches ${line} ${by}`;
 }
+
+const words = {
+  above: { beyond: 'over', going: 'rising' },
+  below: { beyond: 'under', going: 'falling' },
+} as const;
 
 function rateOf({
   metric,

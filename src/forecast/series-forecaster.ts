@@ -16,6 +16,7 @@ import { Mixture } from './mixture.ts';
 import { fitOf, lineWidth, type Passage, passageOf } from './passage.ts';
 import { logit } from './probability.ts';
 import { reasonOf } from './reason.ts';
+import type { Side } from './side.ts';
 import { passageShares, probabilityOf } from './trained-model.ts';
 
 /** How much an opinion counts before the series has shown anything; 1 where it is not named. */
@@ -137,8 +138,13 @@ export class SeriesForecaster {
    * What a person is told of the newest step.
    * @param metric gives the unit
    * @param probability of a breach within the horizon
+   * @param side `below`: the values are those of a mirror
    */
-  explain(metric: string, probability: number): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
+  explain(
+    metric: string,
+    probability: number,
+    side: Side = 'above',
+  ): Pick<Forecast, 'etaSeconds' | 'intervalSeconds' | 'reason'> {
     const { history } = this;
     const { stepSeconds, threshold, horizonSteps } = history.shape;
     const line = this.#line();
@@ -149,6 +155,7 @@ export class SeriesForecaster {
       .find(({ seen, breached }) => seen >= leastCycles.seen && breached >= leastCycles.share * seen);
     const reason = reasonOf({
       metric,
+      side,
       value: history.value,
       threshold,
       stepSeconds,

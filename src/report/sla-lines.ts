@@ -4,7 +4,7 @@ import { unitOfSeries } from '../core/series.ts';
 import { clockTime } from '../platform/clock-time.ts';
 import { plainTable } from '../platform/plain-table.ts';
 import { terminalText } from '../platform/terminal-text.ts';
-import type { SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
+import type { SlaPredictionsAnswer, SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
 
 const none = `there are no SLAs; define one: PUT /v1/slas/{id} with selector, objective, and max, min or both`;
 
@@ -96,6 +96,29 @@ export function violationLines({ id, from, to, violations }: ViolationsAnswer): 
     terminalText(series, 100),
   ]);
   return plainTable(['FROM', 'TO', 'FOR', 'SIDE', 'WORST', 'SERIES'], rows);
+}
+
+/** The answer of /v1/slas/{id}/predictions as a table, and what it means for the budgets. */
+export function predictionLines(answer: SlaPredictionsAnswer): string[] {
+  const { id, at, problem, predictions, budgets, horizonSeconds } = answer;
+  if (at === null) return [`nothing is predicted of ${id} yet; the first prediction comes within a minute`];
+  if (problem !== null) return [`${id}: ${terminalText(problem, 500)}`];
+  if (predictions.length === 0) return [`no series of ${id} has a value now`];
+  const rows = predictions.map(({ series, side, limit, value, violated, probability, etaSeconds }) => [
+    violated ? 'now' : probability === null ? 'too young' : `${Math.round(probability * 100)} %`,
+    etaSeconds === null ? '-' : secondsText(etaSeconds),
+    side,
+    valueText(series, limit),
+    valueText(series, value),
+    terminalText(series, 100),
+  ]);
+  const risks = budgets
+    .filter(({ probability }) => probability >= 0.01)
+    .map(({ window, probability, reason }) => {
+      const risk = `${window} budget used up within ${formatDuration(horizonSeconds * 1000)}: ${Math.round(probability * 100)} %`;
+      return terminalText(`${risk}; ${reason}`, 500);
+    });
+  return [...plainTable(['LIKELY', 'IN ABOUT', 'SIDE', 'LIMIT', 'VALUE', 'SERIES'], rows), ...risks];
 }
 
 function valueText(selector: string, value: number): string {

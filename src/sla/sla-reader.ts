@@ -23,6 +23,8 @@ export interface WindowStatus extends Budget, TimeWindow {
 export interface SlaStatus {
   /** Whether a series is out of the range now; null: nothing is known now. */
   isViolated: boolean | null;
+  /** Since when one has been, as far as the longest window goes back; null: none is. */
+  violatedSince: number | null;
   windows: WindowStatus[];
 }
 
@@ -41,18 +43,18 @@ export async function statusOf(reads: Reads<[]>, sla: Sla, at: number): Promise<
   const longest = { from: at - Math.max(...lengths.map(({ lengthMs }) => lengthMs)), to: at };
   const judged = await judgedIn(reads, sla, longest);
   const evaluated: WindowStatus[] = [];
+  let violatedSince: number | null = null;
   for (const { window, lengthMs } of lengths) {
     // Others have their turn: each takes a twentieth of a second where there are many samples.
     await setImmediate();
     const span = { from: at - lengthMs, to: at };
     const { violations, violatedMs, knownMs } = evaluateSla(judged, span);
+    for (const { from, to } of violations) if (to === at) violatedSince = Math.min(violatedSince ?? from, from);
     const budget = budgetOf({ violatedMs, knownMs }, objective, lengthMs, at);
     evaluated.push({ window, ...span, violations: violations.length, violatedMs, ...budget });
   }
-  return {
-    isViolated: isViolatedNow(evaluateSla(judged, { from: at - 1, to: at })),
-    windows: evaluated,
-  };
+  const isViolated = isViolatedNow(evaluateSla(judged, { from: at - 1, to: at }));
+  return { isViolated, violatedSince, windows: evaluated };
 }
 
 function isViolatedNow({ violatedMs, knownMs }: Evaluation): boolean | null {

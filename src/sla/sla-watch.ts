@@ -8,10 +8,9 @@ import { parseThreshold } from '../core/threshold.ts';
 import { every } from '../platform/every.ts';
 import type { Log } from '../platform/log.ts';
 import type { Sla } from './sla.ts';
-import { statusOf, type WindowStatus } from './sla-reader.ts';
+import { type SlaStatus, statusOf, type WindowStatus } from './sla-reader.ts';
 import type { Slas } from './slas.ts';
 
-const everyMs = 60_000;
 const metric = 'amberwatch_sla_budget_used_percent';
 const source = 'amberwatch';
 /** More than ten times the budget is told as that. */
@@ -26,10 +25,13 @@ export interface SlaWatchOptions {
   clock: Clock;
   log: Log;
   write: (samples: readonly MetricSample[]) => Promise<unknown>;
+  everyMs: number;
 }
 
-/** Says once a minute how much of each error budget is used, as series of its own. */
+/** Says once a step how much of each error budget is used, as series of its own. */
 export class SlaWatch {
+  /** How each stood when it was looked at last, by id; without those that cannot be told. */
+  statuses: ReadonlyMap<string, SlaStatus> = new Map();
   readonly #options: SlaWatchOptions;
   #stop: () => void = () => undefined;
   /** Those that were told last, by key. */
@@ -43,7 +45,7 @@ export class SlaWatch {
 
   start(): void {
     const failed = (error: unknown) => this.#options.log.error({ err: error }, 'cannot say how SLAs stand');
-    this.#stop = every(everyMs, () => this.look(), failed, { immediately: true });
+    this.#stop = every(this.#options.everyMs, () => this.look(), failed, { immediately: true });
   }
 
   close(): void {
@@ -55,10 +57,14 @@ export class SlaWatch {
     const now = clock.now();
     const reads = readsWithin(store, { lane: 'background' });
     const samples: MetricSample[] = [];
+    const statuses = new Map<string, SlaStatus>();
     for (const sla of slas.all()) {
-      const windows = await this.#windowsOf(() => statusOf(reads, sla, now), sla);
-      for (const status of windows) samples.push(sampleOf(seriesOf(sla, status.window), usedPercent(status), now));
+      const status = await this.#statusOf(() => statusOf(reads, sla, now), sla);
+      if (status === null) continue;
+      statuses.set(sla.id, status);
+      for (const each of status.windows) samples.push(sampleOf(budgetSeries(sla, each.window), usedPercent(each), now));
     }
+    this.statuses = statuses;
     const told = new Map(samples.map(({ series }) => [seriesKey(series), series]));
     // One that is not there any more, or whose windows are others, has ended.
     for (const [key, series] of this.#told) if (!told.has(key)) samples.push(sampleOf(series, 'exited', now));
@@ -66,22 +72,23 @@ export class SlaWatch {
     this.#told = told;
   }
 
-  async #windowsOf(ask: () => ReturnType<typeof statusOf>, { id }: Sla): Promise<WindowStatus[]> {
+  async #statusOf(ask: () => Promise<SlaStatus>, { id }: Sla): Promise<SlaStatus | null> {
     try {
-      const { windows } = await ask();
+      const status = await ask();
       this.#problems.delete(id);
-      return windows;
+      return status;
     } catch (error) {
       if (!(error instanceof MonitorError) || error.code !== 'invalid') throw error;
       if (this.#problems.get(id) !== error.message)
         this.#options.log.warn(`SLA ${id} is not watched: ${error.message}`);
       this.#problems.set(id, error.message);
-      return [];
+      return null;
     }
   }
 }
 
-function seriesOf({ id }: Sla, window: string): Series {
+/** How much of the budget of a window is used, in percent. */
+export function budgetSeries({ id }: Sla, window: string): Series {
   return { metric, labels: { source, sla: id, window } };
 }
 

@@ -74,7 +74,7 @@ export class Slas {
 
   /**
    * What a file says now: those that it does not have any more are deleted, all others stay as they are.
-   * @throws MonitorError `conflict` and `unavailable` as `set`
+   * @throws MonitorError `invalid` for too many, `conflict` and `unavailable` as `set`
    */
   async follow(definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
     await this.#change(() => {
@@ -87,6 +87,11 @@ export class Slas {
         isNew = true;
         slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now), isFromFile: true });
       }
+      if (isNew && slas.size > mostSlas)
+        throw new MonitorError(
+          'invalid',
+          `with the file there would be ${slas.size} SLAs, and ${mostSlas} is the most`,
+        );
       return { slas: isNew ? slas : this.#slas, result: null };
     });
   }

@@ -1,5 +1,6 @@
 import type { Sample } from '../core/sample.ts';
 import type { TimeWindow } from '../core/store.ts';
+import type { Side } from '../forecast/side.ts';
 
 /** A series was out of the range. Epoch milliseconds. */
 export interface Violation {
@@ -7,7 +8,7 @@ export interface Violation {
   series: string;
   from: number;
   to: number;
-  side: 'above' | 'below';
+  side: Side;
   /** The value farthest from the range. */
   worst: number;
 }
@@ -47,7 +48,7 @@ interface Piece {
   from: number;
   to: number;
   value: number;
-  side: Violation['side'] | null;
+  side: Side | null;
 }
 
 /**
@@ -89,7 +90,7 @@ function gapOf(samples: readonly Sample[]): number {
   return Math.max(leastGapMs, longestSteps * (steps[Math.floor(steps.length / 2)] ?? 0));
 }
 
-function sideOf(value: number, { min, max }: NonNullable<HeldTo['range']>): Violation['side'] | null {
+function sideOf(value: number, { min, max }: NonNullable<HeldTo['range']>): Side | null {
   if (max !== null && value > max) return 'above';
   return min !== null && value < min ? 'below' : null;
 }

@@ -76,3 +76,37 @@ export const accuracySchema = Type.Object(
   { title: 'Accuracy' },
 );
 export type AccuracyAnswer = Static<typeof accuracySchema>;
+
+const bandSchema = Type.Object({
+  expected: Type.Number({ description: 'The median of what may come.' }),
+  low: Type.Number({ description: 'One in ten lies below.' }),
+  high: Type.Number({ description: 'One in ten lies above.' }),
+});
+
+export const seriesForecastsSchema = Type.Object(
+  {
+    at: instant('End of the newest step that they are made of.'),
+    ...horizonFields,
+    series: Type.Array(
+      Type.Object({
+        ...subjectFields,
+        problem: Type.Unsafe<string | null>({
+          type: ['string', 'null'],
+          description: 'Why there are no steps.',
+        }),
+        steps: Type.Array(
+          Type.Object({
+            time: instant('End of the step.'),
+            mean: bandSchema,
+            min: bandSchema,
+            max: bandSchema,
+          }),
+          { description: 'Mean, lowest and highest value of each step to come.' },
+        ),
+      }),
+      { description: 'By series.' },
+    ),
+  },
+  { title: 'SeriesForecasts' },
+);
+export type SeriesForecastsAnswer = Static<typeof seriesForecastsSchema>;

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox';
-import { instant, number, optionalInstant, windowFields } from './fields.ts';
+import { instant, number, optionalInstant, optionalNumber, windowFields } from './fields.ts';
 
 /** What is promised, and how it was kept. */
 
@@ -102,3 +102,49 @@ export const slaStatusSchema = Type.Object(
   { title: 'SlaStatus' },
 );
 export type SlaStatusAnswer = Static<typeof slaStatusSchema>;
+
+const passingFields = {
+  series: Type.String(),
+  side: Type.Enum(['above', 'below'], { description: 'Of the end of the range that it may pass.' }),
+  limit: Type.Number({ description: 'That end.' }),
+  value: Type.Number({ description: 'Mean of the newest step.' }),
+  violated: Type.Boolean({ description: 'It is out of the range there already.' }),
+};
+const likelyFields = {
+  etaSeconds: optionalNumber('When, if it comes within the horizon, in seconds after `at`: the median.'),
+  intervalSeconds: Type.Unsafe<number[] | null>({
+    type: ['array', 'null'],
+    items: { type: 'number' },
+    description: 'Eight in ten lie between the two.',
+  }),
+  reason: Type.String(),
+};
+
+export const slaPredictionsSchema = Type.Object(
+  {
+    id: Type.String(),
+    at: optionalInstant('End of the step they are of; null: none has ended since the SLA was defined.'),
+    horizonSeconds: Type.Number({ description: 'How far ahead.' }),
+    problem: Type.Unsafe<string | null>({ type: ['string', 'null'], description: 'Why nothing is predicted.' }),
+    predictions: Type.Array(
+      Type.Object({
+        ...passingFields,
+        probability: optionalNumber(
+          'Of a violation within the horizon; null: there is one, or the series is too young.',
+        ),
+        ...likelyFields,
+      }),
+      { description: 'Of each series at each end of the range, most likely first.' },
+    ),
+    budgets: Type.Array(
+      Type.Object({
+        window: Type.String(),
+        probability: Type.Number({ description: 'That the error budget is used up within the horizon.' }),
+        ...likelyFields,
+      }),
+      { description: 'What is AMBER where it is likely enough.' },
+    ),
+  },
+  { title: 'SlaPredictions' },
+);
+export type SlaPredictionsAnswer = Static<typeof slaPredictionsSchema>;

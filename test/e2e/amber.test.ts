@@ -46,6 +46,18 @@ async function startUp(storeArgs: string[]): Promise<{ url: string; program: Pro
   return { url: `http://${listen}`, program };
 }
 
+/** An SLA with the same line, and a budget of 3.6 s. */
+async function promise(url: string): Promise<void> {
+  const max = (lineMegabytes / memoryMegabytes) * 100;
+  const sla = { selector: 'process_memory_max{process="leaking"}', max, objective: 99.9, windows: ['1h'] };
+  const put = await fetch(`${url}/v1/slas/leak`, {
+    method: 'PUT',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(sla),
+  });
+  expect(put.status).toBe(200);
+}
+
 /** When the terminal said this, by its own clock. */
 function timeOf(match: RegExpExecArray): number {
   return Date.parse(match[1] as string);
@@ -54,6 +66,7 @@ function timeOf(match: RegExpExecArray): number {
 test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sudden load is RED alone', async () => {
   const stores = [[], ...(influxd ? [['--store', `${influxd.url.replace('http:', 'influxdb:')}/amber`]] : [])];
   const servers = await Promise.all(stores.map(startUp));
+  for (const { url } of servers) await promise(url);
   startScript(grow('leaking', 0.44, 10_000));
   startScript(grow('heap', 4, 240));
 
@@ -86,6 +99,9 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
     // What it said of when, and when it came; the terminal's clock has whole seconds.
     const came = (timeOf(red) - timeOf(amber)) / 1000;
     expect(Math.abs((alarm?.prediction?.etaSeconds ?? 0) - came)).toBeLessThanOrEqual(6);
+    const atRisk = await program.says(/(\S+ \S+) +AMBER +amberwatch .*amberwatch_sla.*process_memory_max.*likely\)/);
+    const violated = await program.says(/(\S+ \S+) +RED +amberwatch .*amberwatch_sla.*; predicted \d+s before/, 60_000);
+    expect(timeOf(violated)).toBeGreaterThan(timeOf(atRisk));
     await program.says(/RED +h +yes/);
     await program.says(/RED +h +sudden/);
   }

@@ -5,6 +5,7 @@ import { MonitorError } from '../../src/core/error.ts';
 import type { Forecast } from '../../src/core/forecast.ts';
 import { readsWithin, type Store } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
+import { ForecastThread } from '../../src/forecast/forecast-worker-client.ts';
 import { Forecaster } from '../../src/forecast/forecaster.ts';
 import { openStore } from '../../src/store/open.ts';
 import { retentionMs } from '../api/make-app.ts';
@@ -27,7 +28,8 @@ async function setUp(threshold = 'memory=80') {
   const clock = { now: () => time.now, monotonic: () => elapsed };
   const thresholds = [parseThreshold(threshold)];
   const start = (over: Partial<Store> = {}) => {
-    const options = { clock, log: pino({ level: 'silent' }), thresholds, horizonMs: 10 * minute };
+    const thread = new ForecastThread();
+    const options = { clock, log: pino({ level: 'silent' }), thresholds, horizonMs: 10 * minute, thread };
     const forecaster = new Forecaster({ store: overStore(store, over), ...options });
     closing.push(forecaster);
     return forecaster;

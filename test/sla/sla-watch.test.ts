@@ -23,7 +23,15 @@ async function setUp() {
   };
   const put = (cpu: number) =>
     store.append({ snapshots: [makeSnapshot({ host: 'a', time: time.now, processes: [{ name: 'java', cpu }] })] });
-  return { store, slas, time, said, written, put, watch: new SlaWatch({ store, slas, clock, log, write }) };
+  return {
+    store,
+    slas,
+    time,
+    said,
+    written,
+    put,
+    watch: new SlaWatch({ store, slas, clock, log, write, everyMs: 60_000 }),
+  };
 }
 
 test('tells how much of each budget is used, and when an SLA is gone', async () => {

@@ -2,16 +2,20 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import type { FastifyReply } from 'fastify';
 import Type from 'typebox';
 import { MonitorError } from '../../core/error.ts';
+import { seriesKey } from '../../core/series.ts';
 import { type Reads, readsWithin } from '../../core/store.ts';
 import { currentOf, defaultWindows, type Sla, type SlaVersion } from '../../sla/sla.ts';
+import type { Outlook } from '../../sla/sla-outlook.ts';
 import { statusOf, violationsIn, type WindowStatus } from '../../sla/sla-reader.ts';
 import type { Violation } from '../../sla/violation.ts';
 import {
   type SlaAnswer,
+  type SlaPredictionsAnswer,
   type SlaStatusAnswer,
   type SlasAnswer,
   slaBodySchema,
   slaIdPattern,
+  slaPredictionsSchema,
   slaSchema,
   slaStatusSchema,
   slasSchema,
@@ -61,6 +65,14 @@ const getViolations = {
     response: { 200: violationsSchema },
   },
 };
+const getPredictions = {
+  schema: {
+    tags,
+    summary: 'How likely each series leaves the range within the horizon, and what that costs of the error budgets',
+    params,
+    response: { 200: slaPredictionsSchema },
+  },
+};
 const getStatus = {
   config: { cheaper: cheaperStatus },
   schema: {
@@ -72,7 +84,7 @@ const getStatus = {
 };
 
 /** What is promised, and how it was kept. */
-export function slaRoutes({ store, clock, slas }: AppParts): FastifyPluginAsyncTypebox {
+export function slaRoutes({ store, clock, slas, slaOutlook, forecaster }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get('/v1/slas', getSlas, async (): Promise<SlasAnswer> => ({ slas: slas.all().map(slaAnswer) }));
 
@@ -98,6 +110,11 @@ export function slaRoutes({ store, clock, slas }: AppParts): FastifyPluginAsyncT
       deleteSla,
       async ({ params }): Promise<SlaAnswer> => slaAnswer(await slas.remove(params.id)),
     );
+
+    app.get('/v1/slas/:id/predictions', getPredictions, async ({ params }): Promise<SlaPredictionsAnswer> => {
+      const { id } = slas.get(params.id);
+      return { id, horizonSeconds: forecaster.horizonMs / 1000, ...predictionsAnswer(slaOutlook.of(id)) };
+    });
 
     app.get('/v1/slas/:id/violations', getViolations, async ({ params, query, reading }, reply) => {
       const sla = slas.get(params.id);
@@ -152,6 +169,27 @@ const latestDate = 8.64e15;
 
 function violationAnswer({ series, from, to, side, worst }: Violation) {
   return { series, from: iso(from), to: iso(to), durationSeconds: (to - from) / 1000, side, worst };
+}
+
+function predictionsAnswer(outlook: Outlook | null): Omit<SlaPredictionsAnswer, 'id' | 'horizonSeconds'> {
+  if (outlook === null) return { at: null, problem: null, predictions: [], budgets: [] };
+  const { at, problem, passings, risks } = outlook;
+  const sorted = passings.toSorted((a, b) => likelihood(b) - likelihood(a));
+  return {
+    at: iso(at),
+    problem,
+    predictions: sorted.map(({ series, isOut, ...passing }) => ({
+      series: seriesKey(series),
+      violated: isOut,
+      ...passing,
+    })),
+    budgets: risks.map((risk) => (risk.probability > 0 ? risk : { ...risk, etaSeconds: null, intervalSeconds: null })),
+  };
+}
+
+/** What is out already comes first, what is too young last. */
+function likelihood({ isOut, probability }: Outlook['passings'][number]): number {
+  return isOut ? 2 : (probability ?? -1);
 }
 
 function csvOf(violations: readonly Violation[]): string {

@@ -14,6 +14,9 @@ export function addSla(program: Command): void {
     .option('--window <duration>', 'how far back', '12h')
     .option('--at <instant>', 'up to when; default: now')
     .option('--json', 'as JSON');
+  addCommand(sla, ['sla', 'predictions'], 'which series are about to leave the range', printed(predictions))
+    .argument('<id>', "as 'amberwatch sla ls' prints it")
+    .option('--json', 'as JSON');
 }
 
 async function* list({ config, flags }: CommandContext): AsyncIterable<string> {
@@ -33,4 +36,10 @@ async function* violations({ config, flags, args }: CommandContext): AsyncIterab
   const { window, at } = flags as Record<string, string | undefined>;
   const answer = await withClient(config, (client) => client.slaViolations(args[0] as string, { window, at }));
   yield* flags.json === true ? [terminalJson(answer)] : violationLines(answer);
+}
+
+async function* predictions({ config, flags, args }: CommandContext): AsyncIterable<string> {
+  const { predictionLines } = await import('../../report/sla-lines.ts');
+  const answer = await withClient(config, (client) => client.slaPredictions(args[0] as string));
+  yield* flags.json === true ? [terminalJson(answer)] : predictionLines(answer);
 }

@@ -9,6 +9,11 @@ const lags = [1, 2, 3, 5, 8, 12, 25];
 const quantiles = [0.5, 0.8, 0.95];
 /** Sorting 400 numbers costs more than the rest of the state together. */
 const sortEvery = 10;
+/**
+ * The model was trained on percentages, most of them with a line near this. It is shown how far away the line is, not
+ * where it lies: on recorded series that is as right, and what comes down to a line is foreseen like what goes up to one.
+ */
+const usualLine = 80;
 
 /** Has no opinion of its own: the plain state of a series, in units of its own spread, for the trained model. */
 export class State implements Expert {
@@ -100,7 +105,7 @@ function addGaps(history: History, longMax: number, signals: number[]): void {
   const root = Math.sqrt(horizonSteps);
   signals.push(clamp(gap / (stepSpread60 * root), -4, 20));
   signals.push(clamp(gap / ((meanMove(history.steps, 60) + 1e-3) * root), -4, 40));
-  signals.push(clamp(gap / spread300, -4, 12), clamp(value / Math.max(threshold, 1e-9), 0, 1.2));
+  signals.push(clamp(gap / spread300, -4, 12), clamp(1 - gap / usualLine, 0, 1.2));
   for (const width of [3, horizonSteps, 3 * horizonSteps, 60, 300])
     signals.push(clamp((threshold - history.max(last - width + 1)) / spread300, -4, 12));
   signals.push(clamp((threshold - longMax) / spread300, -4, 12));
@@ -124,7 +129,7 @@ function addRanks(history: History, signals: number[]): void {
   const { shape, value, values, steps, spread300 } = history;
   const gap = shape.threshold - value;
   signals.push(shareAbove(values, shape.threshold - 0.5 * spread300, 60));
-  signals.push(clamp(Math.log(spread300 / Math.max(shape.threshold, 1e-9)), -7, 0));
+  signals.push(clamp(Math.log(spread300 / usualLine), -7, 0));
   signals.push(shareAbove(values, value, 60), shareAbove(values, value, 300));
   signals.push(Math.log(shareAbove(steps, gap, 1000)), Math.log(shareAbove(steps, 0.5 * gap, 300)));
   signals.push(Math.log(shareAbove(values, shape.threshold, 300)), history.period.correlation);

@@ -1,0 +1,122 @@
+import { findPeriod } from '../statistics/period.ts';
+
+/** What is expected of the next steps, and between what eight in ten values lie. */
+export interface PathForecast {
+  expected: number[];
+  low: number[];
+  high: number[];
+}
+
+/** Values before there is anything to say. */
+export const leastValues = 30;
+const lowest = 0.1;
+const highest = 0.9;
+/** Rules are judged by what they would have said at so many steps of the past. */
+const judged = 300;
+/** An error counts half after so many steps. */
+const halfLife = 120;
+
+/** Says where a series is so many steps after `at`, by what was known then. */
+type Rule = (values: Float64Array, at: number, lead: number, period: number) => number;
+
+const rules: readonly Rule[] = [
+  last,
+  ...[5, 15, 60].map(
+    (width): Rule =>
+      (values, at) =>
+        meanOf(values, at, width),
+  ),
+  ...[10, 30].map(
+    (width): Rule =>
+      (values, at, lead) =>
+        lineOf(values, at, width, lead),
+  ),
+  ...[0.5, 1].map(
+    (share): Rule =>
+      (values, at, lead, period) =>
+        seasonal(values, at, lead, period, share),
+  ),
+];
+
+/**
+ * For each of the next steps by the rule that has erred least of late at just that lead, with a band from what this
+ * rule got wrong: split conformal prediction (Vovk et al. 2005), newer errors counting more.
+ * @param values one per step, without holes, `leastValues` at least
+ */
+export function forecastPath(values: Float64Array, steps: number): PathForecast {
+  const path: PathForecast = { expected: [], low: [], high: [] };
+  const period = findPeriod(values).steps;
+  for (let lead = 1; lead <= steps; lead++) {
+    const { rule, errors } = bestRule(values, lead, period);
+    const expected = rule(values, values.length - 1, lead, period);
+    path.expected.push(expected + quantile(errors, 0.5));
+    path.low.push(expected + quantile(errors, lowest));
+    path.high.push(expected + quantile(errors, highest));
+  }
+  return path;
+}
+
+/** What a rule got wrong, and how much that counts. */
+interface Erring {
+  error: number;
+  weight: number;
+}
+
+function bestRule(values: Float64Array, lead: number, period: number): { rule: Rule; errors: Erring[] } {
+  let best = { rule: last as Rule, errors: [] as Erring[], loss: Number.POSITIVE_INFINITY };
+  for (const rule of rules) {
+    const errors: Erring[] = [];
+    let loss = 0;
+    const from = Math.max(leastValues / 3, values.length - 1 - lead - judged);
+    for (let at = from; at + lead < values.length; at++) {
+      const error = (values[at + lead] as number) - rule(values, at, lead, period);
+      const weight = 0.5 ** ((values.length - 1 - lead - at) / halfLife);
+      errors.push({ error, weight });
+      loss += weight * Math.abs(error);
+    }
+    if (loss < best.loss) best = { rule, errors, loss };
+  }
+  return best;
+}
+
+function last(values: Float64Array, at: number): number {
+  return values[at] as number;
+}
+
+function meanOf(values: Float64Array, at: number, width: number): number {
+  const from = Math.max(0, at - width + 1);
+  let sum = 0;
+  for (let k = from; k <= at; k++) sum += values[k] as number;
+  return sum / (at - from + 1);
+}
+
+/** Least squares through the last values. */
+function lineOf(values: Float64Array, at: number, width: number, lead: number): number {
+  const from = Math.max(0, at - width + 1);
+  const middle = (from + at) / 2;
+  let [products, squares] = [0, 0];
+  for (let k = from; k <= at; k++) {
+    products += (k - middle) * (values[k] as number);
+    squares += (k - middle) ** 2;
+  }
+  return meanOf(values, at, width) + (squares === 0 ? 0 : (products / squares) * (at - middle + lead));
+}
+
+/** A period ago, and as much of what lies between now and then as `share`. */
+function seasonal(values: Float64Array, at: number, lead: number, period: number, share: number): number {
+  const before = at + lead - period * Math.ceil(lead / Math.max(1, period));
+  if (period === 0 || before < 0 || at - period < 0) return values[at] as number;
+  return (values[before] as number) + share * (values[at] as number) - share * (values[at - period] as number);
+}
+
+/** The value below which this share of the weight lies. */
+function quantile(errors: readonly Erring[], share: number): number {
+  const sorted = errors.toSorted((a, b) => a.error - b.error);
+  const total = sorted.reduce((sum, { weight }) => sum + weight, 0);
+  let below = 0;
+  for (const { error, weight } of sorted) {
+    below += weight;
+    if (below >= share * total) return error;
+  }
+  return sorted.at(-1)?.error ?? 0;
+}
