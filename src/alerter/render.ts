@@ -55,11 +55,12 @@ function story(announcement: Announcement): string {
   if (metric === null) return silenceStory(announcement);
   // Of something that was RED or AMBER: nobody knows any more.
   if (level === 'STALE') return announcement.reason;
-  if (level === 'PAUSED') return `${announcement.reason}; ${metric} ${was(announcement)}`;
+  const name = nameOf(announcement, metric);
+  if (level === 'PAUSED') return `${announcement.reason}; ${name} ${was(announcement)}`;
   if (level === 'OK') return endStory(announcement, metric);
   const ofHost = isClock(metric) || metric === foldedNames;
   if (ofHost) return `${terminalText(announcement.reason, 300)}${silence(announcement)}`;
-  return level === 'AMBER' ? amberStory(announcement, metric) : redStory(announcement, metric);
+  return level === 'AMBER' ? amberStory(announcement, name) : redStory(announcement, name);
 }
 
 function silenceStory({ level, host, since, time, ended, reason, before }: Announcement): string {
@@ -79,26 +80,32 @@ function endStory(announcement: Announcement, metric: string): string {
   const wasBefore = was(announcement);
   if (isClock(metric)) return `the clock is right again; ${wasBefore}`;
   if (metric === foldedNames) return `its new process names are kept one by one again; ${wasBefore}`;
-  if (value === null) return `${terminalText(reason)}; ${metric} ${wasBefore}`;
+  const name = nameOf(announcement, metric);
+  if (value === null) return `${terminalText(reason)}; ${name} ${wasBefore}`;
   const [is, line] = [toldValue(announcement, value), toldValue(announcement, threshold ?? 0)];
   const over = before === 'AMBER' ? `not expected over ${line} any more` : `no longer over ${line}`;
-  return `${metric} ${is}, ${over}; ${wasBefore}`;
+  return `${name} ${is}, ${over}; ${wasBefore}`;
 }
 
 function was({ before, since, time }: Announcement): string {
   return `was ${before} for ${lasted(since, time)}`;
 }
 
-function amberStory(announcement: Announcement, metric: string): string {
-  const is = `${metric} ${toldValue(announcement, announcement.value ?? 0)}`;
+/** The key of a series has the metric in it. */
+function nameOf({ series }: Announcement, metric: string): string {
+  return series ? 'value' : metric;
+}
+
+function amberStory(announcement: Announcement, name: string): string {
+  const is = `${name} ${toldValue(announcement, announcement.value ?? 0)}`;
   return `${is}: ${terminalText(announcement.reason, 300)} (${likelihood(announcement)})${silence(announcement)}`;
 }
 
-function redStory(announcement: Announcement, metric: string): string {
+function redStory(announcement: Announcement, name: string): string {
   const { value, threshold, since, time, leadSeconds, culprits = [] } = announcement;
   const over = `over ${toldValue(announcement, threshold ?? 0)} since ${timeBeside(since ?? time, time)}`;
   const isOver = (value ?? 0) > (threshold ?? 0);
-  const line = `${metric} ${toldValue(announcement, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
+  const line = `${name} ${toldValue(announcement, value ?? 0)}, ${isOver ? over : `was ${over}; RED until it stays down`}`;
   const lead = leadSeconds === null ? '' : `; predicted ${formatDuration(leadSeconds * 1000)} before`;
   const most = culprits.map((each) => `${each.process} ${each.value.toFixed(1)}`).join(', ');
   return `${line}${lead}${most === '' ? '' : `; most by ${terminalText(most, 120)}`}`;

@@ -18,6 +18,7 @@ import { healthRoutes } from './routes/health.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { joinRoutes } from './routes/join.ts';
 import { metricSampleRoutes } from './routes/metric-samples.ts';
+import { olderSlaRoutes } from './routes/older-sla.ts';
 import { metricRoutes } from './routes/prometheus.ts';
 import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
@@ -41,6 +42,8 @@ export interface AppOptions extends ServiceOptions {
   access: AccessOptions;
   /** TLS of the socket; absent: plain HTTP. */
   https?: TlsOptions;
+  /** Whether the older SLA manager's clients are answered. */
+  hasOlderSlaApi?: boolean;
   /** Agents on plain TCP; absent: as they are by default. They listen when somebody tells them to. */
   agents?: TcpAgentOptions;
 }
@@ -113,6 +116,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onClose', () => tableTexts.close());
   const parts: AppParts = { ...services, agents, ownMetrics, tokens, largeAnswers: new LargeAnswers(), tableTexts };
   for (const group of routes) await app.register(group(parts));
+  if (options.hasOlderSlaApi === true) await app.register(olderSlaRoutes(parts));
   app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
   return app;
 }

@@ -102,11 +102,19 @@ function lineOf(values: Float64Array, at: number, width: number, lead: number): 
   return meanOf(values, at, width) + (squares === 0 ? 0 : (products / squares) * (at - middle + lead));
 }
 
-/** A period ago, and as much of what lies between now and then as `share`. */
+/** As it was at this point of the last three periods, and as much of how it differs from then as `share`. */
 function seasonal(values: Float64Array, at: number, lead: number, period: number, share: number): number {
-  const before = at + lead - period * Math.ceil(lead / Math.max(1, period));
-  if (period === 0 || before < 0 || at - period < 0) return values[at] as number;
-  return (values[before] as number) + share * (values[at] as number) - share * (values[at - period] as number);
+  const now = values[at] as number;
+  if (period === 0 || at < period) return now;
+  const then = at + lead - period * Math.ceil(lead / period);
+  return ofPeriods(values, then, period) + share * (now - ofPeriods(values, at - period, period));
+}
+
+/** The median: what happened once comes not again. */
+function ofPeriods(values: Float64Array, at: number, period: number): number {
+  const [a, b = a, c] = [at, at - period, at - 2 * period].filter((index) => index >= 0).map((index) => values[index]);
+  if (a === undefined || b === undefined) return values[Math.max(0, at)] as number;
+  return c === undefined ? (a + b) / 2 : Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
 /** The value below which this share of the weight lies. */

@@ -10,3 +10,10 @@ export function regularPast(points: readonly Point[], end: number, stepMs: numbe
   for (const { time, value } of points) past[Math.round((time - first) / stepMs)] = value;
   return past;
 }
+
+/** The same without holes: a step without a value has the value before it. */
+export function filledPast(points: readonly Point[], end: number, stepMs: number): Float64Array {
+  const values = regularPast(points, end, stepMs);
+  for (let k = 1; k < values.length; k++) if (Number.isNaN(values[k])) values[k] = values[k - 1] as number;
+  return values;
+}

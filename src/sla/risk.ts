@@ -26,7 +26,9 @@ export function riskOf(
   horizonMs: number,
 ): Risk {
   const none: Risk = { window: status.window, probability: 0, etaSeconds: 0, intervalSeconds: [0, 0], reason: '' };
-  const left = Math.max(0, status.leftMs);
+  const left = status.leftMs;
+  // It is used up already.
+  if (left < 0) return none;
   const risks = [
     ...(violatedForMs === null ? [] : [goingOn(status.window, left, violatedForMs, horizonMs)]),
     ...passings.map((passing) => predicted(status.window, left, passing, horizonMs)),

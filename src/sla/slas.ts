@@ -76,22 +76,40 @@ export class Slas {
    * What a file says now: those that it does not have any more are deleted, all others stay as they are.
    * @throws MonitorError `invalid` for too many, `conflict` and `unavailable` as `set`
    */
-  async follow(definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
+  follow(definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
+    return this.#replace((sla) => sla.isFromFile === true, definitions, now, { isFromFile: true });
+  }
+
+  /**
+   * Those whose ids begin so are these from now on, all of them or none.
+   * @throws MonitorError as `set`
+   */
+  async setAll(prefix: string, definitions: ReadonlyMap<string, SlaDefinition>, now: number): Promise<void> {
+    for (const [id, definition] of definitions) {
+      checkDefinition(definition);
+      this.#refuseFromFile(this.#slas.get(id));
+    }
+    await this.#replace(({ id, isFromFile }) => id.startsWith(prefix) && !isFromFile, definitions, now, {});
+  }
+
+  async #replace(
+    isMeant: (sla: Sla) => boolean,
+    definitions: ReadonlyMap<string, SlaDefinition>,
+    now: number,
+    mark: Pick<Sla, 'isFromFile'>,
+  ): Promise<void> {
     await this.#change(() => {
-      const slas = new Map([...this.#slas].filter(([id, sla]) => sla.isFromFile !== true || definitions.has(id)));
+      const slas = new Map([...this.#slas].filter(([id, sla]) => !isMeant(sla) || definitions.has(id)));
       let isNew = slas.size < this.#slas.size;
       for (const [id, definition] of definitions) {
         const known = this.#slas.get(id);
         const isSame = known !== undefined && isSameDefinition(currentOf(known), definition);
-        if (isSame && known.isFromFile) continue;
+        if (isSame && known.isFromFile === mark.isFromFile) continue;
         isNew = true;
-        slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now), isFromFile: true });
+        slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now), ...mark });
       }
       if (isNew && slas.size > mostSlas)
-        throw new MonitorError(
-          'invalid',
-          `with the file there would be ${slas.size} SLAs, and ${mostSlas} is the most`,
-        );
+        throw new MonitorError('invalid', `there would be ${slas.size} SLAs, and ${mostSlas} is the most`);
       return { slas: isNew ? slas : this.#slas, result: null };
     });
   }

@@ -189,3 +189,73 @@ describe('GET /v1/series', () => {
     expect((body as { detail: string }).detail).toContain(reason);
   });
 });
+
+describe('the next steps of series', () => {
+  const minute = 60_000;
+  const url = (selector: string, more = '') => `/v1/forecasts/series?selector=${encodeURIComponent(selector)}${more}`;
+
+  /** `rising` gains half a percent a minute, sampled twice; `ended` was seen an hour ago, `young` for ten minutes. */
+  async function setUp() {
+    const made = await makeApp();
+    for (let k = -120; k < 0; k += 0.5) {
+      const time = noon + k * minute;
+      const processes = [
+        { name: 'rising', memory: 80 + k / 2 + (k % 1 === 0 ? 0 : 0.5) },
+        ...(k < -60 ? [{ name: 'ended', memory: 10 }] : []),
+        ...(k >= -10 ? [{ name: 'young', memory: 10 }] : []),
+      ];
+      await made.store.append({ snapshots: [makeSnapshot({ host: 'a', time, intervalMs: 30_000, processes })] });
+    }
+    return made;
+  }
+
+  test('are told for mean, lowest and highest value, each with its band', async () => {
+    const { get } = await setUp();
+    const { status, body } = await get(url('process_memory_max{process="rising"}', '&horizon=5m'));
+    expect([status, body.at, body.horizonSeconds, body.stepSeconds]).toEqual([200, iso(noon), 300, 60]);
+    const [{ steps, problem, ...about }] = body.series;
+    expect(problem).toBeNull();
+    expect(about).toMatchObject({ host: 'a', process: 'rising', metric: 'memory' });
+    expect(steps.map(({ time }: { time: string }) => time)).toEqual([1, 2, 3, 4, 5].map((k) => iso(noon + k * minute)));
+    // In minute k it is at 80 + k / 2 and, half a minute later, three quarters more.
+    for (const [k, { mean, min, max }] of steps.entries()) {
+      expect(min.expected).toBeCloseTo(80 + k / 2, 1);
+      expect(mean.expected).toBeCloseTo(80 + k / 2 + 0.375, 1);
+      expect(max.expected).toBeCloseTo(80 + k / 2 + 0.75, 1);
+      for (const { low, expected, high } of [mean, min, max]) {
+        expect(low).toBeLessThanOrEqual(expected);
+        expect(expected).toBeLessThanOrEqual(high);
+      }
+    }
+  });
+
+  test('are not told of what has ended or is too young, and the answer says so', async () => {
+    const { get } = await setUp();
+    const { body } = await get(url('process_memory_max{process=~"ended|young"}'));
+    const told = body.series.map(({ process, problem, steps }: Record<string, unknown>) => [process, problem, steps]);
+    expect(told).toEqual([
+      ['ended', 'it has no value in the last 10 steps', []],
+      ['young', 'it has values of 10 steps, and nothing is said before 30', []],
+    ]);
+  });
+
+  test.each([
+    ['process_memory_max{', '', /selector/],
+    ['process_memory_max', '&horizon=2h', /120 steps, and at most 60 are forecast/],
+    ['process_memory_max', '&step=100ms', /step must lie between/],
+    ['process_memory_max', '&at=yesterday', /date-time|not an instant/],
+  ])('%s%s is refused with the reason', async (selector, more, reason) => {
+    const { get } = await makeApp();
+    const { status, body } = await get(url(selector, more));
+    expect(status).toBe(400);
+    expect(body.detail).toMatch(reason);
+  });
+
+  test('of more than a hundred series nothing is told', async () => {
+    const { store, get } = await makeApp();
+    const processes = Array.from({ length: 101 }, (_, k) => ({ name: `p${k}`, memory: 1 }));
+    await store.append({ snapshots: [makeSnapshot({ time: noon - minute, processes })] });
+    const { body } = await get(url('process_memory_max'));
+    expect(body.detail).toMatch(/names 101 series, and at most 100 are forecast/);
+  });
+});

@@ -29,6 +29,7 @@ export async function makeApp(
     desired?: DesiredSettingsStorage;
     sources?: ConfiguredSource[];
     slas?: SlaStorage;
+    hasOlderSlaApi?: boolean;
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -47,6 +48,7 @@ export async function makeApp(
     ...(options.sources && { sources: options.sources }),
     ...(options.forgotten && { forgotten: options.forgotten }),
     ...(options.slas && { slas: options.slas }),
+    ...(options.hasOlderSlaApi && { hasOlderSlaApi: true }),
     version: 'test',
     access: options.access ?? openAccess(),
   });

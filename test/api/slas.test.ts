@@ -140,6 +140,29 @@ describe('an SLA', () => {
     expect((await get('/v1/slas/java/violations')).status).toBe(404);
   });
 
+  test('is told as CSV too: what it is, and how it stands', async () => {
+    const { app, put } = await setUp();
+    await put({ ...definition, windows: ['1h', '3h'] }, '/v1/slas/java');
+    const lines = async (url: string) => (await app.inject(url)).body.split('\r\n');
+    expect(await lines('/v1/slas?format=csv')).toEqual([
+      'id,selector,min,max,objective,windows,since',
+      'java,"process_cpu{process=""java""}",,80,99.5,"1h,3h",',
+      '',
+    ]);
+    const [head, hourly, ...rest] = await lines('/v1/slas/status?format=csv');
+    expect(head?.split(',').slice(0, 4)).toEqual(['id', 'objective', 'violated', 'window']);
+    expect(hourly).toMatch(/^java,99.5,true,1h,[^,]+,[^,]+,1,60,1,98\.3\d*,false,18,-42,/);
+    expect(rest).toHaveLength(2);
+  });
+
+  test('nothing is predicted of it before a step has ended', async () => {
+    const { get, put } = await setUp();
+    await put(definition, '/v1/slas/java');
+    const none = { at: null, problem: null, predictions: [], budgets: [] };
+    expect((await get('/v1/slas/java/predictions')).body).toEqual({ id: 'java', horizonSeconds: 600, ...none });
+    expect((await get('/v1/slas/other/predictions')).status).toBe(404);
+  });
+
   test.each([
     [{ ...definition, selector: 'process_cpu{' }, /label/],
     [{ ...definition, max: undefined }, /min, max or both/],

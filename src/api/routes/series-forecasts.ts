@@ -5,9 +5,9 @@ import { MonitorError } from '../../core/error.ts';
 import { isKnown, type Point } from '../../core/sample.ts';
 import { parseSelector } from '../../core/selector.ts';
 import { type Series, seriesKey, subjectOf, unitOfSeries } from '../../core/series.ts';
-import { type Reads, readsWithin, type Selected } from '../../core/store.ts';
+import { type Reads, readsWithin } from '../../core/store.ts';
 import { leastValues, type PathForecast } from '../../forecast/path-forecast.ts';
-import { pastSteps, regularPast } from '../../forecast/regular-past.ts';
+import { filledPast, pastSteps } from '../../forecast/regular-past.ts';
 import { type SeriesForecastsAnswer, seriesForecastsSchema } from '../../wire/forecast.ts';
 import type { AppParts } from '../app-parts.ts';
 import { instantOf, iso } from '../window.ts';
@@ -95,17 +95,12 @@ async function pastsOf(reads: Reads<[]>, selector: string, at: number, stepMs: n
     (['min', 'max'] as const).map((aggregate) => reads.select({ ...query, series, aggregate })),
   );
   return means.map((mean, index) => {
-    const values = [mean, least?.[index], most?.[index]].map((found) => filled(found?.samples ?? [], at, stepMs));
+    const values = [mean, least?.[index], most?.[index]].map((found) =>
+      filledPast((found?.samples ?? []).filter(isKnown), at, stepMs),
+    );
     const problem = problemOf(mean.samples.filter(isKnown), at, stepMs);
     return { series: mean.series, problem, values: values as Past['values'] };
   });
-}
-
-/** A step without a value has the value before it. */
-function filled(samples: Selected['samples'], at: number, stepMs: number): Float64Array {
-  const values = regularPast(samples.filter(isKnown), at, stepMs);
-  for (let k = 1; k < values.length; k++) if (Number.isNaN(values[k])) values[k] = values[k - 1] as number;
-  return values;
 }
 
 function problemOf(points: readonly Point[], at: number, stepMs: number): string | null {

@@ -31,7 +31,11 @@ const tags = ['slas'];
 const params = Type.Object({ id: Type.String({ pattern: slaIdPattern, description: 'Letters, digits, _ . and -' }) });
 const at = Type.Optional(Type.String({ format: 'date-time', description: 'Up to when; default: now.' }));
 
-const getSlas = { schema: { tags, summary: 'All SLAs', response: { 200: slasSchema } } };
+const format = Type.Optional(Type.Enum(['json', 'csv'], { default: 'json' }));
+
+const getSlas = {
+  schema: { tags, summary: 'All SLAs', querystring: Type.Object({ format }), response: { 200: slasSchema } },
+};
 const getSla = {
   schema: { tags, summary: 'An SLA, and what it was before', params, response: { 200: slaSchema } },
 };
@@ -60,7 +64,7 @@ const getViolations = {
     querystring: Type.Object({
       window: Type.Optional(Type.String({ default: '12h', description: 'How far back.' })),
       at,
-      format: Type.Optional(Type.Enum(['json', 'csv'], { default: 'json' })),
+      format,
     }),
     response: { 200: violationsSchema },
   },
@@ -78,7 +82,7 @@ const getStatus = {
   schema: {
     tags,
     summary: 'How every SLA stands: time in violation, objective, error budget',
-    querystring: Type.Object({ at, id: Type.Optional(Type.String({ description: 'Only this one.' })) }),
+    querystring: Type.Object({ at, id: Type.Optional(Type.String({ description: 'Only this one.' })), format }),
     response: { 200: slaStatusSchema },
   },
 };
@@ -86,15 +90,19 @@ const getStatus = {
 /** What is promised, and how it was kept. */
 export function slaRoutes({ store, clock, slas, slaOutlook, forecaster }: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
-    app.get('/v1/slas', getSlas, async (): Promise<SlasAnswer> => ({ slas: slas.all().map(slaAnswer) }));
+    app.get('/v1/slas', getSlas, async ({ query }, reply) => {
+      const all: SlasAnswer['slas'] = slas.all().map(slaAnswer);
+      return query.format === 'csv' ? sendCsv(reply, slaColumns, all) : { slas: all };
+    });
 
-    app.get('/v1/slas/status', getStatus, async ({ query, reading }): Promise<SlaStatusAnswer> => {
+    app.get('/v1/slas/status', getStatus, async ({ query, reading }, reply) => {
       const now = instantOf(query.at, clock.now());
       const reads = readsWithin(store, reading);
       const all: SlaStatusAnswer['slas'] = [];
       // One after the other: each reads all its samples.
       const asked = query.id === undefined ? slas.all() : [slas.get(query.id)];
       for (const sla of asked) all.push(await statusAnswer(reads, sla, now));
+      if (query.format === 'csv') return sendCsv(reply, statusColumns, all.flatMap(statusRows));
       return { at: iso(now), slas: all };
     });
 
@@ -120,8 +128,9 @@ export function slaRoutes({ store, clock, slas, slaOutlook, forecaster }: AppPar
       const sla = slas.get(params.id);
       const window = windowOf({ window: '12h', ...query }, clock.now());
       const violations = await violationsIn(readsWithin(store, reading), sla, window);
-      if (query.format === 'csv') return (reply as FastifyReply).type(csvType).send(csvOf(violations));
-      return { id: sla.id, from: iso(window.from), to: iso(window.to), violations: violations.map(violationAnswer) };
+      const found = violations.map(violationAnswer);
+      if (query.format === 'csv') return sendCsv(reply, violationColumns, found);
+      return { id: sla.id, from: iso(window.from), to: iso(window.to), violations: found };
     });
   };
 }
@@ -154,18 +163,23 @@ function windowAnswer(status: WindowStatus): SlaStatusAnswer['slas'][number]['wi
     from: iso(from),
     to: iso(to),
     violations,
-    violatedSeconds: violatedMs / 1000,
+    violatedSeconds: secondsOf(violatedMs),
     coverage,
     compliance,
     met: isMet,
-    budgetSeconds: budgetMs / 1000,
-    budgetLeftSeconds: leftMs / 1000,
+    budgetSeconds: secondsOf(budgetMs),
+    budgetLeftSeconds: secondsOf(leftMs),
     // Beyond what a date holds is never.
     budgetUsedUpAt: usedUpAt === null || usedUpAt > latestDate ? null : iso(usedUpAt),
   };
 }
 
 const latestDate = 8.64e15;
+
+/** To the millisecond: 0.5 % of an hour are 18 s. */
+function secondsOf(ms: number): number {
+  return Math.round(ms) / 1000;
+}
 
 function violationAnswer({ series, from, to, side, worst }: Violation) {
   return { series, from: iso(from), to: iso(to), durationSeconds: (to - from) / 1000, side, worst };
@@ -192,11 +206,30 @@ function likelihood({ isOut, probability }: Outlook['passings'][number]): number
   return isOut ? 2 : (probability ?? -1);
 }
 
-function csvOf(violations: readonly Violation[]): string {
-  const lines = violations
-    .map(violationAnswer)
-    .map(({ series, from, to, durationSeconds, side, worst }) =>
-      [csvField(series), from, to, durationSeconds, side, worst].join(','),
-    );
-  return ['series,from,to,durationSeconds,side,worst', ...lines, ''].join('\r\n');
+const slaColumns = ['id', 'selector', 'min', 'max', 'objective', 'windows', 'since'] as const;
+const statusColumns = [
+  ...(['id', 'objective', 'violated', 'window', 'from', 'to', 'violations', 'violatedSeconds', 'coverage'] as const),
+  ...(['compliance', 'met', 'budgetSeconds', 'budgetLeftSeconds', 'budgetUsedUpAt', 'problem'] as const),
+];
+const violationColumns = ['series', 'from', 'to', 'durationSeconds', 'side', 'worst'] as const;
+
+/** A line for each window; of an SLA that could not be told one with the reason. */
+function statusRows({ windows, ...sla }: SlaStatusAnswer['slas'][number]): Partial<Record<string, CsvValue>>[] {
+  return windows.length === 0 ? [sla] : windows.map((window) => ({ ...sla, ...window }));
+}
+
+type CsvValue = string | number | boolean | null | readonly string[];
+
+/** What is not known is empty. */
+function sendCsv(
+  reply: unknown,
+  columns: readonly string[],
+  rows: readonly { readonly [column: string]: CsvValue | object | undefined }[],
+): FastifyReply {
+  const lines = rows.map((row) => columns.map((column) => csvText(row[column] ?? '')).join(','));
+  return (reply as FastifyReply).type(csvType).send([columns.join(','), ...lines, ''].join('\r\n'));
+}
+
+function csvText(value: CsvValue | object): string {
+  return typeof value === 'number' ? String(value) : csvField(String(value));
 }

@@ -5,7 +5,7 @@ import { formatThreshold, parseThreshold, type Threshold, withDefaults } from '.
 import { parseListen, storeRemedy, withoutSecrets } from './address.ts';
 import { storeUrl } from './data-folder.ts';
 import { orNotSet, serving, setting } from './setting.ts';
-import { parseCount, parseHorizon, parsePace, parseSize } from './value.ts';
+import { parseCount, parseHorizon, parsePace, parseSize, parseSwitch } from './value.ts';
 
 /** What a server does, keeps and lets in. */
 export const serverSettings = {
@@ -78,6 +78,13 @@ export const serverSettings = {
     commands: serving,
     read: ([text]) => text,
     format: orNotSet,
+  }),
+  olderSlaApi: setting({
+    argument: '',
+    description: 'answer clients of the older SLA manager: /SLA, /get_Violations, /metrics/metric/NAME, ...',
+    defaultText: 'false',
+    commands: serving,
+    read: ([text = 'false']) => parseSwitch(text, 'older-sla-api'),
   }),
   horizon: setting({
     argument: '<duration>',

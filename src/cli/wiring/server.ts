@@ -151,6 +151,7 @@ async function makeApp(
     desired: openDesiredSettings(config.data, warn),
     slas: openSlas(config.data, warn),
     ...(config.slas !== undefined && { slasFile: await openSlasFile(config.slas) }),
+    hasOlderSlaApi: config.olderSlaApi,
     bootId: readBootId(),
     mappings: config.mapping,
     sources: config.sources.map((source) => configuredSource(source, config, warn)),
