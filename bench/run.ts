@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -13,6 +13,7 @@ const all = [
   'recording',
   'start',
   'growth',
+  'statistics',
 ] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
@@ -32,6 +33,7 @@ for (const name of chosen) {
   if (name === 'requests') await (await import('./requests.ts')).benchRequests();
   if (name === 'start') await (await import('./start.ts')).benchStart();
   if (name === 'growth') await (await import('./growth.ts')).benchGrowth();
+  if (name === 'statistics') await (await import('./statistics.ts')).benchStatistics();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'recording') await (await import('./tiers.ts')).benchRecording();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();

@@ -52,6 +52,8 @@ const ajvOptions: Options = {
   validateSchema: false,
   allErrors: false,
   strict: false,
+  // 1e999 is Infinity to JSON.parse, and null in JSON.
+  strictNumbers: true,
   allowUnionTypes: true,
   inlineRefs: false,
 };

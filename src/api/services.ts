@@ -7,8 +7,8 @@ import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { ForecastScores } from '../forecast/forecast-scores.ts';
 import { ForecastThread } from '../forecast/forecast-worker-client.ts';
-import { Forecaster, horizonSteps } from '../forecast/forecaster.ts';
-import { RangeForecaster } from '../forecast/range-forecaster.ts';
+import { Forecaster } from '../forecast/forecaster.ts';
+import { horizonSteps } from '../forecast/steps.ts';
 import { DesiredSettingsOfHosts, type DesiredSettingsStorage } from '../hosts/desired-settings.ts';
 import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
@@ -22,7 +22,7 @@ import type { Mapping } from '../mapping/mapping.ts';
 import { UsageMapper } from '../mapping/usage-mapper.ts';
 import type { Log } from '../platform/log.ts';
 import { SlaDefinitions, type SlaDefinitionsFile } from '../sla/sla-definitions.ts';
-import { SlaOutlook } from '../sla/sla-outlook.ts';
+import { SlaForecaster } from '../sla/sla-forecaster.ts';
 import { budgetThreshold, SlaWatch } from '../sla/sla-watch.ts';
 import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
@@ -64,7 +64,7 @@ export interface Services {
   desired: DesiredSettingsOfHosts;
   slas: Slas;
   slaWatch: SlaWatch;
-  slaOutlook: SlaOutlook;
+  slaForecaster: SlaForecaster;
   slaDefinitions: SlaDefinitions;
   ingest: Ingest;
   sources: Sources;
@@ -105,10 +105,10 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const writeOwn = (samples: readonly MetricSample[]) => ingest.writeSamples(samples, null);
   const slaWatch = new SlaWatch({ store, slas, clock, log, write: writeOwn, everyMs: stepMs });
   const thread = new ForecastThread();
-  const ranges = new RangeForecaster({ store, clock, thread, stepMs, horizonSteps });
-  const slaOutlook = new SlaOutlook({ slas, ranges, watch: slaWatch, log, horizonMs });
-  const opinions = (end: number) => slaOutlook.opinions(end);
-  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs, thread, opinions });
+  const slaForecaster = new SlaForecaster({ store, clock, log, slas, watch: slaWatch, thread, stepMs, horizonMs });
+  // Budgets are forecast beside the violations that use them up.
+  const ordinary = thresholds.filter((threshold) => threshold !== budgetThreshold);
+  const forecaster = new Forecaster({ store, clock, log, thresholds: ordinary, horizonMs, thread });
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -120,7 +120,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     slas,
     slaDefinitions: new SlaDefinitions(options.slasFile, slas, clock, log),
     slaWatch,
-    slaOutlook,
+    slaForecaster,
     expiry,
     compaction: new Compaction(store, clock, log),
     diskWatch: new DiskWatch(store, ingest, clock, log),

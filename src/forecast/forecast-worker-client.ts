@@ -5,6 +5,8 @@ import type { PoolAnswer, PoolCall } from './forecast-worker.ts';
 
 /** The pool of forecasters as a thread to call. It starts with the first call. */
 export class ForecastThread {
+  /** Another number whenever a new thread has begun, which knows nothing of what the one before was told. */
+  generation = 0;
   #calls: WorkerCalls | null = null;
   #terminate: () => Promise<unknown> = async () => undefined;
   #isClosed = false;
@@ -30,6 +32,7 @@ export class ForecastThread {
       toError: (plain) => plain,
       ended: (failure) => {
         this.#calls = null;
+        this.generation++;
         return new MonitorError('internal', `the forecaster's thread failed: ${failure?.message ?? 'it has ended'}`);
       },
     });

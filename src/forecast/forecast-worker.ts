@@ -11,9 +11,15 @@ export type PoolCall =
   | { add: readonly NewSeries[] }
   | { remove: readonly string[] }
   | { time: number; values: readonly StepValue[] }
+  | { budgets: { add?: readonly NewSeries[]; remove?: readonly string[]; step?: BudgetStep } }
   | { analyse: Float64Array }
   | { paths: readonly Float64Array[]; steps: number }
   | { ranges: { add?: readonly NewRangeEnd[]; remove?: readonly string[]; values?: ReadonlyMap<string, number> } };
+
+interface BudgetStep {
+  time: number;
+  values: readonly StepValue[];
+}
 
 export interface PoolAnswer {
   forecasts: Forecast[];
@@ -29,12 +35,21 @@ export interface PoolAnswer {
 
 const pool = new ForecastPool();
 const rangePool = new RangePool();
+/** Those of SLAs have a pool of their own: it steps when they are known. */
+const budgetPool = new ForecastPool();
 
 function answer(call: PoolCall): Forecast[] {
+  if ('budgets' in call) return answerBudgets(call.budgets);
   if ('values' in call) return pool.step(call.time, call.values);
   if ('add' in call) for (const series of call.add) pool.add(series);
   else if ('remove' in call) for (const key of call.remove) pool.remove(key);
   return [];
+}
+
+function answerBudgets({ add = [], remove = [], step }: Extract<PoolCall, { budgets: object }>['budgets']): Forecast[] {
+  for (const key of remove) budgetPool.remove(key);
+  for (const series of add) budgetPool.add(series);
+  return step === undefined ? [] : budgetPool.step(step.time, step.values);
 }
 
 function answerRanges({ add = [], remove = [], values }: Extract<PoolCall, { ranges: object }>['ranges']): Passing[] {

@@ -2,8 +2,8 @@ import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
 import type { Forecast } from '../core/forecast.ts';
 import { ReadLane } from '../core/read-lane.ts';
-import { isKnown, type Point } from '../core/sample.ts';
-import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
+import { isKnown } from '../core/sample.ts';
+import { isOfOtherSource, seriesKey } from '../core/series.ts';
 import { reservedNames } from '../core/snapshot.ts';
 import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { levelFactor, type Threshold } from '../core/threshold.ts';
@@ -13,13 +13,12 @@ import { every } from '../platform/every.ts';
 import { groupBy } from '../platform/group-by.ts';
 import type { Log } from '../platform/log.ts';
 import type { Analysis } from '../statistics/analysis.ts';
-import type { NewSeries, Opinion, StepValue } from './forecast-pool.ts';
+import type { StepValue } from './forecast-pool.ts';
 import type { ForecastThread } from './forecast-worker-client.ts';
+import { type Followed, newSeries } from './new-series.ts';
 import type { PathForecast } from './path-forecast.ts';
-import { pastSteps, regularPast } from './regular-past.ts';
+import { horizonSteps, newestStep, pastSteps } from './steps.ts';
 
-/** The horizon is always so many steps: what the model was trained on lies between 5 and 12. */
-export const horizonSteps = 10;
 /** A series is followed while it has been over this share of its threshold within the past. */
 const filterShare = 0.5;
 /** More series than this are not followed: those longest under the filter give way. */
@@ -34,14 +33,7 @@ const mostMissed = 30;
 const seriesPerQuery = 20;
 /** Series that wait to be analysed; each takes some 40 ms. */
 const mostAnalyses = 32;
-/** A share of a step for the last snapshots of it to arrive. */
-const settleShare = 1 / 20;
-
-interface FollowedSeries {
-  series: Series;
-  /** What a stored value is divided by to be in the unit of the threshold. */
-  factor: number;
-  threshold: number;
+interface FollowedSeries extends Followed {
   /** End of the last step in which it was over the filter. */
   aboveAt: number;
 }
@@ -54,14 +46,6 @@ export interface ForecasterOptions {
   horizonMs: number;
   /** Where it is computed; it is closed with the forecaster. */
   thread: ForecastThread;
-  /** What others say of series at the end of a step. */
-  opinions?: (end: number) => Promise<ReadonlyMap<string, SeriesOpinion>>;
-}
-
-export interface SeriesOpinion {
-  series: Series;
-  /** Null: it is only to be followed. */
-  opinion: Opinion | null;
 }
 
 /**
@@ -77,6 +61,7 @@ export class Forecaster {
   readonly #options: ForecasterOptions;
   readonly #lines: ThresholdSet;
   readonly #thread: ForecastThread;
+  #generation = 0;
   readonly #analyses = new ReadLane(1, mostAnalyses);
   #stop: () => void = () => undefined;
   readonly #followed = new Map<string, FollowedSeries>();
@@ -121,10 +106,21 @@ export class Forecaster {
     return analysis as Analysis;
   }
 
-  /** The next steps of each series; in the same thread. */
-  async paths(values: readonly Float64Array[], steps: number, signal: AbortSignal): Promise<PathForecast[]> {
-    const forecast = this.#analyses.run(() => this.#thread.call({ paths: values, steps }), signal);
-    return (await untilAborted(forecast, signal)).paths;
+  /** The next steps of each list of series, one list after the other; in the same thread. */
+  async paths(
+    lists: readonly (readonly Float64Array[])[],
+    steps: number,
+    signal: AbortSignal,
+  ): Promise<PathForecast[][]> {
+    const found: PathForecast[][] = [];
+    const forecast = this.#analyses.run(async () => {
+      for (const paths of lists) {
+        signal.throwIfAborted();
+        found.push((await this.#thread.call({ paths, steps })).paths);
+      }
+    }, signal);
+    await untilAborted(forecast, signal);
+    return found;
   }
 
   /**
@@ -146,7 +142,10 @@ export class Forecaster {
   }
 
   async #doSteps(): Promise<void> {
-    const newest = Math.floor((this.#options.clock.now() - this.stepMs * settleShare) / this.stepMs) * this.stepMs;
+    const newest = newestStep(this.#options.clock.now(), this.stepMs);
+    // A new thread knows no series.
+    if (this.#thread.generation !== this.#generation) this.#last = null;
+    this.#generation = this.#thread.generation;
     const missed = this.#last === null ? Number.POSITIVE_INFINITY : (newest - this.#last) / this.stepMs;
     if (missed === 0) return;
     // A clock that was set back counts as a pause.
@@ -179,25 +178,13 @@ export class Forecaster {
   async #doStep(end: number): Promise<Forecast[]> {
     for (const [key, series] of await this.#above({ from: end - this.stepMs, to: end }, end, this.#present))
       (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, series);
-    const opinions = (await this.#options.opinions?.(end)) ?? new Map();
-    this.#follow(opinions, end);
     await this.#forget(end);
     await this.#takeIn(end);
-    const { forecasts, busyMs } = await this.#thread.call({ time: end, values: await this.#values(end, opinions) });
+    const { forecasts, busyMs } = await this.#thread.call({ time: end, values: await this.#values(end) });
     this.figures.series = this.#followed.size;
     this.figures.steps++;
     this.figures.busyMs += busyMs;
     return forecasts;
-  }
-
-  /** Of which somebody has an opinion, however far they are from their line. */
-  #follow(opinions: ReadonlyMap<string, SeriesOpinion>, end: number): void {
-    for (const [key, { series }] of opinions) {
-      const threshold = this.#lines.on(series)?.red;
-      if (threshold === undefined) continue;
-      const followed = { series, factor: 1, threshold, aboveAt: end };
-      (this.#followed.has(key) ? this.#followed : this.#waiting).set(key, followed);
-    }
   }
 
   /** All series over the filter from `from` to before `to`, by key. */
@@ -245,7 +232,7 @@ export class Forecaster {
     for (let at = 0; at < most && (at === 0 || clock.monotonic() < until); at += seriesPerQuery) {
       const group = fresh.slice(at, Math.min(at + seriesPerQuery, most));
       const series = group.map(([, each]) => each);
-      await this.#thread.call({ add: await this.#withPast(series, end) });
+      await this.#thread.call({ add: await newSeries(this.#past, series, end, this.stepMs) });
       for (const [key, each] of group) {
         this.#waiting.delete(key);
         this.#followed.set(key, each);
@@ -253,34 +240,8 @@ export class Forecaster {
     }
   }
 
-  async #withPast(group: readonly FollowedSeries[], end: number): Promise<NewSeries[]> {
-    const window = { from: end - (pastSteps + 1) * this.stepMs - 1, to: end - this.stepMs - 1 };
-    const means = await this.#past.select({
-      ...window,
-      series: group.map(({ series }) => series),
-      stepMs: this.stepMs,
-    });
-    return Promise.all(
-      group.map(async (followed, index) => {
-        const { series } = followed;
-        const record = await this.#past.forecasts({ from: window.from, to: end - this.stepMs, series });
-        return this.#newSeries(followed, means[index]?.samples.filter(isKnown) ?? [], record, end);
-      }),
-    );
-  }
-
-  #newSeries(followed: FollowedSeries, points: readonly Point[], record: readonly Forecast[], end: number): NewSeries {
-    const { series, factor, threshold } = followed;
-    const past = regularPast(points, end - this.stepMs, this.stepMs).map((value) => value / factor);
-    const shape = { threshold, horizonSteps, stepSeconds: this.stepMs / 1000 };
-    // An AMBER goes on over a restart of the server, but not over a long one.
-    const last = record.at(-1);
-    const isGoingOn = last !== undefined && last.time >= end - 3 * this.stepMs;
-    return { series, shape, past, record, isGoingOn };
-  }
-
   /** The mean of each followed series over the step that ends at `end`. */
-  async #values(end: number, opinions: ReadonlyMap<string, SeriesOpinion>): Promise<StepValue[]> {
+  async #values(end: number): Promise<StepValue[]> {
     const values: StepValue[] = [];
     const window = { from: end - this.stepMs - 1, to: end - 1 };
     for (const group of groupBy(this.#followed.values(), ({ series }) => series.metric).values()) {
@@ -291,10 +252,7 @@ export class Forecaster {
       });
       for (const [index, { series, factor }] of group.entries()) {
         const point = means[index]?.samples.filter(isKnown).at(-1);
-        if (point === undefined) continue;
-        const key = seriesKey(series);
-        const opinion = opinions.get(key)?.opinion;
-        values.push({ key, value: point.value / factor, ...(opinion && { opinion }) });
+        if (point) values.push({ key: seriesKey(series), value: point.value / factor });
       }
     }
     return values;

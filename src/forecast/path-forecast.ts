@@ -5,12 +5,13 @@ export interface PathForecast {
   expected: number[];
   low: number[];
   high: number[];
+  /** How often the rule of each step has been judged: a band from few errors holds less than it says. */
+  judged: number[];
 }
 
 /** Values before there is anything to say. */
 export const leastValues = 30;
-const lowest = 0.1;
-const highest = 0.9;
+const eightInTen = 0.8;
 /** Rules are judged by what they would have said at so many steps of the past. */
 const judged = 300;
 /** An error counts half after so many steps. */
@@ -44,14 +45,17 @@ const rules: readonly Rule[] = [
  * @param values one per step, without holes, `leastValues` at least
  */
 export function forecastPath(values: Float64Array, steps: number): PathForecast {
-  const path: PathForecast = { expected: [], low: [], high: [] };
+  const path: PathForecast = { expected: [], low: [], high: [], judged: [] };
   const period = findPeriod(values).steps;
   for (let lead = 1; lead <= steps; lead++) {
     const { rule, errors } = bestRule(values, lead, period);
     const expected = rule(values, values.length - 1, lead, period);
     path.expected.push(expected + quantile(errors, 0.5));
-    path.low.push(expected + quantile(errors, lowest));
-    path.high.push(expected + quantile(errors, highest));
+    // The one value to come counts as one error more.
+    const beyond = (1 - eightInTen) / 2 - (1 + eightInTen) / 2 / sizeOf(errors);
+    path.low.push(expected + quantile(errors, beyond));
+    path.high.push(expected + quantile(errors, 1 - beyond));
+    path.judged.push(errors.length);
   }
   return path;
 }
@@ -115,6 +119,13 @@ function ofPeriods(values: Float64Array, at: number, period: number): number {
   const [a, b = a, c] = [at, at - period, at - 2 * period].filter((index) => index >= 0).map((index) => values[index]);
   if (a === undefined || b === undefined) return values[Math.max(0, at)] as number;
   return c === undefined ? (a + b) / 2 : Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
+}
+
+/** So many errors of one weight say as much (Kish 1965). */
+function sizeOf(errors: readonly Erring[]): number {
+  const sum = errors.reduce((total, { weight }) => total + weight, 0);
+  const squares = errors.reduce((total, { weight }) => total + weight ** 2, 0);
+  return Math.max(1, squares === 0 ? 1 : sum ** 2 / squares);
 }
 
 /** The value below which this share of the weight lies. */

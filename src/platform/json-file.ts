@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, statSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { replaceFile } from './durable-file.ts';
@@ -48,6 +48,15 @@ export class JsonFile {
   setAside(): void {
     try {
       renameSync(this.path, `${this.path}.damaged`);
+    } catch {
+      // Then nothing else can be written there either.
+    }
+  }
+
+  /** The same, and it stays where it is: a part of it is good. */
+  copyAside(): void {
+    try {
+      copyFileSync(this.path, `${this.path}.damaged`);
     } catch {
       // Then nothing else can be written there either.
     }

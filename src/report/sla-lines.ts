@@ -101,9 +101,10 @@ export function violationLines({ id, from, to, violations }: ViolationsAnswer): 
 /** The answer of /v1/slas/{id}/predictions as a table, and what it means for the budgets. */
 export function predictionLines(answer: SlaPredictionsAnswer): string[] {
   const { id, at, problem, predictions, budgets, horizonSeconds } = answer;
-  if (at === null) return [`nothing is predicted of ${id} yet; the first prediction comes within a minute`];
-  if (problem !== null) return [`${id}: ${terminalText(problem, 500)}`];
-  if (predictions.length === 0) return [`no series of ${id} has a value now`];
+  if (at === null)
+    return [`nothing is predicted of ${id} yet; the first comes within ${formatDuration(horizonSeconds * 100)}`];
+  const why = problem === null ? [] : [`${id}: ${terminalText(problem, 500)}`];
+  if (predictions.length === 0) return problem === null ? [`no series of ${id} has a value now`] : why;
   const rows = predictions.map(({ series, side, limit, value, violated, probability, etaSeconds }) => [
     violated ? 'now' : probability === null ? 'too young' : `${Math.round(probability * 100)} %`,
     etaSeconds === null ? '-' : secondsText(etaSeconds),
@@ -118,7 +119,7 @@ export function predictionLines(answer: SlaPredictionsAnswer): string[] {
       const risk = `${window} budget used up within ${formatDuration(horizonSeconds * 1000)}: ${Math.round(probability * 100)} %`;
       return terminalText(`${risk}; ${reason}`, 500);
     });
-  return [...plainTable(['LIKELY', 'IN ABOUT', 'SIDE', 'LIMIT', 'VALUE', 'SERIES'], rows), ...risks];
+  return [...why, ...plainTable(['LIKELY', 'IN ABOUT', 'SIDE', 'LIMIT', 'VALUE', 'SERIES'], rows), ...risks];
 }
 
 function valueText(selector: string, value: number): string {

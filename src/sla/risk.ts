@@ -1,11 +1,14 @@
 import { formatDuration } from '../core/duration.ts';
 import { seriesKey } from '../core/series.ts';
+import type { TimeWindow } from '../core/store.ts';
 import type { RangePassing } from '../forecast/range-forecaster.ts';
 import type { WindowStatus } from './sla-reader.ts';
+import { unionOf } from './violation.ts';
 
 /** That the error budget of a window is used up within the horizon. */
 export interface Risk {
   window: string;
+  /** By the one series that is likeliest to use it up. */
   probability: number;
   /** When, and between which two eight in ten lie; 0 where nothing is likely. */
   etaSeconds: number;
@@ -13,55 +16,82 @@ export interface Risk {
   reason: string;
 }
 
-const eightInTen: [number, number] = [0.1, 0.9];
+/** What is known at the end of a window. */
+export interface RiskFacts {
+  status: Pick<WindowStatus, 'window' | 'from' | 'to' | 'leftMs'>;
+  /** Of the window, of one that is as long or longer. */
+  violations: readonly TimeWindow[];
+  passings: readonly RangePassing[];
+  horizonMs: number;
+}
 
-/**
- * What may use up a budget: a violation that is under way and goes on, or one that is predicted and lasts.
- * @param violatedForMs how long the one under way has lasted; null: there is none
- */
-export function riskOf(
-  status: Pick<WindowStatus, 'window' | 'leftMs'>,
-  violatedForMs: number | null,
-  passings: readonly RangePassing[],
-  horizonMs: number,
-): Risk {
+/** A violation of nobody knows what length lasts between a sixtieth of the horizon and all of it, every order alike. */
+const shortestShare = 1 / 60;
+/** Less is what rounding leaves. */
+const nothingMs = 0.01;
+
+/** What may use up a budget: a violation that is under way and goes on, or one that is predicted and lasts. */
+export function riskOf(facts: RiskFacts): Risk {
+  const { status, violations, passings } = facts;
   const none: Risk = { window: status.window, probability: 0, etaSeconds: 0, intervalSeconds: [0, 0], reason: '' };
-  const left = status.leftMs;
   // It is used up already.
-  if (left < 0) return none;
-  const risks = [
-    ...(violatedForMs === null ? [] : [goingOn(status.window, left, violatedForMs, horizonMs)]),
-    ...passings.map((passing) => predicted(status.window, left, passing, horizonMs)),
-  ];
-  return risks.reduce((worst, risk) => (risk.probability > worst.probability ? risk : worst), none);
+  if (status.leftMs < -nothingMs) return none;
+  const neededMs = violationNeeded(violations, status.from, Math.max(0, status.leftMs));
+  const open = violations.filter(({ to }) => to >= status.to);
+  const risks =
+    open.length > 0
+      ? [goingOn(facts, neededMs, status.to - Math.min(...open.map(({ from }) => from)))]
+      : passings.map((passing) => predicted(facts, neededMs, passing));
+  return (
+    risks.reduce((worst, risk) => ((risk?.probability ?? 0) > (worst?.probability ?? 0) ? risk : worst), none) ?? none
+  );
+}
+
+/** How long a violation has to last from now on to use up what is left: meanwhile others leave the window. */
+function violationNeeded(violations: readonly TimeWindow[], from: number, leftMs: number): number {
+  let [at, left] = [from, leftMs];
+  for (const past of unionOf(violations)) {
+    const between = Math.max(0, past.from - at);
+    if (between >= left) break;
+    left -= between;
+    at = Math.max(at, past.to);
+  }
+  return at - from + left;
 }
 
 /**
  * Of what has lasted for a while nothing else is known: that it lasts at least as long again has the chance of one
  * half, and that it lasts k times as long in all 1 / k (Gott 1993, doi:10.1038/363315a0).
  */
-function goingOn(window: string, leftMs: number, violatedForMs: number, horizonMs: number): Risk {
-  const probability = leftMs > horizonMs || violatedForMs <= 0 ? 0 : violatedForMs / (violatedForMs + leftMs);
-  const etaSeconds = leftMs / 1000;
-  const since = `out of its range for ${secondsText(violatedForMs)}`;
-  const reason = `${since}; if that goes on, the ${window} budget is used up in ${secondsText(leftMs)}`;
+function goingOn({ status: { window }, horizonMs }: RiskFacts, neededMs: number, lastedMs: number): Risk | null {
+  if (neededMs > horizonMs || lastedMs <= 0) return null;
+  const probability = lastedMs / (lastedMs + neededMs);
+  const etaSeconds = neededMs / 1000;
+  const reason = `out of its range for ${secondsText(lastedMs)}; if that goes on, the ${window} budget is used up in ${secondsText(neededMs)}`;
   return { window, probability, etaSeconds, intervalSeconds: [etaSeconds, etaSeconds], reason };
 }
 
-/** It has to come so early that what is left of the budget ends within the horizon. */
-function predicted(window: string, leftMs: number, passing: RangePassing, horizonMs: number): Risk {
+/** It has to come so early that what is left of the budget ends within the horizon, and to last as long. */
+function predicted({ status, violations, horizonMs }: RiskFacts, neededMs: number, passing: RangePassing): Risk | null {
   const { probability, etaSeconds, intervalSeconds, series } = passing;
-  const none = { window, probability: 0, etaSeconds: 0, intervalSeconds: [0, 0] as [number, number], reason: '' };
-  if (probability === null || etaSeconds === null || intervalSeconds === null) return none;
-  const within = (seconds: number) => Math.min(seconds + leftMs / 1000, horizonMs / 1000);
-  const share = shareBefore((horizonMs - leftMs) / 1000, etaSeconds, intervalSeconds, horizonMs / 1000);
+  if (probability === null || etaSeconds === null || intervalSeconds === null) return null;
+  const within = (seconds: number) => Math.min(seconds + neededMs / 1000, horizonMs / 1000);
+  const early = shareBefore((horizonMs - neededMs) / 1000, etaSeconds, intervalSeconds, horizonMs / 1000);
   return {
-    window,
-    probability: probability * share,
+    window: status.window,
+    probability: probability * early * shareLasting(violations, neededMs, horizonMs),
     etaSeconds: within(etaSeconds),
     intervalSeconds: [within(intervalSeconds[0]), within(intervalSeconds[1])],
-    reason: `${seriesKey(series)} ${passing.reason}; ${secondsText(leftMs)} are left of the ${window} budget`,
+    reason: `${seriesKey(series)} ${passing.reason}; ${secondsText(status.leftMs)} are left of the ${status.window} budget`,
   };
+}
+
+/** The share of violations that last so long: those there were, and one more of which nothing is known. */
+function shareLasting(violations: readonly TimeWindow[], neededMs: number, horizonMs: number): number {
+  const shortest = horizonMs * shortestShare;
+  const unknown = 1 - Math.log(Math.min(Math.max(neededMs, shortest), horizonMs) / shortest) / -Math.log(shortestShare);
+  const lasting = violations.filter(({ from, to }) => to - from >= neededMs).length;
+  return (lasting + unknown) / (violations.length + 1);
 }
 
 /** The share of passages that come before so many seconds: straight lines between what is known of them. */
@@ -71,19 +101,14 @@ function shareBefore(
   [low, high]: readonly [number, number],
   horizonSeconds: number,
 ): number {
-  const known = [
-    [0, 0],
-    [low, eightInTen[0]],
-    [median, 0.5],
-    [high, eightInTen[1]],
-    [horizonSeconds, 1],
-  ] as const;
-  for (const [index, [at, share]] of known.entries()) {
-    const [before, shareThere] = known[index - 1] ?? [0, 0];
+  const known = [[low, 0.1] as const, [median, 0.5] as const, [high, 0.9] as const, [horizonSeconds, 1] as const];
+  let [before, shareThere] = [0, 0];
+  for (const [at, share] of known) {
     if (seconds < at)
       return seconds <= before ? shareThere : shareThere + ((share - shareThere) * (seconds - before)) / (at - before);
+    [before, shareThere] = [at, share];
   }
-  return seconds < 0 ? 0 : 1;
+  return 1;
 }
 
 function secondsText(ms: number): string {

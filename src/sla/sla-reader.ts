@@ -21,10 +21,12 @@ export interface WindowStatus extends Budget, TimeWindow {
 }
 
 export interface SlaStatus {
+  /** Of the end of the windows. */
+  at: number;
   /** Whether a series is out of the range now; null: nothing is known now. */
   isViolated: boolean | null;
-  /** Since when one has been, as far as the longest window goes back; null: none is. */
-  violatedSince: number | null;
+  /** Of the longest window. */
+  violations: Violation[];
   windows: WindowStatus[];
 }
 
@@ -36,6 +38,21 @@ export async function violationsIn(reads: Reads<[]>, sla: Sla, window: TimeWindo
   return evaluateSla(await judgedIn(reads, sla, window), window).violations;
 }
 
+/**
+ * The same of several windows, of samples that are read once.
+ * @throws as `violationsIn`
+ */
+export async function violationsOver(
+  reads: Reads<[]>,
+  sla: Sla,
+  windows: readonly TimeWindow[],
+): Promise<Violation[][]> {
+  const from = Math.min(...windows.map((window) => window.from));
+  const to = Math.max(...windows.map((window) => window.to));
+  const judged = await judgedIn(reads, sla, { from, to });
+  return windows.map((window) => evaluateSla(judged, window).violations);
+}
+
 /** How it stands at an instant. @throws as `violationsIn` */
 export async function statusOf(reads: Reads<[]>, sla: Sla, at: number): Promise<SlaStatus> {
   const { windows, objective } = currentOf(sla);
@@ -43,18 +60,16 @@ export async function statusOf(reads: Reads<[]>, sla: Sla, at: number): Promise<
   const longest = { from: at - Math.max(...lengths.map(({ lengthMs }) => lengthMs)), to: at };
   const judged = await judgedIn(reads, sla, longest);
   const evaluated: WindowStatus[] = [];
-  let violatedSince: number | null = null;
   for (const { window, lengthMs } of lengths) {
     // Others have their turn: each takes a twentieth of a second where there are many samples.
     await setImmediate();
     const span = { from: at - lengthMs, to: at };
     const { violations, violatedMs, knownMs } = evaluateSla(judged, span);
-    for (const { from, to } of violations) if (to === at) violatedSince = Math.min(violatedSince ?? from, from);
     const budget = budgetOf({ violatedMs, knownMs }, objective, lengthMs, at);
     evaluated.push({ window, ...span, violations: violations.length, violatedMs, ...budget });
   }
   const isViolated = isViolatedNow(evaluateSla(judged, { from: at - 1, to: at }));
-  return { isViolated, violatedSince, windows: evaluated };
+  return { at, isViolated, violations: evaluateSla(judged, longest).violations, windows: evaluated };
 }
 
 function isViolatedNow({ violatedMs, knownMs }: Evaluation): boolean | null {

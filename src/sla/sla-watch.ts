@@ -11,13 +11,13 @@ import type { Sla } from './sla.ts';
 import { type SlaStatus, statusOf, type WindowStatus } from './sla-reader.ts';
 import type { Slas } from './slas.ts';
 
-const metric = 'amberwatch_sla_budget_used_percent';
+export const budgetMetric = 'amberwatch_sla_budget_used_percent';
 const source = 'amberwatch';
 /** More than ten times the budget is told as that. */
 const mostPercent = 1000;
 
 /** RED once more than the budget is used: the objective is not met any more. AMBER before, as for anything measured. */
-export const budgetThreshold = parseThreshold(`${metric}{source="${source}"}:red=100,clear=100`);
+export const budgetThreshold = parseThreshold(`${budgetMetric}{source="${source}"}:red=100,clear=100`);
 
 export interface SlaWatchOptions {
   store: Store;
@@ -30,9 +30,10 @@ export interface SlaWatchOptions {
 
 /** Says once a step how much of each error budget is used, as series of its own. */
 export class SlaWatch {
-  /** How each stood when it was looked at last, by id; without those that cannot be told. */
-  statuses: ReadonlyMap<string, SlaStatus> = new Map();
   readonly #options: SlaWatchOptions;
+  /** How each stood when it was looked at last, by id; without those that cannot be told. */
+  #statuses: ReadonlyMap<string, SlaStatus> = new Map();
+  #lookedAt = Number.NEGATIVE_INFINITY;
   #stop: () => void = () => undefined;
   /** Those that were told last, by key. */
   #told: ReadonlyMap<string, Series> = new Map();
@@ -45,11 +46,20 @@ export class SlaWatch {
 
   start(): void {
     const failed = (error: unknown) => this.#options.log.error({ err: error }, 'cannot say how SLAs stand');
-    this.#stop = every(this.#options.everyMs, () => this.look(), failed, { immediately: true });
+    const { everyMs, clock } = this.#options;
+    // Who asks how they stand makes it look earlier.
+    const look = () => (Math.abs(clock.now() - this.#lookedAt) < everyMs / 2 ? undefined : this.look());
+    this.#stop = every(everyMs, look, failed, { immediately: true });
   }
 
   close(): void {
     this.#stop();
+  }
+
+  /** As they stand at an instant, or later. */
+  async statusesAt(time: number): Promise<ReadonlyMap<string, SlaStatus>> {
+    if (this.#lookedAt < time) await this.look();
+    return this.#statuses;
   }
 
   async look(): Promise<void> {
@@ -64,7 +74,8 @@ export class SlaWatch {
       statuses.set(sla.id, status);
       for (const each of status.windows) samples.push(sampleOf(budgetSeries(sla, each.window), usedPercent(each), now));
     }
-    this.statuses = statuses;
+    this.#statuses = statuses;
+    this.#lookedAt = now;
     const told = new Map(samples.map(({ series }) => [seriesKey(series), series]));
     // One that is not there any more, or whose windows are others, has ended.
     for (const [key, series] of this.#told) if (!told.has(key)) samples.push(sampleOf(series, 'exited', now));
@@ -89,7 +100,7 @@ export class SlaWatch {
 
 /** How much of the budget of a window is used, in percent. */
 export function budgetSeries({ id }: Sla, window: string): Series {
-  return { metric, labels: { source, sla: id, window } };
+  return { metric: budgetMetric, labels: { source, sla: id, window } };
 }
 
 function sampleOf(series: Series, value: MetricSample['value'], time: number): MetricSample {

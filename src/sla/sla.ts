@@ -30,6 +30,7 @@ export interface Sla {
 
 export const defaultWindows: readonly string[] = ['1h', '3h', '12h'];
 const mostWindows = 10;
+const shortestWindowMs = 1000;
 const longestWindowMs = 31 * 86_400_000;
 
 /** The definition that is in force now. */
@@ -40,6 +41,8 @@ export function currentOf({ versions }: Sla): SlaVersion {
 /** @throws MonitorError `invalid` that says what is wrong with it */
 export function checkDefinition({ selector, min, max, objective, windows }: SlaDefinition): void {
   parseSelector(selector);
+  if ([min, max].some((end) => end !== null && !Number.isFinite(end)))
+    throw new MonitorError('invalid', 'min and max have to be numbers, or null where the range is open');
   if (min === null && max === null)
     throw new MonitorError('invalid', 'an SLA needs min, max or both: with neither nothing could violate it');
   if (min !== null && max !== null && min > max)
@@ -48,9 +51,15 @@ export function checkDefinition({ selector, min, max, objective, windows }: SlaD
     throw new MonitorError('invalid', `objective ${objective} is no share of the time in percent, such as 99.5`);
   if (windows.length === 0 || windows.length > mostWindows)
     throw new MonitorError('invalid', `windows must be 1 to ${mostWindows} durations, such as 1h`);
-  for (const window of windows)
-    if (parseDuration(window, 'windows') > longestWindowMs)
-      throw new MonitorError('invalid', `window '${window}' is longer than ${formatDuration(longestWindowMs)}`);
+  const lengths = windows.map((window) => parseDuration(window, 'windows'));
+  for (const [index, length] of lengths.entries())
+    if (length > longestWindowMs || length < shortestWindowMs)
+      throw new MonitorError(
+        'invalid',
+        `window '${windows[index]}' does not lie between 1s and ${formatDuration(longestWindowMs)}`,
+      );
+  if (new Set(lengths).size < lengths.length)
+    throw new MonitorError('invalid', `of the windows ${windows.join(', ')} two are as long as each other`);
 }
 
 export function isSameDefinition(a: SlaDefinition, b: SlaDefinition): boolean {

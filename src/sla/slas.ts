@@ -8,7 +8,7 @@ export interface SlaStorage {
   keep(slas: readonly Sla[]): Promise<void>;
 }
 
-const mostSlas = 200;
+const mostSlas = 100;
 const clockToleranceMs = 86_400_000;
 const mostVersions = 100;
 /** Nobody asks for what ended before that. */
@@ -106,7 +106,7 @@ export class Slas {
         const isSame = known !== undefined && isSameDefinition(currentOf(known), definition);
         if (isSame && known.isFromFile === mark.isFromFile) continue;
         isNew = true;
-        slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now), ...mark });
+        slas.set(id, { id, versions: isSame ? known.versions : withVersion(known, definition, now, true), ...mark });
       }
       if (isNew && slas.size > mostSlas)
         throw new MonitorError('invalid', `there would be ${slas.size} SLAs, and ${mostSlas} is the most`);
@@ -135,7 +135,13 @@ export class Slas {
   }
 }
 
-function withVersion(known: Sla | undefined, definition: SlaDefinition, now: number): SlaVersion[] {
+/** @param isForgetful gives up the oldest of too many instead of refusing: nobody is there to be told */
+function withVersion(
+  known: Sla | undefined,
+  definition: SlaDefinition,
+  now: number,
+  isForgetful = false,
+): SlaVersion[] {
   const versions = known?.versions ?? [];
   if (now < (versions[0]?.since ?? now) - clockToleranceMs)
     throw new MonitorError(
@@ -145,10 +151,10 @@ function withVersion(known: Sla | undefined, definition: SlaDefinition, now: num
   // What was defined by a clock that was ahead has never been in force.
   const inForce = versions.filter(({ since }, index) => index === 0 || since < now);
   const before = inForce.filter((_, index) => (inForce[index + 1]?.since ?? now) > now - keptMs);
-  if (before.length >= mostVersions)
+  if (before.length >= mostVersions && !isForgetful)
     throw new MonitorError(
       'conflict',
       `'${known?.id}' was changed ${mostVersions} times in two months; delete it, and define it anew`,
     );
-  return [...before, { ...definition, since: now }];
+  return [...before.slice(-mostVersions + 1), { ...definition, since: now }];
 }

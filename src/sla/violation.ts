@@ -113,10 +113,16 @@ function violationsOf(series: string, pieces: readonly Piece[]): Violation[] {
 
 /** Of all of them together, what is in several counted once. */
 function lengthOf(spans: readonly TimeWindow[]): number {
-  let [length, end] = [0, Number.NEGATIVE_INFINITY];
+  return unionOf(spans).reduce((length, { from, to }) => length + to - from, 0);
+}
+
+/** The same as spans that do not touch, by time. */
+export function unionOf(spans: readonly TimeWindow[]): TimeWindow[] {
+  const union: TimeWindow[] = [];
   for (const { from, to } of spans.toSorted((a, b) => a.from - b.from)) {
-    length += Math.max(0, to - Math.max(from, end));
-    end = Math.max(end, to);
+    const last = union.at(-1);
+    if (last !== undefined && from <= last.to) last.to = Math.max(last.to, to);
+    else if (to > from) union.push({ from, to });
   }
-  return length;
+  return union;
 }

@@ -11,14 +11,13 @@ export type OlderDuration = (typeof olderDurations)[number];
 /** `{"cpuLoad": [0, 1.5]}`: the range of each metric. */
 export const olderSlaBodySchema = Type.Record(
   Type.String(),
-  Type.Array(Type.Unsafe<number | null>({ type: ['number', 'null'] }), { minItems: 2, maxItems: 2 }),
+  Type.Array(Type.Unsafe<number | null>({ type: ['number', 'null'] })),
   { minProperties: 1, maxProperties: 50 },
 );
 export type OlderSlaBody = Static<typeof olderSlaBodySchema>;
 
-/** `{"Metrica1": "diskUsage"}`: what is to be forecast. */
+/** `{"Metrica1": "diskUsage"}`: what is to be forecast; none: all. */
 export const olderForecastingBodySchema = Type.Record(Type.String(), Type.String({ minLength: 1, maxLength: 200 }), {
-  minProperties: 1,
   maxProperties: 50,
 });
 

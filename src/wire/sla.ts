@@ -4,7 +4,7 @@ import { instant, number, optionalInstant, optionalNumber, windowFields } from '
 /** What is promised, and how it was kept. */
 
 /** `status` is that of all. */
-export const slaIdPattern = '^(?!status$)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$';
+export const slaIdPattern = '^(?!status$)[A-Za-z0-9_][A-Za-z0-9_.:-]{0,199}$';
 
 const definitionFields = {
   selector: Type.String({ minLength: 1, description: 'The series, all of which are to be in the range.' }),

@@ -81,7 +81,7 @@ describe("a client of the older SLA manager's", () => {
     await post('/SLA', { cpuLoad: [0, null] });
     expect(await ids()).toEqual(['older.cpuLoad']);
     expect((await get('/v1/slas/older.cpuLoad')).body).toMatchObject({ min: 0, max: null, objective: 100 });
-    expect((await post('/SLA', { 'a b': [0, 1] })).json().detail).toMatch(/'a b' cannot be the name of an SLA/);
+    expect((await post('/SLA', { 'a b': [0, 1] })).json().detail).toMatch(/'a b' is no name of a metric/);
   });
 
   test('reads statistics, as pandas has them, by name', async () => {

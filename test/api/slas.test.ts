@@ -169,7 +169,9 @@ describe('an SLA', () => {
     [{ ...definition, min: 90 }, /above max/],
     [{ ...definition, objective: 101 }, /objective/],
     [{ ...definition, windows: ['1x'] }, /windows/],
-    [{ ...definition, windows: ['90d'] }, /longer than/],
+    [{ ...definition, windows: ['90d'] }, /does not lie between 1s and 31d/],
+    [{ ...definition, windows: ['1ms'] }, /does not lie between/],
+    [{ ...definition, windows: ['1h', '60m'] }, /as long as each other/],
     [{ ...definition, maximum: 3 }, /maximum/],
   ])('%j is refused with a reason', async (wrong, why) => {
     const { put, get } = await makeApp();
@@ -178,12 +180,26 @@ describe('an SLA', () => {
     expect((await get('/v1/slas')).body.slas).toEqual([]);
   });
 
-  test('a file that cannot be read is set aside, and said', async () => {
+  test('a number that JSON cannot hold is refused, and not kept as none', async () => {
+    const { app } = await makeApp();
+    const payload = '{"selector":"process_cpu","max":1e999,"objective":99}';
+    const headers = { 'content-type': 'application/json' };
+    const answer = await app.inject({ method: 'PUT', url: '/v1/slas/java', payload, headers });
+    expect([answer.statusCode, answer.json().detail]).toEqual([400, expect.stringMatching(/max/)]);
+  });
+
+  test('a file that cannot be read is set aside, and of one that can in part the rest is kept', () => {
     const folder = temporaryFolder();
-    writeFileSync(join(folder, 'slas.json'), '[{"id": "x", "versions": [{"since": 0}]}]');
     const said: string[] = [];
-    expect(openSlas(folder, (text) => said.push(text)).slas).toEqual([]);
-    expect(said).toEqual([expect.stringMatching(/cannot be read, so there are no SLAs.*damaged/)]);
+    const open = (text: string) => {
+      writeFileSync(join(folder, 'slas.json'), text);
+      return openSlas(folder, (warning) => said.push(warning)).slas.map(({ id }) => id);
+    };
+    expect(open('[{"id": "x"')).toEqual([]);
+    expect(said.splice(0)).toEqual([expect.stringMatching(/cannot be read, so there are no SLAs.*damaged/)]);
+    const good = { id: 'good', versions: [{ since: 0, min: null, ...definition, windows: ['1h'] }] };
+    expect(open(JSON.stringify([{ id: 'x', versions: [{ since: 0 }] }, good]))).toEqual(['good']);
+    expect(said).toEqual([expect.stringMatching(/the SLA "x" is left out/)]);
     expect(readFileSync(join(folder, 'slas.json.damaged'), 'utf8')).toContain('"x"');
   });
 });

@@ -7,9 +7,10 @@ import { parseSelector } from '../../core/selector.ts';
 import type { Series } from '../../core/series.ts';
 import type { Statistics } from '../../core/statistics.ts';
 import { type Aggregate, type Reads, readsWithin, type TimeWindow } from '../../core/store.ts';
+import type { RangePassing } from '../../forecast/range-forecaster.ts';
 import { filledPast } from '../../forecast/regular-past.ts';
-import { currentOf, defaultWindows, type Sla, type SlaDefinition } from '../../sla/sla.ts';
-import { violationsIn } from '../../sla/sla-reader.ts';
+import { defaultWindows, type Sla, type SlaDefinition } from '../../sla/sla.ts';
+import { violationsOver } from '../../sla/sla-reader.ts';
 import {
   type OlderDuration,
   type OlderPath,
@@ -59,77 +60,64 @@ const postForecasting = {
   schema: { tags, summary: 'What is to be forecast', body: olderForecastingBodySchema },
 } as const;
 
-/** A metric as the older manager's clients call it. */
-interface Named {
-  name: string;
-  selector: string;
-}
-
 /** The older SLA manager's REST interface: its three services on one port. */
 export function olderSlaRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
-  const { store, clock, slas, slaOutlook } = parts;
+  const { store, clock, slas, slaForecaster } = parts;
   /** Null: all there are. */
   let forecast: ReadonlySet<string> | null = null;
-  const names = (): Named[] => {
-    const ofSlas = slas.all().map((sla) => ({ name: nameOf(sla), selector: currentOf(sla).selector }));
-    const others = [...(forecast ?? [])].filter((name) => !ofSlas.some((each) => each.name === name));
-    return [...ofSlas, ...others.map((name) => ({ name, selector: name }))];
-  };
-  const named = (name: string): Named[] => {
-    const known = names().filter((each) => each.name === name);
-    return known.length > 0 ? known : [{ name, selector: name }];
-  };
-  /** Of the names, for each duration. */
-  const tell = async (wanted: readonly Named[], durations: readonly OlderDuration[], signal: AbortSignal) => {
-    const reader = new OlderReader(parts, signal, (name) => forecast === null || forecast.has(name));
+  /** Of what POST /SLA has defined: what others have defined these clients do not know. */
+  const own = () => slas.all().filter(({ id }) => id.startsWith(prefix));
+  const isForecast = (name: string) => forecast === null || forecast.has(name);
+  const names = () => [...new Set([...own().map(nameOf), ...(forecast ?? [])])];
+  const tell = async (name: string, durations: readonly OlderDuration[], signal: AbortSignal) => {
+    const reader = new OlderReader(parts, signal, isForecast);
     const told: OlderSeries[] = [];
-    for (const duration of durations)
-      for (const each of wanted) told.push(...(await reader.series(each, duration, clock.now())));
+    for (const duration of durations) told.push(...(await reader.series(name, duration, clock.now())));
     return told;
   };
+  /** Of all names: one that cannot be told keeps no other from being told. */
+  const tellAll = async (durations: readonly OlderDuration[], signal: AbortSignal) => {
+    const told: OlderSeries[] = [];
+    for (const name of names()) told.push(...(await unlessInvalid(() => tell(name, durations, signal), [])));
+    return byDuration(told);
+  };
   const violations = async (signal: AbortSignal): Promise<OlderViolation[]> => {
-    const now = clock.now();
+    const [now, reads] = [clock.now(), readsWithin(store, { signal })];
     const found: OlderViolation[] = [];
-    for (const duration of olderDurations)
-      for (const sla of slas.all())
-        found.push(...(await violationsOf(readsWithin(store, { signal }), sla, duration, now)));
-    return found;
+    for (const sla of own()) found.push(...(await unlessInvalid(() => violationsOf(reads, sla, now), [])));
+    return byDuration(found);
   };
   const predictions = () =>
-    slas.all().flatMap((sla) =>
-      (slaOutlook.of(sla.id)?.passings ?? [])
-        .filter(({ probability }) => (probability ?? 0) >= 0.5)
-        .map(({ etaSeconds, limit }) => {
-          const at = slaOutlook.of(sla.id)?.at ?? 0;
-          return { metric: nameOf(sla), time: at + (etaSeconds ?? 0) * 1000, value: limit };
-        }),
-    );
+    own().flatMap((sla) => {
+      const { at, passings } = slaForecaster.of(sla) ?? { at: 0, passings: [] };
+      return isForecast(nameOf(sla)) ? passings.flatMap((passing) => predictionOf(nameOf(sla), passing, at)) : [];
+    });
 
   return async (app) => {
     for (const duration of olderDurations)
       app.get(`/metrics/${duration}`, hidden('How long it took to compute what follows'), async ({ reading }) =>
-        (await tell(names(), [duration], reading.signal)).map(olderTimes),
+        (await tellAll([duration], reading.signal)).map(olderTimes),
       );
     app.get('/all_data', hidden('Statistics, metadata and predictions of every metric'), async ({ reading }) =>
-      (await tell(names(), olderDurations, reading.signal)).map(olderData),
+      (await tellAll(olderDurations, reading.signal)).map(olderData),
     );
     app.get('/regen_data', hidden('Computes all of it anew'), async ({ reading }, reply) => {
-      await tell(names(), olderDurations, reading.signal);
+      await tellAll(olderDurations, reading.signal);
       return reply.type('application/json').send('"Dati rigenerati"');
     });
     app.post('/forecasting', postForecasting, async ({ body }) => {
       for (const name of Object.values(body)) parseSelector(name);
-      forecast = new Set(Object.values(body));
+      forecast = Object.keys(body).length === 0 ? null : new Set(Object.values(body));
       return body;
     });
     app.get('/metrics/metric/:name', ofName('Its statistics'), async ({ params, reading }) =>
-      olderMetricRows(await tell(named(params.name), olderDurations, reading.signal)),
+      olderMetricRows(await tell(params.name, olderDurations, reading.signal)),
     );
     app.get('/metrics/metadati/:name', ofName('What it is like'), async ({ params, reading }) =>
-      olderMetadataRows(await tell(named(params.name), olderDurations, reading.signal)),
+      olderMetadataRows(await tell(params.name, olderDurations, reading.signal)),
     );
     app.get('/metrics/forecasting/:name', ofName('The next ten minutes'), async ({ params, reading }) =>
-      olderForecastRows(await tell(named(params.name), olderDurations, reading.signal)),
+      olderForecastRows(await tell(params.name, olderDurations, reading.signal)),
     );
 
     app.post('/SLA', postSla, async ({ body }) => {
@@ -145,17 +133,17 @@ export function olderSlaRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
     );
     app.get('/get_SLA_status', hidden('How many of each metric'), async ({ reading }) => {
       const found = await violations(reading.signal);
-      return slas.all().map((sla) => olderStatus(nameOf(sla), found));
+      return own().map((sla) => olderStatus(nameOf(sla), found));
     });
     app.get('/get_SLA_pred', hidden('More likely than not within ten minutes'), async () =>
       predictions().map(olderPrediction),
     );
     app.get('/get_SLA_pred_status', hidden('How many of each metric'), async () => {
       const all = predictions().map(({ metric }) => metric);
-      return slas
-        .all()
-        .map(nameOf)
-        .map((name) => olderPredictionStatus(name, all.filter((each) => each === name).length));
+      return own().map((sla) => {
+        const name = nameOf(sla);
+        return olderPredictionStatus(name, all.filter((each) => each === name).length);
+      });
     });
   };
 }
@@ -168,26 +156,49 @@ function nameOf({ id }: Sla): string {
 function definitionsOf(body: OlderSlaBody): Map<string, SlaDefinition> {
   const rest = { objective: 100, windows: defaultWindows };
   return new Map(
-    Object.entries(body).map(([name, [min = null, max = null]]) => {
-      const id = `${prefix}${name}`;
+    Object.entries(body).map(([name, range]) => {
+      const [id, [min = null, max = null]] = [`${prefix}${name}`, range];
+      if (range.length !== 2)
+        throw new MonitorError('invalid', `the range of '${name.slice(0, 100)}' has to be two numbers: least and most`);
       if (!new RegExp(slaIdPattern).test(id))
-        throw new MonitorError(
-          'invalid',
-          `'${name.slice(0, 100)}' cannot be the name of an SLA: letters, digits, _ . and - can`,
-        );
+        throw new MonitorError('invalid', `'${name.slice(0, 100)}' is no name of a metric`);
       return [id, { selector: name, min, max, ...rest }];
     }),
   );
 }
 
-async function violationsOf(
-  reads: Reads<[]>,
-  sla: Sla,
-  duration: OlderDuration,
-  now: number,
-): Promise<OlderViolation[]> {
-  const found = await violationsIn(reads, sla, { from: now - parseDuration(duration, 'duration'), to: now });
-  return found.map(({ from, worst }) => ({ metric: nameOf(sla), time: from, value: worst, duration }));
+async function violationsOf(reads: Reads<[]>, sla: Sla, now: number): Promise<OlderViolation[]> {
+  const windows = olderDurations.map((duration) => ({ from: now - parseDuration(duration, 'duration'), to: now }));
+  const found = await violationsOver(reads, sla, windows);
+  return found.flatMap((violations, index) =>
+    violations.map(({ from, worst }) => ({
+      metric: nameOf(sla),
+      time: from,
+      value: worst,
+      duration: olderDurations[index] as OlderDuration,
+    })),
+  );
+}
+
+/** Of one that is out of its range already, that; else what is more likely than not within ten minutes. */
+function predictionOf(metric: string, passing: RangePassing, at: number) {
+  const { isOut, probability, etaSeconds, limit, value } = passing;
+  if (isOut) return [{ metric, time: at, value }];
+  const isLikely = (probability ?? 0) >= 0.5 && etaSeconds !== null && etaSeconds <= 600;
+  return isLikely ? [{ metric, time: at + etaSeconds * 1000, value: limit }] : [];
+}
+
+function byDuration<T extends { duration: OlderDuration }>(all: readonly T[]): T[] {
+  return olderDurations.flatMap((duration) => all.filter((each) => each.duration === duration));
+}
+
+async function unlessInvalid<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof MonitorError && error.code === 'invalid') return otherwise;
+    throw error;
+  }
 }
 
 /** Computes what the older manager had in its tables. */
@@ -205,20 +216,20 @@ class OlderReader {
   }
 
   /** Each series of the name. @throws MonitorError `invalid` for more than a name is expected to have */
-  async series({ name, selector }: Named, duration: OlderDuration, now: number): Promise<OlderSeries[]> {
+  async series(name: string, duration: OlderDuration, now: number): Promise<OlderSeries[]> {
     const window = { from: now - parseDuration(duration, 'duration'), to: now };
     const times = [this.#monotonic()];
-    const { statistics } = await this.#reads.statistics({ ...window, selector: parseSelector(selector) });
+    const selector = parseSelector(name);
+    const { statistics } = await this.#reads.statistics({ ...window, selector });
     if (statistics.length > mostSeries)
       throw new MonitorError(
         'invalid',
-        `${name} is of ${statistics.length} series, and older clients are told of ${mostSeries} at most; name one as an SLA with a selector`,
+        `${name} is of ${statistics.length} series, and older clients are told of ${mostSeries} at most; ask for one of them: ${name}{instance="..."}`,
       );
     times.push(this.#monotonic());
     const took = (times[1] as number) - (times[0] as number);
     const told: OlderSeries[] = [];
-    for (const each of statistics)
-      told.push(await this.#describe(name, parseSelector(selector).metric, each, duration, window, took));
+    for (const each of statistics) told.push(await this.#describe(name, selector.metric, each, duration, window, took));
     return told;
   }
 
@@ -261,7 +272,7 @@ class OlderReader {
       (['max', 'min', 'mean'] as const).map((aggregate) => this.#values(series, window, forecastStepMs, aggregate)),
     );
     if (max === undefined || min === undefined || mean === undefined || mean.of.length < leastSteps) return null;
-    const found = await this.#parts.forecaster.paths([max.of, min.of, mean.of], forecastSteps, this.#signal);
+    const [found = []] = await this.#parts.forecaster.paths([[max.of, min.of, mean.of]], forecastSteps, this.#signal);
     const path = (index: number): OlderPath =>
       (found[index]?.expected ?? []).map((value, k) => ({ time: mean.end + k * forecastStepMs, value }));
     return { max: path(0), min: path(1), mean: path(2) };

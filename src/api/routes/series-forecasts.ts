@@ -7,7 +7,8 @@ import { parseSelector } from '../../core/selector.ts';
 import { type Series, seriesKey, subjectOf, unitOfSeries } from '../../core/series.ts';
 import { type Reads, readsWithin } from '../../core/store.ts';
 import { leastValues, type PathForecast } from '../../forecast/path-forecast.ts';
-import { filledPast, pastSteps } from '../../forecast/regular-past.ts';
+import { filledPast } from '../../forecast/regular-past.ts';
+import { pastSteps } from '../../forecast/steps.ts';
 import { type SeriesForecastsAnswer, seriesForecastsSchema } from '../../wire/forecast.ts';
 import type { AppParts } from '../app-parts.ts';
 import { instantOf, iso } from '../window.ts';
@@ -17,7 +18,10 @@ const mostSeries = 100;
 const mostSteps = 60;
 /** What has been silent for so many steps has ended, or nobody knows how it does. */
 const longestSilence = 10;
+/** A step is told where its rule was judged so often. */
+const leastJudged = 20;
 const aggregates = ['mean', 'min', 'max'] as const;
+type Quantile = Exclude<keyof PathForecast, 'judged'>;
 type Path = Record<(typeof aggregates)[number], PathForecast>;
 
 const getSeriesForecasts = {
@@ -45,11 +49,15 @@ export function seriesForecastRoutes({ store, clock, forecaster }: AppParts): Fa
       const stepMs = stepOf(query.step ?? '1m');
       const steps = stepsOf(query.horizon ?? '10m', stepMs);
       const at = Math.floor(instantOf(query.at, clock.now()) / stepMs) * stepMs;
-      const series: SeriesForecastsAnswer['series'] = [];
-      for (const past of await pastsOf(readsWithin(store, reading), query.selector, at, stepMs)) {
-        const paths = past.problem === null ? await forecaster.paths(past.values, steps, reading.signal) : [];
-        series.push({ ...aboutOf(past), steps: stepsAnswer(past, paths, at, stepMs) });
-      }
+      const pasts = await pastsOf(readsWithin(store, reading), query.selector, at, stepMs);
+      const told = pasts.filter(({ problem }) => problem === null);
+      const paths = await forecaster.paths(
+        told.map(({ values }) => values),
+        steps,
+        reading.signal,
+      );
+      const byKey = new Map(told.map(({ series }, index) => [seriesKey(series), paths[index] ?? []]));
+      const series = pasts.map((past) => answerOf(past, byKey.get(seriesKey(past.series)) ?? [], at, stepMs, steps));
       return { at: iso(at), horizonSeconds: (steps * stepMs) / 1000, stepSeconds: stepMs / 1000, series };
     });
   };
@@ -111,30 +119,37 @@ function problemOf(points: readonly Point[], at: number, stepMs: number): string
   return length < leastValues ? `it has values of ${length} steps, and nothing is said before ${leastValues}` : null;
 }
 
-function aboutOf({ series, problem }: Past) {
-  return { ...subjectOf(series), series: seriesKey(series), problem };
+function answerOf(past: Past, paths: readonly PathForecast[], at: number, stepMs: number, asked: number) {
+  const { series } = past;
+  const steps = stepsAnswer(past, paths, at, stepMs);
+  const few = `it has values of ${past.values[0].length} steps, and from so few no more than ${steps.length} steps are foretold`;
+  const problem = past.problem ?? (steps.length < asked ? few : null);
+  return { ...subjectOf(series), series: seriesKey(series), problem, steps };
 }
 
+/** As far as the band is of enough errors. */
 function stepsAnswer({ series, values }: Past, paths: readonly PathForecast[], at: number, stepMs: number) {
   const [mean, min, max] = paths;
   if (mean === undefined || min === undefined || max === undefined) return [];
-  const limits = limitsOf(series.metric, values[1]);
-  return mean.expected.map((_, k) => ({
+  const limits = limitsOf(series.metric, values[1], values[2]);
+  const enough = mean.judged.filter((judged) => judged >= leastJudged).length;
+  return mean.expected.slice(0, enough).map((_, k) => ({
     time: iso(at + (k + 1) * stepMs),
     ...ordered({ mean, min, max }, k, limits),
   }));
 }
 
-/** Where values cannot lie: below 0 what never was, above 100 what is percent of a whole. */
-function limitsOf(metric: string, lowest: Float64Array): [number, number] {
+/** Where values cannot lie: below 0 what never was, above 100 what is percent of a whole and never was. */
+function limitsOf(metric: string, lowest: Float64Array, highest: Float64Array): [number, number] {
   const isNeverNegative = lowest.every((value) => value >= 0);
-  return [isNeverNegative ? 0 : Number.NEGATIVE_INFINITY, unitOfSeries(metric) === 'percent' ? 100 : Infinity];
+  const isShare = unitOfSeries(metric) === 'percent' && highest.every((value) => value <= 100);
+  return [isNeverNegative ? 0 : Number.NEGATIVE_INFINITY, isShare ? 100 : Number.POSITIVE_INFINITY];
 }
 
 /** Each is forecast by itself; the lowest of a step is not above its mean, whatever the rules say. */
 function ordered({ mean, min, max }: Path, k: number, [floor, ceiling]: [number, number]) {
-  const at = (path: PathForecast, of: keyof PathForecast) => Math.min(Math.max(path[of][k] as number, floor), ceiling);
-  const band = (value: (of: keyof PathForecast) => number) => ({
+  const at = (path: PathForecast, of: Quantile) => Math.min(Math.max(path[of][k] as number, floor), ceiling);
+  const band = (value: (of: Quantile) => number) => ({
     expected: value('expected'),
     low: value('low'),
     high: value('high'),

@@ -32,7 +32,8 @@ export function readSlas(path: string): Map<string, SlaDefinition> {
     new MonitorError('invalid', `${path}:${lines.linePos(offset ?? 0).line}: ${why}`);
   const [broken] = [...document.errors, ...document.warnings];
   if (broken) throw problem(broken.pos[0], `that is not YAML: ${broken.message.split('\n', 1)[0]}`);
-  if (document.contents === null) return new Map();
+  // Some editors empty a file before they write it.
+  if (document.contents === null) throw problem(0, 'it is empty; for no SLAs write {}');
   if (!isMap(document.contents))
     throw problem(0, "it must hold ids and what each promises, such as 'web: {selector: ...}'");
   const slas = new Map<string, SlaDefinition>();
@@ -40,7 +41,7 @@ export function readSlas(path: string): Map<string, SlaDefinition> {
     const id = String(isScalar(key) ? key.value : '');
     const at = (key.range ?? [0])[0];
     if (!new RegExp(slaIdPattern).test(id))
-      throw problem(at, `'${id}' is no id; write letters, digits, _ . and -, at most 64`);
+      throw problem(at, `'${id}' is no id; write letters, digits, _ . : and -, at most 200`);
     try {
       slas.set(id, definitionOf(value));
     } catch (error) {
@@ -61,11 +62,18 @@ function definitionOf(node: Node | null): SlaDefinition {
     selector: textOf(given.get('selector'), 'selector'),
     min: numberOf(given.get('min'), 'min'),
     max: numberOf(given.get('max'), 'max'),
-    objective: numberOf(given.get('objective'), 'objective') ?? Number.NaN,
+    objective: objectiveOf(given.get('objective')),
     windows: isSeq(windows) ? windows.items.map((each) => textOf(each as Node, 'windows')) : [...defaultWindows],
   };
   checkDefinition(definition);
   return definition;
+}
+
+function objectiveOf(node: Node | null | undefined): number {
+  const objective = numberOf(node, 'objective');
+  if (objective === null)
+    throw new MonitorError('invalid', "'objective' is missing: percent of the time, such as 99.5");
+  return objective;
 }
 
 function textOf(node: Node | null | undefined, key: string): string {

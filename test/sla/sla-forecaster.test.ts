@@ -5,10 +5,9 @@ import { processSeries } from '../../src/core/series.ts';
 import { readsWithin } from '../../src/core/store.ts';
 import { parseThreshold } from '../../src/core/threshold.ts';
 import { ForecastThread } from '../../src/forecast/forecast-worker-client.ts';
-import { Forecaster, horizonSteps } from '../../src/forecast/forecaster.ts';
-import { RangeForecaster } from '../../src/forecast/range-forecaster.ts';
-import { SlaOutlook } from '../../src/sla/sla-outlook.ts';
-import { budgetThreshold, SlaWatch } from '../../src/sla/sla-watch.ts';
+import { Forecaster } from '../../src/forecast/forecaster.ts';
+import { SlaForecaster } from '../../src/sla/sla-forecaster.ts';
+import { budgetMetric, budgetThreshold, SlaWatch } from '../../src/sla/sla-watch.ts';
 import { Slas } from '../../src/sla/slas.ts';
 import { openStore } from '../../src/store/open.ts';
 import { leak } from '../forecast/synthetic-series.ts';
@@ -44,11 +43,10 @@ async function setUp() {
   const write = (samples: readonly MetricSample[]) => store.append({ samples });
   const watch = new SlaWatch({ store, slas, clock, log, write, everyMs: minute });
   const thread = new ForecastThread();
-  const ranges = new RangeForecaster({ store, clock, thread, stepMs: minute, horizonSteps });
-  const outlook = new SlaOutlook({ slas, ranges, watch, log, horizonMs: 10 * minute });
+  const options = { store, clock, log, thread, stepMs: minute, horizonMs: 10 * minute };
+  const slaForecaster = new SlaForecaster({ ...options, slas, watch });
+  const forecaster = new Forecaster({ ...options, thresholds: [parseThreshold('memory=80')] });
   const thresholds = [parseThreshold('memory=80'), budgetThreshold];
-  const opinions = (end: number) => outlook.opinions(end);
-  const forecaster = new Forecaster({ store, clock, log, thresholds, horizonMs: 10 * minute, thread, opinions });
   closing.push(forecaster);
   const put = (k: number) => {
     const memory = rising[k] as number;
@@ -68,8 +66,21 @@ async function setUp() {
     time.now += 5000;
     time.elapsed += minute;
     await forecaster.tick();
+    await slaForecaster.tick();
   };
-  return { store, broken, time, slas, outlook, put, live, said, reader: makeAlarmReader(store, clock, thresholds) };
+  const outlook = (id: string) => slaForecaster.of(slas.get(id));
+  return {
+    store,
+    broken,
+    thread,
+    time,
+    slas,
+    outlook,
+    put,
+    live,
+    said,
+    reader: makeAlarmReader(store, clock, thresholds),
+  };
 }
 
 const definition = { objective: 99.5, windows: ['1h', '3h'] };
@@ -84,8 +95,8 @@ test('a violation is predicted at either end, as the forecaster predicts it, and
   const levels: string[] = [];
   for (let k = start; k < breach + 2; k++) {
     await live(k);
-    const [high] = outlook.of('high')?.passings ?? [];
-    const [above, below] = outlook.of('low')?.passings ?? [];
+    const [high] = outlook('high')?.passings ?? [];
+    const [above, below] = outlook('low')?.passings ?? [];
     const [forecast] = await store.forecasts({
       from: time.now - minute,
       to: time.now,
@@ -116,24 +127,54 @@ test('an SLA on too many series, or on none, keeps no other from being predicted
   await slas.set('none', { ...definition, selector: 'process_memory_max{host="c"}', min: null, max: 80 }, noon);
   await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: 1, max: 80 }, noon);
   await live(0);
-  expect(outlook.of('all')?.problem).toMatch(/^these are 101 series, and predictions are made for 100/);
-  expect(outlook.of('none')).toMatchObject({ problem: null, passings: [] });
-  expect(outlook.of('one')?.passings.map(({ side, probability }) => [side, probability])).toEqual([
+  expect(outlook('all')?.problem).toMatch(/^these are 101 series, and predictions are made for 100/);
+  expect(outlook('none')).toMatchObject({ problem: null, passings: [] });
+  expect(outlook('one')?.passings.map(({ side, probability }) => [side, probability])).toEqual([
     ['above', null],
     ['below', null],
   ]);
 });
 
-test('what cannot be predicted is said once, and all else is forecast all the same', async () => {
-  const { store, time, slas, live, said, outlook, broken } = await setUp();
+test('one that cannot be read says why, and is predicted again as soon as it can', async () => {
+  const { store, time, slas, live, outlook, broken } = await setUp();
   await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: null, max: 80 }, noon);
   broken.is = true;
   for (let k = 150; k < 153; k++) await live(k);
-  expect(said).toEqual(['SLAs are not predicted: the store is slow']);
-  expect(outlook.of('one')).toBeNull();
+  expect(outlook('one')).toMatchObject({ problem: 'the store is slow', passings: [] });
   const forecasts = await store.forecasts({ from: time.now - minute, to: time.now });
   expect(forecasts.map(({ value }) => value)).toContain(rising[152]);
   broken.is = false;
   await live(153);
-  expect(outlook.of('one')?.passings).toMatchObject([{ value: rising[153] }]);
+  expect(outlook('one')).toMatchObject({ problem: null, passings: [{ value: rising[153] }] });
+});
+
+test('after its thread has failed all goes on with the next step', async () => {
+  const { store, time, slas, put, live, outlook, thread } = await setUp();
+  for (let k = 0; k < 60; k++) await put(k);
+  await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: null, max: 80 }, noon);
+  await live(60);
+  await expect(thread.call({ analyse: null as unknown as Float64Array })).rejects.toThrow(/thread failed/);
+  await live(61);
+  expect(outlook('one')?.passings).toMatchObject([{ value: rising[61], probability: expect.any(Number) }]);
+  const forecasts = await store.forecasts({ from: time.now - minute, to: time.now });
+  expect(forecasts.map(({ value }) => value)).toContain(rising[61]);
+});
+
+test('a changed SLA is told nothing of what it was before', async () => {
+  const { time, slas, live, outlook } = await setUp();
+  await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: null, max: 80 }, noon);
+  await live(0);
+  expect(outlook('one')?.passings).toHaveLength(1);
+  const changed = { ...definition, selector: 'process_memory_max{process="free"}', min: 1, max: null };
+  await slas.set('one', changed, time.now + 1);
+  expect(outlook('one')).toBeNull();
+});
+
+test('a step is done once: what is kept of it is not made again', async () => {
+  const { store, time, slas, put, live } = await setUp();
+  for (let k = 0; k < start; k++) await put(k);
+  await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: null, max: 30 }, noon);
+  for (let k = start; k < start + 3; k++) await live(k);
+  const kept = await store.forecasts({ from: 0, to: time.now, metrics: [budgetMetric] });
+  expect(kept).toHaveLength(6);
 });
