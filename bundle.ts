@@ -34,3 +34,19 @@ export function bundle(outdir: string, entryPoints: readonly string[] = programs
     },
   }) satisfies Promise<BuildResult>;
 }
+
+/** The page, for the browser: one script and one style, nothing from elsewhere. */
+export function bundlePage(outdir: string) {
+  return build({
+    entryPoints: ['web/page.tsx'],
+    outdir,
+    bundle: true,
+    minify: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    logLevel: 'warning',
+  }) satisfies Promise<BuildResult>;
+}

@@ -8,6 +8,7 @@ import { LargeAnswers } from './large-answer.ts';
 import { addLargeBodyTurns } from './large-body-turns.ts';
 import { addDocs } from './openapi.ts';
 import { OwnMetrics } from './own-metrics.ts';
+import { addPage } from './page.ts';
 import { addProblems } from './problem.ts';
 import { addReadBounds } from './read-bounds.ts';
 import { alarmRoutes } from './routes/alarms.ts';
@@ -24,6 +25,7 @@ import { remoteWriteRoutes } from './routes/remote-write.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { seriesRoutes } from './routes/series.ts';
 import { seriesForecastRoutes } from './routes/series-forecasts.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { slaRoutes } from './routes/slas.ts';
 import { sourceRoutes } from './routes/sources.ts';
 import { statisticsRoutes } from './routes/statistics.ts';
@@ -42,6 +44,8 @@ export interface AppOptions extends ServiceOptions {
   access: AccessOptions;
   /** TLS of the socket; absent: plain HTTP. */
   https?: TlsOptions;
+  /** The page as it was built; absent: there is none, and `/` leads to the documentation. */
+  webFolder?: string;
   /** Whether the older SLA manager's clients are answered. */
   hasOlderSlaApi?: boolean;
   /** Agents on plain TCP; absent: as they are by default. They listen when somebody tells them to. */
@@ -92,6 +96,7 @@ const routes = [
   metricRoutes,
   resourceRoutes,
   joinRoutes,
+  sessionRoutes,
 ];
 
 declare module 'fastify' {
@@ -117,7 +122,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const parts: AppParts = { ...services, agents, ownMetrics, tokens, largeAnswers: new LargeAnswers(), tableTexts };
   for (const group of routes) await app.register(group(parts));
   if (options.hasOlderSlaApi === true) await app.register(olderSlaRoutes(parts));
-  app.get('/', { schema: { hide: true } }, (_request, reply) => reply.redirect('/docs'));
+  addPage(app, options.webFolder);
   return app;
 }
 
@@ -140,7 +145,7 @@ function makeFastify({ log, https }: AppOptions): FastifyInstance {
 async function addRules(app: FastifyInstance, options: AppOptions): Promise<void> {
   addProblems(app);
   app.addHook('onRoute', (route) => {
-    if (route.url === '/' || route.url.startsWith('/docs')) route.config = { ...route.config, access: 'public' };
+    if (route.url.startsWith('/docs')) route.config = { ...route.config, access: 'public' };
   });
   await app.register(helmet, { contentSecurityPolicy });
   await addGuard(app, options.access, options.clock);
@@ -161,7 +166,18 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
 /** From when it listens until it closes. */
 function runServices(
   app: FastifyInstance,
-  { forecaster, scores, expiry, compaction, diskWatch, slaDefinitions, slaWatch, sources, mapper }: Services,
+  {
+    forecaster,
+    scores,
+    expiry,
+    compaction,
+    diskWatch,
+    slaDefinitions,
+    slaWatch,
+    slaForecaster,
+    sources,
+    mapper,
+  }: Services,
 ): void {
   for (const service of [
     forecaster,
@@ -171,6 +187,7 @@ function runServices(
     diskWatch,
     slaDefinitions,
     slaWatch,
+    slaForecaster,
     sources,
     mapper,
   ]) {

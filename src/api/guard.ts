@@ -6,6 +6,7 @@ import { type Access, type AccessRequest, Admission, type TokenSource } from '..
 import type { TokenRecord } from '../access/token.ts';
 import type { Clock } from '../core/clock.ts';
 import { MonitorError } from '../core/error.ts';
+import { sessionSecret } from './session-cookie.ts';
 
 /** Who may use the server. */
 export interface AccessOptions {
@@ -55,9 +56,9 @@ export async function addGuard(app: FastifyInstance, access: AccessOptions, cloc
 }
 
 function askedBy(request: FastifyRequest, { isLocal }: AccessOptions): AccessRequest {
-  const secret = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? null;
+  const shown = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? null;
   return {
-    secret,
+    secret: shown ?? sessionSecret(request),
     needed: accessOf(request.method, request.routeOptions.config),
     method: request.method,
     url: request.url,

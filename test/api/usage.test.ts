@@ -279,6 +279,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
   );
   expect(routes.sort()).toEqual([
     'DELETE /v1/hosts/{host}',
+    'DELETE /v1/session',
     'DELETE /v1/slas/{id}',
     'GET /health/live',
     'GET /health/ready',
@@ -296,6 +297,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/hosts/{host}',
     'GET /v1/series',
     'GET /v1/series/analysis',
+    'GET /v1/session',
     'GET /v1/slas',
     'GET /v1/slas/status',
     'GET /v1/slas/{id}',
@@ -312,6 +314,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'POST /v1/alarms/endings',
     'POST /v1/join',
     'POST /v1/prometheus/write',
+    'POST /v1/session',
     'POST /v1/store/expiry',
     'PUT /ressources-usage/save-all',
     'PUT /v1/metrics',
@@ -328,9 +331,10 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     document.paths,
   ))
     for (const [method, { responses, security }] of Object.entries(methods)) {
-      const isPublic = path.startsWith('/health/') || path === '/v1/join';
+      const isPublic = path.startsWith('/health/') || path === '/v1/join' || path === '/v1/session';
       const documented = Object.keys(responses).filter((status) => ['401', '403', '429'].includes(status));
-      const wanted = path === '/v1/join' ? ['403', '429'] : isPublic ? ['403'] : ['401', '403', '429'];
+      const isLimited = path === '/v1/join' || (path === '/v1/session' && method === 'post');
+      const wanted = isLimited ? ['403', '429'] : isPublic ? ['403'] : ['401', '403', '429'];
       expect([method, path, documented, security]).toEqual([method, path, wanted, isPublic ? [] : undefined]);
     }
 });

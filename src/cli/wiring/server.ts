@@ -1,6 +1,7 @@
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { AppOptions } from '../../api/app.ts';
 import type { ClientOptions } from '../../client/monitor-client.ts';
@@ -152,6 +153,8 @@ async function makeApp(
     slas: openSlas(config.data, warn),
     ...(config.slas !== undefined && { slasFile: await openSlasFile(config.slas) }),
     hasOlderSlaApi: config.olderSlaApi,
+    // Beside this file once it is bundled.
+    webFolder: fileURLToPath(new URL('./web', import.meta.url)),
     bootId: readBootId(),
     mappings: config.mapping,
     sources: config.sources.map((source) => configuredSource(source, config, warn)),

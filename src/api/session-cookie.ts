@@ -1,0 +1,32 @@
+import type { FastifyRequest } from 'fastify';
+
+/**
+ * What a browser shows instead of a header: the token itself, which no script can read. So a session needs no memory
+ * of the server's, and ends when the token does.
+ */
+const name = 'amberwatch';
+const ageSeconds = 30 * 86_400;
+
+/** The token of the cookie; null: there is none, or another site's page has sent it. */
+export function sessionSecret(request: FastifyRequest): string | null {
+  const found = new RegExp(`(?:^|;\\s*)${name}=([^;\\s]+)`).exec(request.headers.cookie ?? '')?.[1] ?? null;
+  return found === null || !isOwnPage(request) ? null : found;
+}
+
+/** Browsers of today say where a request comes from; of others a change has to name this server as its origin. */
+function isOwnPage({ headers, method, host }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin' || (site === 'none' && isReading(method));
+  if (headers.origin === undefined) return isReading(method);
+  return URL.canParse(headers.origin) && new URL(headers.origin).host === host;
+}
+
+function isReading(method: string): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+export function sessionCookie(request: FastifyRequest, secret: string | null): string {
+  const secure = request.protocol === 'https' ? '; Secure' : '';
+  const age = secret === null ? 0 : ageSeconds;
+  return `${name}=${secret ?? ''}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${age}${secure}`;
+}

@@ -1,0 +1,117 @@
+import { signal } from '@preact/signals';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { AlarmsAnswer } from '../src/wire/alarm.ts';
+import { at } from './place.ts';
+
+/** Whether the server wants a token that this browser has not shown. */
+export const isSignedOut = signal(false);
+/** When the server answered last, and whether it does. */
+export const lastAnswerAt = signal(Date.now());
+export const isLost = signal(false);
+/** The alarms now, as the stream tells them. */
+export const liveAlarms = signal<AlarmsAnswer | null>(null);
+
+/** What the server has said is wrong. */
+export class Problem extends Error {}
+
+/** @throws Problem with the server's own sentence; TypeError where it cannot be reached */
+export async function ask<T>(url: string, options: RequestInit = {}): Promise<T> {
+  const answer = await fetch(url, { ...options, credentials: 'same-origin' });
+  lastAnswerAt.value = Date.now();
+  isLost.value = false;
+  if (answer.status === 401) isSignedOut.value = true;
+  if (!answer.ok) {
+    const problem = (await answer.json().catch(() => ({}))) as { detail?: string };
+    throw new Problem(problem.detail ?? `${answer.status} ${answer.statusText}`);
+  }
+  return (answer.status === 204 ? null : await answer.json()) as T;
+}
+
+/** Of one question: the newest answer, and what went wrong with the last try. */
+export interface Asked<T> {
+  data: T | null;
+  problem: string | null;
+}
+
+/**
+ * Asks again and again while it is about now and somebody looks; once where it is about the past.
+ * @param url null: there is nothing to ask
+ */
+export function useAnswer<T>(url: string | null, everyMs = 5000): Asked<T> {
+  const [asked, setAsked] = useState<Asked<T> & { url: string | null }>({ url: null, data: null, problem: null });
+  const isPast = at.value !== null;
+  useEffect(() => {
+    if (url === null) return;
+    const stop = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const run = async () => {
+      try {
+        const data = await ask<T>(url, { signal: stop.signal });
+        setAsked({ url, data, problem: null });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (!(error instanceof Problem)) isLost.value = true;
+        else setAsked((before) => ({ url, data: before.url === url ? before.data : null, problem: error.message }));
+      }
+      if (!stop.signal.aborted && !isPast && !document.hidden) timer = setTimeout(run, everyMs);
+    };
+    const wake = () => {
+      clearTimeout(timer);
+      if (!document.hidden && !isPast) void run();
+    };
+    document.addEventListener('visibilitychange', wake);
+    void run();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', wake);
+    };
+  }, [url, isPast, everyMs, isSignedOut.value]);
+  // What was answered to another question is nothing of this one.
+  return sameQuestion(asked.url, url) ? asked : { data: null, problem: null };
+}
+
+/** All that differs is the instant: meanwhile what was shown stays. */
+function sameQuestion(a: string | null, b: string | null): boolean {
+  const without = (url: string | null) => url?.replace(/[?&](at|from|to)=[^&]*/g, '');
+  return a !== null && without(a) === without(b);
+}
+
+/** Alarms as they change, while somebody looks. */
+export function useLiveAlarms(): void {
+  const source = useRef<EventSource | null>(null);
+  useEffect(() => {
+    const refresh = () =>
+      ask<AlarmsAnswer>('/v1/alarms').then(
+        (answer) => {
+          liveAlarms.value = answer;
+        },
+        (error) => {
+          if (!(error instanceof Problem)) isLost.value = true;
+        },
+      );
+    const open = () => {
+      source.current?.close();
+      if (document.hidden || isSignedOut.value) return;
+      void refresh();
+      const stream = new EventSource('/v1/alarms/stream');
+      for (const name of ['alarms', 'change']) stream.addEventListener(name, refresh);
+      stream.addEventListener('open', () => {
+        isLost.value = false;
+      });
+      source.current = stream;
+    };
+    open();
+    // Values of what is RED go on while nothing changes; and a stream that was cut is opened anew.
+    const timer = setInterval(() => {
+      if (source.current?.readyState === EventSource.CLOSED) open();
+      else if (!document.hidden && !isSignedOut.value) void refresh();
+    }, 5000);
+    document.addEventListener('visibilitychange', open);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener('visibilitychange', open);
+      source.current?.close();
+    };
+  }, [isSignedOut.value]);
+}
