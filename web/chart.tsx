@@ -25,6 +25,7 @@ interface ChartProps {
 
 const height = 260;
 const mostTwinRows = 200;
+const mostLabel = 36;
 
 /** Lines over time, with a table of the same beside it. */
 export function Chart({ name, lines, threshold = null, band, unit = '' }: ChartProps) {
@@ -140,7 +141,8 @@ function optionsOf(
       {},
       ...lines.map(
         (line, index): uPlot.Series => ({
-          label: line.label,
+          // The table has all of it.
+          label: line.label.length > mostLabel ? `${line.label.slice(0, mostLabel - 1)}…` : line.label,
           stroke: () => color(`--chart-${((line.color ?? index) % 8) + 1}`),
           width: 1.5,
           spanGaps: false,

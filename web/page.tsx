@@ -80,9 +80,9 @@ function Page() {
           </ul>
         </nav>
         <SignOut />
+        <TimeBar />
+        <Lost />
       </header>
-      <TimeBar />
-      <Lost />
       <main class={isLost.value ? 'was' : ''}>
         <View />
       </main>

@@ -30,6 +30,7 @@ export async function makeApp(
     sources?: ConfiguredSource[];
     slas?: SlaStorage;
     hasOlderSlaApi?: boolean;
+    webFolder?: string;
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -49,6 +50,7 @@ export async function makeApp(
     ...(options.forgotten && { forgotten: options.forgotten }),
     ...(options.slas && { slas: options.slas }),
     ...(options.hasOlderSlaApi && { hasOlderSlaApi: true }),
+    ...(options.webFolder !== undefined && { webFolder: options.webFolder }),
     version: 'test',
     access: options.access ?? openAccess(),
   });
