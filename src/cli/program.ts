@@ -9,6 +9,8 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   serve: async () => (await import('./commands/serve.ts')).addServe,
   collect: async () => (await import('./commands/collect.ts')).addCollect,
   alert: async () => (await import('./commands/alert.ts')).addAlert,
+  top: async () => (await import('./commands/top.ts')).addTop,
+  history: async () => (await import('./commands/history.ts')).addHistory,
   sla: async () => (await import('./commands/sla.ts')).addSla,
   stats: async () => (await import('./commands/stats.ts')).addStats,
   accuracy: async () => (await import('./commands/accuracy.ts')).addAccuracy,
@@ -28,6 +30,7 @@ Examples:
   amberwatch up                                       server, collector and alerter of this machine
   amberwatch collect --server http://10.0.0.1:8000    report this machine to a server elsewhere
   amberwatch alert --once --json                      what is wrong now, for a script
+  amberwatch top                                      every process of every host, live
   amberwatch stats process_cpu --by process           what each process has used in 1, 3 and 12 hours
   amberwatch accuracy                                 how right its forecasts have been
   amberwatch token invite                             let another host report to this server

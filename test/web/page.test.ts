@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { emptyBook, issueToken } from '../../src/access/token.ts';
@@ -12,7 +11,6 @@ import { makeSnapshot, type UsageGiven } from '../make-snapshot.ts';
 import { openAccess } from '../open-access.ts';
 import { hasBrowser, openPage, startBrowser, textOf } from './browser.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const webFolder = fileURLToPath(new URL('../../dist/web', import.meta.url));
 const minute = 60_000;
 const hostile = `<script>window.stolen=1</script><img src=x onerror="window.stolen=1">\u202e\u2066rtl`;
@@ -81,7 +79,7 @@ describe.skipIf(!canRun)('the page', () => {
         await page.getByText(text).first().waitFor();
         // What is still on its way would be looked at half done.
         await page.waitForLoadState('networkidle').catch(() => undefined);
-        await page.evaluate(axe);
+        await page.evaluate(axe.source);
         const found = await page.evaluate(async () => {
           const { violations } = await (
             globalThis as unknown as {

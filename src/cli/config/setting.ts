@@ -12,6 +12,8 @@ export type CommandName =
   | 'store'
   | 'disk'
   | 'stats'
+  | 'top'
+  | 'history'
   | 'sla'
   | 'source'
   | 'config';
@@ -49,6 +51,8 @@ export const asking = [
   'store',
   'disk',
   'stats',
+  'top',
+  'history',
   'sla',
   'source',
 ] as const;

@@ -1,0 +1,68 @@
+import type { AlarmsAnswer } from '../wire/alarm.ts';
+import type { DetailedColumnsAnswer } from '../wire/history.ts';
+
+/** A process name of a host, as its newest snapshot has it. */
+export interface ProcessRow {
+  host: string;
+  name: string;
+  pid: number | null;
+  instances: number | null;
+  cpu: number | null;
+  memory: number | null;
+  level: 'RED' | 'AMBER' | '';
+  etaSeconds: number | null;
+  /** CPU of the last looks, oldest first. */
+  trend: readonly number[];
+}
+
+export const sortKeys = ['cpu', 'memory', 'name'] as const;
+export type SortKey = (typeof sortKeys)[number];
+
+const longestTrend = 12;
+
+/** The newest rows of each host, with what the alarms say of them. */
+export function processRows(
+  columns: DetailedColumnsAnswer,
+  alarms: AlarmsAnswer['alarms'],
+  before: ReadonlyMap<string, ProcessRow> = new Map(),
+): ProcessRow[] {
+  const newest = new Map(columns.host.map((host, index) => [host, columns.time[index]]));
+  const told = new Map(
+    alarms.flatMap((alarm) =>
+      alarm.subject.kind === 'process' ? [[keyOf(alarm.host, alarm.subject.name ?? ''), alarm]] : [],
+    ),
+  );
+  return columns.host.flatMap((host, index): ProcessRow[] => {
+    if (newest.get(host) !== columns.time[index]) return [];
+    const name = columns.process[index] as string;
+    const key = keyOf(host, name);
+    const alarm = told.get(key);
+    const cpu = columns.cpu[index] ?? null;
+    return [
+      {
+        host,
+        name,
+        pid: columns.pid[index] ?? null,
+        instances: columns.count[index] ?? null,
+        cpu,
+        memory: columns.memory[index] ?? null,
+        level: alarm?.level ?? '',
+        etaSeconds: alarm?.prediction?.etaSeconds ?? null,
+        trend: [...(before.get(key)?.trend ?? []), cpu ?? 0].slice(-longestTrend),
+      },
+    ];
+  });
+}
+
+export function keyOf(host: string, name: string): string {
+  return `${host}\n${name}`;
+}
+
+/** Those whose host or name has the filter in it: what is RED first where it is by use, then as asked. */
+export function shownRows(rows: readonly ProcessRow[], filter: string, by: SortKey): ProcessRow[] {
+  const wanted = filter.toLowerCase();
+  const found = rows.filter(({ host, name }) => `${name} ${host}`.toLowerCase().includes(wanted));
+  if (by === 'name')
+    return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.host < b.host ? -1 : 1));
+  return found.sort((a, b) => (b[by] ?? -1) - (a[by] ?? -1));
+}
