@@ -21,6 +21,8 @@ interface ChartProps {
   /** Index of the lower and the upper line of a band. */
   band?: readonly [number, number];
   unit?: string;
+  /** Each line on those before it, with the room between filled. */
+  isStacked?: boolean;
 }
 
 const height = 260;
@@ -28,7 +30,7 @@ const mostTwinRows = 200;
 const mostLabel = 36;
 
 /** Lines over time, with a table of the same beside it. */
-export function Chart({ name, lines, threshold = null, band, unit = '' }: ChartProps) {
+export function Chart({ name, lines, threshold = null, band, unit = '', isStacked = false }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [isOpen, setOpen] = useState(false);
@@ -38,7 +40,11 @@ export function Chart({ name, lines, threshold = null, band, unit = '' }: ChartP
   useEffect(() => {
     const parent = box.current;
     if (parent === null) return;
-    plot.current = new uPlot(optionsOf(parent, lines, threshold, band, unit), dataOf(lines), parent);
+    plot.current = new uPlot(
+      optionsOf(parent, { lines, threshold, band, unit, isStacked }),
+      dataOf(lines, isStacked),
+      parent,
+    );
     const watch = new ResizeObserver(() => plot.current?.setSize({ width: parent.clientWidth, height }));
     watch.observe(parent);
     const theme = matchMedia('(prefers-color-scheme: dark)');
@@ -50,7 +56,7 @@ export function Chart({ name, lines, threshold = null, band, unit = '' }: ChartP
       plot.current?.destroy();
     };
   }, [shape]);
-  useEffect(() => plot.current?.setData(dataOf(lines)), [lines]);
+  useEffect(() => plot.current?.setData(dataOf(lines, isStacked)), [lines]);
   if (!isKnown) return <p>{say('noData')}</p>;
   return (
     <figure class="chart">
@@ -111,24 +117,32 @@ function summaryOf(name: string, points: readonly { time: number; value: number 
 }
 
 /** All lines over the same instants; null where one has no value. */
-function dataOf(lines: readonly Line[]): uPlot.AlignedData {
+function dataOf(lines: readonly Line[], isStacked: boolean): uPlot.AlignedData {
   const tables = lines.map(
     ({ points }): uPlot.AlignedData => [points.map(({ time }) => time / 1000), points.map(({ value }) => value)],
   );
-  return tables.length === 0 ? [[]] : uPlot.join(tables);
+  const [times = [], ...values] = tables.length === 0 ? [] : uPlot.join(tables);
+  if (!isStacked) return [times, ...values];
+  const sums: number[] = Array.from(times, () => 0);
+  return [
+    times,
+    ...values.map((each) => {
+      for (let k = 0; k < sums.length; k++) sums[k] = (sums[k] ?? 0) + (each?.[k] ?? 0);
+      return [...sums];
+    }),
+  ];
 }
 
 function color(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function optionsOf(
-  parent: HTMLElement,
-  lines: readonly Line[],
-  threshold: number | null,
-  band: readonly [number, number] | undefined,
-  unit: string,
-): uPlot.Options {
+type Drawn = Required<Pick<ChartProps, 'lines' | 'unit' | 'isStacked'>> & {
+  threshold: number | null;
+  band: readonly [number, number] | undefined;
+};
+
+function optionsOf(parent: HTMLElement, { lines, threshold, band, unit, isStacked }: Drawn): uPlot.Options {
   const axis = { stroke: () => color('--text'), grid: { stroke: () => color('--edge'), width: 1 } };
   return {
     width: Math.max(200, parent.clientWidth),
@@ -143,17 +157,37 @@ function optionsOf(
         (line, index): uPlot.Series => ({
           // The table has all of it.
           label: line.label.length > mostLabel ? `${line.label.slice(0, mostLabel - 1)}…` : line.label,
-          stroke: () => color(`--chart-${((line.color ?? index) % 8) + 1}`),
+          stroke: () => colorOf(line, index),
           width: 1.5,
+          ...(isStacked && index === 0 && { fill: () => faded(colorOf(line, index)) }),
           spanGaps: false,
           points: { show: false },
           ...(line.isDashed && { dash: [6, 4] }),
         }),
       ),
     ],
-    ...(band && { bands: [{ series: [band[1] + 1, band[0] + 1], fill: () => color('--band') }] }),
-    hooks: { draw: threshold === null ? [] : [(plot) => drawThreshold(plot, threshold)] },
+    bands: [
+      ...(band ? [{ series: [band[1] + 1, band[0] + 1] as uPlot.Band.Bounds, fill: () => color('--band') }] : []),
+      ...(isStacked ? lines.slice(1).map((line, index) => bandOf(line, index + 1)) : []),
+    ],
+    hooks:
+      threshold === null
+        ? {}
+        : { drawAxes: [(plot) => shadeRuns(plot, threshold)], draw: [(plot) => drawThreshold(plot, threshold)] },
   };
+}
+
+function colorOf(line: Line, index: number): string {
+  return color(`--chart-${((line.color ?? index) % 8) + 1}`);
+}
+
+function faded(text: string): string {
+  return `color-mix(in srgb, ${text} 35%, transparent)`;
+}
+
+/** Between a line of a stack and the one below it. */
+function bandOf(line: Line, index: number): uPlot.Band {
+  return { series: [index + 1, index], fill: () => faded(colorOf(line, index)) };
 }
 
 /** With 0, and with the line where it is near. */
@@ -161,6 +195,23 @@ function rangeOf(low: number | null, high: number | null, threshold: number | nu
   const most = high ?? 1;
   const withLine = threshold !== null && most > threshold / 3 ? Math.max(most, threshold) : most;
   return [Math.min(0, low ?? 0), withLine * 1.08 || 1];
+}
+
+/** Where the first line was over its threshold. */
+function shadeRuns(plot: uPlot, threshold: number): void {
+  const [times, values] = plot.data;
+  const { ctx, bbox } = plot;
+  const x = (index: number) => plot.valToPos(times[index] ?? 0, 'x', true);
+  ctx.save();
+  ctx.fillStyle = faded(color('--red'));
+  for (let from = 0; values !== undefined && from < times.length; from++) {
+    if ((values[from] ?? 0) <= threshold) continue;
+    let to = from;
+    while (to + 1 < times.length && (values[to + 1] ?? 0) > threshold) to++;
+    ctx.fillRect(x(from), bbox.top, Math.max(2, x(Math.min(to + 1, times.length - 1)) - x(from)), bbox.height);
+    from = to;
+  }
+  ctx.restore();
 }
 
 function drawThreshold(plot: uPlot, threshold: number): void {

@@ -1,12 +1,13 @@
+import { effect } from '@preact/signals-core';
 import { render } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
 import { duration } from './format.ts';
 import { Link } from './parts.tsx';
 import { lookAt, place, step } from './place.ts';
 import './page.css';
-import { ask, isLost, isSignedOut, lastAnswerAt, useLiveAlarms } from './server.ts';
+import { ask, isLost, isSignedOut, lastAnswerAt, liveAlarms, useLiveAlarms } from './server.ts';
 import { language, say, type Word } from './text.ts';
-import { TimeBar } from './time-bar.tsx';
+import { isPlaying, TimeBar } from './time-bar.tsx';
 import { Accuracy } from './views/accuracy.tsx';
 import { Alarms } from './views/alarms.tsx';
 import { Compare } from './views/compare.tsx';
@@ -55,7 +56,23 @@ function View() {
   }
 }
 
+/** What is seen is of these: whenever one changes, all is drawn anew. */
+const seen = [place, isSignedOut, isLost, liveAlarms, isPlaying];
+
+function useSignals(): void {
+  const [, redraw] = useReducer((count: number, _: null) => count + 1, 0);
+  useEffect(
+    () =>
+      effect(() => {
+        for (const each of seen) each.value;
+        redraw(null);
+      }),
+    [],
+  );
+}
+
 function Page() {
+  useSignals();
   useLiveAlarms();
   const help = useRef<HTMLDialogElement>(null);
   useKeys(() => help.current?.showModal());

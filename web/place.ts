@@ -1,4 +1,4 @@
-import { computed, signal } from '@preact/signals';
+import { computed, signal } from '@preact/signals-core';
 
 /** Where one is: the view, and the time that all views are of. It is all in the URL, which can be sent to a colleague. */
 interface Place {

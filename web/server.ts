@@ -1,7 +1,7 @@
-import { signal } from '@preact/signals';
+import { signal } from '@preact/signals-core';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { AlarmsAnswer } from '../src/wire/alarm.ts';
-import { at } from './place.ts';
+import { at, spanMs } from './place.ts';
 
 /** Whether the server wants a token that this browser has not shown. */
 export const isSignedOut = signal(false);
@@ -45,15 +45,17 @@ export function useAnswer<T>(url: string | null, everyMs = 5000): Asked<T> {
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const run = async () => {
+      let isDone = isPast;
       try {
         const data = await ask<T>(url, { signal: stop.signal });
         setAsked({ url, data, problem: null });
       } catch (error) {
         if (stop.signal.aborted) return;
+        isDone &&= error instanceof Problem;
         if (!(error instanceof Problem)) isLost.value = true;
         else setAsked((before) => ({ url, data: before.url === url ? before.data : null, problem: error.message }));
       }
-      if (!stop.signal.aborted && !isPast && !document.hidden) timer = setTimeout(run, everyMs);
+      if (!stop.signal.aborted && !isDone && !document.hidden) timer = setTimeout(run, everyMs);
     };
     const wake = () => {
       clearTimeout(timer);
@@ -69,6 +71,35 @@ export function useAnswer<T>(url: string | null, everyMs = 5000): Asked<T> {
   }, [url, isPast, everyMs, isSignedOut.value]);
   // What was answered to another question is nothing of this one.
   return sameQuestion(asked.url, url) ? asked : { data: null, problem: null };
+}
+
+/**
+ * The same question about instants of the window, oldest first and one after the other: together they would be dear.
+ * @param url with its `?`
+ */
+export function useInstants<T>(url: string, count: number): [T[], string | null] {
+  const [answers, setAnswers] = useState<T[]>([]);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [end, length] = [at.value, spanMs.value];
+  useEffect(() => {
+    const stop = new AbortController();
+    const run = async () => {
+      const to = end ?? Date.now();
+      const found: T[] = [];
+      for (let k = 1; k <= count && !stop.signal.aborted; k++) {
+        const time = new Date(to - length + (k * length) / count).toISOString();
+        found.push(await ask<T>(`${url}&at=${encodeURIComponent(time)}`, { signal: stop.signal }));
+        setAnswers([...found]);
+      }
+      setProblem(null);
+    };
+    setAnswers([]);
+    run().catch((error: unknown) => {
+      if (error instanceof Problem) setProblem(error.message);
+    });
+    return () => stop.abort();
+  }, [url, end, length]);
+  return [answers, problem];
 }
 
 /** All that differs is the instant: meanwhile what was shown stays. */
@@ -106,7 +137,7 @@ export function useLiveAlarms(): void {
     const timer = setInterval(() => {
       if (source.current?.readyState === EventSource.CLOSED) open();
       else if (!document.hidden && !isSignedOut.value) void refresh();
-    }, 5000);
+    }, 10_000);
     document.addEventListener('visibilitychange', open);
     return () => {
       clearInterval(timer);

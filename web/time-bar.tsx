@@ -1,11 +1,11 @@
-import { signal } from '@preact/signals';
+import { signal } from '@preact/signals-core';
 import { useEffect } from 'preact/hooks';
 import { instant } from './format.ts';
 import { CopyButton } from './parts.tsx';
 import { addressOf, at, change, lookAt, place, span, step, windows } from './place.ts';
 import { say } from './text.ts';
 
-const isPlaying = signal(false);
+export const isPlaying = signal(false);
 const playMs = 1000;
 
 /** The instant and the window that every view is of. */

@@ -19,6 +19,7 @@ import { healthRoutes } from './routes/health.ts';
 import { hostRoutes } from './routes/hosts.ts';
 import { joinRoutes } from './routes/join.ts';
 import { metricSampleRoutes } from './routes/metric-samples.ts';
+import { newestRoutes } from './routes/newest.ts';
 import { olderSlaRoutes } from './routes/older-sla.ts';
 import { metricRoutes } from './routes/prometheus.ts';
 import { remoteWriteRoutes } from './routes/remote-write.ts';
@@ -80,6 +81,7 @@ function serverOptions(https: TlsOptions | undefined) {
 
 const routes = [
   usageRoutes,
+  newestRoutes,
   metricSampleRoutes,
   remoteWriteRoutes,
   seriesRoutes,

@@ -9,8 +9,9 @@ import type { DiskAnswer } from '../wire/disk.ts';
 import { errorStatus } from '../wire/error-status.ts';
 import type { ExpiryAnswer } from '../wire/expiry.ts';
 import type { AccuracyAnswer, ForecastsAnswer } from '../wire/forecast.ts';
-import type { DetailedAnswer, DetailedColumnsAnswer } from '../wire/history.ts';
+import type { DetailedAnswer } from '../wire/history.ts';
 import type { HostAnswer, HostBody, HostsAnswer } from '../wire/host.ts';
+import type { NewestAnswer } from '../wire/newest.ts';
 import type { SeriesAnswer } from '../wire/series.ts';
 import type { SlaPredictionsAnswer, SlaStatusAnswer, SlasAnswer, ViolationsAnswer } from '../wire/sla.ts';
 import type { TakenAnswer } from '../wire/snapshot.ts';
@@ -135,9 +136,8 @@ export class MonitorClient {
     return this.#get('/v1/usage/detailed', query);
   }
 
-  /** The same as equally long arrays: a third as long. */
-  detailedColumns(query: Query = {}): Promise<DetailedColumnsAnswer> {
-    return this.#get('/v1/usage/detailed', { ...query, format: 'columns' });
+  newest(query: Query = {}): Promise<NewestAnswer> {
+    return this.#get('/v1/usage/newest', query);
   }
 
   forecasts(query: Query = {}): Promise<ForecastsAnswer> {

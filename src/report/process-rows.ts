@@ -1,5 +1,5 @@
 import type { AlarmsAnswer } from '../wire/alarm.ts';
-import type { DetailedColumnsAnswer } from '../wire/history.ts';
+import type { NewestAnswer } from '../wire/newest.ts';
 
 /** A process name of a host, as its newest snapshot has it. */
 export interface ProcessRow {
@@ -20,38 +20,34 @@ export type SortKey = (typeof sortKeys)[number];
 
 const longestTrend = 12;
 
-/** The newest rows of each host, with what the alarms say of them. */
+/** Every process of the newest snapshots, with what the alarms say of them. */
 export function processRows(
-  columns: DetailedColumnsAnswer,
+  { hosts }: NewestAnswer,
   alarms: AlarmsAnswer['alarms'],
   before: ReadonlyMap<string, ProcessRow> = new Map(),
 ): ProcessRow[] {
-  const newest = new Map(columns.host.map((host, index) => [host, columns.time[index]]));
   const told = new Map(
     alarms.flatMap((alarm) =>
       alarm.subject.kind === 'process' ? [[keyOf(alarm.host, alarm.subject.name ?? ''), alarm]] : [],
     ),
   );
-  return columns.host.flatMap((host, index): ProcessRow[] => {
-    if (newest.get(host) !== columns.time[index]) return [];
-    const name = columns.process[index] as string;
-    const key = keyOf(host, name);
-    const alarm = told.get(key);
-    const cpu = columns.cpu[index] ?? null;
-    return [
-      {
+  return hosts.flatMap(({ host, process, cpu, memory, count, pid }) =>
+    process.map((name, index): ProcessRow => {
+      const key = keyOf(host, name);
+      const alarm = told.get(key);
+      return {
         host,
         name,
-        pid: columns.pid[index] ?? null,
-        instances: columns.count[index] ?? null,
-        cpu,
-        memory: columns.memory[index] ?? null,
+        pid: pid[index] ?? null,
+        instances: count[index] ?? null,
+        cpu: cpu[index] ?? null,
+        memory: memory[index] ?? null,
         level: alarm?.level ?? '',
         etaSeconds: alarm?.prediction?.etaSeconds ?? null,
-        trend: [...(before.get(key)?.trend ?? []), cpu ?? 0].slice(-longestTrend),
-      },
-    ];
-  });
+        trend: [...(before.get(key)?.trend ?? []), cpu[index] ?? 0].slice(-longestTrend),
+      };
+    }),
+  );
 }
 
 export function keyOf(host: string, name: string): string {

@@ -54,13 +54,3 @@ export const detailedColumnsSchema = Type.Object(
   { title: 'DetailedColumns', description: 'Equally long arrays: the rows, oldest first, then by host and process.' },
 );
 export type DetailedAnswer = Static<typeof detailedSchema>;
-/** Of its columns those that are looked at. */
-export interface DetailedColumnsAnswer {
-  host: string[];
-  process: string[];
-  time: string[];
-  cpu: (number | null)[];
-  memory: (number | null)[];
-  count: (number | null)[];
-  pid: (number | null)[];
-}

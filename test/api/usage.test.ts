@@ -310,6 +310,7 @@ test('every route is in the OpenAPI document, which has examples of nothing it d
     'GET /v1/usage/detailed',
     'GET /v1/usage/mean',
     'GET /v1/usage/mean/{ip}',
+    'GET /v1/usage/newest',
     'PATCH /v1/hosts/{host}',
     'POST /v1/alarms/endings',
     'POST /v1/join',

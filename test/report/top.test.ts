@@ -41,23 +41,20 @@ const state = (rows: ProcessRow[], given: Partial<TopState> = {}): TopState => (
 const none = pc.createColors(false);
 
 describe('the rows of top', () => {
-  test('are those of the newest snapshot of each host, with what the alarms say of them', () => {
-    const columns = {
-      host: ['a', 'a', 'b'],
-      process: ['old', 'java', 'java'],
-      time: ['2026-11-20T12:00:00Z', '2026-11-20T12:00:10Z', '2026-11-20T12:00:05Z'],
-      cpu: [1, 90, null],
-      memory: [1, 2, 3],
-      count: [1, 1, 2],
-      pid: [1, 2, 3],
-    };
+  test('are those of every host, with what the alarms say of them', () => {
+    const of = (host: string, cpu: number | null) => ({
+      host,
+      time: '2026-11-20T12:00:00Z',
+      ...{ process: ['java'], cpu: [cpu], memory: [2], count: [1], pid: [3] },
+    });
+    const newest = { at: '2026-11-20T12:00:00Z', hosts: [of('a', 90), of('b', null)] };
     const alarm = {
       host: 'a',
       level: 'AMBER',
       subject: { kind: 'process', name: 'java' },
       prediction: { etaSeconds: 60 },
     };
-    const rows = processRows(columns, [alarm] as unknown as AlarmsAnswer['alarms']);
+    const rows = processRows(newest, [alarm] as unknown as AlarmsAnswer['alarms']);
     expect(rows.map(({ host, level, etaSeconds, cpu }) => [host, level, etaSeconds, cpu])).toEqual([
       ['a', 'AMBER', 60, 90],
       ['b', '', null, null],
@@ -179,3 +176,25 @@ test.skipIf(!canRun)('driven in a terminal: sorts, filters, shows one, takes ano
   clearInterval(sending);
   await server.stop();
 });
+
+test.skipIf(!canRun)(
+  'up ends in it where the terminal allows it, and says at its end what was said meanwhile',
+  async () => {
+    const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+    const run = (...args: string[]) => execFileSync('tmux', [...tmux, ...args], { encoding: 'utf8' });
+    const listen = `127.0.0.1:${await freePort()}`;
+    const up = `${process.execPath} ${cli} up --listen ${listen} --data ${temporaryFolder()} --interval 500ms`;
+    run('new-session', '-d', '-s', 'u', '-x', '120', '-y', '30', `${up}; echo ENDED $?; sleep 60`);
+    const shows = async (pattern: RegExp) => {
+      let seen = '';
+      for (let k = 0; k < 200 && !pattern.test(seen); k++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        seen = run('capture-pane', '-p', '-t', 'u');
+      }
+      expect(seen).toMatch(pattern);
+    };
+    await shows(/1 host, RED \d+, AMBER \d+; \d+ processes by cpu.*q quit/s);
+    run('send-keys', '-t', 'u', 'q');
+    await shows(/amberwatch \S+: http.*PROCESS +PID.*stopping: storing what has been taken.*ENDED 0/s);
+  },
+);

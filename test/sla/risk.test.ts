@@ -49,19 +49,29 @@ test('and as far as violations last as long: a minute each is not five', () => {
 
 test('a violation under way is the surer to use up a budget the longer it has lasted', () => {
   const since = (lasted: number) => [{ from: now - lasted, to: now }];
-  expect(risk(minute, since(minute))).toMatchObject({
+  expect(risk(5 * minute, since(5 * minute))).toMatchObject({
     probability: 0.5,
-    etaSeconds: 60,
-    reason: 'out of its range for 1m; if that goes on, the 1h budget is used up in 1m',
+    etaSeconds: 300,
+    reason: 'out of its range for 5m; if that goes on, the 1h budget is used up in 5m',
   });
   expect(risk(minute, since(3 * minute)).probability).toBe(0.75);
   expect(risk(11 * minute, since(3 * minute)).probability).toBe(0);
+  // It has just begun: as likely as what was predicted would last.
+  const begun = risk(minute, since(1000)).probability;
+  expect(begun).toBeCloseTo(
+    risk(minute, [], [{ ...passing, probability: 1, etaSeconds: 1, intervalSeconds: [0, 2] }]).probability,
+    1,
+  );
+  expect(risk(minute, [...lasting(2 * minute, 2 * minute, 2 * minute), ...since(1000)]).probability).toBeGreaterThan(
+    begun,
+  );
 });
 
 test('what leaves the window meanwhile is budget again', () => {
   const leaving = { from: now - hour, to: now - hour + 4 * minute };
   const { probability, etaSeconds } = risk(minute, [leaving, { from: now - minute, to: now }]);
-  expect([probability, etaSeconds]).toEqual([expect.closeTo(1 / 6), 300]);
+  // Ten seconds to ten minutes long, every order alike: of five minutes 17 %.
+  expect([probability, etaSeconds]).toEqual([expect.closeTo(0.17, 2), 300]);
 });
 
 test('of several the worst is told, of nothing nothing, and of a budget that is used up neither', () => {

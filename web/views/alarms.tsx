@@ -1,10 +1,9 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { AlarmAnswer, AlarmsAnswer } from '../../src/wire/alarm.ts';
 import { Chart } from '../chart.tsx';
 import { digits, instant } from '../format.ts';
 import { Level, Problem, Section, saveCsv } from '../parts.tsx';
-import { at, lookAt, spanMs } from '../place.ts';
-import { ask, Problem as ServerProblem } from '../server.ts';
+import { lookAt } from '../place.ts';
+import { useInstants } from '../server.ts';
 import { Table } from '../table.tsx';
 import { say } from '../text.ts';
 
@@ -19,7 +18,7 @@ interface Told extends Pick<AlarmAnswer, 'id' | 'host' | 'level' | 'metric' | 'v
 
 /** Who was over its line, or about to be, when in the window. */
 export function Alarms() {
-  const [answers, problem] = useTimeline();
+  const [answers, problem] = useInstants<AlarmsAnswer>('/v1/alarms?', instants);
   const told = toldBy(answers);
   const of = (level: string) =>
     answers.map((answer) => ({
@@ -93,32 +92,6 @@ export function Alarms() {
       </Section>
     </>
   );
-}
-
-/** One instant after the other, oldest first: together they would be dear. */
-function useTimeline(): [AlarmsAnswer[], string | null] {
-  const [answers, setAnswers] = useState<AlarmsAnswer[]>([]);
-  const [problem, setProblem] = useState<string | null>(null);
-  const [end, length] = [at.value, spanMs.value];
-  useEffect(() => {
-    const stop = new AbortController();
-    const run = async () => {
-      const to = end ?? Date.now();
-      const found: AlarmsAnswer[] = [];
-      for (let k = 1; k <= instants && !stop.signal.aborted; k++) {
-        const time = new Date(to - length + (k * length) / instants).toISOString();
-        found.push(await ask<AlarmsAnswer>(`/v1/alarms?at=${encodeURIComponent(time)}`, { signal: stop.signal }));
-        setAnswers([...found]);
-      }
-      setProblem(null);
-    };
-    setAnswers([]);
-    run().catch((error: unknown) => {
-      if (error instanceof ServerProblem) setProblem(error.message);
-    });
-    return () => stop.abort();
-  }, [end, length]);
-  return [answers, problem];
 }
 
 /** What was told at instants that follow each other is one. */

@@ -91,7 +91,7 @@ function Totals({ host, cores }: { host: string; cores: number | null }) {
     [total.data, cores, names.join('\n'), ...parts.map(({ data }) => data)],
   );
   if (total.problem !== null) return <Problem text={total.problem} />;
-  return total.data === null ? null : <Chart name={`${host}, ${say('cpu')}`} lines={lines} />;
+  return total.data === null ? null : <Chart name={`${host}, ${say('cpu')}`} lines={lines} isStacked />;
 }
 
 function linesOf(
@@ -103,18 +103,14 @@ function linesOf(
   const whole = pointsOf(total).map(({ time, value }) => ({ time, value: value * (cores ?? 1) }));
   const lines = parts.flatMap((part, index) => {
     const label = names[index];
-    return label === undefined || part === null ? [] : [{ label, points: pointsOf(part), color: index + 1 }];
+    return label === undefined || part === null ? [] : [{ label, points: pointsOf(part), color: index }];
   });
   const taken = lines.map(({ points }) => new Map(points.map(({ time, value }) => [time, value])));
   const rest = whole.map(({ time, value }) => ({
     time,
     value: Math.max(0, value - taken.reduce((sum, part) => sum + (part.get(time) ?? 0), 0)),
   }));
-  return [
-    { label: say('host'), points: whole, color: 0 },
-    ...lines,
-    ...(lines.length > 0 ? [{ label: say('rest'), points: rest, color: 7, isDashed: true }] : []),
-  ];
+  return [...lines, { label: say('rest'), points: rest, color: 7 }];
 }
 
 export function pointsOf(answer: SeriesAnswer | null): { time: number; value: number }[] {

@@ -9,7 +9,7 @@ import { say } from '../text.ts';
 
 /** A row for each host, its CPU of the last hour beside it. */
 export function Hosts() {
-  const { data, problem } = useAnswer<HostsAnswer>('/v1/hosts');
+  const { data, problem } = useAnswer<HostsAnswer>('/v1/hosts', 10_000);
   const trend = useAnswer<SeriesAnswer>(`/v1/series?series=system_cpu&window=1h&step=3m${timeQuery()}`, 30_000);
   const trends = new Map(
     trend.data?.series.map(({ labels, points }) => [labels.host, points.map(({ value }) => value)]),

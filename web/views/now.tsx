@@ -1,12 +1,16 @@
 import type { AlarmAnswer, AlarmsAnswer } from '../../src/wire/alarm.ts';
-import type { MeanAnswer } from '../../src/wire/history.ts';
 import type { HostsAnswer } from '../../src/wire/host.ts';
-import { decimal, digits, duration, instant, percent } from '../format.ts';
+import { digits, duration, instant, percent } from '../format.ts';
 import { CopyButton, Level, Link, Problem, Section } from '../parts.tsx';
 import { at, timeQuery } from '../place.ts';
+import { type ProcessRow, useProcessRows } from '../process-rows.ts';
 import { liveAlarms, useAnswer } from '../server.ts';
 import { Table } from '../table.tsx';
 import { say } from '../text.ts';
+import { columns, hostColumn } from './processes.tsx';
+
+/** Of all hosts together. */
+const mostTop = 15;
 
 /** The alarms at the time that is looked at. */
 export function useAlarms(): { data: AlarmsAnswer | null; problem: string | null } {
@@ -17,8 +21,8 @@ export function useAlarms(): { data: AlarmsAnswer | null; problem: string | null
 /** Who is over the line, and who is about to be. */
 export function Now() {
   const alarms = useAlarms();
-  const hosts = useAnswer<HostsAnswer>('/v1/hosts');
-  const top = useAnswer<MeanAnswer>(`/v1/usage/mean?top=15&window=1m${timeQuery()}`);
+  const hosts = useAnswer<HostsAnswer>('/v1/hosts', 10_000);
+  const top = useProcessRows(undefined, mostTop);
   if (hosts.data?.hosts.length === 0) return <NoHosts />;
   const all = alarms.data?.alarms ?? [];
   const red = all.filter(({ level }) => level === 'RED').sort(bySince);
@@ -49,7 +53,7 @@ export function Now() {
       )}
       <Section title={say('topProcesses')}>
         <Problem text={top.problem} />
-        {top.data && <Top processes={top.data.processes} />}
+        {top.rows && <Top rows={top.rows} />}
       </Section>
     </>
   );
@@ -210,36 +214,15 @@ function etaText(eta: number | null | undefined, interval: readonly number[] | n
   return `${duration(eta * 1000)}${between}`;
 }
 
-function Top({ processes }: { processes: MeanAnswer['processes'] }) {
-  const rows = Object.entries(processes).map(([name, usage]) => ({ name, ...usage }));
+function Top({ rows }: { rows: readonly ProcessRow[] }) {
   if (rows.length === 0) return <p>{say('noProcesses')}</p>;
   return (
     <Table
       caption={say('topProcesses')}
-      rows={rows}
-      rowKey={({ name }) => name}
+      rows={rows.toSorted((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, mostTop)}
+      rowKey={({ host, name }) => `${host}\n${name}`}
       sortedBy="cpu"
-      columns={[
-        {
-          key: 'name',
-          title: say('process'),
-          value: ({ name }) => name,
-          show: ({ name }) => (
-            <Link row to={['processes']} params={{ filter: name }}>
-              {name}
-            </Link>
-          ),
-        },
-        { key: 'cpu', title: say('cpu'), value: ({ cpu }) => cpu, show: ({ cpu }) => decimal(cpu), isNumber: true },
-        {
-          key: 'memory',
-          title: say('memory'),
-          value: ({ memory }) => memory,
-          show: ({ memory }) => decimal(memory),
-          isNumber: true,
-        },
-        { key: 'hosts', title: say('hosts'), value: ({ hosts }) => hosts, isNumber: true },
-      ]}
+      columns={[hostColumn, ...columns]}
     />
   );
 }

@@ -5,7 +5,8 @@ import { Chart } from '../chart.tsx';
 import { digits, duration, instant, percent } from '../format.ts';
 import { Link, Loading, Problem, Section } from '../parts.tsx';
 import { change, place, span, spanMs, timeQuery } from '../place.ts';
-import { useAnswer } from '../server.ts';
+import { useAnswer, useInstants } from '../server.ts';
+import { Table } from '../table.tsx';
 import { say } from '../text.ts';
 import { pointsOf, stepOf } from './host.tsx';
 
@@ -77,6 +78,7 @@ export function Process({ host, process }: { host: string; process: string }) {
           </p>
         )}
         {accuracy.data && <Record accuracy={accuracy.data} />}
+        <PastPredictions selector={key} history={history.data} />
       </Section>
     </>
   );
@@ -90,6 +92,52 @@ function Record({ accuracy: { overall, from, to } }: { accuracy: AccuracyAnswer 
       {overall.medianLeadSeconds === null ? '-' : duration(overall.medianLeadSeconds * 1000)}
     </p>
   );
+}
+
+/** What was said at instants of the window, and what came. */
+function PastPredictions({ selector, history }: { selector: string; history: SeriesAnswer | null }) {
+  const [answers] = useInstants<ForecastsAnswer>(`/v1/forecasts?series=${encodeURIComponent(selector)}`, pastInstants);
+  const points = pointsOf(history);
+  const rows = answers.flatMap(({ forecasts: [forecast], horizonSeconds }) =>
+    forecast === undefined || forecast.probability === null
+      ? []
+      : [{ ...forecast, outcome: outcomeOf(points, Date.parse(forecast.time), horizonSeconds, forecast.threshold) }],
+  );
+  if (rows.length === 0) return null;
+  return (
+    <Table
+      caption={say('said')}
+      rows={rows}
+      rowKey={({ time }) => time}
+      sortedBy="time"
+      columns={[
+        { key: 'time', title: say('time'), value: ({ time }) => Date.parse(time), show: ({ time }) => instant(time) },
+        {
+          key: 'likely',
+          title: say('likely'),
+          value: ({ probability }) => probability,
+          show: ({ probability }) => percent(probability),
+          isNumber: true,
+        },
+        { key: 'came', title: say('came'), value: ({ outcome }) => outcome },
+        { key: 'why', title: say('why'), value: ({ reason }) => reason },
+      ]}
+    />
+  );
+}
+
+const pastInstants = 12;
+
+function outcomeOf(
+  points: readonly { time: number; value: number }[],
+  time: number,
+  seconds: number,
+  line: number,
+): string {
+  const until = time + seconds * 1000;
+  const breach = points.find((point) => point.time >= time && point.time <= until && point.value > line);
+  if (breach !== undefined) return say('cameAfter', { age: duration(breach.time - time) });
+  return (points.at(-1)?.time ?? 0) < until ? say('notYet') : say('didNotCome');
 }
 
 function linesOf(

@@ -1,25 +1,18 @@
-import { useMemo } from 'preact/hooks';
 import { count, decimal } from '../format.ts';
 import { Link, Loading, Problem } from '../parts.tsx';
-import { timeQuery } from '../place.ts';
-import { useAnswer } from '../server.ts';
-import type { SnapshotTable } from '../snapshot-table.ts';
-import { newestRows, type ProcessRow } from '../snapshot-table.ts';
+import { type ProcessRow, useProcessRows } from '../process-rows.ts';
 import { Table } from '../table.tsx';
 import { say } from '../text.ts';
 
 /** Every process of every host, or of one, of their newest snapshots. */
 export function ProcessTable({ host }: { host?: string }) {
-  const of = host === undefined ? '' : `&host=${encodeURIComponent(host)}`;
-  const url = `/v1/usage/detailed?format=columns&limit=50000&window=30s${of}${timeQuery()}`;
-  const { data, problem } = useAnswer<SnapshotTable>(url, 10_000);
-  const rows = useMemo(() => (data === null ? [] : newestRows(data)), [data]);
+  const { rows, problem } = useProcessRows(host, 0);
   return (
     <>
       <Problem text={problem} />
-      <Loading data={data} problem={problem} />
-      {data && rows.length === 0 && <p>{say('noProcesses')}</p>}
-      {rows.length > 0 && (
+      <Loading data={rows} problem={problem} />
+      {rows?.length === 0 && <p>{say('noProcesses')}</p>}
+      {rows !== null && rows.length > 0 && (
         <Table
           caption={say('processes')}
           rows={rows}
@@ -33,13 +26,13 @@ export function ProcessTable({ host }: { host?: string }) {
   );
 }
 
-const hostColumn = {
+export const hostColumn = {
   key: 'host',
   title: say('host'),
   value: ({ host }: ProcessRow) => host,
   show: ({ host }: ProcessRow) => <Link to={['hosts', host]}>{host}</Link>,
 };
-const columns = [
+export const columns = [
   {
     key: 'name',
     title: say('process'),

@@ -4,10 +4,11 @@ import { MonitorError } from '../../core/error.ts';
 import type { Log, Say } from '../../platform/log.ts';
 import { terminalText } from '../../platform/terminal-text.ts';
 import { wordWrap } from '../../platform/word-wrap.ts';
-import { addCommand } from '../add-command.ts';
+import { addCommand, type Flags } from '../add-command.ts';
 import { makeOutput } from '../alert-output.ts';
 import { type Closable, closeOnSignal } from '../close-on-signal.ts';
 import type { Config } from '../config/settings.ts';
+import { isLiveTerminal } from '../live-top.ts';
 import { clock } from '../real-clock.ts';
 import { columnsOf, complain, logOf } from '../terminal.ts';
 import { version } from '../version.ts';
@@ -16,15 +17,22 @@ import { startCollector } from '../wiring/collector.ts';
 import { type RunningServer, startServer } from '../wiring/server.ts';
 
 export function addUp(program: Command): void {
-  addCommand(program, 'up', 'run server, collector of this host and alerter in one process', up);
+  addCommand(program, 'up', 'run server, collector of this host and alerter in one process', up).option(
+    '--plain',
+    'print a table and then lines, also where the terminal could show all processes live',
+  );
 }
 
 const firstTableMs = 10_000;
 const topRows = 12;
+/** Lines of alarms that are printed once the live view is left. */
+const mostHeld = 1000;
 
 /** One process for a first look: the same daemons, talking over loopback as they would over a network. */
-async function up(config: Config): Promise<void> {
-  const say = (message: string) => process.stdout.write(`${wordWrap(message, columnsOf(process.stdout))}\n`);
+async function up(config: Config, flags: Flags): Promise<void> {
+  /** What is said while the screen shows something else. */
+  const held = new HeldLines();
+  const say = (message: string) => held.write(wordWrap(message, columnsOf(process.stdout)));
   const plain = plainLog(say);
   if (config.tlsCert ?? config.tlsKey ?? config.tlsClientCa)
     throw new MonitorError('invalid', "'up' talks to itself without TLS; use 'serve', 'collect' and 'alert' with it");
@@ -44,12 +52,50 @@ async function up(config: Config): Promise<void> {
     const since = clock.now();
     closing.unshift(await startCollector(config, server.url, clock, plain, server.own));
     await sayTopTable(config, server, since, say);
-    const alerter = await startAlerter(config, server.url, clock, makeOutput(false), server.own);
+    const isLive = flags.plain !== true && isLiveTerminal();
+    if (isLive) held.hold();
+    const output = makeOutput(false, (line) => held.write(line));
+    const alerter = await startAlerter(config, server.url, clock, output, server.own);
     closing.unshift(alerter);
+    if (isLive) await showLive(server, held);
   } catch (error) {
     for (const daemon of closing) await daemon.close();
     throw error;
   }
+}
+
+/** Lines as they come, or, while they are held, the newest of them later. */
+class HeldLines {
+  #held: string[] | null = null;
+
+  write(line: string): void {
+    if (this.#held === null) process.stdout.write(`${line}\n`);
+    else this.#held.push(line);
+    if ((this.#held?.length ?? 0) > 2 * mostHeld) this.#held?.splice(0, mostHeld);
+  }
+
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  release(): void {
+    const lines = this.#held?.slice(-mostHeld) ?? [];
+    this.#held = null;
+    for (const line of lines) this.write(line);
+  }
+}
+
+/** All processes until somebody leaves; then what was said meanwhile, and the end. */
+async function showLive({ url, own }: RunningServer, held: HeldLines): Promise<void> {
+  const [{ LiveTop, Looker }, { MonitorClient }] = await Promise.all([
+    import('../live-top.ts'),
+    import('../../client/monitor-client.ts'),
+  ]);
+  const client = new MonitorClient(url, own);
+  await new LiveTop(new Looker(client, url, undefined), client).run();
+  await client.close();
+  held.release();
+  process.kill(process.pid, 'SIGINT');
 }
 
 /** What a daemon says, as it comes. */
