@@ -15,6 +15,7 @@ import type { Log } from '../platform/log.ts';
 import type { Analysis } from '../statistics/analysis.ts';
 import type { StepValue } from './forecast-pool.ts';
 import type { ForecastThread } from './forecast-worker-client.ts';
+import { keepForecasts } from './keep-forecasts.ts';
 import { type Followed, newSeries } from './new-series.ts';
 import type { PathForecast } from './path-forecast.ts';
 import { horizonSteps, newestStep, pastSteps } from './steps.ts';
@@ -153,16 +154,9 @@ export class Forecaster {
     for (let end = (this.#last ?? newest) + this.stepMs; end <= newest && !this.#isClosed; end += this.stepMs) {
       const forecasts = await this.#doStep(end);
       // What comes after the fact is no forecast.
-      if (end === newest) await this.#keep(forecasts, end);
+      if (end === newest) await keepForecasts(this.#options.store, this.#present, forecasts, end);
       this.#last = end;
     }
-  }
-
-  /** Unless that was done before a restart, or before the clock was set back. */
-  async #keep(forecasts: readonly Forecast[], end: number): Promise<void> {
-    const { store } = this.#options;
-    const kept = await this.#present.forecasts({ from: end - 1, to: end });
-    if (kept.length === 0) await store.append({ forecasts });
   }
 
   /** Forgets everything, and finds out who was over the filter within the past. */

@@ -37,14 +37,15 @@ const nothingMs = 0.01;
 export function riskOf(facts: RiskFacts): Risk {
   const { status, violations, passings } = facts;
   const none: Risk = { window: status.window, probability: 0, etaSeconds: 0, intervalSeconds: [0, 0], reason: '' };
-  // It is used up already.
-  if (status.leftMs < -nothingMs) return none;
+  if (status.leftMs < -nothingMs) return { ...none, probability: 1, reason: `the ${status.window} budget is used up` };
   const neededMs = violationNeeded(violations, status.from, Math.max(0, status.leftMs));
   const open = violations.filter(({ to }) => to >= status.to);
-  const risks =
-    open.length > 0
-      ? [goingOn(facts, neededMs, status.to - Math.min(...open.map(({ from }) => from)))]
-      : passings.map((passing) => predicted(facts, neededMs, passing));
+  const lastedMs = open.length === 0 ? 0 : status.to - Math.min(...open.map(({ from }) => from));
+  // What is out of its range by now may have been in it when the window ended.
+  const isOut = open.length > 0 || passings.some((passing) => passing.isOut);
+  const risks = isOut
+    ? [goingOn(facts, neededMs, lastedMs)]
+    : passings.map((passing) => predicted(facts, neededMs, passing));
   return (
     risks.reduce((worst, risk) => ((risk?.probability ?? 0) > (worst?.probability ?? 0) ? risk : worst), none) ?? none
   );

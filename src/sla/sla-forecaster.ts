@@ -1,10 +1,10 @@
 import type { Clock } from '../core/clock.ts';
 import { messageOf } from '../core/error.ts';
-import type { Forecast } from '../core/forecast.ts';
 import { isKnown } from '../core/sample.ts';
 import { type Series, seriesKey } from '../core/series.ts';
 import { type Reads, readsWithin, type Store } from '../core/store.ts';
 import type { ForecastThread } from '../forecast/forecast-worker-client.ts';
+import { keepForecasts } from '../forecast/keep-forecasts.ts';
 import { newSeries } from '../forecast/new-series.ts';
 import { type RangeForecast, RangeForecaster } from '../forecast/range-forecaster.ts';
 import { newestStep } from '../forecast/steps.ts';
@@ -13,7 +13,7 @@ import type { Log } from '../platform/log.ts';
 import { type Risk, riskOf } from './risk.ts';
 import { currentOf, type Sla } from './sla.ts';
 import type { SlaStatus } from './sla-reader.ts';
-import { budgetMetric, budgetSeries, budgetThreshold, type SlaWatch } from './sla-watch.ts';
+import { budgetSeries, budgetThreshold, type SlaWatch } from './sla-watch.ts';
 import type { Slas } from './slas.ts';
 
 /** More budgets than this are not forecast: those likeliest to be used up are. */
@@ -121,7 +121,7 @@ export class SlaForecaster {
   }
 
   async #forecastBudgets(end: number, all: readonly Sla[]): Promise<void> {
-    const { thread, store, stepMs } = this.#options;
+    const { thread, store } = this.#options;
     if (thread.generation !== this.#generation) this.#followed.clear();
     this.#generation = thread.generation;
     const budgets = all.flatMap((sla) => this.#budgetsOf(sla)).sort((a, b) => b.risk.probability - a.risk.probability);
@@ -133,10 +133,7 @@ export class SlaForecaster {
       return value === undefined ? [] : [{ key, value, ...(risk.probability > 0 && { opinion: risk }) }];
     });
     const { forecasts } = await thread.call({ budgets: { step: { time: end, values: told } } });
-    const kept = await this.#reads.forecasts({ from: end - stepMs / 2, to: end, metrics: [budgetMetric] });
-    const known = new Set(kept.map(({ series }) => seriesKey(series)));
-    const fresh: Forecast[] = forecasts.filter(({ series }) => !known.has(seriesKey(series)));
-    if (fresh.length > 0) await store.append({ forecasts: fresh });
+    await keepForecasts(store, this.#reads, forecasts, end);
   }
 
   #budgetsOf(sla: Sla): Budget[] {

@@ -56,6 +56,9 @@ test('a violation under way is the surer to use up a budget the longer it has la
   });
   expect(risk(minute, since(3 * minute)).probability).toBe(0.75);
   expect(risk(11 * minute, since(3 * minute)).probability).toBe(0);
+  // Out by now, though the window ended before: it goes on.
+  const out = { ...passing, isOut: true, probability: null, etaSeconds: null, intervalSeconds: null };
+  expect(risk(minute, [], [out]).probability).toBeGreaterThan(0.4);
   // It has just begun: as likely as what was predicted would last.
   const begun = risk(minute, since(1000)).probability;
   expect(begun).toBeCloseTo(
@@ -74,12 +77,12 @@ test('what leaves the window meanwhile is budget again', () => {
   expect([probability, etaSeconds]).toEqual([expect.closeTo(0.17, 2), 300]);
 });
 
-test('of several the worst is told, of nothing nothing, and of a budget that is used up neither', () => {
+test('of several the worst is told, of nothing nothing, and of a budget that is used up that it is', () => {
   const other = { ...passing, probability: 0.9, series: { metric: 'b', labels: {} } };
   expect(risk(0, [], [passing, other]).reason).toMatch(/^b\{\} /);
   const young = { ...passing, probability: null, etaSeconds: null, intervalSeconds: null };
   expect(risk(0, [], [young])).toMatchObject({ probability: 0, reason: '' });
-  expect(risk(-1, [], [passing]).probability).toBe(0);
+  expect(risk(-1, [], [passing])).toMatchObject({ probability: 1, reason: 'the 1h budget is used up' });
   // 10 % of an hour, as far as numbers can say it.
   expect(risk(-5.8e-11, [], [passing]).probability).toBe(0.8);
 });

@@ -58,15 +58,14 @@ async function setUp() {
       snapshots: [makeSnapshot({ time: noon + k * minute + minute / 2, intervalMs: minute, processes })],
     });
   };
-  /** Minute `k` with what is done at its end. */
-  const live = async (k: number) => {
+  /** Minute `k` with what is done at its end, in this order. */
+  const live = async (k: number, order: ('forecaster' | 'slas')[] = ['forecaster', 'slas']) => {
     await put(k);
     time.now = noon + (k + 1) * minute - 1000;
     await watch.look();
     time.now += 5000;
     time.elapsed += minute;
-    await forecaster.tick();
-    await slaForecaster.tick();
+    for (const each of order) await (each === 'slas' ? slaForecaster : forecaster).tick();
   };
   const outlook = (id: string) => slaForecaster.of(slas.get(id));
   return {
@@ -177,4 +176,14 @@ test('a step is done once: what is kept of it is not made again', async () => {
   for (let k = start; k < start + 3; k++) await live(k);
   const kept = await store.forecasts({ from: 0, to: time.now, metrics: [budgetMetric] });
   expect(kept).toHaveLength(6);
+});
+
+test('what is kept of SLAs keeps nothing else of the same step from being kept', async () => {
+  const { store, time, slas, put, live } = await setUp();
+  for (let k = 0; k < start; k++) await put(k);
+  await slas.set('one', { ...definition, selector: 'process_memory_max{process="leaky"}', min: null, max: 30 }, noon);
+  await live(start, ['slas', 'forecaster']);
+  const kept = await store.forecasts({ from: time.now - minute, to: time.now });
+  const metrics = kept.map(({ series }) => series.metric);
+  expect(metrics).toEqual(expect.arrayContaining([budgetMetric, 'process_memory_max']));
 });
