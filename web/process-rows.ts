@@ -32,7 +32,7 @@ export function useProcessRows(
 ): { rows: ProcessRow[] | null; problem: string | null } {
   const of = host === undefined ? '' : `&host=${encodeURIComponent(host)}`;
   const isPast = at.value !== null;
-  const now = useAnswer<NewestAnswer>(isPast ? null : `/v1/usage/newest?top=${top}${of}`, 5000);
+  const now = useAnswer<NewestAnswer>(isPast ? null : `/v1/usage/newest?top=${top}${of}`, 10_000);
   const then = useAnswer<SnapshotTable>(
     isPast ? `/v1/usage/detailed?format=columns&limit=50000&window=30s${of}${timeQuery()}` : null,
   );

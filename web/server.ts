@@ -108,6 +108,26 @@ function sameQuestion(a: string | null, b: string | null): boolean {
   return a !== null && without(a) === without(b);
 }
 
+/** A change as the stream tells it. */
+interface Change {
+  level: string;
+  host: string;
+  /** Null: the host itself has fallen silent, or is heard of again. */
+  alarm: AlarmsAnswer['alarms'][number] | null;
+  lastSeen: string | null;
+}
+
+function changed(before: AlarmsAnswer, { level, host, alarm, lastSeen }: Change): AlarmsAnswer {
+  if (alarm !== null) {
+    const others = before.alarms.filter(({ id }) => id !== alarm.id);
+    return { ...before, alarms: level === 'RED' || level === 'AMBER' ? [alarm, ...others] : others };
+  }
+  const stale = before.stale.filter((each) => each.host !== host);
+  return { ...before, stale: level === 'STALE' ? [...stale, { host, lastSeen: lastSeen ?? before.at }] : stale };
+}
+
+const refreshMs = 30_000;
+
 /** Alarms as they change, while somebody looks. */
 export function useLiveAlarms(): void {
   const source = useRef<EventSource | null>(null);
@@ -124,20 +144,24 @@ export function useLiveAlarms(): void {
     const open = () => {
       source.current?.close();
       if (document.hidden || isSignedOut.value) return;
-      void refresh();
       const stream = new EventSource('/v1/alarms/stream');
-      for (const name of ['alarms', 'change']) stream.addEventListener(name, refresh);
-      stream.addEventListener('open', () => {
+      stream.addEventListener('alarms', ({ data }) => {
+        liveAlarms.value = JSON.parse(data) as AlarmsAnswer;
         isLost.value = false;
       });
+      stream.addEventListener('change', ({ data }) => {
+        if (liveAlarms.value !== null) liveAlarms.value = changed(liveAlarms.value, JSON.parse(data) as Change);
+      });
+      // Whether the server is gone, or wants a token by now.
+      stream.addEventListener('error', () => void refresh());
       source.current = stream;
     };
     open();
-    // Values of what is RED go on while nothing changes; and a stream that was cut is opened anew.
+    // Values of what is RED go on while nothing changes; and a stream that has ended is opened anew.
     const timer = setInterval(() => {
       if (source.current?.readyState === EventSource.CLOSED) open();
       else if (!document.hidden && !isSignedOut.value) void refresh();
-    }, 10_000);
+    }, refreshMs);
     document.addEventListener('visibilitychange', open);
     return () => {
       clearInterval(timer);

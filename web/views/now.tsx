@@ -1,3 +1,4 @@
+import { useEffect, useState } from 'preact/hooks';
 import type { AlarmAnswer, AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { HostsAnswer } from '../../src/wire/host.ts';
 import { digits, duration, instant, percent } from '../format.ts';
@@ -10,7 +11,7 @@ import { say } from '../text.ts';
 import { columns, hostColumn } from './processes.tsx';
 
 /** Of all hosts together. */
-const mostTop = 15;
+const mostTop = 10;
 
 /** The alarms at the time that is looked at. */
 export function useAlarms(): { data: AlarmsAnswer | null; problem: string | null } {
@@ -21,7 +22,10 @@ export function useAlarms(): { data: AlarmsAnswer | null; problem: string | null
 /** Who is over the line, and who is about to be. */
 export function Now() {
   const alarms = useAlarms();
-  const hosts = useAnswer<HostsAnswer>('/v1/hosts', 10_000);
+  // The first host is waited for.
+  const [isEmpty, setEmpty] = useState(true);
+  const hosts = useAnswer<HostsAnswer>('/v1/hosts', isEmpty ? 1000 : 30_000);
+  useEffect(() => setEmpty((hosts.data?.hosts.length ?? 0) === 0), [hosts.data]);
   const top = useProcessRows(undefined, mostTop);
   if (hosts.data?.hosts.length === 0) return <NoHosts />;
   const all = alarms.data?.alarms ?? [];
