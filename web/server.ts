@@ -11,12 +11,17 @@ export const isLost = signal(false);
 /** The alarms now, as the stream tells them. */
 export const liveAlarms = signal<AlarmsAnswer | null>(null);
 
+const longestMs = 20_000;
+
 /** What the server has said is wrong. */
 export class Problem extends Error {}
 
 /** @throws Problem with the server's own sentence; TypeError where it cannot be reached */
 export async function ask<T>(url: string, options: RequestInit = {}): Promise<T> {
-  const answer = await fetch(url, { ...options, credentials: 'same-origin' });
+  // A network that has fallen silent says nothing by itself for minutes.
+  const silence = AbortSignal.timeout(longestMs);
+  const signal = options.signal ? AbortSignal.any([options.signal, silence]) : silence;
+  const answer = await fetch(url, { ...options, signal, credentials: 'same-origin' });
   lastAnswerAt.value = Date.now();
   isLost.value = false;
   if (answer.status === 401) isSignedOut.value = true;
@@ -44,22 +49,26 @@ export function useAnswer<T>(url: string | null, everyMs = 5000): Asked<T> {
     if (url === null) return;
     const stop = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let [isRunning, isDone] = [false, false];
     const run = async () => {
-      let isDone = isPast;
+      isRunning = true;
       try {
         const data = await ask<T>(url, { signal: stop.signal });
         setAsked({ url, data, problem: null });
+        isDone = isPast;
       } catch (error) {
         if (stop.signal.aborted) return;
-        isDone &&= error instanceof Problem;
+        isDone = isPast && error instanceof Problem;
         if (!(error instanceof Problem)) isLost.value = true;
         else setAsked((before) => ({ url, data: before.url === url ? before.data : null, problem: error.message }));
       }
+      isRunning = false;
       if (!stop.signal.aborted && !isDone && !document.hidden) timer = setTimeout(run, everyMs);
     };
     const wake = () => {
+      if (document.hidden || isRunning || isDone) return;
       clearTimeout(timer);
-      if (!document.hidden && !isPast) void run();
+      void run();
     };
     document.addEventListener('visibilitychange', wake);
     void run();
@@ -73,6 +82,9 @@ export function useAnswer<T>(url: string | null, everyMs = 5000): Asked<T> {
   return sameQuestion(asked.url, url) ? asked : { data: null, problem: null };
 }
 
+/** While it is about now it is asked again after so long. */
+const roundMs = 60_000;
+
 /**
  * The same question about instants of the window, oldest first and one after the other: together they would be dear.
  * @param url with its `?`
@@ -83,22 +95,37 @@ export function useInstants<T>(url: string, count: number): [T[], string | null]
   const [end, length] = [at.value, spanMs.value];
   useEffect(() => {
     const stop = new AbortController();
-    const run = async () => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const round = async () => {
       const to = end ?? Date.now();
       const found: T[] = [];
-      for (let k = 1; k <= count && !stop.signal.aborted; k++) {
+      for (let k = 1; k <= count; k++) {
         const time = new Date(to - length + (k * length) / count).toISOString();
         found.push(await ask<T>(`${url}&at=${encodeURIComponent(time)}`, { signal: stop.signal }));
-        setAnswers([...found]);
+        setAnswers((before) => (before.length > found.length ? before : [...found]));
       }
+      setAnswers(found);
       setProblem(null);
     };
+    const run = async () => {
+      let isDone = end !== null;
+      try {
+        if (!document.hidden) await round();
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (error instanceof Problem) setProblem(error.message);
+        else isLost.value = true;
+        isDone &&= error instanceof Problem;
+      }
+      if (!stop.signal.aborted && !isDone) timer = setTimeout(run, roundMs);
+    };
     setAnswers([]);
-    run().catch((error: unknown) => {
-      if (error instanceof Problem) setProblem(error.message);
-    });
-    return () => stop.abort();
-  }, [url, end, length]);
+    void run();
+    return () => {
+      stop.abort();
+      clearTimeout(timer);
+    };
+  }, [url, end, length, count]);
   return [answers, problem];
 }
 

@@ -53,6 +53,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, sortedBy, filterBy 
               value={filter}
               onInput={(event) => {
                 setFilter(event.currentTarget.value);
+                setTop(0);
                 if (box.current) box.current.scrollTop = 0;
               }}
             />
@@ -65,7 +66,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, sortedBy, filterBy 
         aria-label={caption}
         tabIndex={0}
         ref={box}
-        onScroll={(event) => isWindowed && setTop(event.currentTarget.scrollTop)}
+        onScroll={(event) => setTop(event.currentTarget.scrollTop)}
       >
         <table aria-rowcount={shown.length + 1}>
           <caption class="unseen">{caption}</caption>

@@ -22,8 +22,8 @@ export class Looker {
   readonly #client: MonitorClient;
   readonly #host: string | undefined;
   #known: ReadonlyMap<string, ProcessRow> = new Map();
-  #lookedAt = Number.NEGATIVE_INFINITY;
-  #tookMs = 0;
+  #nextAt = Number.NEGATIVE_INFINITY;
+  #isLooking = false;
 
   constructor(client: MonitorClient, server: string, host: string | undefined) {
     this.#client = client;
@@ -34,18 +34,22 @@ export class Looker {
 
   /** Unless that was done a moment ago. */
   async lookIfDue(): Promise<void> {
-    if (clock.monotonic() - this.#lookedAt < Math.max(everyMs * 0.9, this.#tookMs * restShare)) return;
+    if (this.#isLooking || clock.monotonic() < this.#nextAt) return;
+    this.#isLooking = true;
+    const begin = clock.monotonic();
     try {
       await this.look();
     } catch (error) {
       this.state = { ...this.state, problem: `nothing newer: ${messageOf(error)}` };
+    } finally {
+      this.#isLooking = false;
+      const took = clock.monotonic() - begin;
+      this.#nextAt = begin + took + Math.max(everyMs * 0.9 - took, took * restShare);
     }
   }
 
   async look(): Promise<void> {
     const { keyOf, processRows } = await import('../report/process-rows.ts');
-    const begin = clock.monotonic();
-    this.#lookedAt = begin;
     const host = this.#host;
     const [{ hosts }, { alarms, stale }] = await Promise.all([this.#client.hosts(), this.#client.alarms()]);
     const seen = hosts.filter((each) => host === undefined || each.host === host);
@@ -53,7 +57,6 @@ export class Looker {
     const newest = await this.#client.newest({ ...(host !== undefined && { host }) });
     const rows = processRows(newest, alarms, this.#known);
     this.#known = new Map(rows.map((row) => [keyOf(row.host, row.name), row]));
-    this.#tookMs = clock.monotonic() - begin;
     const silent = stale.map((each) => each.host);
     this.state = { ...this.state, at: clock.now(), hosts: seen.length, stale: silent, rows, problem: null };
   }
@@ -66,6 +69,8 @@ export class LiveTop {
   readonly #screen = new LineScreen(process.stdout);
   /** Of one process, instead of all. */
   #detail: readonly string[] | null = null;
+  /** Questions about one process so far. */
+  #asked = 0;
   #end: () => void = () => undefined;
 
   constructor(looker: Looker, client: MonitorClient) {
@@ -78,14 +83,17 @@ export class LiveTop {
     this.#screen.open();
     emitKeypressEvents(process.stdin);
     process.stdin.setRawMode(true);
-    const pressed = (text: string | undefined, key: Key) => void this.#press(text ?? '', key).then(() => this.#draw());
+    const pressed = (text: string | undefined, key: Key) => this.#do(this.#press(text ?? '', key));
     const resized = () => {
       this.#screen.clear();
-      void this.#draw();
+      this.#do(Promise.resolve());
     };
     process.stdin.on('keypress', pressed);
     process.stdout.on('resize', resized);
-    const timer = setInterval(() => void this.#looker.lookIfDue().then(() => this.#draw()), everyMs);
+    const timer = setInterval(() => this.#do(this.#looker.lookIfDue()), everyMs);
+    // Whatever ends the program: the terminal is as it was.
+    const restore = () => this.#screen.close();
+    process.once('exit', restore);
     try {
       await this.#draw();
       await new Promise<void>((resolve) => {
@@ -94,6 +102,7 @@ export class LiveTop {
       });
     } finally {
       clearInterval(timer);
+      process.off('exit', restore);
       process.stdin.off('keypress', pressed);
       process.stdout.off('resize', resized);
       process.stdin.setRawMode(false);
@@ -102,15 +111,23 @@ export class LiveTop {
     }
   }
 
+  /** Then all is drawn; what goes wrong with that ends it. */
+  #do(work: Promise<void>): void {
+    work.then(() => this.#draw()).catch(() => this.#end());
+  }
+
   async #draw(): Promise<void> {
-    const { topScreen } = await import('../report/top-screen.ts');
-    const { columns = 80, rows = 24 } = process.stdout;
-    this.#screen.draw((this.#detail ?? topScreen(this.#looker.state, columns, rows, pc)).slice(0, rows));
+    const { cut, topScreen } = await import('../report/top-screen.ts');
+    // A terminal that does not tell its size says 0.
+    const [columns, rows] = [process.stdout.columns || 80, process.stdout.rows || 24];
+    const detail = this.#detail?.map((line) => cut(line, columns));
+    this.#screen.draw((detail ?? topScreen(this.#looker.state, columns, rows, pc)).slice(0, rows));
   }
 
   async #press(text: string, { name = '', ctrl = false }: Key): Promise<void> {
     const { state } = this.#looker;
     if (ctrl && (name === 'c' || name === 'd')) return this.#end();
+    if (name !== 'return') this.#asked++;
     if (this.#detail !== null) {
       this.#detail = null;
       return;
@@ -157,13 +174,15 @@ export class LiveTop {
     const row = shownRows(rows, filter, sort)[selected];
     if (row === undefined) return;
     const query = { host: row.host, process: row.name };
+    const asked = ++this.#asked;
     try {
       const [series, { forecasts }] = await Promise.all([
         this.#client.series({ ...query, metric: 'cpuMax', window: '1h', step: '30s' }),
         this.#client.forecasts({ ...query, metric: 'cpu' }),
       ]);
-      const columns = process.stdout.columns ?? 80;
-      this.#detail = [...historyPlot(series, forecasts[0], columns), '', 'any key: back'];
+      const columns = process.stdout.columns || 80;
+      // Of several that were asked for the last is shown, unless somebody has gone on.
+      if (asked === this.#asked) this.#detail = [...historyPlot(series, forecasts[0], columns), '', 'any key: back'];
     } catch (error) {
       this.#set({ problem: messageOf(error) });
     }

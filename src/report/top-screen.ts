@@ -72,7 +72,7 @@ export function topScreen(state: TopState, width: number, height: number, colors
   const bottom = state.isFiltering ? `filter: ${terminalText(filter)}_  Enter keeps it, Esc ends it` : keys;
   return [
     cut(summary(state, shown.length), width),
-    state.problem === null ? '' : cut(colors.yellow(terminalText(state.problem, 300)), width),
+    state.problem === null ? '' : colors.yellow(cut(terminalText(state.problem, 300), width)),
     colors.bold(cut(head, width)),
     ...table,
     ...Array.from({ length: room - table.length }, () => ''),

@@ -58,6 +58,8 @@ export class SlaForecaster {
   /** Budgets that are followed, and until when. */
   readonly #followed = new Map<string, number>();
   #generation = 0;
+  /** End of the last step of which budgets were forecast. */
+  #lastBudgets: number | null = null;
   /** End of the last step done. */
   #last = 0;
   #problem = '';
@@ -99,7 +101,10 @@ export class SlaForecaster {
       this.#problem = '';
     } catch (error) {
       const problem = messageOf(error);
-      this.#newest = new Map(all.map((sla) => [sla.id, outlookOf(sla, end, { passings: [], problem }, [])]));
+      // What was found out before it failed is told.
+      const isTold = [...this.#newest.values()].some(({ at }) => at === end);
+      if (!isTold)
+        this.#newest = new Map(all.map((sla) => [sla.id, outlookOf(sla, end, { passings: [], problem }, [])]));
       if (this.#problem !== problem && !this.#isClosed) log.warn(`SLAs are not predicted: ${problem}`);
       this.#problem = problem;
     }
@@ -117,13 +122,18 @@ export class SlaForecaster {
         return [sla.id, outlookOf(sla, end, forecast, risksOf(statuses.get(sla.id), forecast, horizonMs))];
       }),
     );
-    await this.#forecastBudgets(end, all);
+    try {
+      await this.#forecastBudgets(end, all);
+      this.#lastBudgets = end;
+    } catch (error) {
+      this.#lastBudgets = null;
+      throw error;
+    }
   }
 
   async #forecastBudgets(end: number, all: readonly Sla[]): Promise<void> {
     const { thread, store } = this.#options;
-    if (thread.generation !== this.#generation) this.#followed.clear();
-    this.#generation = thread.generation;
+    await this.#catchUp(end);
     const budgets = all.flatMap((sla) => this.#budgetsOf(sla)).sort((a, b) => b.risk.probability - a.risk.probability);
     const values = await this.#valuesOf(budgets, end);
     const threatened = budgets.filter(({ key, risk }) => risk.probability > 0 || (values.get(key) ?? 0) > 0);
@@ -134,6 +144,19 @@ export class SlaForecaster {
     });
     const { forecasts } = await thread.call({ budgets: { step: { time: end, values: told } } });
     await keepForecasts(store, this.#reads, forecasts, end);
+  }
+
+  /** A few steps that were missed are missing values; after more of them, or with a new thread, all begins anew. */
+  async #catchUp(end: number): Promise<void> {
+    const { thread, stepMs } = this.#options;
+    const missed = this.#lastBudgets === null ? Number.POSITIVE_INFINITY : (end - this.#lastBudgets) / stepMs - 1;
+    if (thread.generation !== this.#generation) this.#followed.clear();
+    this.#generation = thread.generation;
+    if (missed < 0 || missed > keptSteps) {
+      await thread.call({ budgets: { remove: [...this.#followed.keys()] } });
+      this.#followed.clear();
+    } else
+      for (let k = missed; k > 0; k--) await thread.call({ budgets: { step: { time: end - k * stepMs, values: [] } } });
   }
 
   #budgetsOf(sla: Sla): Budget[] {
@@ -158,13 +181,13 @@ export class SlaForecaster {
     const { thread, stepMs } = this.#options;
     for (const { key } of threatened) if (this.#followed.has(key)) this.#followed.set(key, end + keptSteps * stepMs);
     const remove = [...this.#followed].filter(([, until]) => until < end).map(([key]) => key);
-    for (const key of remove) this.#followed.delete(key);
     const room = mostBudgets - this.#followed.size;
     const fresh = threatened.filter(({ key }) => !this.#followed.has(key)).slice(0, Math.max(0, room));
     const { red } = budgetThreshold;
     const followed = fresh.map(({ series }) => ({ series, factor: 1, threshold: red }));
     const add = followed.length === 0 ? [] : await newSeries(this.#reads, followed, end, stepMs);
     await thread.call({ budgets: { add, remove } });
+    for (const key of remove) this.#followed.delete(key);
     for (const { key } of fresh) this.#followed.set(key, end + keptSteps * stepMs);
   }
 }

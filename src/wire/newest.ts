@@ -6,7 +6,7 @@ const column = (description: string) => Type.Array(number, { description });
 /** The newest snapshot of each host, its processes as columns of equal length. */
 export const newestSchema = Type.Object(
   {
-    at: instant('Now.'),
+    at: instant('Now, or what was asked for.'),
     hosts: Type.Array(
       Type.Object({
         host: Type.String(),

@@ -65,3 +65,18 @@ test('whoever asks within a second shares one answer, and what was stored since 
   const { hosts } = (await get('/v1/usage/newest')).body as NewestAnswer;
   expect([hosts[0]?.process, reads]).toEqual([['new'], 1]);
 });
+
+test('of the past it is as it was then', async () => {
+  const { store, get } = await makeApp();
+  const at = (k: number) => noon - 600_000 + k * 10_000;
+  await store.append({
+    snapshots: [0, 1, 2].map((k) => makeSnapshot({ host: 'a', time: at(k), processes: processes([`p${k}`]) })),
+  });
+  const names = async (k: number, more = '') =>
+    ((await get(`/v1/usage/newest?at=${iso(at(k) + 1)}${more}`)).body as NewestAnswer).hosts.map(
+      ({ process }) => process,
+    );
+  expect([await names(0), await names(1), await names(2, '&top=1')]).toEqual([[['p0']], [['p1']], [['p2']]]);
+  // Silent by then, and not yet there.
+  expect([await names(40), await names(-1)]).toEqual([[], []]);
+});

@@ -69,7 +69,8 @@ describe('a session', () => {
     const admin = issueToken(read.book, 'admin', null, noon, null);
     const access = openAccess(admin.book);
     const made = await makeApp({ access });
-    const signIn = (token: string) => made.app.inject({ method: 'POST', url: '/v1/session', payload: { token } });
+    const signIn = (token: string, headers: Record<string, string> = {}) =>
+      made.app.inject({ method: 'POST', url: '/v1/session', payload: { token }, headers: { host, ...headers } });
     const cookieOf = async (token: string) =>
       String((await signIn(token)).headers['set-cookie']).split(';')[0] as string;
     const ask = (headers: Record<string, string>, method: 'GET' | 'DELETE' = 'GET', url = '/v1/hosts') =>
@@ -82,7 +83,7 @@ describe('a session', () => {
     const { statusCode, headers } = await signIn(read);
     expect([statusCode, headers['set-cookie']]).toEqual([
       204,
-      expect.stringMatching(/^amberwatch=aw_r_\S+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/),
+      expect.stringMatching(/^amberwatch-8000=aw_r_\S+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=2592000$/),
     ]);
     const cookie = await cookieOf(read);
     expect((await ask({ cookie })).statusCode).toBe(200);
@@ -91,6 +92,10 @@ describe('a session', () => {
     for (const site of ['cross-site', 'same-site'])
       expect((await ask({ cookie, 'sec-fetch-site': site })).statusCode).toBe(401);
     expect((await ask({})).statusCode).toBe(401);
+    // Another server of the same name, and a proxy that ends TLS.
+    expect((await ask({ cookie, host: 'localhost:8001' })).statusCode).toBe(401);
+    const behind = await signIn(read, { origin: 'https://monitor.example' });
+    expect(behind.headers['set-cookie']).toMatch(/; Secure$/);
   });
 
   test('changes something only from the page itself', async () => {
@@ -116,10 +121,10 @@ describe('a session', () => {
     expect((await signIn(writer.secret)).statusCode).toBe(403);
     expect((await signIn('a b')).statusCode).toBe(400);
     const cookie = await cookieOf(read);
-    const out = await app.inject({ method: 'DELETE', url: '/v1/session', headers: { cookie } });
+    const out = await app.inject({ method: 'DELETE', url: '/v1/session', headers: { host, cookie } });
     expect([out.statusCode, out.headers['set-cookie']]).toEqual([
       204,
-      expect.stringMatching(/^amberwatch=; .*Max-Age=0/),
+      expect.stringMatching(/^amberwatch-8000=; .*Max-Age=0/),
     ]);
     expect((await ask({ cookie }, 'GET', '/v1/session')).json()).toEqual({ signedIn: true });
     expect((await ask({}, 'GET', '/v1/session')).json()).toEqual({ signedIn: false });

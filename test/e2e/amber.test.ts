@@ -99,7 +99,8 @@ test('a leak goes AMBER, then RED as the same alarm; a sawtooth is silent; a sud
     // What it said of when, and when it came; the terminal's clock has whole seconds.
     const came = (timeOf(red) - timeOf(amber)) / 1000;
     expect(Math.abs((alarm?.prediction?.etaSeconds ?? 0) - came)).toBeLessThanOrEqual(6);
-    const atRisk = await program.says(/(\S+ \S+) +AMBER +amberwatch .*amberwatch_sla.*process_memory_max.*likely\)/);
+    // By what is predicted of the leak, or, on a busy machine, by its first second over the line.
+    const atRisk = await program.says(/(\S+ \S+) +AMBER +amberwatch .*amberwatch_sla.*likely\)/);
     const violated = await program.says(/(\S+ \S+) +RED +amberwatch .*amberwatch_sla.*; predicted \d+s before/, 60_000);
     expect(timeOf(violated)).toBeGreaterThan(timeOf(atRisk));
     await program.says(/RED +h +yes/);

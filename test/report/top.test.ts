@@ -103,6 +103,9 @@ describe('the screen of top', () => {
       sent += text;
     };
     const screen = new LineScreen({ write });
+    screen.draw(['too early']);
+    expect(sent).toBe('');
+    screen.open();
     screen.draw(['a', 'b', 'c']);
     sent = '';
     screen.draw(['a', 'x', 'c']);

@@ -2,7 +2,7 @@ import type { HostAnswer, HostsAnswer } from '../../src/wire/host.ts';
 import type { SeriesAnswer } from '../../src/wire/series.ts';
 import { decimal, duration } from '../format.ts';
 import { Level, Link, Loading, Problem, Sparkline } from '../parts.tsx';
-import { timeQuery } from '../place.ts';
+import { at, timeQuery } from '../place.ts';
 import { useAnswer } from '../server.ts';
 import { Table } from '../table.tsx';
 import { say } from '../text.ts';
@@ -22,7 +22,7 @@ export function Hosts() {
       {data && (
         <Table
           caption={say('hosts')}
-          rows={data.hosts}
+          rows={at.value === null ? data.hosts : data.hosts.map((host) => asThen(host, trends.get(host.host)))}
           rowKey={({ host }) => host}
           sortedBy="cpu"
           filterBy={({ host, ip }) => `${host} ${ip}`}
@@ -41,7 +41,7 @@ export function Hosts() {
               key: 'state',
               title: say('state'),
               value: ({ state }) => state,
-              show: ({ state }) => <State state={state} />,
+              show: ({ state }) => (at.value === null ? <State state={state} /> : '-'),
             },
             { key: 'cpu', title: say('cpu'), value: cpuOf, show: (host) => decimal(cpuOf(host)), isNumber: true },
             {
@@ -61,8 +61,9 @@ export function Hosts() {
             {
               key: 'seen',
               title: say('lastSeen'),
-              value: ({ lastSeen }) => -Date.parse(lastSeen),
-              show: ({ lastSeen }) => say('ago', { age: duration(Date.now() - Date.parse(lastSeen)) }),
+              value: ({ lastSeen }) => (at.value === null ? -Date.parse(lastSeen) : null),
+              show: ({ lastSeen }) =>
+                at.value === null ? say('ago', { age: duration(Date.now() - Date.parse(lastSeen)) }) : '-',
               isNumber: true,
             },
           ]}
@@ -70,6 +71,12 @@ export function Hosts() {
       )}
     </>
   );
+}
+
+/** Of the past its CPU is known here, and nothing else. */
+function asThen(host: HostAnswer, trend: readonly number[] | undefined): HostAnswer {
+  const cpu = trend?.at(-1);
+  return { ...host, system: cpu === undefined ? {} : { cpu } };
 }
 
 /** What is not heard of is not green. */

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox';
 import Type from 'typebox';
 import { isStale } from '../../core/alarm.ts';
-import { readLimit, readsWithin } from '../../core/store.ts';
+import type { SnapshotHeader } from '../../core/snapshot.ts';
+import { type Reading, type Reads, readLimit, readsWithin } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
 import { LruCache } from '../../platform/lru-cache.ts';
 import { singleFlightFor } from '../../platform/single-flight.ts';
@@ -10,7 +11,7 @@ import type { AppParts } from '../app-parts.ts';
 import { arrayText, objectText } from '../json-text.ts';
 import { madeText } from '../large-answer.ts';
 import { type NewestUsage, newestUsage } from '../newest-usage.ts';
-import { iso } from '../window.ts';
+import { instantOf, iso } from '../window.ts';
 
 /** However many ask the same, it is made at most so often. */
 const madeEveryMs = 1000;
@@ -23,10 +24,11 @@ const mostOfHost = 10_000;
 const getNewest = {
   schema: {
     tags: ['usage'],
-    summary: 'What every process uses now: the newest snapshot of each host, or of one',
-    description: 'At most a second old. Of the past /v1/usage/detailed tells.',
+    summary: 'What every process uses: the newest snapshot of each host, or of one',
+    description: 'Now: at most a second old.',
     querystring: Type.Object({
       host: Type.Optional(Type.String({ minLength: 1, description: 'Only this host.' })),
+      at: Type.Optional(Type.String({ format: 'date-time', description: 'As it was then; default: now.' })),
       top: Type.Optional(
         Type.Integer({
           minimum: 0,
@@ -61,28 +63,47 @@ export function newestRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
   return async (app) => {
     app.get('/v1/usage/newest', getNewest, async (request, reply) => {
       const { host, top = 0 } = request.query;
-      const text = await untilAborted(shared(host, top === 0 ? mostOfHost : top), request.reading.signal);
-      return largeAnswers.send(request, reply, text);
+      const most = top === 0 ? mostOfHost : top;
+      const made = request.query.at === undefined ? shared(host, most) : textAt(parts, host, most, request);
+      return largeAnswers.send(request, reply, await untilAborted(made, request.reading.signal));
     });
   };
 }
 
-async function newestText(
-  { store, hosts, clock, latestUsage }: AppParts,
+async function newestText(parts: AppParts, host: string | undefined, top: number): Promise<string[]> {
+  const signal = readLimit(longestReadMs);
+  const headers = await untilAborted(parts.hosts.now(), signal);
+  const reads = readsWithin(parts.store, { lane: 'present', signal });
+  return textOf(parts, headers, parts.clock.now(), { host, top }, reads);
+}
+
+async function textAt(
+  parts: AppParts,
   host: string | undefined,
   top: number,
+  { query, reading }: { query: { at?: string }; reading: Reading },
 ): Promise<string[]> {
-  const signal = readLimit(longestReadMs);
-  const headers = await untilAborted(hosts.now(), signal);
-  const now = clock.now();
-  const heard = headers.filter((header) => !isStale(header, now) && (host === undefined || header.host === host));
-  const usage = await newestUsage(heard, top, latestUsage, readsWithin(store, { lane: 'present', signal }));
+  const at = instantOf(query.at, parts.clock.now());
+  const reads = readsWithin(parts.store, reading);
+  return textOf(parts, await reads.latest(at), at, { host, top }, reads);
+}
+
+/** Of those that were not silent by then. */
+async function textOf(
+  { latestUsage }: AppParts,
+  headers: readonly SnapshotHeader[],
+  at: number,
+  { host, top }: { host: string | undefined; top: number },
+  reads: Reads<[]>,
+): Promise<string[]> {
+  const heard = headers.filter((header) => !isStale(header, at) && (host === undefined || header.host === host));
+  const usage = await newestUsage(heard, top, latestUsage, reads);
   const times = new Map(heard.map((header) => [header.host, header.time]));
   const byName = [...usage].sort((a, b) => (a.host < b.host ? -1 : 1));
-  const texts = byName.map((each) => hostText(each, times.get(each.host) ?? now));
+  const texts = byName.map((each) => hostText(each, times.get(each.host) ?? at));
   return madeText(
     objectText([
-      ['at', [JSON.stringify(iso(now))]],
+      ['at', [JSON.stringify(iso(at))]],
       ['hosts', arrayText(texts)],
     ]),
   );

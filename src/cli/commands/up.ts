@@ -9,8 +9,9 @@ import { makeOutput } from '../alert-output.ts';
 import { type Closable, closeOnSignal } from '../close-on-signal.ts';
 import type { Config } from '../config/settings.ts';
 import { isLiveTerminal } from '../live-top.ts';
+import { makeLog } from '../log.ts';
 import { clock } from '../real-clock.ts';
-import { columnsOf, complain, logOf } from '../terminal.ts';
+import { columnsOf, complain } from '../terminal.ts';
 import { version } from '../version.ts';
 import { startAlerter } from '../wiring/alerter.ts';
 import { startCollector } from '../wiring/collector.ts';
@@ -40,7 +41,7 @@ async function up(config: Config, flags: Flags): Promise<void> {
   const server = await startServer(
     config,
     clock,
-    logOf(config.logLevel === 'info' ? 'warn' : config.logLevel),
+    makeLog(config.logLevel === 'info' ? 'warn' : config.logLevel, () => held.target()),
     version,
   );
   const closing: Closable[] = [server];
@@ -74,6 +75,13 @@ class HeldLines {
     if ((this.#held?.length ?? 0) > 2 * mostHeld) this.#held?.splice(0, mostHeld);
   }
 
+  /** Of a log: on stderr, or held like all else. */
+  target(): { write(text: string): void; columns: number | null } {
+    const write = (text: string) =>
+      this.#held === null ? void process.stderr.write(text) : this.write(text.trimEnd());
+    return { write, columns: columnsOf(process.stderr) };
+  }
+
   hold(): void {
     this.#held ??= [];
   }
@@ -92,9 +100,12 @@ async function showLive({ url, own }: RunningServer, held: HeldLines): Promise<v
     import('../../client/monitor-client.ts'),
   ]);
   const client = new MonitorClient(url, own);
-  await new LiveTop(new Looker(client, url, undefined), client).run();
-  await client.close();
-  held.release();
+  try {
+    await new LiveTop(new Looker(client, url, undefined), client).run();
+  } finally {
+    held.release();
+    await client.close();
+  }
   process.kill(process.pid, 'SIGINT');
 }
 
