@@ -108,9 +108,10 @@ export function useInstants<T>(url: string, count: number): [T[], string | null]
       setProblem(null);
     };
     const run = async () => {
-      let isDone = end !== null;
+      const isSeen = !document.hidden;
+      let isDone = isSeen && end !== null;
       try {
-        if (!document.hidden) await round();
+        if (isSeen) await round();
       } catch (error) {
         if (stop.signal.aborted) return;
         if (error instanceof Problem) setProblem(error.message);
