@@ -86,9 +86,7 @@ function Page() {
           <ul>
             {menu.map(([word, path]) => (
               <li key={word}>
-                <span {...(path[0] === view && { 'data-current': true })}>
-                  <MenuLink word={word} path={path} isCurrent={path[0] === view} />
-                </span>
+                <MenuLink word={word} path={path} isCurrent={path[0] === view} />
               </li>
             ))}
             <li>

@@ -16,7 +16,6 @@ const en = {
   since: 'Since',
   age: 'For',
   eta: 'In about',
-  between: 'Between',
   likely: 'Likely',
   why: 'Why',
   level: 'Level',
@@ -67,7 +66,6 @@ const en = {
   chartOf: '{name} from {from} to {to}: {low} to {high}, last {last}',
   asTable: 'As a table',
   forecast: 'Forecast',
-  forecastOf: 'What is expected of the next steps',
   overOrYoung: 'Over its line, or too young to be forecast',
   noForecast: 'Not forecast: it was far from its line for a day.',
   noData: 'Nothing is known of this time.',
@@ -105,8 +103,6 @@ const en = {
   minutes: '{n} min',
   seconds: '{n} s',
   ago: '{age} ago',
-  stale: 'STALE',
-  paused: 'PAUSED',
   fresh: 'fresh',
 };
 
@@ -129,7 +125,6 @@ const de: Record<Word, string> = {
   since: 'Seit',
   age: 'Dauer',
   eta: 'In etwa',
-  between: 'Zwischen',
   likely: 'Wahrscheinlich',
   why: 'Warum',
   level: 'Stufe',
@@ -180,7 +175,6 @@ const de: Record<Word, string> = {
   chartOf: '{name} von {from} bis {to}: {low} bis {high}, zuletzt {last}',
   asTable: 'Als Tabelle',
   forecast: 'Vorhersage',
-  forecastOf: 'Was von den nächsten Schritten erwartet wird',
   overOrYoung: 'Über der Grenze, oder zu jung für eine Vorhersage',
   noForecast: 'Keine Vorhersage: einen Tag lang weit unter der Grenze.',
   noData: 'Von dieser Zeit ist nichts bekannt.',
@@ -219,8 +213,6 @@ const de: Record<Word, string> = {
   minutes: '{n} min',
   seconds: '{n} s',
   ago: 'vor {age}',
-  stale: 'STALE',
-  paused: 'PAUSED',
   fresh: 'frisch',
 };
 

@@ -165,35 +165,16 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
   return agents;
 }
 
+/** What goes on without being asked. */
+const daemons = [
+  ...(['forecaster', 'scores', 'expiry', 'compaction', 'diskWatch'] as const),
+  ...(['slaDefinitions', 'slaWatch', 'slaForecaster', 'sources', 'mapper'] as const),
+];
+
 /** From when it listens until it closes. */
-function runServices(
-  app: FastifyInstance,
-  {
-    forecaster,
-    scores,
-    expiry,
-    compaction,
-    diskWatch,
-    slaDefinitions,
-    slaWatch,
-    slaForecaster,
-    sources,
-    mapper,
-  }: Services,
-): void {
-  for (const service of [
-    forecaster,
-    scores,
-    expiry,
-    compaction,
-    diskWatch,
-    slaDefinitions,
-    slaWatch,
-    slaForecaster,
-    sources,
-    mapper,
-  ]) {
-    app.addHook('onListen', async () => service.start());
-    app.addHook('preClose', async () => service.close());
+function runServices(app: FastifyInstance, services: Services): void {
+  for (const name of daemons) {
+    app.addHook('onListen', async () => services[name].start());
+    app.addHook('preClose', async () => services[name].close());
   }
 }

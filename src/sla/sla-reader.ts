@@ -60,16 +60,18 @@ export async function statusOf(reads: Reads<[]>, sla: Sla, at: number): Promise<
   const longest = { from: at - Math.max(...lengths.map(({ lengthMs }) => lengthMs)), to: at };
   const judged = await judgedIn(reads, sla, longest);
   const evaluated: WindowStatus[] = [];
+  let ofLongest: Violation[] = [];
   for (const { window, lengthMs } of lengths) {
     // Others have their turn: each takes a twentieth of a second where there are many samples.
     await setImmediate();
     const span = { from: at - lengthMs, to: at };
     const { violations, violatedMs, knownMs } = evaluateSla(judged, span);
+    if (span.from === longest.from) ofLongest = violations;
     const budget = budgetOf({ violatedMs, knownMs }, objective, lengthMs, at);
     evaluated.push({ window, ...span, violations: violations.length, violatedMs, ...budget });
   }
   const isViolated = isViolatedNow(evaluateSla(judged, { from: at - 1, to: at }));
-  return { at, isViolated, violations: evaluateSla(judged, longest).violations, windows: evaluated };
+  return { at, isViolated, violations: ofLongest, windows: evaluated };
 }
 
 function isViolatedNow({ violatedMs, knownMs }: Evaluation): boolean | null {

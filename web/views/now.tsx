@@ -127,6 +127,12 @@ function Subject({ alarm }: { alarm: AlarmAnswer }) {
 }
 
 const shared = [
+  {
+    key: 'level',
+    title: say('level'),
+    value: ({ level }: AlarmAnswer) => level,
+    show: ({ level }: AlarmAnswer) => <Level level={level} />,
+  },
   { key: 'host', title: say('host'), value: (alarm: AlarmAnswer) => alarm.host },
   {
     key: 'subject',
@@ -164,12 +170,6 @@ export function RedTable({ alarms }: { alarms: readonly AlarmAnswer[] }) {
       rows={alarms}
       rowKey={({ id }) => id}
       columns={[
-        {
-          key: 'level',
-          title: say('level'),
-          value: ({ level }) => level,
-          show: ({ level }) => <Level level={level} />,
-        },
         ...shared,
         { key: 'age', title: say('age'), value: age, show: (alarm) => duration(age(alarm)), isNumber: true },
         { key: 'why', title: say('why'), value: ({ reason }) => reason },
@@ -185,12 +185,6 @@ export function AmberTable({ alarms }: { alarms: readonly AlarmAnswer[] }) {
       rows={alarms}
       rowKey={({ id }) => id}
       columns={[
-        {
-          key: 'level',
-          title: say('level'),
-          value: ({ level }) => level,
-          show: ({ level }) => <Level level={level} />,
-        },
         ...shared,
         {
           key: 'eta',

@@ -7,6 +7,7 @@ import { isKnown, type Point } from '../../core/sample.ts';
 import { parseSelector, type Selector } from '../../core/selector.ts';
 import { hostSeries, processSeries, type Series, seriesKey, subjectOf } from '../../core/series.ts';
 import { type Aggregate, aggregates, type Reading, readsWithin, type TimeWindow } from '../../core/store.ts';
+import { filledPast } from '../../forecast/regular-past.ts';
 import { type AnalysisAnswer, analysisSchema, type SeriesAnswer, seriesSchema } from '../../wire/series.ts';
 import type { AppParts } from '../app-parts.ts';
 import { iso, windowOf } from '../window.ts';
@@ -155,12 +156,8 @@ function seriesOf(host: string, process: string | undefined, metric: string): Se
   throw new MonitorError('invalid', `there is no metric '${metric}' of ${kind}; write one of ${known.join(', ')}`);
 }
 
-/** One value per step; a step without one has the value before it. */
+/** One value per step, from the first to the last; a step without one has the value before it. */
 function regular(points: readonly Point[], stepMs: number): { values: Float64Array; missing: number } {
-  const first = points[0]?.time ?? 0;
-  const count = points.length === 0 ? 0 : Math.round(((points.at(-1) as Point).time - first) / stepMs) + 1;
-  const values = new Float64Array(count).fill(Number.NaN);
-  for (const { time, value } of points) values[Math.round((time - first) / stepMs)] = value;
-  for (let k = 1; k < count; k++) if (Number.isNaN(values[k])) values[k] = values[k - 1] as number;
-  return { values, missing: count - points.length };
+  const values = filledPast(points, (points.at(-1)?.time ?? -stepMs) + stepMs, stepMs);
+  return { values, missing: values.length - points.length };
 }
