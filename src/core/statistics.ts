@@ -1,6 +1,6 @@
 import type { Selector } from './selector.ts';
 import type { Labels } from './series.ts';
-import type { TimeWindow } from './store.ts';
+import type { Resolution, TimeWindow } from './store.ts';
 
 /** Shares of the values that lie below a percentile. */
 export const percentileShares = { p50: 0.5, p95: 0.95, p99: 0.99 } as const;
@@ -34,6 +34,8 @@ export interface StatisticsAnswer {
   statistics: Statistics[];
   /** How far a percentile may be off, as a share of it: 0 where it is of the samples, by linear interpolation. */
   percentileError: number;
+  /** What is told, and what of, where that is not the window as the engine otherwise has it. */
+  told?: TimeWindow & { resolution: Resolution };
 }
 
 /** What adds up. */

@@ -68,7 +68,7 @@ export interface SelectQuery extends TimeWindow {
   aggregate?: Aggregate;
 }
 
-export const resolutions = ['raw', '1m', '1h'] as const;
+export const resolutions = ['raw', '1m', '10m', '1h'] as const;
 export type Resolution = (typeof resolutions)[number];
 
 export const aggregates = ['mean', 'min', 'max'] as const;

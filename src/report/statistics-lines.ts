@@ -8,6 +8,7 @@ import type { StatisticsBody } from '../wire/statistics.ts';
 const resolutionTexts = {
   raw: 'of rows',
   '1m': 'of minutes where there are some',
+  '10m': 'of ten minutes each',
   '1h': 'of hours where there are some',
 };
 

@@ -6,7 +6,7 @@ import { labelsOf, type StatisticsAnswer, type StatisticsQuery, statisticsOf } f
 import type { Reading, Selected, SelectQuery } from '../core/store.ts';
 
 /** More are not read for one answer. */
-const mostSamples = 300_000;
+export const mostSamples = 300_000;
 
 /**
  * Of whoever gives samples and nothing else: all of them are read.

@@ -35,7 +35,7 @@ export const recordOf = <T extends Type.TSchema>(value: T, description = '') =>
   Type.Unsafe<Record<string, Static<T>>>({ type: 'object', description, additionalProperties: value });
 export const resolutionField = Type.Enum([...resolutions], {
   description:
-    'The coarsest that it is made of: rows as they came, or their roll-ups of a minute or an hour. It makes a difference only where the rows are not kept any more: the window then begins and ends where the roll-ups do.',
+    'The coarsest that it is made of: rows as they came, or their roll-ups of a minute, ten minutes (of InfluxDB) or an hour. It makes a difference only where the rows are not kept any more, or are too many: the window then begins and ends where the roll-ups do.',
 });
 export const windowFields = { from: instant('Exclusive.'), to: instant('Inclusive.') };
 export const optionalNumber = (description: string) =>

@@ -80,7 +80,7 @@ export function statisticsRoutes({ store, clock, largeAnswers }: AppParts): Fast
 }
 
 async function tell(reads: Reads<[]>, window: string, query: StatisticsQuery, top: number): Promise<StatisticsFound> {
-  const [{ statistics, percentileError }, resolution] = await Promise.all([
+  const [{ statistics, percentileError, told }, resolution] = await Promise.all([
     reads.statistics(query),
     // Of all else there are no roll-ups.
     familyOf(query.selector.metric).family === 'process' ? reads.resolution(query) : ('raw' as const),
@@ -89,9 +89,7 @@ async function tell(reads: Reads<[]>, window: string, query: StatisticsQuery, to
   const { from, to } = query;
   return {
     window,
-    from,
-    to,
-    resolution,
+    ...(told ?? { from, to, resolution }),
     percentileError,
     found: statistics.length,
     statistics: statistics.slice(0, top),

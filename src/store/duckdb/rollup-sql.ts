@@ -1,3 +1,4 @@
+import { bucketMiddle, bucketRatio, sketched, zeroBucket } from '../../core/bucket.ts';
 import { processColumn, snakeCase, type UsageMetric, usageMetrics } from '../../core/metric.ts';
 import { type Figure, figures } from './schema.ts';
 
@@ -104,20 +105,7 @@ function ownFigure(id: UsageMetric, figure: Figure): string {
   return figure === 'last' ? `coalesce(${column(id, figure)}, ${least})` : column(id, figure);
 }
 
-/** Quantities of which buckets are kept; its place is what a bucket calls it. */
-const sketched: readonly UsageMetric[] = ['cpu', 'memory'];
-/**
- * The ratio of a bucket's two ends: a percentile told by its middle is at most 1 % off.
- * DDSketch, Masson, Rim and Lee, VLDB 2019: bucket i has the values in (ratio^(i-1), ratio^i].
- */
-const bucketRatio = 1.02;
-/** The bucket of 0, which has no logarithm; no other value is below 1. */
-const zeroBucket = -1;
-
-/** How far off a percentile told by the middle of its bucket is at most, as a share of it. */
-export const sketchError = (bucketRatio - 1) / (bucketRatio + 1);
-
-/** What buckets call the quantity; -1: it has none. */
+/** What buckets call the quantity: its place. -1: it has none. */
 export function placeOfSketch(id: UsageMetric): number {
   return sketched.indexOf(id);
 }
@@ -129,8 +117,7 @@ export function bucketSql(name: string): string {
 
 /** The middle of a bucket, as values are stored. */
 export function bucketValue(bucket: string): string {
-  const middle = 2 / (bucketRatio + 1);
-  return `CASE WHEN ${bucket} = ${zeroBucket} THEN 0 ELSE pow(${bucketRatio}, ${bucket}) * ${middle} END`;
+  return `CASE WHEN ${bucket} = ${zeroBucket} THEN 0 ELSE pow(${bucketRatio}, ${bucket}) * ${bucketMiddle} END`;
 }
 
 /** Of the same rows their buckets. */

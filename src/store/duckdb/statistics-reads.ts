@@ -1,3 +1,4 @@
+import { sketchError } from '../../core/bucket.ts';
 import { MonitorError } from '../../core/error.ts';
 import { exactValue, labelTest } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
@@ -19,7 +20,7 @@ import type { IdLookup } from './id-lookup.ts';
 import { hourMs } from './layouts.ts';
 import { isRolled, type Piece, piecesOf } from './pieces.ts';
 import type { Cost, Row } from './readers.ts';
-import { placeOfSketch, sketchError } from './rollup-sql.ts';
+import { placeOfSketch } from './rollup-sql.ts';
 import type { StoredColumn } from './series-sql.ts';
 import {
   exactSql,

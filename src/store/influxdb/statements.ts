@@ -23,7 +23,7 @@ const maxHostClause = 100;
 /** InfluxDB counts nanoseconds in 64 bits: what lies beyond is not to be asked for. */
 const latestMs = 9_223_372_036_853;
 
-function during(window: TimeWindow): string {
+export function during(window: TimeWindow): string {
   const clamp = (time: number) => Math.min(latestMs, Math.max(0, Math.floor(time)));
   return `time > ${clamp(window.from)}ms AND time <= ${clamp(window.to)}ms`;
 }
@@ -44,7 +44,7 @@ function where(window: TimeWindow, filter: PointFilter): string {
   return `${during(window)}${hosts}${process}`;
 }
 
-function ofHosts({ hosts, partly = [], ip = '' }: PointFilter): string {
+export function ofHosts({ hosts, partly = [], ip = '' }: PointFilter): string {
   const whole = hosts && hosts.length > 0 ? [anyOf('host', hosts)] : [];
   const some = partly.length > 0 ? [`(${anyOf('host', partly)} AND "ip" = ${literal(ip)})`] : [];
   return whole.length + some.length === 0 ? '' : ` AND (${[...whole, ...some].join(' OR ')})`;

@@ -2,7 +2,6 @@ import { MonitorError, messageOf } from '../../core/error.ts';
 import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
 import type { InfluxCredentials, OpenOptions } from '../open-options.ts';
-import { statisticsOfSamples } from '../statistics.ts';
 import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, parseAddress } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
@@ -10,9 +9,12 @@ import { HeaderReads } from './header-reads.ts';
 import { triedPoint } from './points.ts';
 import { Preparation } from './preparation.ts';
 import { Queries } from './queries.ts';
+import { Rolling } from './rolling.ts';
+import { Rollups } from './rollups.ts';
 import { SeriesReads } from './series-reads.ts';
 import { SourceReads } from './source-reads.ts';
 import { triedStatement } from './statements.ts';
+import { StatisticsReads } from './statistics-reads.ts';
 import { UsageReads } from './usage-reads.ts';
 import { Writer } from './writer.ts';
 
@@ -43,25 +45,25 @@ class InfluxdbStore extends ComposedReads implements Store {
   readonly #connection: InfluxConnection;
   readonly #preparation: Preparation;
   readonly #writer: Writer;
+  readonly #rolling: Rolling;
 
   constructor(url: string, options: OpenOptions, connection: InfluxConnection, preparation: Preparation) {
     const { retentionMs, now = Date.now, warn } = options;
     const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
     const series = new SeriesReads(queries, new SourceReads(queries));
+    const rollups = new Rollups(queries);
     super({
       headers: new HeaderReads(queries, retentionMs),
       usage: new UsageReads(queries),
       series,
-      statistics: {
-        statistics: (query, reading = {}) =>
-          statisticsOfSamples((wanted, bounds) => series.select(wanted, bounds), query, reading),
-      },
+      statistics: new StatisticsReads(rollups, (wanted, bounds) => series.select(wanted, bounds)),
       forecasts: new ForecastReads(queries),
     });
     this.url = url;
     this.#connection = connection;
     this.#preparation = preparation;
+    this.#rolling = new Rolling({ retentionMs, connection, rollups });
     this.#writer = new Writer({ retentionMs, newNamesPerDay, newSeriesPerDay, now, warn, connection, preparation });
   }
 
@@ -72,8 +74,10 @@ class InfluxdbStore extends ComposedReads implements Store {
   /** InfluxDB does so by itself. */
   async expire(): Promise<void> {}
 
-  /** This too. */
-  async compact(): Promise<void> {}
+  /** What is over stays where it is; it is rolled up for statistics. */
+  compact(now: number): Promise<void> {
+    return this.#rolling.roll(now);
+  }
 
   async disk(): Promise<null> {
     return null;
@@ -87,7 +91,8 @@ class InfluxdbStore extends ComposedReads implements Store {
       throw new MonitorError('unavailable', 'InfluxDB does not give back what was just written');
   }
 
-  close(): Promise<void> {
-    return this.#writer.close();
+  async close(): Promise<void> {
+    await this.#rolling.close();
+    await this.#writer.close();
   }
 }
