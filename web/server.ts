@@ -154,12 +154,15 @@ function changed(before: AlarmsAnswer, { level, host, alarm, lastSeen }: Change)
   return { ...before, stale: level === 'STALE' ? [...stale, { host, lastSeen: lastSeen ?? before.at }] : stale };
 }
 
-const refreshMs = 30_000;
+const lookMs = 10_000;
+/** The stream tells all alarms every 30 s: a network that has fallen silent says nothing by itself. */
+const silentMs = 45_000;
 
 /** Alarms as they change, while somebody looks. */
 export function useLiveAlarms(): void {
   const source = useRef<EventSource | null>(null);
   useEffect(() => {
+    let toldAt = Date.now();
     const refresh = () =>
       ask<AlarmsAnswer>('/v1/alarms').then(
         (answer) => {
@@ -173,8 +176,11 @@ export function useLiveAlarms(): void {
       source.current?.close();
       if (document.hidden || isSignedOut.value) return;
       const stream = new EventSource('/v1/alarms/stream');
+      toldAt = Date.now();
       stream.addEventListener('alarms', ({ data }) => {
         liveAlarms.value = JSON.parse(data) as AlarmsAnswer;
+        toldAt = Date.now();
+        lastAnswerAt.value = toldAt;
         isLost.value = false;
       });
       stream.addEventListener('change', ({ data }) => {
@@ -185,11 +191,12 @@ export function useLiveAlarms(): void {
       source.current = stream;
     };
     open();
-    // Values of what is RED go on while nothing changes; and a stream that has ended is opened anew.
+    // One that was refused, or has no answer it can read, is not opened anew by the browser.
     const timer = setInterval(() => {
-      if (source.current?.readyState === EventSource.CLOSED) open();
-      else if (!document.hidden && !isSignedOut.value) void refresh();
-    }, refreshMs);
+      const isSilent = Date.now() - toldAt > silentMs;
+      if (isSilent && !document.hidden && !isSignedOut.value) void refresh();
+      if (isSilent || source.current?.readyState === EventSource.CLOSED) open();
+    }, lookMs);
     document.addEventListener('visibilitychange', open);
     return () => {
       clearInterval(timer);

@@ -11,6 +11,8 @@ import { alarmsAnswer, changeAnswer } from './alarm-answer.ts';
 import { onceEnded } from './once-ended.ts';
 
 const pollMs = 2_000;
+/** While nothing changes values do: all is told again after so many polls. */
+const pollsPerWhole = 15;
 const heartbeatMs = 15_000;
 const longestEndingsMs = 2_000;
 
@@ -44,6 +46,7 @@ export class AlarmStream {
   readonly #listeners = new Map<ServerResponse, Listener>();
   #timers: NodeJS.Timeout[] = [];
   #polling = false;
+  #polls = 0;
 
   constructor(reader: AlarmReader, log: Log, clock: Clock) {
     this.#reader = reader;
@@ -66,7 +69,7 @@ export class AlarmStream {
       );
   }
 
-  /** Sends all alarms, then each change, until the other side leaves. */
+  /** Sends all alarms, then each change, and all of them again now and then, until the other side leaves. */
   async add(request: IncomingMessage, response: ServerResponse, who: string, mayListen: () => boolean): Promise<void> {
     response.writeHead(200, {
       'content-type': 'text/event-stream',
@@ -94,6 +97,7 @@ export class AlarmStream {
     this.#polling = true;
     try {
       const now = await this.#reader.now();
+      if (++this.#polls % pollsPerWhole === 0) for (const listener of this.#listeners.values()) listener.said = null;
       const texts = await this.#texts(now);
       for (const [response, listener] of [...this.#listeners]) {
         if (this.#isTooSlow(response, listener) || !this.#mayListen(listener)) {

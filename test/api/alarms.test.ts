@@ -1,4 +1,9 @@
-import { describe, expect, test } from 'vitest';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pino } from 'pino';
+import { describe, expect, test, vi } from 'vitest';
+import type { AlarmReader } from '../../src/alarms/alarm-reader.ts';
+import { AlarmStream } from '../../src/api/alarm-stream.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import { openStore } from '../../src/store/open.ts';
 import { makeSnapshot, noon } from '../make-snapshot.ts';
@@ -215,6 +220,29 @@ test('the stream gives all alarms, then each change', async () => {
   const closing = app.close();
   while (!(await reader.read()).done);
   await closing;
+});
+
+test('while nothing changes the stream tells all of it again', async () => {
+  vi.useFakeTimers();
+  try {
+    const now = { at: noon, level: 'GREEN', alarms: [], stale: [], paused: [], nextStaleAt: null };
+    const written: string[] = [];
+    const response = Object.assign(new EventEmitter(), {
+      writeHead: () => undefined,
+      flushHeaders: () => undefined,
+      write: (text: string) => written.push(text),
+    });
+    const reader = { now: async () => now } as unknown as AlarmReader;
+    const stream = new AlarmStream(reader, pino({ level: 'silent' }), { now: () => noon, monotonic: () => 0 });
+    const request = { socket: Object.assign(new EventEmitter(), { setMaxListeners: () => undefined }) };
+    await stream.add(request as unknown as IncomingMessage, response as unknown as ServerResponse, 'me', () => true);
+    await vi.advanceTimersByTimeAsync(60_000);
+    const events = written.filter((text) => text.startsWith('event: '));
+    expect(events.length).toBe(3);
+    expect(new Set(events)).toEqual(new Set([events[0]]));
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe('POST /v1/alarms/endings', () => {

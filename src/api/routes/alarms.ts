@@ -31,7 +31,8 @@ const getStream = {
   exposeHeadRoute: false,
   schema: {
     tags: ['alarms'],
-    summary: 'Server-Sent Events: all alarms (event `alarms`), then each change (event `change`)',
+    summary:
+      'Server-Sent Events: all alarms (event `alarms`, again every 30 s with their values by then), and each change (event `change`)',
     response: {
       200: { description: 'Events.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
     },
