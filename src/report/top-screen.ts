@@ -93,17 +93,24 @@ function painted(line: string, { level }: ProcessRow, colors: Colors): string {
 
 function cell(text: string, { width, isRight = false }: Column): string {
   const fitting = cut(text, width);
-  const blank = ' '.repeat(Math.max(0, width - stringWidth(fitting)));
+  const blank = ' '.repeat(Math.max(0, width - widthOf(fitting)));
   return isRight ? `${blank}${fitting}` : `${fitting}${blank}`;
+}
+
+/** A column a character, as nearly all is: to find that out took string-width half of what the screen costs. */
+const narrow = /^[ -~\u2581-\u2588…]*$/;
+
+function widthOf(text: string): number {
+  return narrow.test(text) ? text.length : stringWidth(text);
 }
 
 /** As many columns of the terminal at most. */
 export function cut(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
+  if (widthOf(text) <= width) return text;
   let kept = '';
   let taken = 0;
   for (const character of text) {
-    const next = stringWidth(character);
+    const next = widthOf(character);
     if (taken + next > width - 1) break;
     kept += character;
     taken += next;
