@@ -10,6 +10,14 @@ export interface InfluxCredentials {
   ca?: string;
 }
 
+export interface ClickHouseCredentials {
+  username?: string;
+  password?: string;
+  /** The only authority (PEM) whose certificate ClickHouse may have. */
+  ca?: string;
+}
+
 export interface OpenOptions extends StoreOptions {
+  clickhouse?: ClickHouseCredentials;
   influx?: InfluxCredentials;
 }

@@ -24,10 +24,15 @@ export async function loadStore(url: string): Promise<Open> {
       const { openInfluxdbStore } = await import('./influxdb/store.ts');
       return (options) => openInfluxdbStore(url, options, options.influx ?? {});
     }
+    case 'clickhouse':
+    case 'clickhouses': {
+      const { openClickHouseStore } = await import('./clickhouse/store.ts');
+      return (options) => openClickHouseStore(url, options, options.clickhouse ?? {});
+    }
     default:
       throw new MonitorError(
         'invalid',
-        `store url '${url}' names no store; use memory:, duckdb:/path/to/file.db, influxdb://host:8086/database or influxdbs://host/database`,
+        `store url '${url}' names no store; use memory:, duckdb:/path/to/file.db, influxdb://host:8086/database, influxdbs://host/database, clickhouse://host:8123/database or clickhouses://host/database`,
       );
   }
 }

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { DetailedAnswer, MeanAnswer } from '../../src/wire/history.ts';
 import type { HostsAnswer } from '../../src/wire/host.ts';
+import { type ClickHouseServer, hasClickHouse, startClickHouse } from '../clickhouse-server.ts';
 import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { getJson, Program } from './program.ts';
@@ -177,6 +178,16 @@ describe.skipIf(!hasInfluxd())('with a real InfluxDB 1.x', () => {
   afterAll(() => influxd?.close());
   let databases = 0;
   endToEnd('influxdb', () => ['--store', `${influxd.url.replace('http:', 'influxdb:')}/monitoring${++databases}`]);
+});
+
+describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
+  let server: ClickHouseServer;
+  beforeAll(async () => {
+    server = await startClickHouse();
+  });
+  afterAll(() => server?.close());
+  let databases = 0;
+  endToEnd('clickhouse', () => ['--store', `${server.url.replace('http:', 'clickhouse:')}/monitoring${++databases}`]);
 });
 
 describe('alert --once tells the level by its exit code', () => {

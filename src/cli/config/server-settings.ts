@@ -18,7 +18,8 @@ export const serverSettings = {
   }),
   store: setting({
     argument: '<url>',
-    description: 'where snapshots are kept: duckdb:PATH, influxdb://host:8086/database, influxdbs://..., memory:',
+    description:
+      'where snapshots are kept: duckdb:PATH, influxdb://host:8086/database, clickhouse://host:8123/database, influxdbs:// and clickhouses:// for TLS, memory:',
     defaultText: 'duckdb: in the data folder',
     commands: serving,
     read: ([text]) => (text === undefined ? null : withoutSecrets(text, 'store', storeRemedy)),
@@ -26,7 +27,7 @@ export const serverSettings = {
   }),
   storeCa: setting({
     argument: '<file>',
-    description: 'the only authority (PEM) whose certificate InfluxDB may have, with influxdbs://',
+    description: 'the only authority (PEM) whose certificate the store may have, with influxdbs:// or clickhouses://',
     defaultText: "the system's",
     commands: serving,
     read: ([text]) => text,

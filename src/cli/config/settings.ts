@@ -1,5 +1,6 @@
 import { agentSettings } from './agent-settings.ts';
 import { alerterSettings } from './alerter-settings.ts';
+import { clickhouseSettings } from './clickhouse-settings.ts';
 import { clientSettings } from './client-settings.ts';
 import { collectorSettings } from './collector-settings.ts';
 import { commonSettings } from './common-settings.ts';
@@ -18,6 +19,7 @@ export const settings = {
   ...commonSettings,
   ...alerterSettings,
   ...influxdbSettings,
+  ...clickhouseSettings,
 };
 
 export type SettingKey = keyof typeof settings;

@@ -19,7 +19,7 @@ import { openSlas } from '../../sla/sla-file.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
-import type { InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
+import type { ClickHouseCredentials, InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
@@ -120,6 +120,7 @@ function storeOptions(config: Config, clock: Clock, log: Log): OpenOptions {
     now: () => clock.now(),
     warn: (message) => log.warn(message),
     influx: influxCredentials(config),
+    clickhouse: clickhouseCredentials(config),
   };
 }
 
@@ -130,6 +131,14 @@ function influxCredentials(config: Config): InfluxCredentials {
     ...(username && { username }),
     ...(password && { password }),
     ...(org && { org }),
+    ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
+  };
+}
+
+function clickhouseCredentials({ clickhouseUser, clickhousePassword, storeCa }: Config): ClickHouseCredentials {
+  return {
+    ...(clickhouseUser && { username: clickhouseUser }),
+    ...(clickhousePassword && { password: clickhousePassword }),
     ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
   };
 }

@@ -1,8 +1,8 @@
 import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
+import type { Preparation } from '../preparation.ts';
 import type { InfluxConnection, Row } from './connection.ts';
-import type { Preparation } from './preparation.ts';
 
 /** A read of a longer window is heavy. */
 const heavyMs = 6 * 3_600_000;

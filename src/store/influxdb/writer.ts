@@ -4,11 +4,20 @@ import { seriesKey } from '../../core/series.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records } from '../../core/store.ts';
 import { GroupCommit } from '../group-commit.ts';
+import { KnownNames } from '../known-names.ts';
 import { admitNames, admitSeries, seriesPerDay } from '../name-budget.ts';
+import type { Preparation } from '../preparation.ts';
 import { type InfluxConnection, PastRetention } from './connection.ts';
-import { KnownNames } from './known-names.ts';
-import { newNamesPoint, newSeriesPoint, toForecastPoint, toPoints, toSamplePoint, toTallyPoint } from './points.ts';
-import type { Preparation } from './preparation.ts';
+import { decodeName } from './name-codec.ts';
+import {
+  newNamesPoint,
+  newSeriesPoint,
+  numberOf,
+  toForecastPoint,
+  toPoints,
+  toSamplePoint,
+  toTallyPoint,
+} from './points.ts';
 import { namesStatement, newNamesStatement, newSeriesStatement, seriesStatement } from './statements.ts';
 
 /** A point as an object and then as a line, in memory. */
@@ -42,22 +51,20 @@ export class Writer {
   constructor(options: WriterOptions) {
     const { connection, newNamesPerDay, now } = options;
     this.#options = options;
-    const query = (statements: readonly string[]) => connection.query(statements);
+    const ask = async (statement: string) => (await connection.query([statement]))[0] ?? [];
+    const names = async (statement: string) => (await ask(statement)).map((row) => decodeName(String(row.value)));
+    const count = async (statement: string) => numberOf((await ask(statement))[0]?.names) ?? 0;
     this.#names = new KnownNames({
-      query,
+      namesOf: (host) => names(namesStatement(host)),
+      countIn: (host, window) => count(newNamesStatement(host, window)),
       perDay: () => newNamesPerDay,
       now,
-      namesStatement,
-      countStatement: newNamesStatement,
-      countPoint: newNamesPoint,
     });
     this.#series = new KnownNames({
-      query,
+      namesOf: (owner) => names(seriesStatement(owner)),
+      countIn: (owner, window) => count(newSeriesStatement(owner, window)),
       perDay: seriesPerDay(options),
       now,
-      namesStatement: seriesStatement,
-      countStatement: newSeriesStatement,
-      countPoint: newSeriesPoint,
     });
     const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * pointBytes;
     this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
@@ -93,13 +100,12 @@ export class Writer {
     for (const sample of samples)
       (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
     if (admitted.length === 0) return { refused: [], beyondBudget };
-    const counts = this.#series.countsOf(admitted.map(({ owner }) => owner));
+    const { counts, settle } = this.#series.countsOf(admitted.map(({ owner }) => owner));
+    const points = counts.map(({ owner, names, at }) => newSeriesPoint(owner, names, at));
     const refused: MetricSample[] = [];
     for (let from = 0; from < admitted.length; from += samplesAtOnce)
-      refused.push(
-        ...(await this.#writeSamples(admitted.slice(from, from + samplesAtOnce), from === 0 ? counts.points : [])),
-      );
-    counts.settle();
+      refused.push(...(await this.#writeSamples(admitted.slice(from, from + samplesAtOnce), from === 0 ? points : [])));
+    settle();
     return { refused, beyondBudget };
   }
 
@@ -128,15 +134,16 @@ export class Writer {
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
-    const newNames = this.#names.countsOf(group.map(({ host }) => host));
+    const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
+    const newNames = counts.map(({ owner, names, at }) => newNamesPoint(owner, names, at));
     try {
-      await this.#options.connection.write([...group.flatMap(toPoints), ...newNames.points]);
+      await this.#options.connection.write([...group.flatMap(toPoints), ...newNames]);
     } catch (error) {
       const refused = error instanceof PastRetention ? refusedOf(group, error.points) : null;
       if (refused === null) throw error;
       for (const snapshot of refused) this.#refused.add(snapshot);
     }
-    newNames.settle();
+    settle();
   }
 
   /** Resolves once what waits is written. */

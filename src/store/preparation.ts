@@ -1,7 +1,7 @@
-/** While InfluxDB is away it is looked for at most so often. */
+/** While an engine is away it is looked for at most so often. */
 const everyMs = 2_000;
 
-/** Finds out what InfluxDB this is and sets it up, unless that has been done. Whoever comes meanwhile waits for the same. */
+/** Finds out what engine this is and sets it up, unless that has been done. Whoever comes meanwhile waits for the same. */
 export class Preparation {
   readonly #prepare: () => Promise<void>;
   /** Null: to be tried. */

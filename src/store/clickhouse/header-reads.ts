@@ -1,0 +1,26 @@
+import type { SnapshotHeader } from '../../core/snapshot.ts';
+import type { Reading } from '../../core/store.ts';
+import type { Queries } from './queries.ts';
+import { toHeader } from './rows.ts';
+import { during } from './sql-text.ts';
+
+/** The newest snapshot of each host, wherever its clock has put it. */
+export class HeaderReads {
+  readonly #queries: Queries;
+  readonly #retentionMs: number;
+
+  constructor(queries: Queries, retentionMs: number) {
+    this.#queries = queries;
+    this.#retentionMs = retentionMs;
+  }
+
+  async latest(at: number, reading: Reading = {}): Promise<SnapshotHeader[]> {
+    const placed = during({ from: at - this.#retentionMs, to: at }, 'placed');
+    const rows = await this.#queries.all(
+      `SELECT * FROM snapshot FINAL WHERE (host, time) IN (
+        SELECT host, argMax(time, placed) FROM snapshot WHERE ${placed} AND is_from_future = 0 GROUP BY host)`,
+      reading,
+    );
+    return rows.map(toHeader).sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+}

@@ -1,0 +1,135 @@
+import {
+  type HostMetric,
+  hostMetrics,
+  isUsageMetric,
+  processColumn,
+  processColumnIds,
+  snakeCase,
+  type UsageMetric,
+} from '../../core/metric.ts';
+import type { Column } from './row-binary.ts';
+
+/**
+ * Tables: `process`, a row for each process name and snapshot; `snapshot`, a row for each snapshot, written after its
+ * processes: where it is, they are. `sample` is of other sources. All are by what names a row, and a row that is there
+ * twice is one: the later.
+ */
+export interface Table {
+  name: string;
+  columns: readonly Column[];
+  /** What names a row. */
+  key: readonly string[];
+  /** The column that parts are by: a day each; absent: it is small, and not forgotten. */
+  time?: string;
+}
+
+const text = (name: string): Column => ({ name, type: 'String' });
+const repeated = (name: string): Column => ({ name, type: 'String', isRepeated: true });
+const whole = (name: string): Column => ({ name, type: 'Int64' });
+const maybe = (column: Column): Column => ({ ...column, isNullable: true });
+
+/** Values are stored as whole numbers: so many of them make one. */
+export function scaleOf(id: (typeof processColumnIds)[number]): number {
+  return 10 ** processColumn(id).decimals;
+}
+
+/** `system.load1` -> `system_load1` */
+export function metricColumn(metric: HostMetric): string {
+  return metric.replace('.', '_');
+}
+
+export const processTable: Table = {
+  name: 'process',
+  columns: [
+    repeated('host'),
+    repeated('name'),
+    whole('time'),
+    maybe(repeated('ip')),
+    ...processColumnIds.map((id) => maybe(whole(snakeCase(id)))),
+  ],
+  key: ['host', 'name', 'time'],
+  time: 'time',
+};
+
+export const snapshotTable: Table = {
+  name: 'snapshot',
+  columns: [
+    repeated('host'),
+    whole('time'),
+    // Where it stands in the time of the server.
+    whole('placed'),
+    { name: 'is_from_future', type: 'UInt8' },
+    maybe(repeated('ip')),
+    whole('interval_ms'),
+    maybe(repeated('boot_id')),
+    maybe({ name: 'cores', type: 'Float64' }),
+    maybe(whole('memory_total_bytes')),
+    repeated('limited_by'),
+    ...hostMetrics.map((metric) => maybe({ name: metricColumn(metric), type: 'Float64' })),
+  ],
+  key: ['host', 'time'],
+  time: 'time',
+};
+
+export const sampleTable: Table = {
+  name: 'sample',
+  // A value that is null: the series has ended.
+  columns: [
+    repeated('name'),
+    repeated('series'),
+    repeated('owner'),
+    repeated('kind'),
+    whole('time'),
+    maybe({ name: 'value', type: 'Float64' }),
+  ],
+  key: ['name', 'series', 'kind', 'time'],
+  time: 'time',
+};
+
+const ofSeries = [repeated('series'), whole('time'), repeated('metric'), repeated('host'), text('body')];
+export const forecastTable: Table = { name: 'forecast', columns: ofSeries, key: ['series', 'time'], time: 'time' };
+export const tallyTable: Table = { name: 'accuracy', columns: ofSeries, key: ['series', 'time'], time: 'time' };
+
+/** How many names, or series, an owner has brought along in a day, so far. */
+export const newNamesTable: Table = {
+  name: 'new_names',
+  columns: [repeated('kind'), repeated('owner'), whole('time'), whole('names')],
+  key: ['kind', 'owner', 'time'],
+  time: 'time',
+};
+
+/** That something could be written. */
+export const triedTable: Table = { name: 'tried', columns: [whole('place'), whole('time')], key: ['place'] };
+
+export const tables = [processTable, snapshotTable, sampleTable, forecastTable, tallyTable, newNamesTable, triedTable];
+
+/** Where a column of processes or of hosts is, and what it makes of a value. */
+export function placeOf(column: UsageMetric | HostMetric): {
+  table: string;
+  column: string;
+  scale: number;
+  labels: readonly string[];
+} {
+  if (isUsageMetric(column))
+    return { table: 'process', column: snakeCase(column), scale: scaleOf(column), labels: ['host', 'name'] };
+  return { table: 'snapshot', column: metricColumn(column), scale: 1, labels: ['host'] };
+}
+
+const dayMs = 86_400_000;
+
+/** @param version of ClickHouse, year times 100 and month: texts that repeat, and how columns are packed, came later */
+export function createSql({ name, columns, key, time }: Table, version: number): string {
+  const partition = time === undefined ? '' : `PARTITION BY intDiv(${time}, ${dayMs})`;
+  return `CREATE TABLE IF NOT EXISTS ${name} (${columns.map((column) => columnSql(column, version)).join(', ')})
+    ENGINE = ReplacingMergeTree ${partition} ORDER BY (${key.join(', ')})`;
+}
+
+/** From then on both are stable. */
+const packedSince = 2003;
+
+export function columnSql({ name, type, isNullable, isRepeated }: Column, version: number): string {
+  const plain = isNullable ? `Nullable(${type})` : type;
+  if (version < packedSince) return `${name} ${plain}`;
+  const stored = isRepeated ? `LowCardinality(${plain})` : plain;
+  return `${name} ${stored} ${name === 'time' ? 'CODEC(DoubleDelta, ZSTD)' : 'CODEC(ZSTD)'}`;
+}

@@ -1,0 +1,82 @@
+import { mostNamed } from '../../core/answer-bounds.ts';
+import { isKnown, type Sample } from '../../core/sample.ts';
+import { parseSeries, type Selector } from '../../core/selector.ts';
+import { type Series, seriesKey } from '../../core/series.ts';
+import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
+import { groupBy } from '../../platform/group-by.ts';
+import { counterReachMs, filterTest, fitting, inSteps, toldOf } from '../series-filter.ts';
+import type { Row } from './connection.ts';
+import { namesPerQuery, type Queries } from './queries.ts';
+import { during, isOneOf, literal } from './sql-text.ts';
+
+/** Counters whose rates are looked at for whether they are above a level. */
+const mostCounters = 2000;
+
+/** Samples of other sources than hosts, and their series. */
+export class SourceReads {
+  readonly #queries: Queries;
+
+  constructor(queries: Queries) {
+    this.#queries = queries;
+  }
+
+  /** The series of a name in the window. */
+  async present(metric: string, window: TimeWindow, reading: Reading): Promise<Series[]> {
+    return (await this.#peaks(metric, window, reading)).flatMap(seriesOf);
+  }
+
+  /** By key: gauges as they are or in steps, counters by their rates. */
+  async samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
+    const samples = new Map<string, Sample[]>();
+    const window = { from: query.from - counterReachMs, to: query.to };
+    for (const [metric, group] of groupBy(series, (each) => each.metric))
+      for (let at = 0; at < group.length; at += namesPerQuery) {
+        const keys = group.slice(at, at + namesPerQuery).map(seriesKey);
+        const sql = `SELECT series, kind, time, value FROM sample FINAL
+          WHERE ${during(window)} AND name = ${literal(metric)} AND ${isOneOf('series', keys)} ORDER BY time`;
+        const rows = await this.#queries.all(sql, reading, window);
+        for (const [key, own] of groupBy(rows, (row) => String(row.series))) samples.set(key, told(own, query));
+      }
+    return samples;
+  }
+
+  async above(selector: Selector, level: number, window: TimeWindow, reading: Reading): Promise<Series[]> {
+    const fits = filterTest({ matchers: selector.matchers });
+    const rows = await this.#peaks(selector.metric, window, reading);
+    const gauges = rows.filter((row) => row.kind !== 'counter' && Number(row.peak ?? -Infinity) > level);
+    const counters = rows.filter((row) => row.kind === 'counter').flatMap(seriesOf);
+    const above = await fitting(fits, gauges.flatMap(seriesOf).slice(0, mostNamed), reading.signal);
+    const growing = [...(await fitting(fits, counters, reading.signal)).values()].slice(0, mostCounters);
+    const rates = await this.samples(growing, { ...window, series: growing, stepMs: null }, reading);
+    for (const series of growing) {
+      const samples = rates.get(seriesKey(series)) ?? [];
+      if (samples.some((sample) => isKnown(sample) && sample.value > level)) above.set(seriesKey(series), series);
+    }
+    return [...above.values()];
+  }
+
+  #peaks(metric: string, window: TimeWindow, reading: Reading): Promise<Row[]> {
+    const sql = `SELECT series, kind, max(value) AS peak FROM sample
+      WHERE ${during(window)} AND name = ${literal(metric)} GROUP BY series, kind ORDER BY series`;
+    return this.#queries.all(sql, reading, window);
+  }
+}
+
+/** None for what somebody else has written. */
+function seriesOf(row: Row): Series[] {
+  const series = parseSeries(String(row.series));
+  return series === null ? [] : [series];
+}
+
+/** Of one series, by time; it may have been sent as both kinds. */
+function told(rows: readonly Row[], query: SelectQuery): Sample[] {
+  return [...groupBy(rows, (row) => String(row.kind))].flatMap(([kind, own]) => {
+    const samples = own.map(
+      ({ time, value }): Sample => ({
+        time: Number(time),
+        value: value === null ? 'exited' : Number(value),
+      }),
+    );
+    return inSteps(toldOf(kind === 'counter' ? 'counter' : 'gauge', samples, query.from), query);
+  });
+}

@@ -1,0 +1,110 @@
+import { MonitorError, messageOf } from '../../core/error.ts';
+import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
+import { ComposedReads } from '../composed-reads.ts';
+import type { ClickHouseCredentials, OpenOptions } from '../open-options.ts';
+import { Preparation } from '../preparation.ts';
+import { statisticsOfSamples } from '../statistics.ts';
+import { parseAddress } from './address.ts';
+import { bootstrap } from './bootstrap.ts';
+import { ClickHouseConnection } from './connection.ts';
+import { ForecastReads } from './forecast-reads.ts';
+import { HeaderReads } from './header-reads.ts';
+import { Queries } from './queries.ts';
+import { rowBinary } from './row-binary.ts';
+import { tables, triedTable } from './schema.ts';
+import { SeriesReads } from './series-reads.ts';
+import { SourceReads } from './source-reads.ts';
+import { UsageReads } from './usage-reads.ts';
+import { Writer } from './writer.ts';
+
+const dayMs = 86_400_000;
+
+/**
+ * ClickHouse from 18.16 on. A repeated snapshot replaces the same rows, so a retry is stored once; of a different body
+ * for the same (host, time) the later wins. While ClickHouse is away everything is `unavailable`; when it comes it is
+ * set up then.
+ * @throws MonitorError `invalid` for the url, `internal` when it cannot be worked with
+ */
+export async function openClickHouseStore(
+  url: string,
+  options: OpenOptions,
+  credentials: ClickHouseCredentials,
+): Promise<Store> {
+  const { bases, database } = parseAddress(url);
+  const connection = new ClickHouseConnection(bases, database, credentials);
+  const preparation = new Preparation(() => bootstrap(connection, bases, database, credentials));
+  await preparation.once().catch((error: unknown) => {
+    if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
+    options.warn(`${messageOf(error)}; the server starts without it, answers 503, and takes over when it is there`);
+  });
+  return new ClickHouseStore(url, options, connection, preparation);
+}
+
+class ClickHouseStore extends ComposedReads implements Store {
+  readonly url: string;
+  readonly expiresItself = false;
+  readonly #retentionMs: number;
+  readonly #connection: ClickHouseConnection;
+  readonly #preparation: Preparation;
+  readonly #writer: Writer;
+
+  constructor(url: string, options: OpenOptions, connection: ClickHouseConnection, preparation: Preparation) {
+    const { retentionMs, now = Date.now, warn } = options;
+    const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
+    const queries = new Queries(connection, preparation);
+    const series = new SeriesReads(queries, new SourceReads(queries));
+    super({
+      headers: new HeaderReads(queries, retentionMs),
+      usage: new UsageReads(queries),
+      series,
+      statistics: {
+        statistics: (query, reading = {}) =>
+          statisticsOfSamples((wanted, bounds) => series.select(wanted, bounds), query, reading),
+      },
+      forecasts: new ForecastReads(queries),
+    });
+    this.url = url;
+    this.#retentionMs = retentionMs;
+    this.#connection = connection;
+    this.#preparation = preparation;
+    this.#writer = new Writer({ newNamesPerDay, newSeriesPerDay, now, warn, connection, preparation });
+  }
+
+  append(records: Records): Promise<Appended> {
+    return this.#writer.append(records);
+  }
+
+  /** Whole days: what is partly within the retention stays. */
+  async expire(now: number): Promise<void> {
+    await this.#preparation.once();
+    const oldest = Math.floor((now - this.#retentionMs) / dayMs);
+    const parts = await this.#connection.query(
+      'SELECT DISTINCT table, partition FROM system.parts WHERE database = currentDatabase() AND active',
+    );
+    const dated = new Set(tables.filter(({ time }) => time !== undefined).map(({ name }) => name));
+    for (const { table, partition } of parts)
+      if (dated.has(String(table)) && Number(partition) < oldest)
+        await this.#connection.command(`ALTER TABLE ${table} DROP PARTITION ${Number(partition)}`);
+  }
+
+  /** ClickHouse does so by itself. */
+  async compact(): Promise<void> {}
+
+  async disk(): Promise<null> {
+    return null;
+  }
+
+  /** Writes a row and asks for it: a table may be read-only. */
+  async ping(): Promise<void> {
+    await this.#preparation.once();
+    const columns = triedTable.columns.map(({ name }) => name);
+    await this.#connection.insert(triedTable.name, columns, rowBinary(triedTable.columns, [[1, 0]]));
+    if ((await this.#connection.query('SELECT place FROM tried LIMIT 1')).length === 0)
+      throw new MonitorError('unavailable', 'ClickHouse does not give back what was just written');
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    await this.#connection.close();
+  }
+}

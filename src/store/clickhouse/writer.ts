@@ -1,0 +1,141 @@
+import type { MetricSample } from '../../core/sample.ts';
+import { seriesKey } from '../../core/series.ts';
+import type { Snapshot } from '../../core/snapshot.ts';
+import type { Appended, Records, TimeWindow } from '../../core/store.ts';
+import { GroupCommit } from '../group-commit.ts';
+import { KnownNames, type NewNames } from '../known-names.ts';
+import { admitNames, admitSeries, seriesPerDay } from '../name-budget.ts';
+import type { Preparation } from '../preparation.ts';
+import type { ClickHouseConnection } from './connection.ts';
+import { rowBinary, type Value } from './row-binary.ts';
+import { forecastRow, processRows, sampleRow, snapshotRow, tallyRow } from './rows.ts';
+import {
+  forecastTable,
+  newNamesTable,
+  processTable,
+  sampleTable,
+  snapshotTable,
+  type Table,
+  tallyTable,
+} from './schema.ts';
+import { during, literal } from './sql-text.ts';
+
+/** A row as values and then as bytes, in memory. */
+const rowBytes = 300;
+/** Bytes in one insert, and bytes waiting, at most: each insert is a part that ClickHouse has to merge. */
+const limits = { group: 100_000 * rowBytes, queue: 128 * 1024 ** 2 };
+/** In one insert, of samples. */
+const samplesAtOnce = 50_000;
+
+export interface WriterOptions {
+  newNamesPerDay: number;
+  newSeriesPerDay: number;
+  now: () => number;
+  warn: (message: string) => void;
+  connection: ClickHouseConnection;
+  preparation: Preparation;
+}
+
+/** Writes all there is to write. */
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #commit: GroupCommit<Snapshot>;
+  /** Process names by host, and series of other sources by whom they are of. */
+  readonly #names: KnownNames;
+  readonly #series: KnownNames;
+
+  constructor(options: WriterOptions) {
+    const { newNamesPerDay, now } = options;
+    this.#options = options;
+    this.#names = new KnownNames({
+      namesOf: (host) => this.#texts(`SELECT DISTINCT name AS text FROM process WHERE host = ${literal(host)}`),
+      countIn: (host, window) => this.#newNames('process', host, window),
+      perDay: () => newNamesPerDay,
+      now,
+    });
+    this.#series = new KnownNames({
+      namesOf: (owner) => this.#texts(`SELECT DISTINCT series AS text FROM sample WHERE owner = ${literal(owner)}`),
+      countIn: (owner, window) => this.#newNames('series', owner, window),
+      perDay: seriesPerDay(options),
+      now,
+    });
+    const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * rowBytes;
+    this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
+  }
+
+  async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
+    await this.#options.preparation.once();
+    for (const snapshot of snapshots) await this.#admitNames(snapshot);
+    await this.#commit.addAll(snapshots);
+    const beyondBudget = await this.#appendSamples(samples);
+    await this.#insert(forecastTable, forecasts.map(forecastRow));
+    await this.#insert(tallyTable, (accuracy?.tallies ?? []).map(tallyRow));
+    return { refused: [], beyondBudget };
+  }
+
+  /** Resolves once what waits is written. */
+  async close(): Promise<void> {
+    await this.#commit.exclusive(async () => undefined);
+  }
+
+  /** Names that its host has never had, as far as it may bring them along today. */
+  async #admitNames(snapshot: Snapshot): Promise<void> {
+    const known = await this.#names.of(snapshot.host);
+    if (admitNames(snapshot, known, this.#names.budget, this.#options.now(), this.#options.warn))
+      this.#names.spent(snapshot.host);
+  }
+
+  /** The header comes last: where it is, the rest is. */
+  async #write(group: readonly Snapshot[]): Promise<void> {
+    await this.#options.preparation.once();
+    const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
+    await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
+    await this.#insert(processTable, group.flatMap(processRows));
+    await this.#insert(snapshotTable, group.map(snapshotRow));
+    settle();
+  }
+
+  async #appendSamples(samples: readonly MetricSample[]): Promise<MetricSample[]> {
+    const beyondBudget: MetricSample[] = [];
+    const admitted: MetricSample[] = [];
+    const known = new Map<string, Set<string>>();
+    for (const { owner } of samples) if (!known.has(owner)) known.set(owner, await this.#series.of(owner));
+    for (const sample of samples)
+      (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
+    const { counts, settle } = this.#series.countsOf(admitted.map(({ owner }) => owner));
+    await this.#insert(newNamesTable, counts.map(newNamesRow('series')));
+    for (let from = 0; from < admitted.length; from += samplesAtOnce)
+      await this.#insert(sampleTable, admitted.slice(from, from + samplesAtOnce).map(sampleRow));
+    settle();
+    return beyondBudget;
+  }
+
+  #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
+    const key = seriesKey(series);
+    if (known.has(key)) return true;
+    if (!admitSeries(owner, this.#series.budget, this.#options.now(), this.#options.warn)) return false;
+    known.add(key);
+    this.#series.spent(owner);
+    return true;
+  }
+
+  async #insert({ name, columns }: Table, rows: readonly Value[][]): Promise<void> {
+    if (rows.length === 0) return;
+    const names = columns.map((column) => column.name);
+    await this.#options.connection.insert(name, names, rowBinary(columns, rows));
+  }
+
+  async #texts(sql: string): Promise<string[]> {
+    return (await this.#options.connection.query(sql)).map(({ text }) => String(text));
+  }
+
+  async #newNames(kind: 'process' | 'series', owner: string, window: TimeWindow): Promise<number> {
+    const sql = `SELECT max(names) AS names FROM new_names
+      WHERE kind = '${kind}' AND owner = ${literal(owner)} AND ${during(window)}`;
+    return Number((await this.#options.connection.query(sql))[0]?.names ?? 0);
+  }
+}
+
+function newNamesRow(kind: 'process' | 'series'): (count: NewNames) => Value[] {
+  return ({ owner, names, at }) => [kind, owner, at, names];
+}

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAddress } from '../../src/store/clickhouse/address.ts';
+import { openStore } from '../../src/store/open.ts';
+import { type ClickHouseServer, hasClickHouse, startClickHouse } from '../clickhouse-server.ts';
+import { makeSnapshot } from '../make-snapshot.ts';
+import { storeContract } from './store-contract.ts';
+
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+const storeUrl = (server: ClickHouseServer, database: string) =>
+  `${server.url.replace('http:', 'clickhouse:')}/${database}`;
+
+describe('the address of ClickHouse', () => {
+  test('is of one server or of several replicas', () => {
+    expect(parseAddress('clickhouse://db/monitoring')).toEqual({ bases: ['http://db:8123'], database: 'monitoring' });
+    expect(parseAddress('clickhouses://a,b:9,[::1]/m')).toEqual({
+      bases: ['https://a:8443', 'https://b:9', 'https://[::1]:8443'],
+      database: 'm',
+    });
+  });
+
+  test.each([
+    'clickhouse://db',
+    'clickhouse://db/',
+    'clickhouse:///m',
+    'clickhouse://a,,b/m',
+    "clickhouse://db/m'; DROP DATABASE m",
+    'clickhouse://user:secret@db/m',
+  ])('%s is none', (url) => {
+    expect(() => parseAddress(url)).toThrow(/is no address of ClickHouse/);
+  });
+});
+
+describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
+  let server: ClickHouseServer;
+  beforeAll(async () => {
+    server = await startClickHouse();
+  });
+  afterAll(() => server?.close());
+
+  storeContract('clickhouse', async () => ({
+    open: (more) => openStore(storeUrl(server, 'contract'), { ...options, ...more }),
+    now: Date.now(),
+    durable: true,
+    conflict: 'last-wins',
+  }));
+
+  test('a server that has gone is unavailable, and serves again when it is back', async () => {
+    const own = await startClickHouse();
+    const store = await openStore(storeUrl(own, 'gone'), options);
+    const snapshot = (ms: number) => makeSnapshot({ host: 'h', time: Date.now() - 60_000 + ms });
+    await store.append({ snapshots: [snapshot(0)] });
+    await own.kill();
+    await expect(store.append({ snapshots: [snapshot(1)] })).rejects.toMatchObject({ code: 'unavailable' });
+    await expect(store.latest(Date.now())).rejects.toMatchObject({ code: 'unavailable' });
+    await own.restart();
+    await store.append({ snapshots: [snapshot(1)] });
+    expect(await store.latest(Date.now())).toHaveLength(1);
+    await store.close();
+    await own.close();
+  });
+
+  test('one that is not there yet is set up when it comes, and another replica answers for one that is gone', async () => {
+    const [one, two] = [await startClickHouse(), await startClickHouse()];
+    await one.kill();
+    const warnings: string[] = [];
+    const later = await openStore(storeUrl(one, 'later'), { ...options, warn: (text) => warnings.push(text) });
+    expect(warnings).toEqual([expect.stringMatching(/does not answer.*starts without it/)]);
+    const url = `clickhouse://${[one, two].map((each) => each.url.slice('http://'.length)).join(',')}/later`;
+    const either = await openStore(url, options);
+    await either.append({ snapshots: [makeSnapshot({ host: 'h', time: Date.now() })] });
+    expect(await either.latest(Date.now())).toHaveLength(1);
+    await one.restart();
+    await expect.poll(() => later.ping().then(() => 'there'), { timeout: 20_000 }).toBe('there');
+    for (const store of [later, either]) await store.close();
+    for (const each of [one, two]) await each.close();
+  });
+
+  test('forgets whole days that are past the retention', async () => {
+    const store = await openStore(storeUrl(server, 'forgets'), options);
+    const now = Date.now();
+    const days = [0, 1, 4, 9];
+    await store.append({
+      snapshots: days.map((day) => makeSnapshot({ host: 'h', time: now - day * 86_400_000 })),
+    });
+    await store.expire(now);
+    const rows = await store.means({ from: 0, to: now });
+    expect(rows[0]).toMatchObject({ snapshots: 2 });
+    await store.close();
+  });
+
+  test("a database with somebody else's tables is left alone", async () => {
+    const ask = (query: string) => fetch(server.url, { method: 'POST', body: query }).then((answer) => answer.text());
+    await ask('CREATE DATABASE theirs');
+    await ask('CREATE TABLE theirs.process (id UInt8) ENGINE = MergeTree ORDER BY id');
+    const warnings: string[] = [];
+    const store = await openStore(storeUrl(server, 'theirs'), { ...options, warn: (text) => warnings.push(text) });
+    expect(warnings.join()).toMatch(/table process in this database that is not amberwatch's/);
+    await expect(store.append({ snapshots: [makeSnapshot({})] })).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await ask("SELECT name FROM system.tables WHERE database = 'theirs'")).toBe('process\n');
+    expect(await ask("SELECT name FROM system.columns WHERE database = 'theirs'")).toBe('id\n');
+    await store.close();
+  });
+});
