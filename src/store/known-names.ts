@@ -1,7 +1,10 @@
 import { dayMs, dayOf } from '../core/clock.ts';
+import type { MetricSample } from '../core/sample.ts';
+import { seriesKey } from '../core/series.ts';
+import type { Snapshot } from '../core/snapshot.ts';
 import type { TimeWindow } from '../core/store.ts';
 import { LruCache } from '../platform/lru-cache.ts';
-import { NameBudget } from './name-budget.ts';
+import { admitNames, admitSeries, NameBudget } from './name-budget.ts';
 
 /** Owners whose names are remembered. */
 const mostOwners = 4000;
@@ -13,6 +16,7 @@ interface Parts {
   countIn: (owner: string, window: TimeWindow) => Promise<number>;
   perDay: (owner: string) => number;
   now: () => number;
+  warn: (message: string) => void;
 }
 
 /** How many an owner has brought along today, so far. */
@@ -24,7 +28,7 @@ export interface NewNames {
 
 /** What names each owner has, and how many new ones today; each is kept for as long as its rows. */
 export class KnownNames {
-  readonly budget: NameBudget<string>;
+  readonly #budget: NameBudget<string>;
   readonly #parts: Parts;
   /** Read anew each day: what the engine has forgotten is new again. */
   readonly #names = new LruCache<string, { day: number; names: Promise<Set<string>> }>(mostOwners);
@@ -33,10 +37,10 @@ export class KnownNames {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.budget = new NameBudget(parts.perDay);
+    this.#budget = new NameBudget(parts.perDay);
   }
 
-  of(owner: string): Promise<Set<string>> {
+  #of(owner: string): Promise<Set<string>> {
     const day = dayOf(this.#parts.now());
     const known = this.#names.get(owner);
     if (known?.day === day) return known.names;
@@ -46,8 +50,35 @@ export class KnownNames {
     return names;
   }
 
+  /** Lets in the process names of a snapshot that its host has never had, as far as it may bring them along today. */
+  async admitNames(snapshot: Snapshot): Promise<void> {
+    const known = await this.#of(snapshot.host);
+    if (admitNames(snapshot, known, this.#budget, this.#parts.now(), this.#parts.warn)) this.#spend(snapshot.host);
+  }
+
+  /** Lets in samples of series that their owners have, or may still bring along today. */
+  async admitSamples(
+    samples: readonly MetricSample[],
+  ): Promise<{ admitted: MetricSample[]; beyondBudget: MetricSample[] }> {
+    const known = new Map<string, Set<string>>();
+    for (const { owner } of samples) if (!known.has(owner)) known.set(owner, await this.#of(owner));
+    const [admitted, beyondBudget]: [MetricSample[], MetricSample[]] = [[], []];
+    for (const sample of samples)
+      (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
+    return { admitted, beyondBudget };
+  }
+
+  #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
+    const key = seriesKey(series);
+    if (known.has(key)) return true;
+    if (!admitSeries(owner, this.#budget, this.#parts.now(), this.#parts.warn)) return false;
+    known.add(key);
+    this.#spend(owner);
+    return true;
+  }
+
   /** New ones have been let in. */
-  spent(owner: string): void {
+  #spend(owner: string): void {
     const at = this.#parts.now();
     this.#counts.set(owner, { names: this.#spent(owner, at), at });
   }
@@ -65,7 +96,7 @@ export class KnownNames {
   }
 
   #spent(owner: string, at: number): number {
-    return this.budget.perDay(owner) - this.budget.left(owner, at);
+    return this.#budget.perDay(owner) - this.#budget.left(owner, at);
   }
 
   async #read(owner: string): Promise<Set<string>> {
@@ -74,7 +105,7 @@ export class KnownNames {
     const today = { from: dayOf(at) * dayMs - 1, to: at };
     const [names, spent] = await Promise.all([namesOf(owner), countIn(owner, today)]);
     // What has been spent is known of an owner that was forgotten for others.
-    this.budget.spend(owner, Math.max(0, spent - this.#spent(owner, at)), at);
+    this.#budget.spend(owner, Math.max(0, spent - this.#spent(owner, at)), at);
     return new Set(names);
   }
 }

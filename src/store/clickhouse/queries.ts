@@ -1,11 +1,9 @@
-import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
 import type { Preparation } from '../preparation.ts';
+import { ReadLanes } from '../read-lanes.ts';
 import type { ClickHouseConnection, Row } from './connection.ts';
 
-/** A read of a longer window is heavy. */
-const heavyMs = 6 * 3_600_000;
 /** Names in one query: 18.16 takes 256 KiB of SQL. */
 export const namesPerQuery = 500;
 
@@ -13,7 +11,7 @@ export const namesPerQuery = 500;
 export class Queries {
   readonly #connection: ClickHouseConnection;
   readonly #preparation: Preparation;
-  readonly #lanes = { light: new ReadLane(8, 200), heavy: new ReadLane(2, 32) };
+  readonly #lanes = new ReadLanes();
 
   constructor(connection: ClickHouseConnection, preparation: Preparation) {
     this.#connection = connection;
@@ -21,13 +19,11 @@ export class Queries {
   }
 
   /** @param window which it looks at; absent: a short one */
-  async all(sql: string, { signal, lane }: Reading, window: TimeWindow = { from: 0, to: 0 }): Promise<Row[]> {
+  async all(sql: string, reading: Reading, window: TimeWindow = { from: 0, to: 0 }): Promise<Row[]> {
     const ask = async () => {
-      await untilAborted(this.#preparation.once(), signal);
-      return this.#connection.query(sql, signal);
+      await untilAborted(this.#preparation.once(), reading.signal);
+      return this.#connection.query(sql, reading.signal);
     };
-    if (lane === 'present') return ask();
-    const isHeavy = lane === 'background' || window.to - window.from > heavyMs;
-    return this.#lanes[isHeavy ? 'heavy' : 'light'].run(ask, signal, lane === 'background');
+    return this.#lanes.run(ask, reading, window);
   }
 }

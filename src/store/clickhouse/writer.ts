@@ -1,10 +1,9 @@
 import type { MetricSample } from '../../core/sample.ts';
-import { seriesKey } from '../../core/series.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records, TimeWindow } from '../../core/store.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { KnownNames, type NewNames } from '../known-names.ts';
-import { admitNames, admitSeries, seriesPerDay } from '../name-budget.ts';
+import { seriesPerDay } from '../name-budget.ts';
 import type { Preparation } from '../preparation.ts';
 import type { ClickHouseConnection } from './connection.ts';
 import { rowBinary, type Value } from './row-binary.ts';
@@ -45,19 +44,21 @@ export class Writer {
   readonly #series: KnownNames;
 
   constructor(options: WriterOptions) {
-    const { newNamesPerDay, now } = options;
+    const { newNamesPerDay, now, warn } = options;
     this.#options = options;
     this.#names = new KnownNames({
       namesOf: (host) => this.#texts(`SELECT DISTINCT name AS text FROM process WHERE host = ${literal(host)}`),
       countIn: (host, window) => this.#newNames('process', host, window),
       perDay: () => newNamesPerDay,
       now,
+      warn,
     });
     this.#series = new KnownNames({
       namesOf: (owner) => this.#texts(`SELECT DISTINCT series AS text FROM sample WHERE owner = ${literal(owner)}`),
       countIn: (owner, window) => this.#newNames('series', owner, window),
       perDay: seriesPerDay(options),
       now,
+      warn,
     });
     const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * rowBytes;
     this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
@@ -65,7 +66,7 @@ export class Writer {
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
     await this.#options.preparation.once();
-    for (const snapshot of snapshots) await this.#admitNames(snapshot);
+    for (const snapshot of snapshots) await this.#names.admitNames(snapshot);
     await this.#commit.addAll(snapshots);
     const beyondBudget = await this.#appendSamples(samples);
     await this.#insert(forecastTable, forecasts.map(forecastRow));
@@ -76,13 +77,6 @@ export class Writer {
   /** Resolves once what waits is written. */
   async close(): Promise<void> {
     await this.#commit.exclusive(async () => undefined);
-  }
-
-  /** Names that its host has never had, as far as it may bring them along today. */
-  async #admitNames(snapshot: Snapshot): Promise<void> {
-    const known = await this.#names.of(snapshot.host);
-    if (admitNames(snapshot, known, this.#names.budget, this.#options.now(), this.#options.warn))
-      this.#names.spent(snapshot.host);
   }
 
   /** The header comes last: where it is, the rest is. */
@@ -96,27 +90,13 @@ export class Writer {
   }
 
   async #appendSamples(samples: readonly MetricSample[]): Promise<MetricSample[]> {
-    const beyondBudget: MetricSample[] = [];
-    const admitted: MetricSample[] = [];
-    const known = new Map<string, Set<string>>();
-    for (const { owner } of samples) if (!known.has(owner)) known.set(owner, await this.#series.of(owner));
-    for (const sample of samples)
-      (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
+    const { admitted, beyondBudget } = await this.#series.admitSamples(samples);
     const { counts, settle } = this.#series.countsOf(admitted.map(({ owner }) => owner));
     await this.#insert(newNamesTable, counts.map(newNamesRow('series')));
     for (let from = 0; from < admitted.length; from += samplesAtOnce)
       await this.#insert(sampleTable, admitted.slice(from, from + samplesAtOnce).map(sampleRow));
     settle();
     return beyondBudget;
-  }
-
-  #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
-    const key = seriesKey(series);
-    if (known.has(key)) return true;
-    if (!admitSeries(owner, this.#series.budget, this.#options.now(), this.#options.warn)) return false;
-    known.add(key);
-    this.#series.spent(owner);
-    return true;
   }
 
   async #insert({ name, columns }: Table, rows: readonly Value[][]): Promise<void> {

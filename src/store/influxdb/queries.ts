@@ -1,11 +1,9 @@
-import { ReadLane } from '../../core/read-lane.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
 import type { Preparation } from '../preparation.ts';
+import { ReadLanes } from '../read-lanes.ts';
 import type { InfluxConnection, Row } from './connection.ts';
 
-/** A read of a longer window is heavy. */
-const heavyMs = 6 * 3_600_000;
 /** Series, names or hosts asked for in one query. */
 export const seriesPerQuery = 50;
 
@@ -13,7 +11,7 @@ export const seriesPerQuery = 50;
 export class Queries {
   readonly #connection: InfluxConnection;
   readonly #preparation: Preparation;
-  readonly #lanes = { light: new ReadLane(8, 200), heavy: new ReadLane(2, 32) };
+  readonly #lanes = new ReadLanes();
 
   constructor(connection: InfluxConnection, preparation: Preparation) {
     this.#connection = connection;
@@ -28,16 +26,14 @@ export class Queries {
   /** @param window which the statements look at; absent: a short one */
   async all(
     statements: readonly string[],
-    { signal, lane }: Reading,
+    reading: Reading,
     window: TimeWindow = { from: 0, to: 0 },
   ): Promise<Row[][]> {
     const ask = async () => {
-      await this.ready(signal);
-      return this.#connection.query(statements, signal);
+      await this.ready(reading.signal);
+      return this.#connection.query(statements, reading.signal);
     };
-    if (lane === 'present') return ask();
-    const isHeavy = lane === 'background' || window.to - window.from > heavyMs;
-    return this.#lanes[isHeavy ? 'heavy' : 'light'].run(ask, signal, lane === 'background');
+    return this.#lanes.run(ask, reading, window);
   }
 
   /** Resolves once InfluxDB is set up: to be waited for outside of a lane. */

@@ -1,11 +1,10 @@
 import type { Point } from '@influxdata/influxdb-client';
 import type { MetricSample } from '../../core/sample.ts';
-import { seriesKey } from '../../core/series.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records } from '../../core/store.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { KnownNames } from '../known-names.ts';
-import { admitNames, admitSeries, seriesPerDay } from '../name-budget.ts';
+import { seriesPerDay } from '../name-budget.ts';
 import type { Preparation } from '../preparation.ts';
 import { type InfluxConnection, PastRetention } from './connection.ts';
 import { decodeName } from './name-codec.ts';
@@ -49,7 +48,7 @@ export class Writer {
   readonly #series: KnownNames;
 
   constructor(options: WriterOptions) {
-    const { connection, newNamesPerDay, now } = options;
+    const { connection, newNamesPerDay, now, warn } = options;
     this.#options = options;
     const ask = async (statement: string) => (await connection.query([statement]))[0] ?? [];
     const names = async (statement: string) => (await ask(statement)).map((row) => decodeName(String(row.value)));
@@ -59,12 +58,14 @@ export class Writer {
       countIn: (host, window) => count(newNamesStatement(host, window)),
       perDay: () => newNamesPerDay,
       now,
+      warn,
     });
     this.#series = new KnownNames({
       namesOf: (owner) => names(seriesStatement(owner)),
       countIn: (owner, window) => count(newSeriesStatement(owner, window)),
       perDay: seriesPerDay(options),
       now,
+      warn,
     });
     const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * pointBytes;
     this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
@@ -72,7 +73,7 @@ export class Writer {
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
     await this.#options.preparation.once();
-    for (const snapshot of snapshots) await this.#admitNames(snapshot);
+    for (const snapshot of snapshots) await this.#names.admitNames(snapshot);
     await this.#commit.addAll(snapshots);
     const refused: (Snapshot | MetricSample)[] = snapshots.filter((snapshot) => this.#refused.has(snapshot));
     const taken = await this.#appendSamples(samples);
@@ -84,21 +85,8 @@ export class Writer {
     return { refused: [...refused, ...taken.refused], beyondBudget: taken.beyondBudget };
   }
 
-  /** Names that its host has never had, as far as it may bring them along today; each is a series for ever. */
-  async #admitNames(snapshot: Snapshot): Promise<void> {
-    const { host } = snapshot;
-    const known = await this.#names.of(host);
-    if (admitNames(snapshot, known, this.#names.budget, this.#options.now(), this.#options.warn))
-      this.#names.spent(host);
-  }
-
   async #appendSamples(samples: readonly MetricSample[]): Promise<Appended> {
-    const beyondBudget: MetricSample[] = [];
-    const admitted: MetricSample[] = [];
-    const known = new Map<string, Set<string>>();
-    for (const { owner } of samples) if (!known.has(owner)) known.set(owner, await this.#series.of(owner));
-    for (const sample of samples)
-      (this.#admitSeries(sample, known.get(sample.owner) as Set<string>) ? admitted : beyondBudget).push(sample);
+    const { admitted, beyondBudget } = await this.#series.admitSamples(samples);
     if (admitted.length === 0) return { refused: [], beyondBudget };
     const { counts, settle } = this.#series.countsOf(admitted.map(({ owner }) => owner));
     const points = counts.map(({ owner, names, at }) => newSeriesPoint(owner, names, at));
@@ -120,15 +108,6 @@ export class Writer {
       const oldest = this.#options.now() - this.#options.retentionMs;
       return byTime.slice(0, error.points ?? byTime.findLastIndex(({ time }) => time < oldest) + 1);
     }
-  }
-
-  #admitSeries({ series, owner }: MetricSample, known: Set<string>): boolean {
-    const key = seriesKey(series);
-    if (known.has(key)) return true;
-    if (!admitSeries(owner, this.#series.budget, this.#options.now(), this.#options.warn)) return false;
-    known.add(key);
-    this.#series.spent(owner);
-    return true;
   }
 
   /** Where it cannot be told which of a group are too old, the group is written once more, each alone. */
