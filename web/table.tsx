@@ -58,7 +58,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, sortedBy, filterBy 
               }}
             />
           </label>{' '}
-          <span role="status">{say('rows', { n: count(shown.length) })}</span>
+          <span role="status">{say(shown.length === 1 ? 'row' : 'rows', { n: count(shown.length) })}</span>
         </p>
       )}
       <section

@@ -1,6 +1,7 @@
 /** Every word of the page, in each language it speaks. */
 const en = {
   now: 'Now',
+  thatTime: 'At that time',
   hosts: 'Hosts',
   processes: 'Processes',
   compare: 'Compare',
@@ -45,6 +46,7 @@ const en = {
   copied: 'Copied',
   loading: 'Loading …',
   filter: 'Filter',
+  row: '1 row',
   rows: '{n} rows',
   window: 'Window',
   at: 'At',
@@ -110,6 +112,7 @@ export type Word = keyof typeof en;
 
 const de: Record<Word, string> = {
   now: 'Jetzt',
+  thatTime: 'Zu dieser Zeit',
   hosts: 'Rechner',
   processes: 'Prozesse',
   compare: 'Vergleich',
@@ -154,6 +157,7 @@ const de: Record<Word, string> = {
   copied: 'Kopiert',
   loading: 'Lädt …',
   filter: 'Filter',
+  row: '1 Zeile',
   rows: '{n} Zeilen',
   window: 'Zeitraum',
   at: 'Bis',

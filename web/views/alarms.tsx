@@ -6,11 +6,13 @@ import { lookAt } from '../place.ts';
 import { useInstants } from '../server.ts';
 import { Table } from '../table.tsx';
 import { say } from '../text.ts';
+import { Subject } from './now.tsx';
 
 /** Alarms are a function of what is stored and an instant: so many instants of the window are asked for. */
 const instants = 24;
 
 interface Told extends Pick<AlarmAnswer, 'id' | 'host' | 'level' | 'metric' | 'value' | 'reason'> {
+  alarm: AlarmAnswer;
   name: string;
   from: number;
   to: number;
@@ -66,7 +68,12 @@ export function Alarms() {
               show: ({ level }) => <Level level={level} />,
             },
             { key: 'host', title: say('host'), value: ({ host }) => host },
-            { key: 'name', title: say('process'), value: ({ name }) => name },
+            {
+              key: 'name',
+              title: say('process'),
+              value: ({ name }) => name,
+              show: ({ alarm }) => <Subject alarm={alarm} />,
+            },
             { key: 'metric', title: say('metric'), value: ({ metric }) => metric },
             {
               key: 'value',
@@ -100,13 +107,15 @@ function toldBy(answers: readonly AlarmsAnswer[]): Told[] {
   const all: Told[] = [];
   for (const [index, answer] of answers.entries()) {
     const before = answers[index - 1];
-    for (const { id, level, host, metric, value, reason, subject, series, since } of answer.alarms) {
+    for (const alarm of answer.alarms) {
+      const { id, level, host, metric, value, reason, subject, series, since } = alarm;
       const known = open.get(`${id} ${level}`);
       if (known && before && known.to === Date.parse(before.at))
         Object.assign(known, { to: Date.parse(answer.at), value, reason });
       else {
         const name = subject.kind === 'series' ? series : (subject.name ?? '');
         const told = {
+          alarm,
           id,
           level,
           host,

@@ -34,7 +34,7 @@ export function Now() {
   const stale = alarms.data?.stale ?? [];
   return (
     <>
-      <h1>{say('now')}</h1>
+      <h1>{say(at.value === null ? 'now' : 'thatTime')}</h1>
       <Problem text={alarms.problem ?? hosts.problem} />
       {alarms.data && <Counts red={red} amber={amber} silent={stale.length} hosts={hosts.data} />}
       <Section title={say('overLine')}>
@@ -103,7 +103,7 @@ function Count({ level, word, value }: { level: string; word: string; value: num
   );
 }
 
-function Subject({ alarm }: { alarm: AlarmAnswer }) {
+export function Subject({ alarm }: { alarm: AlarmAnswer }) {
   const { subject, host, metric, series } = alarm;
   if (subject.kind === 'series')
     return (
@@ -229,7 +229,7 @@ function NoHosts() {
   const command = `npx amberwatch collect --server ${location.origin}`;
   return (
     <>
-      <h1>{say('now')}</h1>
+      <h1>{say(at.value === null ? 'now' : 'thatTime')}</h1>
       <p>{say('noHosts')}</p>
       <p class="join">
         <code>{command}</code> <CopyButton text={() => command} />
