@@ -6,6 +6,8 @@ import type { ClickHouseCredentials } from '../open-options.ts';
 
 /** What a query is longest answered in. */
 const timeoutMs = 30_000;
+/** Names in SQL are written as digits: two for a byte. */
+const mostSqlBytes = 16 * 1024 ** 2;
 
 /** By the names of the columns; whole numbers of 64 bits come as texts. */
 export type Row = Record<string, string | number | null>;
@@ -28,6 +30,7 @@ export class ClickHouseConnection {
         ...(database !== undefined && { database }),
         request_timeout: timeoutMs,
         log: { level: ClickHouseLogLevel.OFF },
+        clickhouse_settings: { max_query_size: String(mostSqlBytes) },
         ...(username !== undefined && { username }),
         ...(password !== undefined && { password }),
         ...(ca !== undefined && { tls: { ca_cert: Buffer.from(ca) } }),

@@ -3,7 +3,6 @@ import { type Appended, newNamesDefault, newSeriesDefault, type Records, type St
 import { ComposedReads } from '../composed-reads.ts';
 import type { ClickHouseCredentials, OpenOptions } from '../open-options.ts';
 import { Preparation } from '../preparation.ts';
-import { statisticsOfSamples } from '../statistics.ts';
 import { parseAddress } from './address.ts';
 import { bootstrap } from './bootstrap.ts';
 import { ClickHouseConnection } from './connection.ts';
@@ -14,6 +13,7 @@ import { rowBinary } from './row-binary.ts';
 import { tables, triedTable } from './schema.ts';
 import { SeriesReads } from './series-reads.ts';
 import { SourceReads } from './source-reads.ts';
+import { StatisticsReads } from './statistics-reads.ts';
 import { UsageReads } from './usage-reads.ts';
 import { Writer } from './writer.ts';
 
@@ -57,10 +57,7 @@ class ClickHouseStore extends ComposedReads implements Store {
       headers: new HeaderReads(queries, retentionMs),
       usage: new UsageReads(queries),
       series,
-      statistics: {
-        statistics: (query, reading = {}) =>
-          statisticsOfSamples((wanted, bounds) => series.select(wanted, bounds), query, reading),
-      },
+      statistics: new StatisticsReads(queries, (wanted, bounds) => series.select(wanted, bounds)),
       forecasts: new ForecastReads(queries),
     });
     this.url = url;
