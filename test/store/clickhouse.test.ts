@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/store/clickhouse/address.ts';
+import { ClickHouseConnection } from '../../src/store/clickhouse/connection.ts';
 import { openStore } from '../../src/store/open.ts';
 import { type ClickHouseServer, hasClickHouse, startClickHouse } from '../clickhouse-server.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
@@ -73,6 +74,14 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await expect.poll(() => later.ping().then(() => 'there'), { timeout: 20_000 }).toBe('there');
     for (const store of [later, either]) await store.close();
     for (const each of [one, two]) await each.close();
+  });
+
+  test('a read that ClickHouse gives up is a timeout, and is not asked of a replica', async () => {
+    const connection = new ClickHouseConnection([server.url], undefined, {});
+    const slow = 'SELECT sum(sipHash64(number)) FROM system.numbers SETTINGS max_execution_time = 1';
+    await expect(connection.query(slow)).rejects.toMatchObject({ code: 'timeout' });
+    await expect(connection.query('SELECT nothing')).rejects.toMatchObject({ code: 'internal' });
+    await connection.close();
   });
 
   test('forgets whole days that are past the retention', async () => {
