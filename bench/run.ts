@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics page top]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics page top engines]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -16,6 +16,7 @@ const all = [
   'statistics',
   'page',
   'top',
+  'engines',
 ] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
@@ -38,6 +39,7 @@ for (const name of chosen) {
   if (name === 'statistics') await (await import('./statistics.ts')).benchStatistics();
   if (name === 'page') await (await import('./page.ts')).benchPage();
   if (name === 'top') await (await import('./top.ts')).benchTop();
+  if (name === 'engines') await (await import('./engines.ts')).benchEngines();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'recording') await (await import('./tiers.ts')).benchRecording();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
