@@ -115,6 +115,19 @@ describe.skipIf(!canRun)('the page', () => {
     await context.close();
   });
 
+  test('a host that falls silent is STALE, and counted among those that are well no more', async () => {
+    const { url, now, time } = await serve();
+    const { context, page } = await openPage(browser);
+    await page.goto(url);
+    await page.getByText('Well (Hosts)').waitFor();
+    time.now = now + 5 * minute;
+    await page.getByRole('heading', { name: 'Silent' }).waitFor({ timeout: 10_000 });
+    const counts = (await page.locator('.counts').innerText()).replaceAll(/\s+/g, ' ');
+    expect(counts).toMatch(/2 STALE Silent/);
+    expect(counts).toMatch(/0 GREEN Well/);
+    await context.close();
+  });
+
   test('travels in time: another instant shows what /v1/alarms?at= says, in every view, with a banner', async () => {
     const { url, get, now } = await serve();
     const { context, page } = await openPage(browser);

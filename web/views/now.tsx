@@ -36,7 +36,7 @@ export function Now() {
     <>
       <h1>{say(at.value === null ? 'now' : 'thatTime')}</h1>
       <Problem text={alarms.problem ?? hosts.problem} />
-      {alarms.data && <Counts red={red} amber={amber} silent={stale.length} hosts={hosts.data} />}
+      {alarms.data && <Counts red={red} amber={amber} silent={stale} hosts={hosts.data} />}
       <Section title={say('overLine')}>
         {red.length === 0 ? <p>{say('nothingRed')}</p> : <RedTable alarms={red} />}
       </Section>
@@ -74,19 +74,20 @@ function byEta(a: AlarmAnswer, b: AlarmAnswer): number {
 interface CountsProps {
   red: readonly AlarmAnswer[];
   amber: readonly AlarmAnswer[];
-  silent: number;
+  silent: AlarmsAnswer['stale'];
   hosts: HostsAnswer | null;
 }
 
 /** Of the hosts those are well that nothing is said of; of the past it is not known how many there were. */
 function Counts({ red, amber, silent, hosts }: CountsProps) {
-  const told = new Set([...red, ...amber].map(({ host }) => host));
+  // What is known of the hosts may be older than what the stream has told: nobody silent is well.
+  const told = new Set([...red, ...amber, ...silent].map(({ host }) => host));
   const well = hosts?.hosts.filter(({ host, state }) => state === 'fresh' && !told.has(host)).length;
   return (
     <ul class="counts">
       <Count level="RED" word={say('overLine')} value={red.length} />
       <Count level="AMBER" word={say('aboutToBe')} value={amber.length} />
-      <Count level="STALE" word={say('silent')} value={silent} />
+      <Count level="STALE" word={say('silent')} value={silent.length} />
       {at.value === null && well !== undefined && (
         <Count level="GREEN" word={`${say('well')} (${say('hosts')})`} value={well} />
       )}
