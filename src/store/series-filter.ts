@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { refuseTooManySeries } from '../core/answer-bounds.ts';
 import { labelTest } from '../core/label-test.ts';
 import { isKnown, type Sample } from '../core/sample.ts';
@@ -6,6 +5,7 @@ import type { Selector } from '../core/selector.ts';
 import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
 import { byStep, ratesOf } from '../core/step-values.ts';
 import type { SelectQuery, SeriesFilter } from '../core/store.ts';
+import { takingTurns } from '../platform/turns.ts';
 
 /** Before a window so much is read of a counter, to tell by how much its first sample has grown. */
 export const counterReachMs = 600_000;
@@ -18,9 +18,6 @@ export function filterTest({ series, metrics, matchers = [] }: SeriesFilter): (s
     (key === undefined || seriesKey(each) === key) && (metrics?.includes(each.metric) ?? true) && fits(each.labels);
 }
 
-/** Other work has its turn after so long. */
-const turnMs = 8;
-
 /** Those of these that fit, once each: expressions may take a while for many. @throws the signal's reason */
 export async function fitting(
   fits: (series: Series) => boolean,
@@ -28,13 +25,11 @@ export async function fitting(
   signal: AbortSignal | undefined,
 ): Promise<Map<string, Series>> {
   const found = new Map<string, Series>();
-  let begin = performance.now();
+  const turn = takingTurns(signal);
   for (const each of series) {
     if (fits(each)) found.set(seriesKey(each), each);
-    if (performance.now() - begin < turnMs) continue;
-    await setImmediate();
-    signal?.throwIfAborted();
-    begin = performance.now();
+    const others = turn();
+    if (others !== null) await others;
   }
   return found;
 }

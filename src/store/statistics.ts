@@ -5,6 +5,12 @@ import { type Labels, type Series, seriesKey } from '../core/series.ts';
 import { labelsOf, type StatisticsAnswer, type StatisticsQuery, statisticsOf } from '../core/statistics.ts';
 import type { Reading, Selected, SelectQuery } from '../core/store.ts';
 
+/** More groups are not in one answer. */
+export const mostGroups = 50_000;
+/** Of more values percentiles are told by buckets: to sort them takes memory. */
+export const mostExactValues = 4_000_000;
+/** More names are not written into a query. */
+export const mostNamesMeant = 20_000;
 /** More are not read for one answer. */
 export const mostSamples = 300_000;
 
@@ -48,5 +54,26 @@ function tooManySamples(series: number): MonitorError {
   return new MonitorError(
     'invalid',
     `the selector names ${series} series with more than ${mostSamples} samples in the window, and no more are read for one answer; choose a shorter window or fewer series`,
+  );
+}
+
+export function tooManyGroups(): MonitorError {
+  return new MonitorError(
+    'invalid',
+    `that would be statistics of more than ${mostGroups} series; take some together (by=process), or name fewer (host="web-01")`,
+  );
+}
+
+export function tooManyExact(values: number): MonitorError {
+  return new MonitorError(
+    'invalid',
+    `exact percentiles are told of at most ${mostExactValues} values, and the window has ${values}; choose a shorter window or fewer series, or leave out exact=`,
+  );
+}
+
+export function tooManyNames(meant: number, all: number): MonitorError {
+  return new MonitorError(
+    'invalid',
+    `the selector names ${meant} of ${all} process names, and at most ${mostNamesMeant} are told from the others; write a narrower one`,
   );
 }

@@ -1,12 +1,12 @@
 import { exactValue } from '../../core/label-test.ts';
 import { type HostMetric, isUsageMetric, type UsageMetric } from '../../core/metric.ts';
-import { isKnown, type Sample } from '../../core/sample.ts';
 import type { Selector } from '../../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import type { Aggregate, Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
-import { type StoredPoint, withExits } from '../samples.ts';
-import { bySource, filterTest, fitting, selectedOf } from '../series-filter.ts';
+import { type SeriesParts, selectAsked } from '../asked-series.ts';
+import type { StoredPoint } from '../samples.ts';
+import { filterTest, fitting } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
@@ -17,7 +17,7 @@ import { during, isOneOf, literal, number, whole } from './sql-text.ts';
 type StoredColumn = UsageMetric | HostMetric;
 
 /** Series of hosts and their processes, as samples or in steps; those of other sources are asked for where they are. */
-export class SeriesReads {
+export class SeriesReads implements SeriesParts {
   readonly #queries: Queries;
   readonly #sources: SourceReads;
 
@@ -26,27 +26,13 @@ export class SeriesReads {
     this.#sources = sources;
   }
 
-  async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
-    const { series } = query;
-    const wanted = 'metric' in series ? await this.#named(series, query, reading) : series;
-    const { ours, others } = bySource(wanted);
-    const samples = new Map([
-      ...(await this.#sources.samples(others, query, reading)),
-      ...(await this.#samples(ours, query, reading)),
-    ]);
-    return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+  select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
+    return selectAsked(this, this.#sources, query, reading);
   }
 
-  /** The series in the window that a selector names. */
-  async #named(selector: Selector, query: SelectQuery, reading: Reading): Promise<Series[]> {
-    const present = await this.#present(selector, query, reading);
-    return selectedOf(selector, present, query, reading.signal);
-  }
-
-  /** Those of its name, and more than it may want. */
-  async #present({ metric, matchers }: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
+  async present({ metric, matchers }: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
     const family = familyOf(metric);
-    if (family.family === 'metric') return this.#sources.present(metric, window, reading);
+    if (family.family === 'metric') return [];
     const { table, labels } = placeOf(family.column);
     const host = exactValue(matchers, 'host');
     const ofHost = host === undefined ? '' : ` AND host = ${literal(host)}`;
@@ -54,24 +40,9 @@ export class SeriesReads {
     return (await this.#queries.all(sql, reading, window)).map((row) => seriesOfRow(row, family.column));
   }
 
-  /** Of hosts and processes, by key; raw ones of a process with when it was not in a snapshot. */
-  async #samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
-    const points = await this.#points(series, query, reading);
-    if (query.stepMs !== null) return new Map([...points].map(([key, found]) => [key, found.filter(isKnown)]));
-    const processes = series.filter(({ labels }) => labels.process !== undefined);
-    const sweeps = await this.#sweeps(new Set(processes.map(({ labels }) => labels.host ?? '')), query, reading);
-    const samples = new Map<string, Sample[]>(points);
-    for (const each of processes) {
-      const key = seriesKey(each);
-      samples.set(key, withExits(points.get(key) ?? [], sweeps.get(each.labels.host ?? '') ?? []));
-    }
-    return samples;
-  }
-
-  /** When each host has sent a snapshot, oldest first. */
-  async #sweeps(hosts: ReadonlySet<string>, window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
+  async sweeps(hosts: readonly string[], window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
     const sweeps = new Map<string, number[]>();
-    for (const some of pieces([...hosts])) {
+    for (const some of pieces(hosts)) {
       const sql = `SELECT DISTINCT host, time FROM snapshot WHERE ${during(window)} AND ${isOneOf('host', some)} ORDER BY time`;
       const rows = await this.#queries.all(sql, reading, window);
       for (const [host, group] of groupBy(rows, (row) => String(row.host)))
@@ -83,8 +54,7 @@ export class SeriesReads {
     return sweeps;
   }
 
-  /** By key and time; a value may be unknown. */
-  async #points(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, StoredPoint[]>> {
+  async points(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, StoredPoint[]>> {
     const points = new Map<string, StoredPoint[]>();
     for (const [metric, group] of groupBy(series, (each) => each.metric)) {
       const family = familyOf(metric);

@@ -1,19 +1,17 @@
-import { mostNamed } from '../../core/answer-bounds.ts';
-import { isKnown, type Sample } from '../../core/sample.ts';
+import type { Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
-import { counterReachMs, filterTest, fitting, inSteps, toldOf } from '../series-filter.ts';
+import { type Peak, type SourceParts, sourcesAbove } from '../asked-series.ts';
+import { counterReachMs, inSteps, toldOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { namesPerQuery, type Queries } from './queries.ts';
+import { numberOf } from './rows.ts';
 import { during, isOneOf, literal } from './sql-text.ts';
 
-/** Counters whose rates are looked at for whether they are above a level. */
-const mostCounters = 2000;
-
 /** Samples of other sources than hosts, and their series. */
-export class SourceReads {
+export class SourceReads implements SourceParts {
   readonly #queries: Queries;
 
   constructor(queries: Queries) {
@@ -22,7 +20,7 @@ export class SourceReads {
 
   /** The series of a name in the window. */
   async present(metric: string, window: TimeWindow, reading: Reading): Promise<Series[]> {
-    return (await this.#peaks(metric, window, reading)).flatMap(seriesOf);
+    return (await this.#peaks(metric, window, reading)).map(({ series }) => series);
   }
 
   /** By key: gauges as they are or in steps, counters by their rates. */
@@ -41,31 +39,20 @@ export class SourceReads {
   }
 
   async above(selector: Selector, level: number, window: TimeWindow, reading: Reading): Promise<Series[]> {
-    const fits = filterTest({ matchers: selector.matchers });
-    const rows = await this.#peaks(selector.metric, window, reading);
-    const gauges = rows.filter((row) => row.kind !== 'counter' && Number(row.peak ?? -Infinity) > level);
-    const counters = rows.filter((row) => row.kind === 'counter').flatMap(seriesOf);
-    const above = await fitting(fits, gauges.flatMap(seriesOf).slice(0, mostNamed), reading.signal);
-    const growing = [...(await fitting(fits, counters, reading.signal)).values()].slice(0, mostCounters);
-    const rates = await this.samples(growing, { ...window, series: growing, stepMs: null }, reading);
-    for (const series of growing) {
-      const samples = rates.get(seriesKey(series)) ?? [];
-      if (samples.some((sample) => isKnown(sample) && sample.value > level)) above.set(seriesKey(series), series);
-    }
-    return [...above.values()];
+    return sourcesAbove(this, await this.#peaks(selector.metric, window, reading), selector, level, window, reading);
   }
 
-  #peaks(metric: string, window: TimeWindow, reading: Reading): Promise<Row[]> {
+  async #peaks(metric: string, window: TimeWindow, reading: Reading): Promise<Peak[]> {
     const sql = `SELECT series, kind, max(value) AS peak FROM sample
       WHERE ${during(window)} AND name = ${literal(metric)} GROUP BY series, kind ORDER BY series`;
-    return this.#queries.all(sql, reading, window);
+    return (await this.#queries.all(sql, reading, window)).flatMap(peakOf);
   }
 }
 
 /** None for what somebody else has written. */
-function seriesOf(row: Row): Series[] {
-  const series = parseSeries(String(row.series));
-  return series === null ? [] : [series];
+function peakOf({ series: key, kind, peak }: Row): Peak[] {
+  const series = parseSeries(String(key));
+  return series === null ? [] : [{ series, kind: String(kind), value: numberOf(peak) }];
 }
 
 /** Of one series, by time; it may have been sent as both kinds. */

@@ -1,5 +1,4 @@
 import { bucketRatio, sketchError, sketched, valueOfBucket, zeroBucket } from '../../core/bucket.ts';
-import { MonitorError } from '../../core/error.ts';
 import { labelTest } from '../../core/label-test.ts';
 import { type HostMetric, isUsageMetric, type UsageMetric } from '../../core/metric.ts';
 import { familyOf } from '../../core/series.ts';
@@ -13,19 +12,20 @@ import {
 } from '../../core/statistics.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { filterTest, fitting } from '../series-filter.ts';
-import { statisticsOfSamples } from '../statistics.ts';
+import {
+  mostExactValues,
+  mostGroups,
+  mostNamesMeant,
+  statisticsOfSamples,
+  tooManyExact,
+  tooManyGroups,
+  tooManyNames,
+} from '../statistics.ts';
 import type { Row } from './connection.ts';
 import type { Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
 import { placeOf } from './schema.ts';
 import { during, isOneOf, whole } from './sql-text.ts';
-
-/** Of more values percentiles are told by buckets: to sort them takes memory. */
-const mostExactValues = 4_000_000;
-/** More groups are not in one answer. */
-const mostGroups = 50_000;
-/** More names are not written into a query. */
-const mostNamesMeant = 20_000;
 
 /** The rows that are meant, and what they are taken together by. */
 interface Wanted {
@@ -203,25 +203,4 @@ function told(
             percentileNames.map((name) => [name, of(percentiles[name])]),
           ) as Statistics['percentiles']),
   };
-}
-
-function tooManyGroups(): MonitorError {
-  return new MonitorError(
-    'invalid',
-    `that would be statistics of more than ${mostGroups} series; take some together (by=process), or name fewer (host="web-01")`,
-  );
-}
-
-function tooManyExact(values: number): MonitorError {
-  return new MonitorError(
-    'invalid',
-    `exact percentiles are told of at most ${mostExactValues} values, and the window has ${values}; choose a shorter window or fewer series, or leave out exact=`,
-  );
-}
-
-function tooManyNames(meant: number, all: number): MonitorError {
-  return new MonitorError(
-    'invalid',
-    `the selector names ${meant} of ${all} names, and at most ${mostNamesMeant} are told from the others; write a narrower one`,
-  );
 }

@@ -15,7 +15,15 @@ import {
 } from '../../core/statistics.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { filterTest, fitting } from '../series-filter.ts';
-import { statisticsOfSamples } from '../statistics.ts';
+import {
+  mostExactValues,
+  mostGroups,
+  mostNamesMeant,
+  statisticsOfSamples,
+  tooManyExact,
+  tooManyGroups,
+  tooManyNames,
+} from '../statistics.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { hourMs } from './layouts.ts';
 import { isRolled, type Piece, piecesOf } from './pieces.ts';
@@ -32,15 +40,8 @@ import {
 } from './statistics-sql.ts';
 import { where } from './usage-sql.ts';
 
-/** Of more rows percentiles are told by buckets: to sort them takes memory. */
-const mostExactRows = 4_000_000;
-
 /** Percentiles of whole hours stand for a window that has at most so many values more, or less: some come meanwhile. */
 const sketchedShares = { least: 0.999, most: 1.2 };
-/** More groups are not in one answer. */
-const mostGroups = 50_000;
-/** More names are not written into a query. */
-const mostNamesMeant = 20_000;
 
 type Select = (query: SelectQuery, reading: Reading) => Promise<Selected[]>;
 
@@ -111,13 +112,12 @@ export class StatisticsReads {
     let rows = 0;
     for (const { moments } of groups) rows += moments.count;
     const isThere = !isUsageMetric(column) || (await this.#hasRows(window, cost));
-    if (isThere && rows <= mostExactRows) return true;
+    if (isThere && rows <= mostExactValues) return true;
     if (!hasToBe) return false;
+    if (isThere) throw tooManyExact(rows);
     throw new MonitorError(
       'invalid',
-      isThere
-        ? `exact percentiles are told of at most ${mostExactRows} values, and the window has ${rows}; choose a shorter window or fewer series, or leave out exact=`
-        : 'exact percentiles are told of rows, and the window begins before the oldest that are kept; choose a shorter window, or leave out exact=',
+      'exact percentiles are told of rows, and the window begins before the oldest that are kept; choose a shorter window, or leave out exact=',
     );
   }
 
@@ -153,11 +153,7 @@ export class StatisticsReads {
     const found = await fitting(filterTest({ matchers }), series, cost.signal);
     const names = new Set([...found.values()].map(({ labels }) => byName.get(labels.process as string) as number));
     const others = ids.filter((id) => !names.has(id));
-    if (Math.min(names.size, others.length) > mostNamesMeant)
-      throw new MonitorError(
-        'invalid',
-        `the selector names ${names.size} of ${ids.length} process names, and at most ${mostNamesMeant} are told from the others; write a narrower one`,
-      );
+    if (Math.min(names.size, others.length) > mostNamesMeant) throw tooManyNames(names.size, ids.length);
     if (names.size === 0) return null;
     return others.length < names.size ? { hosts, exceptNames: others } : { hosts, names: [...names] };
   }
@@ -174,11 +170,7 @@ export class StatisticsReads {
       const known = all.get(key)?.moments;
       all.set(key, { row, moments: known === undefined ? moments : addMoments(known, moments) });
     }
-    if (all.size > mostGroups)
-      throw new MonitorError(
-        'invalid',
-        `that would be statistics of more than ${mostGroups} series; take some together (by=process), or name fewer (host="web-01")`,
-      );
+    if (all.size > mostGroups) throw tooManyGroups();
     return all;
   }
 

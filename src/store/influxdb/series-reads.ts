@@ -1,12 +1,12 @@
 import { exactValue } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
-import { isKnown, type Sample } from '../../core/sample.ts';
 import type { Selector } from '../../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
-import { type StoredPoint, withExits } from '../samples.ts';
-import { bySource, filterTest, fitting, selectedOf } from '../series-filter.ts';
+import { type SeriesParts, selectAsked } from '../asked-series.ts';
+import type { StoredPoint } from '../samples.ts';
+import { filterTest, fitting } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf } from './points.ts';
@@ -26,7 +26,7 @@ import {
 const shortMs = 2 * 3_600_000;
 
 /** Series of hosts and their processes, as samples or in steps; those of other sources are asked for where they are. */
-export class SeriesReads {
+export class SeriesReads implements SeriesParts {
   readonly #queries: Queries;
   readonly #sources: SourceReads;
 
@@ -35,53 +35,20 @@ export class SeriesReads {
     this.#sources = sources;
   }
 
-  async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
-    const { series } = query;
-    const wanted = 'metric' in series ? await this.#named(series, query, reading) : series;
-    const { ours, others } = bySource(wanted);
-    const samples = new Map([
-      ...(await this.#sources.samples(others, query, reading)),
-      ...(await this.#samples(ours, query, reading)),
-    ]);
-    return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+  select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
+    return selectAsked(this, this.#sources, query, reading);
   }
 
-  /** The series in the window that a selector names. */
-  async #named(selector: Selector, query: SelectQuery, reading: Reading): Promise<Series[]> {
-    const present = await this.#present(selector, query, reading);
-    return selectedOf(selector, present, query, reading.signal);
-  }
-
-  /** Those of its name, and more than it may want. */
-  async #present(selector: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
+  async present(selector: Selector, window: TimeWindow, reading: Reading): Promise<Series[]> {
     const family = familyOf(selector.metric);
-    if (family.family === 'metric') return this.#sources.present(selector.metric, window, reading);
+    if (family.family === 'metric') return [];
     const { column } = family;
     const statement = presentStatement(column, window, exactValue(selector.matchers, 'host'));
     const [rows = []] = await this.#queries.all([statement], reading, window);
     return rows.map((row) => seriesOfRow(row, column));
   }
 
-  /** Of hosts and processes, by key; raw ones of a process with when it was not in a snapshot. */
-  async #samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
-    const { stepMs, aggregate = 'mean' } = query;
-    const statement = (column: StoredColumn, group: readonly Series[]) =>
-      stepMs === null ? pointsStatement(column, group, query) : stepsStatement(column, group, query, stepMs, aggregate);
-    const points = await this.#points(series, statement, query, reading);
-    if (stepMs !== null) return new Map([...points].map(([key, found]) => [key, found.filter(isKnown)]));
-    const processes = series.filter(({ labels }) => labels.process !== undefined);
-    const hosts = new Set(processes.map(({ labels }) => labels.host ?? ''));
-    const sweeps = await this.#sweeps([...hosts], query, reading);
-    const withSweeps = new Map<string, Sample[]>(points);
-    for (const each of processes) {
-      const key = seriesKey(each);
-      withSweeps.set(key, withExits(points.get(key) ?? [], sweeps.get(each.labels.host ?? '') ?? []));
-    }
-    return withSweeps;
-  }
-
-  /** When each host has sent a snapshot, oldest first. */
-  async #sweeps(hosts: readonly string[], window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
+  async sweeps(hosts: readonly string[], window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
     const sweeps = new Map<string, number[]>();
     for (let from = 0; from < hosts.length; from += seriesPerQuery) {
       const statement = sweepsStatement(hosts.slice(from, from + seriesPerQuery), window);
@@ -95,16 +62,13 @@ export class SeriesReads {
     return sweeps;
   }
 
-  /** `statement` asks for `value` of several series of one column. By key; a value may be unknown. */
-  async #points(
-    series: readonly Series[],
-    statement: (column: StoredColumn, group: readonly Series[]) => string,
-    window: TimeWindow,
-    reading: Reading,
-  ): Promise<Map<string, StoredPoint[]>> {
+  async points(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, StoredPoint[]>> {
+    const { stepMs, aggregate = 'mean' } = query;
+    const statement = (column: StoredColumn, group: readonly Series[]) =>
+      stepMs === null ? pointsStatement(column, group, query) : stepsStatement(column, group, query, stepMs, aggregate);
     const points = new Map<string, StoredPoint[]>();
     for (const { column, group } of groupsOfOneColumn(series)) {
-      const [rows = []] = await this.#queries.all([statement(column, group)], reading, window);
+      const [rows = []] = await this.#queries.all([statement(column, group)], reading, query);
       for (const row of rows) {
         const key = seriesKey(seriesOfRow(row, column));
         const found = points.get(key) ?? [];

@@ -1,20 +1,18 @@
-import { mostNamed } from '../../core/answer-bounds.ts';
-import { isKnown, type Sample } from '../../core/sample.ts';
+import type { Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
-import { counterReachMs, filterTest, fitting, inSteps, toldOf } from '../series-filter.ts';
+import { type Peak, type SourceParts, sourcesAbove } from '../asked-series.ts';
+import { counterReachMs, inSteps, toldOf } from '../series-filter.ts';
 import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
+import { numberOf } from './points.ts';
 import { type Queries, seriesPerQuery } from './queries.ts';
 import { sourceSamplesStatement, sourceSeriesStatement, sourceStepsStatement } from './statements.ts';
 
-/** Counters whose rates are looked at for whether they are above a level. */
-const mostCounters = 2000;
-
 /** Samples of other sources than hosts, and their series. */
-export class SourceReads {
+export class SourceReads implements SourceParts {
   readonly #queries: Queries;
 
   constructor(queries: Queries) {
@@ -23,8 +21,7 @@ export class SourceReads {
 
   /** The series of a name in the window. */
   async present(metric: string, window: TimeWindow, reading: Reading): Promise<Series[]> {
-    const [rows = []] = await this.#queries.all([sourceSeriesStatement(metric, window)], reading, window);
-    return rows.flatMap(sourcesOfRow);
+    return (await this.#peaks(metric, window, reading)).map(({ series }) => series);
   }
 
   /** Of other sources, by key: gauges as they are or in steps, counters by their rates. */
@@ -49,24 +46,19 @@ export class SourceReads {
   }
 
   async above(selector: Selector, level: number, window: TimeWindow, reading: Reading): Promise<Series[]> {
-    const fits = filterTest({ matchers: selector.matchers });
-    const [rows = []] = await this.#queries.all([sourceSeriesStatement(selector.metric, window)], reading, window);
-    const gauges = rows.filter((row) => row.kind !== 'counter' && Number(row.value) > level).flatMap(sourcesOfRow);
-    const counters = rows.filter((row) => row.kind === 'counter').flatMap(sourcesOfRow);
-    const above = await fitting(fits, gauges.slice(0, mostNamed), reading.signal);
-    const growing = [...(await fitting(fits, counters, reading.signal)).values()].slice(0, mostCounters);
-    const rates = await this.samples(growing, { ...window, series: growing, stepMs: null }, reading);
-    for (const series of growing) {
-      const samples = rates.get(seriesKey(series)) ?? [];
-      if (samples.some((sample) => isKnown(sample) && sample.value > level)) above.set(seriesKey(series), series);
-    }
-    return [...above.values()];
+    return sourcesAbove(this, await this.#peaks(selector.metric, window, reading), selector, level, window, reading);
+  }
+
+  async #peaks(metric: string, window: TimeWindow, reading: Reading): Promise<Peak[]> {
+    const [rows = []] = await this.#queries.all([sourceSeriesStatement(metric, window)], reading, window);
+    return rows.flatMap(peakOf);
   }
 }
 
 /** None where the tag is none that we have written. */
-function sourcesOfRow(row: Row): Series[] {
-  return [parseSeries(decodeName(String(row.series)))].filter((series) => series !== null);
+function peakOf({ series: key, kind, value }: Row): Peak[] {
+  const series = parseSeries(decodeName(String(key)));
+  return series === null ? [] : [{ series, kind: String(kind), value: numberOf(value) }];
 }
 
 /** Oldest first; what two owners have sent once. */

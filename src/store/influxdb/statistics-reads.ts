@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { mostSelected } from '../../core/answer-bounds.ts';
 import { sketchError, sketched } from '../../core/bucket.ts';
 import { MonitorError } from '../../core/error.ts';
@@ -9,17 +8,14 @@ import { familyOf, type Labels, processSeries, seriesKey } from '../../core/seri
 import { labelsOf, type StatisticsAnswer, type StatisticsQuery } from '../../core/statistics.ts';
 import type { Reading, Selected, SelectQuery } from '../../core/store.ts';
 import { ValueSummary } from '../../core/value-summary.ts';
-import { mostSamples, statisticsOfSamples } from '../statistics.ts';
+import { takingTurns } from '../../platform/turns.ts';
+import { mostGroups, mostSamples, statisticsOfSamples, tooManyGroups } from '../statistics.ts';
 import { placeOf, planOf, type RollupPlan, resolutionOf, wholeBins } from './rollup-plan.ts';
 import { summariesOf } from './rollup-points.ts';
 import { binMs, type Rollups } from './rollups.ts';
 
 /** A plan is made anew where what it has is written anew meanwhile. */
 const mostTries = 3;
-/** More groups are not in one answer. */
-const mostGroups = 50_000;
-/** Other work has its turn after so long. */
-const turnMs = 8;
 
 /** What the values of series come to in a window: of samples where they are few, else of roll-ups. */
 export class StatisticsReads {
@@ -155,26 +151,11 @@ class Groups {
     const key = seriesKey({ metric, labels });
     const group = this.#byLabels.get(key) ?? { labels, summary: new ValueSummary() };
     this.#byLabels.set(key, group);
-    if (this.#byLabels.size > mostGroups)
-      throw new MonitorError(
-        'invalid',
-        `that would be statistics of more than ${mostGroups} series; take some together (by=process), or name fewer (host="web-01")`,
-      );
+    if (this.#byLabels.size > mostGroups) throw tooManyGroups();
     return group;
   }
 }
 
 function valuesIn(groups: readonly Group[]): number {
   return groups.reduce((sum, { summary }) => sum + (summary.moments?.count ?? 0), 0);
-}
-
-/** What waits, when there has been no turn for a while. @throws the signal's reason */
-function takingTurns(signal: AbortSignal | undefined): () => Promise<void> {
-  let begin = performance.now();
-  return async () => {
-    if (performance.now() - begin < turnMs) return;
-    await setImmediate();
-    signal?.throwIfAborted();
-    begin = performance.now();
-  };
 }
