@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { MonitorError } from '../core/error.ts';
 import { fileReason } from '../core/failure-reason.ts';
 import { type FileLock, waitForLock } from '../platform/file-lock.ts';
@@ -10,10 +11,14 @@ const longestLockWaitMs = 5000;
 /** The tokens of a server, hashed, in its data folder: changed by the command line and by `join`. */
 export class TokenFile {
   readonly #file: JsonFile;
+  readonly #isGiven: boolean;
   #read: { version: string; book: TokenBook } | null = null;
 
-  constructor(dataFolder: string) {
-    this.#file = new JsonFile(dataFolder, 'tokens.json');
+  /** @param path of a file that somebody else writes; absent: `tokens.json` in the data folder */
+  constructor(dataFolder: string, path?: string) {
+    this.#isGiven = path !== undefined;
+    this.#file =
+      path === undefined ? new JsonFile(dataFolder, 'tokens.json') : new JsonFile(dirname(path), basename(path));
   }
 
   get path(): string {
@@ -58,7 +63,9 @@ export class TokenFile {
   }
 
   #unchangeable(error: unknown): MonitorError {
-    const remedy = "run this as the user whose server it is, or name that server's folder with --data";
+    const remedy = this.#isGiven
+      ? 'the tokens of this server are those of the file that --tokens names: make them where it is written'
+      : "run this as the user whose server it is, or name that server's folder with --data";
     return new MonitorError('unavailable', `cannot change ${this.path}: ${fileReason(error)}; ${remedy}`, {
       cause: error,
     });

@@ -40,6 +40,8 @@ export interface AlarmReaderOptions {
   /** Time between two forecasts. */
   stepMs: number;
   sources: AskedSources;
+  /** Whether alarms of this series are told here; absent: all are. */
+  isTold?: (series: Series) => boolean;
 }
 
 /** Others that are asked for what they have. */
@@ -106,12 +108,14 @@ export class AlarmReader {
 
   async #evaluate(
     at: number,
-    newest: readonly SnapshotHeader[],
+    all: readonly SnapshotHeader[],
     skews: readonly ClockSkew[],
     { recentBreaches, runs, forecasts }: Searches,
     reads: Reads<[]>,
   ): Promise<Alarms> {
-    const isGone = ({ labels }: Series) => this.#options.hosts.isForgotten(labels.host ?? '', at);
+    const { isTold = () => true } = this.#options;
+    const isGone = (series: Series) => this.#options.hosts.isForgotten(series.labels.host ?? '', at) || !isTold(series);
+    const newest = all.filter(({ host }) => isTold({ metric: '', labels: { host } }));
     const hosts = await withKnownCpu(newest, reads);
     const { rows, held } = await recentBreaches.read(hosts, at, reads);
     const ofSources = await sourceCandidates(this.#lines, at, isGone, reads);

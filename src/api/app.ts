@@ -1,6 +1,7 @@
 import type { SecureContextOptions } from 'node:tls';
 import helmet from '@fastify/helmet';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { type Duties, everyDuty, isFirstWatcher } from '../core/server-role.ts';
 import type { AppParts } from './app-parts.ts';
 import { type AccessOptions, addGuard } from './guard.ts';
 import { addJsonBody } from './json-body.ts';
@@ -11,6 +12,7 @@ import { OwnMetrics } from './own-metrics.ts';
 import { addPage } from './page.ts';
 import { addProblems } from './problem.ts';
 import { addReadBounds } from './read-bounds.ts';
+import { refuseOtherRoles } from './route-roles.ts';
 import { alarmRoutes } from './routes/alarms.ts';
 import { diskRoutes } from './routes/disk.ts';
 import { expiryRoutes } from './routes/expiry.ts';
@@ -116,7 +118,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   const ownMetrics = new OwnMetrics(app);
   await addRules(app, options);
   const services = await makeServices(options);
-  runServices(app, services);
+  runServices(app, services, services.duties);
   const agents = addAgents(app, options, services);
   const { tokens } = options.access;
   const tableTexts = new TableTexts();
@@ -151,6 +153,7 @@ async function addRules(app: FastifyInstance, options: AppOptions): Promise<void
   });
   await app.register(helmet, { contentSecurityPolicy });
   await addGuard(app, options.access, options.clock);
+  refuseOtherRoles(app, (options.duties ?? everyDuty).roles);
   addReadBounds(app, options.queryTimeoutMs ?? defaultQueryTimeoutMs);
   addJsonBody(app, bodyLimitBytes, addLargeBodyTurns(app));
   refuseUnknownParameters(app);
@@ -165,16 +168,32 @@ function addAgents(app: FastifyInstance, options: AppOptions, { ingest }: Servic
   return agents;
 }
 
-/** What goes on without being asked. */
-const daemons = [
-  ...(['forecaster', 'scores', 'expiry', 'compaction', 'diskWatch'] as const),
-  ...(['slaDefinitions', 'slaWatch', 'slaForecaster', 'sources', 'mapper'] as const),
-];
+type Daemon = {
+  [K in keyof Services]: Services[K] extends { start(): void; close(): unknown } ? K : never;
+}[keyof Services];
+
+/** What goes on without being asked: of one of several servers what its roles need. */
+function daemonsOf(duties: Duties): Daemon[] {
+  const { roles } = duties;
+  const has = (...meant: Duties['roles']) => meant.some((role) => roles.includes(role));
+  return [
+    'agreement',
+    'slaDefinitions',
+    ...(has('watch') ? (['forecaster', 'watchers'] as const) : []),
+    ...(isFirstWatcher(duties)
+      ? (['scores', 'expiry', 'compaction', 'diskWatch', 'slaWatch', 'sources'] as const)
+      : []),
+    // Who asks how an SLA will stand is told by whom they ask.
+    ...(isFirstWatcher(duties) || has('query') ? (['slaForecaster'] as const) : []),
+    ...(has('ingest', 'watch') ? (['mapper'] as const) : []),
+  ];
+}
 
 /** From when it listens until it closes. */
-function runServices(app: FastifyInstance, services: Services): void {
-  for (const name of daemons) {
+function runServices(app: FastifyInstance, services: Services, duties: Duties): void {
+  for (const name of daemonsOf(duties)) {
     app.addHook('onListen', async () => services[name].start());
     app.addHook('preClose', async () => services[name].close());
   }
+  if (!duties.roles.includes('watch')) app.addHook('preClose', async () => services.forecaster.close());
 }

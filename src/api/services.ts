@@ -2,13 +2,15 @@ import { AlarmReader } from '../alarms/alarm-reader.ts';
 import type { Clock } from '../core/clock.ts';
 import { mostAheadMs, placedAt } from '../core/host-clock.ts';
 import type { MetricSample } from '../core/sample.ts';
-import { isOfOtherSource } from '../core/series.ts';
+import { isOfOtherSource, type Series } from '../core/series.ts';
+import { type Duties, everyDuty, isFirstWatcher, isSeriesInShare } from '../core/server-role.ts';
 import type { Store } from '../core/store.ts';
 import type { Threshold } from '../core/threshold.ts';
 import { ForecastScores } from '../forecast/forecast-scores.ts';
 import { ForecastThread } from '../forecast/forecast-worker-client.ts';
 import { Forecaster } from '../forecast/forecaster.ts';
 import { horizonSteps } from '../forecast/steps.ts';
+import { Watchers } from '../forecast/watchers.ts';
 import { DesiredSettingsOfHosts, type DesiredSettingsStorage } from '../hosts/desired-settings.ts';
 import { ForgottenHosts, type ForgottenHostsStorage } from '../hosts/forgotten-hosts.ts';
 import { KnownHosts } from '../hosts/known-hosts.ts';
@@ -27,6 +29,7 @@ import { budgetThreshold, SlaWatch } from '../sla/sla-watch.ts';
 import { type SlaStorage, Slas } from '../sla/slas.ts';
 import type { NotKept } from '../sources/not-kept.ts';
 import { type ConfiguredSource, Sources } from '../sources/sources.ts';
+import { AgreementRefresh } from './agreement-refresh.ts';
 
 export interface ServiceOptions {
   store: Store;
@@ -46,6 +49,10 @@ export interface ServiceOptions {
   slas?: SlaStorage;
   /** Where somebody writes some. */
   slasFile?: SlaDefinitionsFile;
+  /** Of one of several servers over the store; absent: it does everything. */
+  duties?: Duties;
+  /** Of this process among them. */
+  serverId?: string;
   /** Of this machine. */
   bootId?: string | null;
   /** Others that are asked for what they have. */
@@ -76,6 +83,9 @@ export interface Services {
   alarms: AlarmReader;
   forecaster: Forecaster;
   scores: ForecastScores;
+  watchers: Watchers;
+  agreement: AgreementRefresh;
+  duties: Duties;
 }
 
 /** All of them, none started. A store that is not there yet says nothing of before. */
@@ -102,13 +112,23 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   ingest.onScraped((samples) => mapper.take(samples));
   const slas = new Slas(options.slas, options.slasFile !== undefined);
   const stepMs = horizonMs / horizonSteps;
-  const writeOwn = (samples: readonly MetricSample[]) => ingest.writeSamples(samples, null);
+  const { duties = everyDuty, serverId = 'server' } = options;
+  const { agreements } = store;
+  // Whoever is asked looks as well: it is said by one.
+  const writeOwn = async (samples: readonly MetricSample[]) =>
+    isFirstWatcher(duties) ? ingest.writeSamples(samples, null) : null;
   const slaWatch = new SlaWatch({ store, slas, clock, log, write: writeOwn, everyMs: stepMs });
   const thread = new ForecastThread();
   const slaForecaster = new SlaForecaster({ store, clock, log, slas, watch: slaWatch, thread, stepMs, horizonMs });
   // Budgets are forecast beside the violations that use them up.
   const ordinary = thresholds.filter((threshold) => threshold !== budgetThreshold);
-  const forecaster = new Forecaster({ store, clock, log, thresholds: ordinary, horizonMs, thread });
+  const { share } = duties;
+  const forecaster = new Forecaster({ store, clock, log, thresholds: ordinary, horizonMs, thread, share });
+  const desired = new DesiredSettingsOfHosts(options.desired);
+  const agreed = agreements === undefined ? [] : [forgotten, desired, slas];
+  // Who answers for all tells all alarms; a watcher those of its share.
+  const told = duties.roles.includes('query') ? everyDuty.share : share;
+  const isTold = (series: Series) => isSeriesInShare(series, told);
   const otherMetrics = thresholds.map(({ selector }) => selector.metric).filter(isOfOtherSource);
   return {
     store,
@@ -116,7 +136,10 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     log,
     hosts,
     serverClock,
-    desired: new DesiredSettingsOfHosts(options.desired),
+    desired,
+    duties,
+    watchers: new Watchers({ agreements, id: serverId, duties, clock, log }),
+    agreement: new AgreementRefresh(agreed, clock, log),
     slas,
     slaDefinitions: new SlaDefinitions(options.slasFile, slas, clock, log),
     slaWatch,
@@ -129,7 +152,7 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
     ingest,
     sources,
     mapper,
-    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources }),
+    alarms: new AlarmReader({ store, hosts, clock, serverClock, thresholds, retentionMs, stepMs, sources, isTold }),
     scores: new ForecastScores({ store, clock, log, retentionMs, horizonMs, stepMs, otherMetrics }),
   };
 }

@@ -1,4 +1,5 @@
 import { timeLimit } from '../platform/deadline.ts';
+import type { Agreements } from './agreement.ts';
 import { MonitorError } from './error.ts';
 import type { Forecast } from './forecast.ts';
 import type { MeanColumnId } from './metric.ts';
@@ -99,6 +100,10 @@ export interface Reads<Bounds extends [Reading?] = [Reading?]> {
    * marked as from the future.
    */
   latest(at: number, ...bounds: Bounds): Promise<SnapshotHeader[]>;
+  /** All headers of the window by their own time, those from the future too, in no order: for a copy. */
+  headers(window: TimeWindow, ...bounds: Bounds): Promise<SnapshotHeader[]>;
+  /** All samples of other sources in the window as they were taken, in no order: for a copy. */
+  samples(window: TimeWindow, ...bounds: Bounds): Promise<MetricSample[]>;
   /** The process rows of exactly these snapshots, or those of them that are wanted. Unordered. */
   rows(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, ...bounds: Bounds): Promise<UsageRow[]>;
   /**
@@ -173,6 +178,10 @@ export interface Store extends Reads {
   readonly url: string;
   /** Forgets by its own clock and retention; `expire` does nothing then. */
   readonly expiresItself: boolean;
+  /** Several servers may work over it at once; absent: one. */
+  readonly isShared?: boolean;
+  /** Where several servers over it agree; absent: it is one server's own. */
+  readonly agreements?: Agreements;
   /**
    * Resolves once all is durable; then a query sees it. New names of a host beyond `newNamesPerDay` are counted in
    * `__other__`, and the snapshot's metrics say how many.
@@ -222,6 +231,8 @@ export function readLimit(ms: number): AbortSignal {
 export function readsWithin(store: Reads, reading: Reading): Reads<[]> {
   return {
     latest: (at) => store.latest(at, reading),
+    headers: (window) => store.headers(window, reading),
+    samples: (window) => store.samples(window, reading),
     rows: (snapshots, wanted) => store.rows(snapshots, wanted, reading),
     means: (query) => store.means(query, reading),
     resolution: (window, stepMs) => store.resolution(window, stepMs, reading),

@@ -57,6 +57,9 @@ export class ForecastScores {
   #stop: () => void = () => undefined;
   /** Up to here everything is summed up; null: not known yet. */
   #until: number | null = null;
+  /** Monotonic: when that was looked up. */
+  #foundAt = 0;
+  #isSumming = false;
   readonly #find = singleFlight(() => this.#findSummed());
   #summing: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -69,6 +72,7 @@ export class ForecastScores {
 
   start(): void {
     const { log } = this.#options;
+    this.#isSumming = true;
     const failed = (error: unknown) =>
       log.warn({ err: error }, `cannot sum up how right the forecasts were: ${messageOf(error)}`);
     this.#stop = every(lookEveryMs, () => this.sumUp(), failed, { immediately: true });
@@ -144,7 +148,13 @@ export class ForecastScores {
   async #summedUntil(): Promise<number> {
     // The clock was ahead and is not any more: what was summed up by it is no sum of these hours.
     if (this.#until !== null && this.#until > this.#options.clock.now()) this.#until = null;
-    this.#until ??= await this.#find();
+    // Another server sums up.
+    const { clock } = this.#options;
+    if (!this.#isSumming && clock.monotonic() - this.#foundAt > lookEveryMs) this.#until = null;
+    if (this.#until === null) {
+      this.#until = await this.#find();
+      this.#foundAt = clock.monotonic();
+    }
     return this.#until;
   }
 

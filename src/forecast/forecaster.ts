@@ -4,6 +4,7 @@ import type { Forecast } from '../core/forecast.ts';
 import { ReadLane } from '../core/read-lane.ts';
 import { isKnown } from '../core/sample.ts';
 import { isOfOtherSource, seriesKey } from '../core/series.ts';
+import { everyDuty, isSeriesInShare, type WatchShare } from '../core/server-role.ts';
 import { reservedNames } from '../core/snapshot.ts';
 import { type Reads, readsWithin, type Store, type TimeWindow } from '../core/store.ts';
 import { levelFactor, type Threshold } from '../core/threshold.ts';
@@ -45,6 +46,8 @@ export interface ForecasterOptions {
   log: Log;
   thresholds: readonly Threshold[];
   horizonMs: number;
+  /** Of the hosts; absent: all. */
+  share?: WatchShare;
   /** Where it is computed; it is closed with the forecaster. */
   thread: ForecastThread;
 }
@@ -196,6 +199,7 @@ export class Forecaster {
       for (const series of await reads.above(selector, least, window)) {
         const { host = '', process = '' } = series.labels;
         if (this.#lines.on(series) !== threshold || (isOfHost && reservedNames.has(process))) continue;
+        if (!isSeriesInShare(series, this.#options.share ?? everyDuty.share)) continue;
         const factor = levelFactor(threshold, cores.get(host) ?? null);
         found.set(seriesKey(series), { series, factor, threshold: red, aboveAt: end });
       }

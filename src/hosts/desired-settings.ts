@@ -6,6 +6,8 @@ export interface DesiredSettingsStorage {
   hosts: Readonly<Record<string, DesiredSettings>>;
   /** Resolves once it is on disk. */
   keep(hosts: Readonly<Record<string, DesiredSettings>>): Promise<void>;
+  /** As others have changed it meanwhile; absent: nobody else does. */
+  read?(): Promise<Readonly<Record<string, DesiredSettings>>>;
 }
 
 /** What somebody wants of the collectors. Each learns it with the answer to its next snapshot. */
@@ -31,7 +33,19 @@ export class DesiredSettingsOfHosts {
     return done;
   }
 
+  /** What other servers have been told. */
+  refresh(): Promise<void> {
+    const done = this.#tail.then(() => this.#read());
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  async #read(): Promise<void> {
+    if (this.#kept?.read) this.#hosts = new Map(Object.entries(await this.#kept.read()));
+  }
+
   async #set(host: string, change: Partial<DesiredSettings>): Promise<DesiredSettings> {
+    await this.#read();
     const desired = { ...this.of(host), ...change };
     if (isSameDesired(desired, this.of(host))) return desired;
     const hosts = new Map(this.#hosts);

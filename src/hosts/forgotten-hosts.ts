@@ -8,6 +8,8 @@ export interface ForgottenHostsStorage {
   hosts: Readonly<Record<string, number>>;
   /** Resolves once it is on disk. */
   keep(hosts: Readonly<Record<string, number>>): Promise<void>;
+  /** As others have changed it meanwhile; absent: nobody else does. */
+  read?(): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Hosts that are gone for good, as somebody has said. What is stored of them stays until it expires. */
@@ -68,8 +70,20 @@ export class ForgottenHosts {
     return placedAt(header) > (this.#hosts.get(header.host) ?? Number.POSITIVE_INFINITY);
   }
 
+  /** What other servers have been told. */
+  refresh(): Promise<void> {
+    const done = this.#tail.then(() => this.#read());
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  async #read(): Promise<void> {
+    if (this.#kept?.read) this.#hosts = new Map(Object.entries(await this.#kept.read()));
+  }
+
   #change(make: (hosts: Map<string, number>) => unknown): Promise<void> {
     const change = async () => {
+      await this.#read();
       const oldest = this.#clock.now() - this.#retentionMs;
       const hosts = new Map([...this.#hosts].filter(([, at]) => at > oldest));
       make(hosts);

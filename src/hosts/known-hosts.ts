@@ -175,16 +175,19 @@ export class KnownHosts {
 
   /** Whose clock is off now. */
   skewsNow(headers: readonly SnapshotHeader[]): ClockSkew[] {
-    const unheard = headers.filter((header) => !this.#heard.has(header.host));
+    const unheard = headers.filter((header) => !this.#heard.has(header.host) || this.#isHeardElsewhere(header));
     const known = new Set(headers.map(({ host }) => host));
-    const heard = [...this.#heard].map(([host, each]) => ({
-      host,
-      ip: each.ip,
-      skewSeconds: Math.round(each.skew.ms / 1000),
-      since: each.skew.since,
-      isUnusable: each.isUnusable,
-      isSilent: this.#isSilent(each.takenAt, each),
-    }));
+    const elsewhere = new Set(unheard.map(({ host }) => host));
+    const heard = [...this.#heard]
+      .filter(([host]) => !elsewhere.has(host))
+      .map(([host, each]) => ({
+        host,
+        ip: each.ip,
+        skewSeconds: Math.round(each.skew.ms / 1000),
+        since: each.skew.since,
+        isUnusable: each.isUnusable,
+        isSilent: this.#isSilent(each.takenAt, each),
+      }));
     return [...heard.filter(({ host, isSilent }) => known.has(host) || !isSilent), ...skewsOf(unheard)].filter(isOff);
   }
 
@@ -231,11 +234,18 @@ export class KnownHosts {
   #asHeard(header: SnapshotHeader, now: number, newestSeen: number): SnapshotHeader {
     const newest = this.#heard.get(header.host)?.newest;
     if (!newest) return { ...header, seenAt: this.#seenBefore(header, newestSeen) };
-    // Of a host that sends nothing live a backlog may have brought later ones.
+    // It sends to another server by now, or a backlog has brought later ones.
     const placed = placedAt(header);
-    if (this.#isSilent(newest.takenAt, newest.header) && placed > placedAt(newest.header) && placed <= now)
-      return header;
+    if (placed > placedAt(newest.header) && placed <= now + noticeableMs)
+      return { ...header, seenAt: Math.min(placed, now) };
     return { ...newest.header, seenAt: now - (this.#clock.monotonic() - newest.takenAt) };
+  }
+
+  /** Here it has long been silent, and yet there is later of it: its clock is as another server has measured it. */
+  #isHeardElsewhere(header: SnapshotHeader): boolean {
+    const heard = this.#heard.get(header.host);
+    if (heard === undefined || !this.#isSilent(heard.takenAt, heard)) return false;
+    return heard.newest === null ? false : placedAt(header) > placedAt(heard.newest.header);
   }
 
   #isSilent(takenAt: number, { intervalMs }: { intervalMs: number }): boolean {

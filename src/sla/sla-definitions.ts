@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.ts';
-import { messageOf } from '../core/error.ts';
+import { MonitorError, messageOf } from '../core/error.ts';
 import { every } from '../platform/every.ts';
 import type { Log } from '../platform/log.ts';
 import type { SlaDefinition } from './sla.ts';
@@ -48,6 +48,8 @@ export class SlaDefinitions {
       await this.#slas.follow(this.#file.read(), this.#clock.now());
     } catch (error) {
       this.#log.warn(`SLAs stay as they were: ${messageOf(error)}`);
+      // Where they are kept is away: they are wanted all the same.
+      if (error instanceof MonitorError && error.code === 'unavailable') return;
     }
     this.#version = version;
   }

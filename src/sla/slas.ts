@@ -6,6 +6,8 @@ export interface SlaStorage {
   slas: readonly Sla[];
   /** Resolves once they are on disk. */
   keep(slas: readonly Sla[]): Promise<void>;
+  /** As others have changed them meanwhile; absent: nobody else does. */
+  read?(): Promise<readonly Sla[]>;
 }
 
 const mostSlas = 100;
@@ -119,8 +121,20 @@ export class Slas {
       throw new MonitorError('conflict', `the SLA '${sla.id}' stands in the file that --slas names; change it there`);
   }
 
+  /** What other servers have been told. */
+  refresh(): Promise<void> {
+    const done = this.#tail.then(() => this.#read());
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
+  async #read(): Promise<void> {
+    if (this.#kept?.read) this.#slas = new Map((await this.#kept.read()).map((sla) => [sla.id, sla]));
+  }
+
   #change<R>(change: () => { slas: ReadonlyMap<string, Sla>; result: R }): Promise<R> {
     const done = this.#tail.then(async () => {
+      await this.#read();
       const { slas, result } = change();
       if (slas === this.#slas) return result;
       await this.#kept?.keep([...slas.values()]).catch((error: unknown) => {

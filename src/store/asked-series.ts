@@ -22,7 +22,7 @@ export interface SeriesParts {
 /** The same of other sources. */
 export interface SourceParts {
   present(metric: string, window: TimeWindow, reading: Reading): Promise<Series[]>;
-  samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>>;
+  toldOf(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>>;
 }
 
 /** As `Reads.select` says. */
@@ -36,7 +36,7 @@ export async function selectAsked(
   const wanted = 'metric' in series ? await named(parts, sources, series, query, reading) : series;
   const { ours, others } = bySource(wanted);
   const samples = new Map([
-    ...(await sources.samples(others, query, reading)),
+    ...(await sources.toldOf(others, query, reading)),
     ...(await samplesOf(parts, ours, query, reading)),
   ]);
   return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
@@ -100,7 +100,7 @@ export async function sourcesAbove(
   const first = gauges.slice(0, mostNamed).map(({ series }) => series);
   const above = await fitting(fits, first, reading.signal);
   const growing = [...(await fitting(fits, counters, reading.signal)).values()].slice(0, mostCounters);
-  const rates = await sources.samples(growing, { ...window, series: growing, stepMs: null }, reading);
+  const rates = await sources.toldOf(growing, { ...window, series: growing, stepMs: null }, reading);
   for (const series of growing) {
     const samples = rates.get(seriesKey(series)) ?? [];
     if (samples.some((sample) => isKnown(sample) && sample.value > level)) above.set(seriesKey(series), series);

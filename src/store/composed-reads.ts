@@ -5,9 +5,10 @@ import type { RowsWanted, SnapshotKey } from '../core/usage-row.ts';
 
 /** The reads of an engine, by what they are about. */
 export interface ReadParts {
-  headers: Pick<Reads, 'latest'>;
+  headers: Pick<Reads, 'latest' | 'headers'>;
   usage: Pick<Reads, 'rows' | 'means' | 'resolution' | 'page'>;
   series: Pick<Reads, 'select' | 'above'>;
+  sources: Pick<Reads, 'samples'>;
   statistics: Pick<Reads, 'statistics'>;
   forecasts: Pick<Reads, 'forecasts' | 'tallies'>;
 }
@@ -22,6 +23,14 @@ export class ComposedReads implements Reads {
 
   latest(at: number, reading?: Reading) {
     return this.#parts.headers.latest(at, reading);
+  }
+
+  headers(window: TimeWindow, reading?: Reading) {
+    return this.#parts.headers.headers(window, reading);
+  }
+
+  samples(window: TimeWindow, reading?: Reading) {
+    return this.#parts.sources.samples(window, reading);
   }
 
   rows(snapshots: readonly SnapshotKey[], wanted?: RowsWanted, reading?: Reading) {

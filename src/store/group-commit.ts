@@ -1,4 +1,5 @@
 import { MonitorError } from '../core/error.ts';
+import type { DurableLog } from '../core/log.ts';
 import type { Company } from './company.ts';
 
 export interface GroupLimits {
@@ -21,7 +22,7 @@ interface Waiting<T> {
  * other. Live snapshots go before a backlog. When a group fails for another reason than an outage, its members are
  * written one by one, so that one bad item cannot fail its neighbours.
  */
-export class GroupCommit<T> {
+export class GroupCommit<T> implements DurableLog<T> {
   readonly #write: (items: T[]) => Promise<void>;
   readonly #weigh: (item: T) => number;
   readonly #limits: GroupLimits;

@@ -49,6 +49,7 @@ export async function openMemoryStore(options: StoreOptions): Promise<Store> {
 interface Kept {
   series: Series;
   kind: MetricSample['kind'];
+  owner: string;
   /** Values by time. */
   values: Map<number, MetricSample['value']>;
 }
@@ -98,6 +99,18 @@ export class MemoryStore implements Store {
       if (last) newest.push(headerOf(last));
     }
     return newest.sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async headers(window: TimeWindow) {
+    return [...this.#within(window)].map(headerOf);
+  }
+
+  async samples({ from, to }: TimeWindow) {
+    return [...this.#series.values()].flatMap(({ series, kind, owner, values }) =>
+      [...values]
+        .filter(([time]) => time > from && time <= to)
+        .map(([time, value]): MetricSample => ({ series, kind, owner, time, value })),
+    );
   }
 
   async rows(keys: readonly SnapshotKey[], wanted: RowsWanted = {}) {
@@ -201,7 +214,7 @@ export class MemoryStore implements Store {
     let kept = this.#series.get(key);
     if (kept === undefined) {
       if (!admitSeries(owner, this.#seriesBudget, this.#now(), this.#options.warn)) return false;
-      kept = { series, kind, values: new Map() };
+      kept = { series, kind, owner, values: new Map() };
       this.#series.set(key, kept);
     }
     if (!kept.values.has(time)) kept.values.set(time, value);

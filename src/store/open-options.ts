@@ -15,6 +15,8 @@ export interface ClickHouseCredentials {
   password?: string;
   /** The only authority (PEM) whose certificate ClickHouse may have. */
   ca?: string;
+  /** The cluster that tables are made on; absent: they are of one server. */
+  cluster?: string;
 }
 
 export interface OpenOptions extends StoreOptions {

@@ -96,6 +96,43 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
       expect(header).toMatchObject({ host, ip: null, bootId: null, cores: null, memoryBytes: null, metrics: {} });
     });
 
+    test('gives back for a copy every header and every sample of other sources as it was taken', async () => {
+      const host = newHost();
+      const ahead = { ...makeSnapshot({ host, time: t + 2 }), isFromFuture: true as const };
+      const skewed = makeSnapshot({ host, time: t + 1, metrics: { 'collector.clockSkewSeconds': 90 } });
+      const snapshots = [makeSnapshot({ host, time: t }), skewed, ahead, makeSnapshot({ host, time: t + 3 })];
+      await store.append({ snapshots: structuredClone(snapshots) });
+      const found = (await store.headers({ from: t - 1, to: t + 2 })).filter((header) => header.host === host);
+      const wanted = snapshots.slice(0, 3).map(({ processes: _, ...header }) => header);
+      expect(found.sort((a, b) => a.time - b.time)).toEqual(wanted);
+      const series = { metric: 'copied_total', labels: { host, path: '/a "b"\n' } };
+      const kinds = [
+        { kind: 'counter', value: 7.25, time: t + 1, owner: 'prometheus x y' },
+        { kind: 'counter', value: 'exited', time: t + 2, owner: 'prometheus x y' },
+        { kind: 'counter', value: 0.1 + 0.2, time: t + 3, owner: 'prometheus x y' },
+      ] as const;
+      await store.append({ samples: kinds.map((each) => ({ series, ...each })) });
+      const samples = (await store.samples({ from: t, to: t + 2 })).filter(
+        ({ series: { labels } }) => labels.host === host,
+      );
+      expect(samples.sort((a, b) => a.time - b.time)).toEqual(kinds.slice(0, 2).map((each) => ({ series, ...each })));
+    });
+
+    test('what servers agree on is there for all, the latest of each key', async (context) => {
+      const { agreements } = store;
+      if (agreements === undefined) context.skip('one server has it to itself');
+      const key = `${newHost()} 'quoted'`;
+      const said = (body: unknown, at: number) => agreements?.write('desired', new Map([[key, { body, at }]]));
+      const read = async () => (await agreements?.read('desired'))?.get(key);
+      await said({ isPaused: true }, t);
+      await said({ isPaused: false, why: 'é"\\' }, t + 2);
+      await said({ isPaused: 'late' }, t + 1);
+      expect(await read()).toEqual({ body: { isPaused: false, why: 'é"\\' }, at: t + 2 });
+      expect((await agreements?.read('forgotten'))?.has(key)).toBe(false);
+      await said(null, t + 3);
+      expect(await read()).toBeUndefined();
+    });
+
     test('any name survives a round trip and can be asked for', async () => {
       const names = [
         'it\'s "quoted"',

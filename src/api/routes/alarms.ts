@@ -19,15 +19,17 @@ const alarmsQuery = Type.Object({
 });
 
 const getAlarms = {
+  config: { roles: ['query', 'watch'] },
   schema: {
     tags: ['alarms'],
     summary: 'What is over the line, worst first',
     querystring: alarmsQuery,
     response: { 200: alarmsSchema },
   },
-};
+} as const;
 
 const getStream = {
+  config: { roles: ['query', 'watch'] },
   exposeHeadRoute: false,
   schema: {
     tags: ['alarms'],
@@ -37,10 +39,10 @@ const getStream = {
       200: { description: 'Events.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
     },
   },
-};
+} as const;
 
 const postEndings = {
-  config: { access: 'read', isQuestion: true },
+  config: { access: 'read', isQuestion: true, roles: ['query', 'watch'] },
   schema: {
     tags: ['alarms'],
     summary: 'How alarms that are not there any more have ended',

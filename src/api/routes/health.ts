@@ -23,12 +23,24 @@ const getReady = {
 } as const;
 
 /** Probes: `live` while the process answers, `ready` while the store would take a write: it is tried with a real one. */
-export function healthRoutes({ store, clock, expiry, serverClock, sources }: AppParts): FastifyPluginAsyncTypebox {
+export function healthRoutes({
+  store,
+  clock,
+  expiry,
+  serverClock,
+  sources,
+  watchers,
+}: AppParts): FastifyPluginAsyncTypebox {
   /** All that ask while a try is under way, or within a second of its end, have that one. */
   const tryStore = singleFlightFor(
     tryEveryMs,
     () => clock.monotonic(),
     () => store.ping(),
+  );
+  const watchersProblem = singleFlightFor(
+    tryEveryMs,
+    () => clock.monotonic(),
+    () => watchers.problem(),
   );
   return async (app) => {
     app.get('/health/live', getLive, async () => ({
@@ -41,8 +53,9 @@ export function healthRoutes({ store, clock, expiry, serverClock, sources }: App
         });
       });
       const warning = serverClock.warning() === null ? null : expiry.waiting();
-      const warnings = [...(warning === null ? [] : [warning]), ...sources.warnings()];
-      return { status: 'ok' as const, warnings };
+      const unwatched = await watchersProblem();
+      const warnings = [warning, unwatched].filter((each) => each !== null);
+      return { status: 'ok' as const, warnings: [...warnings, ...sources.warnings()] };
     });
   };
 }

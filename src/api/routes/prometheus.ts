@@ -31,6 +31,7 @@ const madeEveryMs = 1000;
 const longestReadMs = 8_000;
 
 const getMetrics = {
+  config: { roles: [] },
   schema: {
     tags: ['health'],
     summary: 'What Prometheus reads',
@@ -79,7 +80,8 @@ export function metricRoutes(parts: AppParts): FastifyPluginAsyncTypebox {
 /** @param top processes of each host by CPU, and as many by memory; null: all */
 async function allFamilies(parts: AppParts, alarms: RecentAlarms, top: number | null): Promise<Iterable<MetricFamily>> {
   // The server's own figures are wanted most when its store is away.
-  const stored = await storedFamilies(parts, alarms, top).catch((error: unknown) => {
+  const asked = parts.duties.roles.includes('query') ? storedFamilies(parts, alarms, top) : Promise.resolve([]);
+  const stored = await asked.catch((error: unknown) => {
     parts.log.warn({ err: error }, 'metrics without usage and alarms');
     return [];
   });

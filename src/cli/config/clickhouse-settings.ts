@@ -1,3 +1,4 @@
+import { MonitorError } from '../../core/error.ts';
 import { orNotSet, serving, setting } from './setting.ts';
 
 /** How a server gets into ClickHouse. */
@@ -9,6 +10,14 @@ export const clickhouseSettings = {
     read: ([text]) => text,
     format: orNotSet,
   }),
+  clickhouseCluster: setting({
+    argument: '<name>',
+    description: 'cluster of ClickHouse that the tables are made on, replicated and, over several shards, distributed',
+    defaultText: 'none: tables of one server',
+    commands: serving,
+    read: ([text]) => (text === undefined ? undefined : parseCluster(text)),
+    format: orNotSet,
+  }),
   clickhousePassword: setting({
     description: 'password of that user',
     defaultText: 'none',
@@ -17,3 +26,12 @@ export const clickhouseSettings = {
     read: ([text]) => text,
   }),
 };
+
+function parseCluster(text: string): string {
+  if (!/^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$/.test(text))
+    throw new MonitorError(
+      'invalid',
+      `clickhouse-cluster '${text}' is no name of a cluster; see SELECT cluster FROM system.clusters`,
+    );
+  return text;
+}

@@ -1,11 +1,12 @@
 import { hostname } from 'node:os';
 import { givenAdminToken } from '../../access/token.ts';
 import { parseDuration } from '../../core/duration.ts';
+import { formatShare, serverRoles } from '../../core/server-role.ts';
 import { formatThreshold, parseThreshold, type Threshold, withDefaults } from '../../core/threshold.ts';
 import { parseListen, storeRemedy, withoutSecrets } from './address.ts';
 import { storeUrl } from './data-folder.ts';
 import { orNotSet, serving, setting } from './setting.ts';
-import { parseCount, parseHorizon, parsePace, parseSize, parseSwitch } from './value.ts';
+import { parseCount, parseHorizon, parsePace, parseRoles, parseShare, parseSize, parseSwitch } from './value.ts';
 
 /** What a server does, keeps and lets in. */
 export const serverSettings = {
@@ -115,6 +116,31 @@ export const serverSettings = {
     defaultText: '100000',
     commands: serving,
     read: ([text = '100000']) => parseCount(text, 'new-series'),
+  }),
+  role: setting({
+    argument: '<list>',
+    description: 'what this server does of ingest,query,watch, as one of several over one store',
+    defaultText: serverRoles.join(','),
+    commands: ['serve'],
+    read: ([text = serverRoles.join(',')]) => parseRoles(text),
+    format: (roles) => roles.join(','),
+  }),
+  watchShare: setting({
+    argument: '<i/n>',
+    description: 'of the hosts, which share this server watches: 1/2 and 2/2 are two watchers',
+    defaultText: '1/1',
+    commands: ['serve'],
+    read: ([text = '1/1']) => parseShare(text),
+    format: formatShare,
+  }),
+  tokens: setting({
+    argument: '<file>',
+    description:
+      'the tokens (JSON, as in the data folder) where others write them, as a secret that is mounted; read again when it changes',
+    defaultText: 'tokens.json in the data folder',
+    commands: serving,
+    read: ([text]) => text,
+    format: orNotSet,
   }),
   allowHost: setting({
     argument: '<name>',

@@ -1,5 +1,6 @@
 import { parseDuration } from '../../core/duration.ts';
 import { MonitorError } from '../../core/error.ts';
+import { type ServerRole, serverRoles, type WatchShare } from '../../core/server-role.ts';
 
 export function parsePace(text: string, what: string, shortest: string): number {
   const pace = parseDuration(text, what);
@@ -46,4 +47,26 @@ export function parseLogLevel(text: string): string {
   if (!levels.includes(text))
     throw new MonitorError('invalid', `log level '${text}' must be one of ${levels.join(', ')}`);
   return text;
+}
+
+/** `ingest,query` */
+export function parseRoles(text: string): ServerRole[] {
+  const asked = text.split(',').map((role) => role.trim());
+  const unknown = asked.find((role) => !(serverRoles as readonly string[]).includes(role));
+  if (unknown !== undefined)
+    throw new MonitorError(
+      'invalid',
+      `role '${unknown}' is none of ${serverRoles.join(', ')}; several are written with commas`,
+    );
+  return serverRoles.filter((role) => asked.includes(role));
+}
+
+const mostShares = 1000;
+
+/** `1/2` */
+export function parseShare(text: string): WatchShare {
+  const [, index = 0, of = 0] = (/^(\d{1,4})\/(\d{1,4})$/.exec(text) ?? []).map(Number);
+  if (index < 1 || index > of || of > mostShares)
+    throw new MonitorError('invalid', `watch share '${text}' must be such as 1/2: the first of two`);
+  return { index, of };
 }

@@ -19,7 +19,7 @@ import type { Config } from '../config/settings.ts';
  * @throws MonitorError `invalid` when others could reach the server and nobody had a token
  */
 export function serverAccess(config: Config, clock: Clock): { access: AccessOptions; secret: string } {
-  const file = new TokenFile(config.data);
+  const file = new TokenFile(config.data, config.tokens);
   const kept = (): TokenBook => {
     const { tokens, invites } = file.book();
     return { tokens: config.adminToken ? [...tokens, config.adminToken] : tokens, invites };

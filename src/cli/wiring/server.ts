@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
@@ -7,15 +9,14 @@ import type { AppOptions } from '../../api/app.ts';
 import type { ClientOptions } from '../../client/monitor-client.ts';
 import type { Clock } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import { serverRoles } from '../../core/server-role.ts';
+import type { Store } from '../../core/store.ts';
 import { formatThreshold } from '../../core/threshold.ts';
 import { openClockDoubt } from '../../hosts/clock-doubt-file.ts';
-import { openDesiredSettings } from '../../hosts/desired-settings-file.ts';
-import { openForgottenHosts } from '../../hosts/forgotten-hosts-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
 import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
 import type { SlaDefinitionsFile } from '../../sla/sla-definitions.ts';
-import { openSlas } from '../../sla/sla-file.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
@@ -23,6 +24,7 @@ import type { ClickHouseCredentials, InfluxCredentials, OpenOptions } from '../.
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
+import { keptSettings } from './kept-settings.ts';
 import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
 import { readPem } from './pem.ts';
 import { serverAccess } from './server-access.ts';
@@ -63,6 +65,7 @@ export async function startServer(
   // Loaded while the store opens in its thread; what is wrong with it is met below.
   void import('../../api/app.ts').catch(() => undefined);
   const store = await opening;
+  refuseAloneInPart(config, store);
   const local = makeLocalSocket();
   const closing: (() => unknown)[] = [() => store.close(), () => local.close()];
   try {
@@ -88,6 +91,15 @@ export async function startServer(
     await closeAll(closing).catch(() => undefined);
     throw error;
   }
+}
+
+/** @throws MonitorError `invalid` for one of several servers over a store that only one has */
+function refuseAloneInPart({ role, watchShare, store: url, data }: Config, { isShared = false }: Store): void {
+  if (isShared || (role.length === serverRoles.length && watchShare.of === 1)) return;
+  throw new MonitorError(
+    'invalid',
+    `the store ${storeUrl(url, data)} is this server's alone, and so it has to do everything: --role and --watch-share are for servers over one ClickHouse or InfluxDB`,
+  );
 }
 
 /** What was opened last first, each whatever became of the others. @throws what the first one threw */
@@ -135,8 +147,10 @@ function influxCredentials(config: Config): InfluxCredentials {
   };
 }
 
-function clickhouseCredentials({ clickhouseUser, clickhousePassword, storeCa }: Config): ClickHouseCredentials {
+function clickhouseCredentials(config: Config): ClickHouseCredentials {
+  const { clickhouseUser, clickhousePassword, clickhouseCluster, storeCa } = config;
   return {
+    ...(clickhouseCluster && { cluster: clickhouseCluster }),
     ...(clickhouseUser && { username: clickhouseUser }),
     ...(clickhousePassword && { password: clickhousePassword }),
     ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
@@ -157,9 +171,9 @@ async function makeApp(
     horizonMs: config.horizon,
     queryTimeoutMs: config.queryTimeout,
     clockDoubt: openClockDoubt(config.data, warn),
-    forgotten: openForgottenHosts(config.data, warn),
-    desired: openDesiredSettings(config.data, warn),
-    slas: openSlas(config.data, warn),
+    ...keptSettings(given.store, config.data, given.clock, warn),
+    duties: { roles: config.role, share: config.watchShare },
+    serverId: `${hostname()} ${randomUUID()}`,
     ...(config.slas !== undefined && { slasFile: await openSlasFile(config.slas) }),
     hasOlderSlaApi: config.olderSlaApi,
     // Beside this file once it is bundled.

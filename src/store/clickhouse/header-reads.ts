@@ -1,5 +1,5 @@
 import type { SnapshotHeader } from '../../core/snapshot.ts';
-import type { Reading } from '../../core/store.ts';
+import type { Reading, TimeWindow } from '../../core/store.ts';
 import type { Queries } from './queries.ts';
 import { toHeader } from './rows.ts';
 import { during } from './sql-text.ts';
@@ -12,6 +12,11 @@ export class HeaderReads {
   constructor(queries: Queries, retentionMs: number) {
     this.#queries = queries;
     this.#retentionMs = retentionMs;
+  }
+
+  async headers(window: TimeWindow, reading: Reading = {}): Promise<SnapshotHeader[]> {
+    const sql = `SELECT * FROM snapshot FINAL WHERE ${during(window)}`;
+    return (await this.#queries.all(sql, reading, window)).map(toHeader);
   }
 
   async latest(at: number, reading: Reading = {}): Promise<SnapshotHeader[]> {

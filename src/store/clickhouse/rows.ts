@@ -73,6 +73,7 @@ export function toHeader(row: Row): SnapshotHeader {
     memoryBytes: numberOf(row.memory_total_bytes),
     limitedBy: row.limited_by === 'cgroup' ? 'cgroup' : 'host',
     metrics: Object.fromEntries(metrics),
+    ...(Number(row.is_from_future) === 1 && { isFromFuture: true as const }),
   };
 }
 

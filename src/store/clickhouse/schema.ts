@@ -21,6 +21,8 @@ export interface Table {
   key: readonly string[];
   /** The column that parts are by: a day each; absent: it is small, and not forgotten. */
   time?: string;
+  /** Of rows that are there twice the one that is highest in this stays; absent: the one that came last. */
+  newest?: string;
 }
 
 const text = (name: string): Column => ({ name, type: 'String' });
@@ -98,10 +100,27 @@ export const newNamesTable: Table = {
   time: 'time',
 };
 
+/** What servers over this database agree on. */
+export const agreementTable: Table = {
+  name: 'agreement',
+  columns: [repeated('kind'), text('key'), whole('time'), text('body')],
+  key: ['kind', 'key'],
+  newest: 'time',
+};
+
 /** That something could be written. */
 export const triedTable: Table = { name: 'tried', columns: [whole('place'), whole('time')], key: ['place'] };
 
-export const tables = [processTable, snapshotTable, sampleTable, forecastTable, tallyTable, newNamesTable, triedTable];
+export const tables = [
+  processTable,
+  snapshotTable,
+  sampleTable,
+  forecastTable,
+  tallyTable,
+  newNamesTable,
+  agreementTable,
+  triedTable,
+];
 
 /** Where a column of processes or of hosts is, and what it makes of a value. */
 export function placeOf(column: UsageMetric | HostMetric): {
@@ -118,10 +137,10 @@ export function placeOf(column: UsageMetric | HostMetric): {
 const dayMs = 86_400_000;
 
 /** @param version of ClickHouse, year times 100 and month: texts that repeat, and how columns are packed, came later */
-export function createSql({ name, columns, key, time }: Table, version: number): string {
+export function createSql({ name, columns, key, time, newest = '' }: Table, version: number): string {
   const partition = time === undefined ? '' : `PARTITION BY intDiv(${time}, ${dayMs})`;
   return `CREATE TABLE IF NOT EXISTS ${name} (${columns.map((column) => columnSql(column, version)).join(', ')})
-    ENGINE = ReplacingMergeTree ${partition} ORDER BY (${key.join(', ')})`;
+    ENGINE = ReplacingMergeTree(${newest}) ${partition} ORDER BY (${key.join(', ')})`;
 }
 
 /** From then on both are stable. */

@@ -1,4 +1,4 @@
-import type { Sample } from '../../core/sample.ts';
+import type { MetricSample, Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
@@ -23,8 +23,18 @@ export class SourceReads implements SourceParts {
     return (await this.#peaks(metric, window, reading)).map(({ series }) => series);
   }
 
+  async samples(window: TimeWindow, reading: Reading = {}): Promise<MetricSample[]> {
+    const sql = `SELECT series, kind, owner, time, value FROM sample FINAL WHERE ${during(window)}`;
+    return (await this.#queries.all(sql, reading, window)).flatMap(({ series: key, kind, owner, time, value }) => {
+      const series = parseSeries(String(key));
+      if (series === null) return [];
+      const [about, at] = [{ kind: kind === 'counter' ? ('counter' as const) : ('gauge' as const) }, Number(time)];
+      return [{ series, ...about, owner: String(owner), time: at, value: numberOf(value) ?? ('exited' as const) }];
+    });
+  }
+
   /** By key: gauges as they are or in steps, counters by their rates. */
-  async samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
+  async toldOf(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
     const samples = new Map<string, Sample[]>();
     const window = { from: query.from - counterReachMs, to: query.to };
     for (const [metric, group] of groupBy(series, (each) => each.metric))

@@ -1,9 +1,11 @@
+import type { Agreements } from '../../core/agreement.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
 import type { ClickHouseCredentials, OpenOptions } from '../open-options.ts';
 import { Preparation } from '../preparation.ts';
 import { parseAddress } from './address.ts';
+import { ClickHouseAgreements } from './agreements.ts';
 import { bootstrap } from './bootstrap.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
@@ -43,6 +45,8 @@ export async function openClickHouseStore(
 class ClickHouseStore extends ComposedReads implements Store {
   readonly url: string;
   readonly expiresItself = false;
+  readonly isShared = true;
+  readonly agreements: Agreements;
   readonly #retentionMs: number;
   readonly #connection: ClickHouseConnection;
   readonly #preparation: Preparation;
@@ -52,11 +56,13 @@ class ClickHouseStore extends ComposedReads implements Store {
     const { retentionMs, now = Date.now, warn } = options;
     const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
-    const series = new SeriesReads(queries, new SourceReads(queries));
+    const sources = new SourceReads(queries);
+    const series = new SeriesReads(queries, sources);
     super({
       headers: new HeaderReads(queries, retentionMs),
       usage: new UsageReads(queries),
       series,
+      sources,
       statistics: new StatisticsReads(queries, (wanted, bounds) => series.select(wanted, bounds)),
       forecasts: new ForecastReads(queries),
     });
@@ -64,6 +70,7 @@ class ClickHouseStore extends ComposedReads implements Store {
     this.#retentionMs = retentionMs;
     this.#connection = connection;
     this.#preparation = preparation;
+    this.agreements = new ClickHouseAgreements(connection, preparation);
     this.#writer = new Writer({ newNamesPerDay, newSeriesPerDay, now, warn, connection, preparation });
   }
 

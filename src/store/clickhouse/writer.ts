@@ -1,3 +1,4 @@
+import type { DurableLog } from '../../core/log.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records, TimeWindow } from '../../core/store.ts';
@@ -38,7 +39,7 @@ export interface WriterOptions {
 /** Writes all there is to write. */
 export class Writer {
   readonly #options: WriterOptions;
-  readonly #commit: GroupCommit<Snapshot>;
+  readonly #commit: DurableLog<Snapshot>;
   /** Process names by host, and series of other sources by whom they are of. */
   readonly #names: KnownNames;
   readonly #series: KnownNames;

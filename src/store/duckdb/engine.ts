@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import type { Forecast } from '../../core/forecast.ts';
+import type { DurableLog } from '../../core/log.ts';
 import type { StretchQuery } from '../../core/sample.ts';
 import type { DiskUse, PageQuery, Reading, TimeWindow } from '../../core/store.ts';
 import type { HourTally } from '../../core/tally.ts';
@@ -100,9 +101,10 @@ function openFailure(message: string): string {
 function readsOf(parts: EngineParts): ReadParts & { series: SeriesReads; usage: UsageReads } {
   const lookup = new IdLookup(parts);
   const usage = new UsageReads(lookup);
-  const series = new SeriesReads(lookup, new SourceReads(lookup));
+  const sources = new SourceReads(lookup);
+  const series = new SeriesReads(lookup, sources);
   const statistics = new StatisticsReads(lookup, (query, reading) => series.select(query, reading));
-  return { headers: usage, usage, series, statistics, forecasts: new ForecastReads(lookup) };
+  return { headers: usage, usage, series, sources, statistics, forecasts: new ForecastReads(lookup) };
 }
 
 class DuckdbEngine extends ComposedReads implements Engine {
@@ -112,8 +114,8 @@ class DuckdbEngine extends ComposedReads implements Engine {
   readonly #parts: EngineParts;
   readonly #series: SeriesReads;
   readonly #usage: UsageReads;
-  readonly #commit: GroupCommit<Pending>;
-  readonly #samples: GroupCommit<PendingSamples>;
+  readonly #commit: DurableLog<Pending>;
+  readonly #samples: DurableLog<PendingSamples>;
   readonly #idleTimer: NodeJS.Timeout;
   readonly #expiry: Expiry;
   readonly #compaction: Compaction;

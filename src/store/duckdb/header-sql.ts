@@ -1,5 +1,6 @@
 import { hostColumn, hostMetrics } from '../../core/metric.ts';
 import type { SnapshotHeader } from '../../core/snapshot.ts';
+import type { TimeWindow } from '../../core/store.ts';
 import type { Dictionary } from './dictionary.ts';
 import type { Row } from './readers.ts';
 import { num } from './sql-text.ts';
@@ -12,6 +13,11 @@ export function hostsSql(at: number): string {
       WHERE placed <= ${num(at)} AND received IS NULL GROUP BY host) newest
       ON snapshot.host = newest.host AND snapshot.placed = newest.placed
     WHERE received IS NULL`;
+}
+
+export function headersSql({ from, to }: TimeWindow): string {
+  return `SELECT host, time::DOUBLE AS time, ip, header, metrics, received IS NOT NULL AS is_from_future FROM snapshot
+    WHERE time > ${num(from)} AND time <= ${num(to)}`;
 }
 
 /** What of a header is kept as one text. */
@@ -31,5 +37,6 @@ export function toHeader(row: Row, hosts: Dictionary): SnapshotHeader {
     memoryBytes,
     limitedBy,
     metrics: Object.fromEntries(metrics.filter(([, value]) => value !== null)),
+    ...(row.is_from_future === true && { isFromFuture: true as const }),
   };
 }

@@ -83,6 +83,8 @@ export type Method = keyof Engine;
 /** How many arguments each read has before its bounds. */
 export const readArguments = {
   latest: 1,
+  headers: 1,
+  samples: 1,
   rows: 2,
   means: 1,
   resolution: 2,

@@ -47,7 +47,7 @@ export class SeriesReads {
     const wanted = 'metric' in series ? await this.#named(series, query, cost) : series;
     const { ours, others } = bySource(wanted);
     const samples = new Map([
-      ...(await this.#sources.samples(others, query, reading)),
+      ...(await this.#sources.toldOf(others, query, reading)),
       ...(query.stepMs === null
         ? await this.#rawSamples(ours, query, cost)
         : await this.#steps(ours, query, query.stepMs, cost)),

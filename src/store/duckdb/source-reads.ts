@@ -2,16 +2,24 @@ import { VARCHAR } from '@duckdb/node-api';
 import { mostNamed } from '../../core/answer-bounds.ts';
 import { MonitorError } from '../../core/error.ts';
 import { exactValue } from '../../core/label-test.ts';
-import type { Sample, StretchQuery } from '../../core/sample.ts';
-import type { Selector } from '../../core/selector.ts';
+import type { MetricSample, Sample, StretchQuery } from '../../core/sample.ts';
+import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import { bySource } from '../series-filter.ts';
+import { decoded } from './encoded-text.ts';
 import type { IdLookup } from './id-lookup.ts';
 import type { Cost } from './readers.ts';
 import type { SourceIds } from './source-sql.ts';
-import { sourceAboveSql, sourceSamplesSql, sourceSeriesSql, sourceStepsSql } from './source-sql.ts';
+import {
+  rawSamplesSql,
+  sourceAboveSql,
+  sourceSamplesSql,
+  sourceSeriesSql,
+  sourceStepsSql,
+  sourcesSql,
+} from './source-sql.ts';
 import type { StretchIds } from './stretch-sql.ts';
 
 /** A longer window is a heavy question of other sources' samples. */
@@ -26,7 +34,7 @@ export class SourceReads {
   }
 
   /** Of those of these series that are of other sources, by key. */
-  async samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
+  async toldOf(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
     const { ids, kinds } = await this.#idsOf(series, reading);
     if (ids.size === 0) return new Map();
     const { stepMs, aggregate } = query;
@@ -38,6 +46,26 @@ export class SourceReads {
         (row): Sample => ({ time: row.time as number, value: (row.value as number | null) ?? 'exited' }),
       );
     return new Map([...ids].map(([key, id]) => [key, samples(id)]));
+  }
+
+  /** Those of which the series cannot be read any more are left out. */
+  async samples(window: TimeWindow, reading: Reading = {}): Promise<MetricSample[]> {
+    const { readers, series } = this.#lookup;
+    const cost = sourceCost(window, reading);
+    const rows = await readers.query(rawSamplesSql(window), cost);
+    const ids = [...new Set(rows.map((row) => row.series as number))];
+    const textOf = await series.of(ids, cost);
+    const about = new Map(
+      (ids.length === 0 ? [] : await readers.query(sourcesSql(ids), cost)).map((row) => [row.id as number, row]),
+    );
+    const keys = new Map(ids.map((id) => [id, parseSeries(textOf(id))]));
+    return rows.flatMap(({ series: id, time, value }): MetricSample[] => {
+      const [key, row] = [keys.get(id as number) ?? null, about.get(id as number)];
+      if (key === null || row === undefined) return [];
+      const kind = row.kind === 'counter' ? 'counter' : 'gauge';
+      const told = Number.isNaN(value) ? 'exited' : (value as number);
+      return [{ series: key, kind, owner: decoded(row.owner), time: time as number, value: told }];
+    });
   }
 
   /** Of those that are of other sources and stored: the ids by key, and all ids by kind. */

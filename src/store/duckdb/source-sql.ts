@@ -75,3 +75,13 @@ export function sourceSeriesSql(metric: string, window: TimeWindow, ofHost: bool
       (SELECT id FROM series WHERE metric = ${quoted(metric)}${ofHost ? ' AND host = $1' : ''})
     ORDER BY id LIMIT ${mostNamed + 1}`;
 }
+
+/** Samples as they were taken; where a series has ended the value is no number. */
+export function rawSamplesSql(window: TimeWindow): string {
+  return `SELECT series, time::DOUBLE AS time, value FROM sample WHERE ${during(window)}`;
+}
+
+/** Of which kind series are, and whose. */
+export function sourcesSql(ids: readonly number[]): string {
+  return `SELECT id, kind, encode(coalesce(owner, '')) AS owner FROM series WHERE id IN (${list(ids)})`;
+}

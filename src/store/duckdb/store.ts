@@ -58,6 +58,8 @@ class DuckdbStore implements Store {
   readonly url: string;
   readonly expiresItself = false;
   readonly latest: Engine['latest'];
+  readonly headers: Engine['headers'];
+  readonly samples: Engine['samples'];
   readonly rows: Engine['rows'];
   readonly means: Engine['means'];
   readonly resolution: Engine['resolution'];
@@ -94,6 +96,8 @@ class DuckdbStore implements Store {
     this.#options = options;
     const {
       latest,
+      headers,
+      samples,
       rows,
       means,
       resolution,
@@ -110,6 +114,8 @@ class DuckdbStore implements Store {
       close,
     } = this.#engine;
     this.latest = latest;
+    this.headers = headers;
+    this.samples = samples;
     this.rows = rows;
     this.means = means;
     this.resolution = resolution;

@@ -4,7 +4,7 @@ import { binByTime } from '../../core/bin-by-time.ts';
 import type { MeanQuery, PageQuery, Reading, Resolution, TimeWindow } from '../../core/store.ts';
 import type { RowsWanted, SnapshotKey, UsageRow } from '../../core/usage-row.ts';
 import type { UsageTable } from '../../core/usage-table.ts';
-import { hostsSql, toHeader } from './header-sql.ts';
+import { headersSql, hostsSql, toHeader } from './header-sql.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { meanSql, toMean } from './mean-sql.ts';
 import type { PartFiles } from './part-files.ts';
@@ -31,6 +31,11 @@ export class UsageReads {
     const headers = rows.map((row) => toHeader(row, this.#lookup.hosts));
     const byHost = new Map(headers.map((header) => [header.host, header]));
     return [...byHost.values()].sort((a, b) => (a.host < b.host ? -1 : 1));
+  }
+
+  async headers(window: TimeWindow, reading: Reading = {}) {
+    const rows = await this.#lookup.readers.query(headersSql(window), reading);
+    return rows.map((row) => toHeader(row, this.#lookup.hosts));
   }
 
   async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}): Promise<UsageRow[]> {

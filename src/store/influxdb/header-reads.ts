@@ -4,7 +4,13 @@ import type { Reading, TimeWindow } from '../../core/store.ts';
 import { decodeName } from './name-codec.ts';
 import { toHeader } from './points.ts';
 import type { Queries } from './queries.ts';
-import { headerStatement, hostsStatement, lastPlacedStatement, rightStatement } from './statements.ts';
+import {
+  headerStatement,
+  headersStatements,
+  hostsStatement,
+  lastPlacedStatement,
+  rightStatement,
+} from './statements.ts';
 
 /** The newest snapshot of each host, wherever its clock has put it. */
 export class HeaderReads {
@@ -14,6 +20,14 @@ export class HeaderReads {
   constructor(queries: Queries, retentionMs: number) {
     this.#queries = queries;
     this.#retentionMs = retentionMs;
+  }
+
+  async headers(window: TimeWindow, reading: Reading = {}): Promise<SnapshotHeader[]> {
+    const [here, ahead] = await this.#queries.all(headersStatements(window), reading, window);
+    return [
+      ...(here ?? []).map(toHeader),
+      ...(ahead ?? []).map((row) => ({ ...toHeader(row), isFromFuture: true as const })),
+    ];
   }
 
   async latest(at: number, reading: Reading = {}) {

@@ -1,4 +1,4 @@
-import type { Sample } from '../../core/sample.ts';
+import type { MetricSample, Sample } from '../../core/sample.ts';
 import { parseSeries, type Selector } from '../../core/selector.ts';
 import { type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, SelectQuery, TimeWindow } from '../../core/store.ts';
@@ -9,7 +9,12 @@ import type { Row } from './connection.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf } from './points.ts';
 import { type Queries, seriesPerQuery } from './queries.ts';
-import { sourceSamplesStatement, sourceSeriesStatement, sourceStepsStatement } from './statements.ts';
+import {
+  rawSamplesStatement,
+  sourceSamplesStatement,
+  sourceSeriesStatement,
+  sourceStepsStatement,
+} from './statements.ts';
 
 /** Samples of other sources than hosts, and their series. */
 export class SourceReads implements SourceParts {
@@ -24,8 +29,18 @@ export class SourceReads implements SourceParts {
     return (await this.#peaks(metric, window, reading)).map(({ series }) => series);
   }
 
+  async samples(window: TimeWindow, reading: Reading = {}): Promise<MetricSample[]> {
+    const [rows = []] = await this.#queries.all([rawSamplesStatement(window)], reading, window);
+    return rows.flatMap((row): MetricSample[] => {
+      const series = parseSeries(decodeName(String(row.series)));
+      if (series === null) return [];
+      const kind = row.kind === 'counter' ? 'counter' : 'gauge';
+      return [{ series, kind, owner: decodeName(String(row.owner)), ...valueOf(row) }];
+    });
+  }
+
   /** Of other sources, by key: gauges as they are or in steps, counters by their rates. */
-  async samples(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
+  async toldOf(series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Map<string, Sample[]>> {
     const { stepMs, aggregate = 'mean' } = query;
     const samples = new Map<string, Sample[]>();
     const before = { from: query.from - counterReachMs, to: query.to };
@@ -66,12 +81,12 @@ function samplesByKey(rows: readonly Row[]): Map<string, Sample[]> {
   const byKey = groupBy(rows, (row) => decodeName(String(row.series)));
   return new Map(
     [...byKey].map(([key, group]) => {
-      const byTime = new Map(group.map((row) => [Number(row.time), sampleOf(row)]));
+      const byTime = new Map(group.map((row): [number, Sample] => [Number(row.time), valueOf(row)]));
       return [key, [...byTime.values()].sort((a, b) => a.time - b.time)];
     }),
   );
 }
 
-function sampleOf({ time, value, ended }: Row): Sample {
+function valueOf({ time, value, ended }: Row): { time: number; value: number | 'exited' } {
   return { time: Number(time), value: ended === true ? 'exited' : Number(value) };
 }

@@ -71,6 +71,18 @@ export function headerStatement({ host, time }: SnapshotKey): string {
   return `SELECT * FROM "snapshot" WHERE ${during({ from: time - 1, to: time })} AND ${anyOf('host', [host])} GROUP BY "host"`;
 }
 
+/** All headers of the window: those that are right about the time, and those from the future. */
+export function headersStatements(window: TimeWindow): string[] {
+  return ['snapshot', 'snapshot_from_future'].map(
+    (name) => `SELECT * FROM "${name}" WHERE ${during(window)} GROUP BY "host"`,
+  );
+}
+
+/** All samples of other sources in the window, of whomever and of whatever kind. */
+export function rawSamplesStatement(window: TimeWindow): string {
+  return `SELECT "value", "ended" FROM "metric" WHERE ${during(window)} GROUP BY "series", "owner", "kind"`;
+}
+
 export const triedStatement = 'SELECT "count" FROM "tried" ORDER BY time DESC LIMIT 1';
 
 const means = meanColumnIds.map((id) => {

@@ -42,6 +42,7 @@ export async function openInfluxdbStore(
 class InfluxdbStore extends ComposedReads implements Store {
   readonly url: string;
   readonly expiresItself = true;
+  readonly isShared = true;
   readonly #connection: InfluxConnection;
   readonly #preparation: Preparation;
   readonly #writer: Writer;
@@ -51,12 +52,14 @@ class InfluxdbStore extends ComposedReads implements Store {
     const { retentionMs, now = Date.now, warn } = options;
     const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
-    const series = new SeriesReads(queries, new SourceReads(queries));
+    const sources = new SourceReads(queries);
+    const series = new SeriesReads(queries, sources);
     const rollups = new Rollups(queries);
     super({
       headers: new HeaderReads(queries, retentionMs),
       usage: new UsageReads(queries),
       series,
+      sources,
       statistics: new StatisticsReads(rollups, (wanted, bounds) => series.select(wanted, bounds)),
       forecasts: new ForecastReads(queries),
     });

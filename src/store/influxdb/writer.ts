@@ -1,4 +1,5 @@
 import type { Point } from '@influxdata/influxdb-client';
+import type { DurableLog } from '../../core/log.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records } from '../../core/store.ts';
@@ -40,7 +41,7 @@ export interface WriterOptions {
 /** Writes all there is to write, each whole. */
 export class Writer {
   readonly #options: WriterOptions;
-  readonly #commit: GroupCommit<Snapshot>;
+  readonly #commit: DurableLog<Snapshot>;
   /** Those that InfluxDB has refused for their age. */
   readonly #refused = new WeakSet<Snapshot>();
   /** Process names by host, and series of other sources by whom they are of. */
