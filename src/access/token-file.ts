@@ -1,4 +1,3 @@
-import { basename, dirname } from 'node:path';
 import { MonitorError } from '../core/error.ts';
 import { fileReason } from '../core/failure-reason.ts';
 import { type FileLock, waitForLock } from '../platform/file-lock.ts';
@@ -17,8 +16,7 @@ export class TokenFile {
   /** @param path of a file that somebody else writes; absent: `tokens.json` in the data folder */
   constructor(dataFolder: string, path?: string) {
     this.#isGiven = path !== undefined;
-    this.#file =
-      path === undefined ? new JsonFile(dataFolder, 'tokens.json') : new JsonFile(dirname(path), basename(path));
+    this.#file = path === undefined ? new JsonFile(dataFolder, 'tokens.json') : JsonFile.at(path);
   }
 
   get path(): string {

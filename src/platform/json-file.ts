@@ -1,6 +1,6 @@
 import { copyFileSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { replaceFile } from './durable-file.ts';
 
 /** One value as JSON in a file: whole or not at all, synced, and for this user alone. */
@@ -9,6 +9,10 @@ export class JsonFile {
 
   constructor(folder: string, name: string) {
     this.path = join(folder, name);
+  }
+
+  static at(path: string): JsonFile {
+    return new JsonFile(dirname(path), basename(path));
   }
 
   /**

@@ -4,6 +4,7 @@ import { afterAll } from 'vitest';
 import { buildApp } from '../../src/api/app.ts';
 import type { AccessOptions } from '../../src/api/guard.ts';
 import type { TcpAgentOptions } from '../../src/api/tcp/tcp-agents.ts';
+import type { Duties } from '../../src/core/server-role.ts';
 import type { Store } from '../../src/core/store.ts';
 import { parseThreshold, withDefaults } from '../../src/core/threshold.ts';
 import type { DesiredSettingsStorage } from '../../src/hosts/desired-settings.ts';
@@ -31,6 +32,7 @@ export async function makeApp(
     slas?: SlaStorage;
     hasOlderSlaApi?: boolean;
     webFolder?: string;
+    duties?: Duties;
   } = {},
 ) {
   const store = options.store ?? (await openStore('memory:', { retentionMs, warn: () => undefined }));
@@ -50,6 +52,7 @@ export async function makeApp(
     ...(options.forgotten && { forgotten: options.forgotten }),
     ...(options.slas && { slas: options.slas }),
     ...(options.hasOlderSlaApi && { hasOlderSlaApi: true }),
+    ...(options.duties && { duties: options.duties }),
     ...(options.webFolder !== undefined && { webFolder: options.webFolder }),
     version: 'test',
     access: options.access ?? openAccess(),

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { connectionReason } from '../../core/failure-reason.ts';
 import type { ClickHouseCredentials } from '../open-options.ts';
@@ -95,7 +95,9 @@ const passing = new Set(['202', '209', '210', '241', '242', '285', '286', '319',
 
 function translated(error: unknown, base: string): MonitorError {
   const text = messageOf(error);
-  const [, code, reason = text] = refusal.exec(text) ?? [];
+  // Of an error of today's server the client takes off what the older ones are recognised by.
+  const [, code, reason = text] =
+    error instanceof ClickHouseError ? ['', error.code, text] : (refusal.exec(text) ?? []);
   if (code === undefined) {
     const isTls = base.startsWith('https:');
     const why = connectionReason(error, { isTls, caFlag: '--store-ca' });

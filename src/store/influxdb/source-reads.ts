@@ -35,7 +35,7 @@ export class SourceReads implements SourceParts {
       const series = parseSeries(decodeName(String(row.series)));
       if (series === null) return [];
       const kind = row.kind === 'counter' ? 'counter' : 'gauge';
-      return [{ series, kind, owner: decodeName(String(row.owner)), ...valueOf(row) }];
+      return [{ series, kind, owner: decodeName(String(row.owner)), ...sampleOf(row) }];
     });
   }
 
@@ -81,12 +81,12 @@ function samplesByKey(rows: readonly Row[]): Map<string, Sample[]> {
   const byKey = groupBy(rows, (row) => decodeName(String(row.series)));
   return new Map(
     [...byKey].map(([key, group]) => {
-      const byTime = new Map(group.map((row): [number, Sample] => [Number(row.time), valueOf(row)]));
+      const byTime = new Map(group.map((row): [number, Sample] => [Number(row.time), sampleOf(row)]));
       return [key, [...byTime.values()].sort((a, b) => a.time - b.time)];
     }),
   );
 }
 
-function valueOf({ time, value, ended }: Row): { time: number; value: number | 'exited' } {
+function sampleOf({ time, value, ended }: Row): { time: number; value: number | 'exited' } {
   return { time: Number(time), value: ended === true ? 'exited' : Number(value) };
 }
