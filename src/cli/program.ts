@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   source: async () => (await import('./commands/source.ts')).addSource,
   disk: async () => (await import('./commands/disk.ts')).addDisk,
   store: async () => (await import('./commands/store.ts')).addStore,
+  move: async () => (await import('./commands/move.ts')).addMove,
   config: async () => (await import('./commands/config.ts')).addConfig,
 };
 

@@ -263,6 +263,8 @@ export interface StoreOptions {
   newNamesPerDay?: number;
   /** The same of series of one Prometheus; absent: `newSeriesDefault`. */
   newSeriesPerDay?: number;
+  /** It is only asked: nothing is made, changed or mended in it. Absent: it is worked with. */
+  isReadOnly?: boolean;
   /** Wall time; absent: the machine's. */
   now?: () => number;
   /** For what the engine has to say while it works. */

@@ -1,12 +1,12 @@
 import { MonitorError } from '../../core/error.ts';
-import { orNotSet, serving, setting } from './setting.ts';
+import { orNotSet, setting, storing } from './setting.ts';
 
 /** How a server gets into ClickHouse. */
 export const clickhouseSettings = {
   clickhouseUser: setting({
     description: 'user of ClickHouse',
     defaultText: 'default',
-    commands: serving,
+    commands: storing,
     read: ([text]) => text,
     format: orNotSet,
   }),
@@ -14,14 +14,14 @@ export const clickhouseSettings = {
     argument: '<name>',
     description: 'cluster of ClickHouse that the tables are made on, replicated and, over several shards, distributed',
     defaultText: 'none: tables of one server',
-    commands: serving,
+    commands: storing,
     read: ([text]) => (text === undefined ? undefined : parseCluster(text)),
     format: orNotSet,
   }),
   clickhousePassword: setting({
     description: 'password of that user',
     defaultText: 'none',
-    commands: serving,
+    commands: storing,
     secret: true,
     read: ([text]) => text,
   }),

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { dataFolder } from './data-folder.ts';
-import { asking, daemons, serving, setting } from './setting.ts';
+import { asking, daemons, setting, storing } from './setting.ts';
 import { parseLogLevel } from './value.ts';
 
 /** What every daemon has. */
@@ -9,7 +9,7 @@ export const commonSettings = {
     argument: '<folder>',
     description: 'folder for the embedded store, the spool, tokens and what the alerter has said',
     defaultText: "the platform's data folder",
-    commands: [...serving, ...asking, 'token', 'spool'],
+    commands: [...storing, ...asking, 'token', 'spool'],
     read: ([text], environment) => resolve(text ?? dataFolder(environment)),
     format: (folder) => folder,
   }),

@@ -5,7 +5,7 @@ import { formatShare, serverRoles } from '../../core/server-role.ts';
 import { formatThreshold, parseThreshold, type Threshold, withDefaults } from '../../core/threshold.ts';
 import { parseListen, storeRemedy, withoutSecrets } from './address.ts';
 import { storeUrl } from './data-folder.ts';
-import { orNotSet, serving, setting } from './setting.ts';
+import { orNotSet, serving, setting, storing } from './setting.ts';
 import { parseCount, parseHorizon, parsePace, parseRoles, parseShare, parseSize, parseSwitch } from './value.ts';
 
 /** What a server does, keeps and lets in. */
@@ -30,7 +30,7 @@ export const serverSettings = {
     argument: '<file>',
     description: 'the only authority (PEM) whose certificate the store may have, with influxdbs:// or clickhouses://',
     defaultText: "the system's",
-    commands: serving,
+    commands: storing,
     read: ([text]) => text,
     format: orNotSet,
   }),
@@ -38,7 +38,7 @@ export const serverSettings = {
     argument: '<duration>',
     description: 'how long snapshots are kept',
     defaultText: '2d',
-    commands: serving,
+    commands: storing,
     read: ([text = '2d']) => parseDuration(text, 'retention'),
   }),
   retention1m: setting({

@@ -10,6 +10,7 @@ export type CommandName =
   | 'host'
   | 'spool'
   | 'store'
+  | 'move'
   | 'disk'
   | 'stats'
   | 'top'
@@ -39,6 +40,8 @@ export type SettingValue<S> = S extends Setting<infer T> ? T : never;
 
 export const daemons = ['up', 'serve', 'collect', 'alert'] as const;
 export const serving = ['up', 'serve'] as const;
+/** What they need to get into a store. */
+export const storing = [...serving, 'move'] as const;
 export const collecting = ['up', 'collect'] as const;
 /** They talk to a server. */
 export const asking = [

@@ -14,13 +14,11 @@ import type { Store } from '../../core/store.ts';
 import { formatThreshold } from '../../core/threshold.ts';
 import { openClockDoubt } from '../../hosts/clock-doubt-file.ts';
 import { readBootId } from '../../platform/boot-id.ts';
-import type { Log } from '../../platform/log.ts';
 import { ownAddress } from '../../platform/own-address.ts';
 import type { SlaDefinitionsFile } from '../../sla/sla-definitions.ts';
 import { openFetched } from '../../sources/fetched-file.ts';
 import type { PrometheusSourceOptions } from '../../sources/prometheus-source.ts';
 import type { ConfiguredSource } from '../../sources/sources.ts';
-import type { ClickHouseCredentials, InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
 import { formatListen, type ListenAddress } from '../config/address.ts';
 import { storeUrl } from '../config/data-folder.ts';
 import type { Config } from '../config/settings.ts';
@@ -29,6 +27,7 @@ import { type LocalSocket, makeLocalSocket } from './local-socket.ts';
 import { readPem } from './pem.ts';
 import { serverAccess } from './server-access.ts';
 import { ServerCertificate } from './server-certificate.ts';
+import { storeOptions } from './store-options.ts';
 
 /**
  * Wires each daemon from its configuration. Modules are loaded where they are needed, so that a collector
@@ -119,42 +118,6 @@ async function closeApp(app: FastifyInstance, local: LocalSocket): Promise<void>
   }, requestGraceMs);
   await Promise.all([app.close(), local.close()]);
   clearTimeout(cut);
-}
-
-function storeOptions(config: Config, clock: Clock, log: Log): OpenOptions {
-  return {
-    retentionMs: config.retention,
-    minuteRetentionMs: config.retention1m,
-    hourRetentionMs: config.retention1h,
-    ...(config.maxDisk !== undefined && { mostBytes: config.maxDisk }),
-    newNamesPerDay: config.newNames,
-    newSeriesPerDay: config.newSeries,
-    now: () => clock.now(),
-    warn: (message) => log.warn(message),
-    influx: influxCredentials(config),
-    clickhouse: clickhouseCredentials(config),
-  };
-}
-
-function influxCredentials(config: Config): InfluxCredentials {
-  const { influxToken: token, influxUser: username, influxPassword: password, influxOrg: org, storeCa } = config;
-  return {
-    ...(token && { token }),
-    ...(username && { username }),
-    ...(password && { password }),
-    ...(org && { org }),
-    ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
-  };
-}
-
-function clickhouseCredentials(config: Config): ClickHouseCredentials {
-  const { clickhouseUser, clickhousePassword, clickhouseCluster, storeCa } = config;
-  return {
-    ...(clickhouseCluster && { cluster: clickhouseCluster }),
-    ...(clickhouseUser && { username: clickhouseUser }),
-    ...(clickhousePassword && { password: clickhousePassword }),
-    ...(storeCa !== undefined && { ca: readPem(storeCa, '--store-ca', 'certificate') }),
-  };
 }
 
 async function makeApp(

@@ -27,6 +27,13 @@ export async function bootstrap(
   }
 }
 
+/** The same where nothing may be made. @throws MonitorError `unavailable` where something is missing */
+export async function checkTables(connection: ClickHouseConnection, _bases: unknown, database: string): Promise<void> {
+  const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
+  if (!tables.every(({ name }) => found.has(name)))
+    throw new MonitorError('unavailable', `the database ${database} of ClickHouse has no tables of amberwatch's`);
+}
+
 async function addColumns(connection: ClickHouseConnection, { name, columns, key }: Table, version: number) {
   const there = new Set((await connection.query(`DESCRIBE TABLE ${name}`)).map((row) => String(row.name)));
   if (!key.every((column) => there.has(column)))

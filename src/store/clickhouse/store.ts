@@ -6,7 +6,7 @@ import type { ClickHouseCredentials, OpenOptions } from '../open-options.ts';
 import { Preparation } from '../preparation.ts';
 import { parseAddress } from './address.ts';
 import { ClickHouseAgreements } from './agreements.ts';
-import { bootstrap } from './bootstrap.ts';
+import { bootstrap, checkTables } from './bootstrap.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { HeaderReads } from './header-reads.ts';
@@ -34,7 +34,8 @@ export async function openClickHouseStore(
 ): Promise<Store> {
   const { bases, database } = parseAddress(url);
   const connection = new ClickHouseConnection(bases, database, credentials);
-  const preparation = new Preparation(() => bootstrap(connection, bases, database, credentials));
+  const prepare = options.isReadOnly === true ? checkTables : bootstrap;
+  const preparation = new Preparation(() => prepare(connection, bases, database, credentials));
   await preparation.once().catch((error: unknown) => {
     if (!(error instanceof MonitorError) || error.code !== 'unavailable') throw error;
     options.warn(`${messageOf(error)}; the server starts without it, answers 503, and takes over when it is there`);

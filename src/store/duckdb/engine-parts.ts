@@ -54,8 +54,10 @@ export async function loadEngineParts(
   const parts = new Parts(files, known);
   const { stamp } = options;
   const damagedParts = new DamagedParts({ parts, files, connection: maintenance, exclusive, stamp });
-  await damagedParts.sortOut(known);
-  await damagedParts.look(parts.all(), 'size');
+  if (!options.isReadOnly) {
+    await damagedParts.sortOut(known);
+    await damagedParts.look(parts.all(), 'size');
+  }
   const onDamage = async (error: unknown) => {
     if ((await damagedParts.lookAfter(error)) > 0) return 'again';
     if (isDamage(error)) await askForVerification(options.path);

@@ -20,7 +20,7 @@ import { type EngineParts, loadEngineParts } from './engine-parts.ts';
 import { Expiry } from './expiry.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { IdLookup } from './id-lookup.ts';
-import { openDatabase } from './open-database.ts';
+import { openDatabase, openToRead } from './open-database.ts';
 import { type PackedSamples, packedBytes } from './packed-samples.ts';
 import type { PackedSnapshot } from './packed-snapshot.ts';
 import type { Engine, ThreadData, Written, WrittenSamples } from './protocol.ts';
@@ -59,25 +59,27 @@ const triedBytes = 64 * 1024;
  * @throws MonitorError `unavailable` when the file cannot be opened, with the reason.
  */
 export async function openEngine(options: ThreadData): Promise<{ engine: Engine; damage: string[] }> {
-  const { path } = options;
+  const { path, isReadOnly } = options;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (!isReadOnly) await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     // Left by a kill in the middle of a question.
-    await rm(`${path}.tmp`, { recursive: true, force: true });
+    if (!isReadOnly) await rm(`${path}.tmp`, { recursive: true, force: true });
     const settings = {
       memory_limit: memoryLimit.working,
       wal_autocheckpoint: checkpointAt,
       max_temp_directory_size: mostSpilled,
       threads: String(threads),
     };
-    const { instance, damage } = await openDatabase(path, settings, options.stamp);
+    const { instance, damage } = isReadOnly
+      ? await openToRead(path, settings)
+      : await openDatabase(path, settings, options.stamp);
     // Until the engine is there nobody writes: nothing has to wait for its turn.
     let chain: <T>(work: () => Promise<T>) => Promise<T> = (work) => work();
     const parts = await loadEngineParts(instance, options, (work) => chain(work));
     const engine = new DuckdbEngine(parts, await instance.connect(), options);
     chain = (work) => engine.exclusive(work);
     // Whoever may look into the folder may not look into these.
-    for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
+    if (!isReadOnly) for (const file of [path, `${path}.wal`]) await chmod(file, 0o600).catch(() => undefined);
     return { engine, damage };
   } catch (error) {
     throw new MonitorError('unavailable', `cannot open the store ${path}: ${openFailure(messageOf(error))}`, {

@@ -40,6 +40,23 @@ export async function openDatabase(
   }
 }
 
+/**
+ * Opens it beside nobody, and changes nothing: what is in the write-ahead log is read from there.
+ * @throws MonitorError `unavailable` for one that is not there, or of another version
+ */
+export async function openToRead(path: string, settings: Record<string, string>): Promise<OpenedDatabase> {
+  if ((await stat(path).catch(() => null)) === null) throw new MonitorError('unavailable', 'there is no such file');
+  const instance = await DuckDBInstance.create(path, { ...settings, access_mode: 'READ_ONLY' });
+  const connection = await instance.connect();
+  const old = await oldVersion(connection).finally(() => connection.closeSync());
+  if (old === 0) return { instance, damage: [] };
+  instance.closeSync();
+  throw new MonitorError(
+    'unavailable',
+    `it is of version ${old}, and this amberwatch reads ${schemaVersion}: start the server with it once, which brings it there`,
+  );
+}
+
 /** A query has met damage: the next start looks at everything. */
 export async function askForVerification(path: string): Promise<void> {
   await writeFile(verifyMarker(path), '').catch(() => undefined);

@@ -15,6 +15,7 @@ export interface ThreadData {
   mostBytes: number | null;
   newNamesPerDay: number;
   newSeriesPerDay: number;
+  isReadOnly: boolean;
   /** Wall time at the start. */
   now: number;
   /** For the name of what is set aside. */

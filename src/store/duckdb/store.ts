@@ -47,7 +47,8 @@ export async function openDuckdbStore(path: string, options: StoreOptions): Prom
   const budgets = { newNamesPerDay, newSeriesPerDay };
   const { minuteRetentionMs = minuteRetentionDefaultMs, hourRetentionMs = hourRetentionDefaultMs } = options;
   const retention = { retentionMs, minuteRetentionMs, hourRetentionMs, mostBytes: options.mostBytes ?? null };
-  const thread = new StoreThread({ path, ...retention, ...budgets, now: now(), stamp: timeStamp(now()) });
+  const { isReadOnly = false } = options;
+  const thread = new StoreThread({ path, isReadOnly, ...retention, ...budgets, now: now(), stamp: timeStamp(now()) });
   for (const damage of (await thread.opened) as string[]) warn(damage);
   return new DuckdbStore(path, thread, { ...budgets, now, warn });
 }

@@ -34,10 +34,14 @@ export async function bootstrap(
   const retentionSeconds = Math.ceil(Math.max(retentionMs, shortestRetentionMs) / 1000);
   const isUser = options.token === undefined && options.username !== undefined;
   const target: Target = { connection, version, database, retentionSeconds, org, isUser, warn };
-  if (version.major === 1) await bootstrapDatabase(target);
-  else if (version.major === 2) await bootstrapBucket(target);
-  else await bootstrapVersion3(target);
+  if (options.isReadOnly !== true) await make(target);
   await ask(target);
+}
+
+async function make(target: Target): Promise<void> {
+  if (target.version.major === 1) await bootstrapDatabase(target);
+  else if (target.version.major === 2) await bootstrapBucket(target);
+  else await bootstrapVersion3(target);
 }
 
 /** What is written and what is asked go to the database as these credentials see it. */
