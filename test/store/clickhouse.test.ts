@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAddress } from '../../src/store/clickhouse/address.ts';
 import { ClickHouseConnection } from '../../src/store/clickhouse/connection.ts';
 import { openStore } from '../../src/store/open.ts';
-import { type ClickHouseServer, hasClickHouse, startClickHouse } from '../clickhouse-server.ts';
+import {
+  type ClickHouseServer,
+  chdbFolder,
+  hasClickHouse,
+  startClickHouse,
+  startTodaysClickHouse,
+} from '../clickhouse-server.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
 import { storeContract } from './store-contract.ts';
 
@@ -110,3 +116,37 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await store.close();
   });
 });
+
+describe.skipIf(chdbFolder === undefined)(
+  "with today's engine (AMBERWATCH_TEST_CHDB names where npm has put chdb)",
+  () => {
+    let server: ClickHouseServer;
+    beforeAll(async () => {
+      server = await startTodaysClickHouse();
+    });
+    afterAll(() => server?.close());
+
+    storeContract("today's clickhouse", async () => ({
+      open: (more) => openStore(storeUrl(server, 'contract'), { ...options, ...more }),
+      now: Date.now(),
+      durable: true,
+      conflict: 'last-wins',
+    }));
+
+    test('what it refuses is told from what passes, and a past of more days than one insert takes is taken', async () => {
+      const connection = new ClickHouseConnection([server.url], undefined, {});
+      const slow = 'SELECT sum(sipHash64(number)) FROM system.numbers SETTINGS max_execution_time = 1';
+      await expect(connection.query(slow)).rejects.toMatchObject({ code: 'timeout' });
+      await expect(connection.query('SELECT nothing')).rejects.toMatchObject({ code: 'internal' });
+      await connection.close();
+      const store = await openStore(storeUrl(server, 'days'), options);
+      const series = { metric: 'queue', labels: { host: 'h' } };
+      const times = Array.from({ length: 120 }, (_, day) => Date.now() - day * 86_400_000);
+      const samples = times.map((time) => ({ series, kind: 'gauge' as const, owner: 'host h', time, value: 1 }));
+      await store.append({ samples, snapshots: times.map((time) => makeSnapshot({ host: 'h', time })) });
+      expect(await store.samples({ from: 0, to: Date.now() })).toHaveLength(120);
+      expect(await store.headers({ from: 0, to: Date.now() })).toHaveLength(120);
+      await store.close();
+    });
+  },
+);

@@ -1,10 +1,18 @@
 import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseCredentials } from '../open-options.ts';
+import { type Cluster, findCluster } from './cluster.ts';
 import { ClickHouseConnection } from './connection.ts';
-import { columnSql, createSql, type Table, tables } from './schema.ts';
+import { isRefusal } from './failure.ts';
+import { columnSql, createSql, packedSince, type Table, tables } from './schema.ts';
+
+/** A replica that is away is not waited for: it does the same when it comes back. */
+const clusterWaitSeconds = 5;
+const alterWaitSeconds = 3;
+const notAllInTime = ['159', '341'];
 
 /**
- * Makes the database and its tables, and adds columns that have come since. What is there already stays as it is.
+ * Makes the database and its tables, on all replicas where they are a cluster, and adds columns that have come since.
+ * What is there already stays as it is.
  * @throws MonitorError that says what is wrong
  */
 export async function bootstrap(
@@ -15,15 +23,14 @@ export async function bootstrap(
 ): Promise<void> {
   const anywhere = new ClickHouseConnection(bases, undefined, credentials);
   try {
-    const found = await anywhere.query(`SELECT name FROM system.databases WHERE name = '${database}'`);
-    if (found.length === 0) await anywhere.command(`CREATE DATABASE IF NOT EXISTS ${database}`);
+    const version = versionOf(String((await anywhere.query('SELECT version() AS version'))[0]?.version));
+    const cluster = await findCluster(anywhere, credentials.cluster);
+    await makeDatabase(anywhere, database, cluster);
+    const made = { version, cluster: await clusterOfTables(connection, cluster, credentials.cluster), database };
+    connection.setUp({ version, replicas: made.cluster?.replicas ?? 1 });
+    await makeTables(connection, made);
   } finally {
     await anywhere.close();
-  }
-  const version = versionOf(String((await connection.query('SELECT version() AS version'))[0]?.version));
-  for (const table of tables) {
-    await connection.command(createSql(table, version));
-    await addColumns(connection, table, version);
   }
 }
 
@@ -32,6 +39,68 @@ export async function checkTables(connection: ClickHouseConnection, _bases: unkn
   const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
   if (!tables.every(({ name }) => found.has(name)))
     throw new MonitorError('unavailable', `the database ${database} of ClickHouse has no tables of amberwatch's`);
+}
+
+async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {
+  const found = await anywhere.query(`SELECT name FROM system.databases WHERE name = '${database}'`);
+  if (found.length > 0) return;
+  await onCluster(anywhere, cluster, (on) => `CREATE DATABASE IF NOT EXISTS ${database}${on}`);
+}
+
+/**
+ * Tables that are there stay as they are: of one server, unless somebody names a cluster.
+ * @throws MonitorError `unavailable` for tables of one server where a cluster is named
+ */
+async function clusterOfTables(
+  connection: ClickHouseConnection,
+  cluster: Cluster | null,
+  named: string | undefined,
+): Promise<Cluster | null> {
+  const [process] = await connection.query(
+    "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'process'",
+  );
+  if (process === undefined || String(process.engine).startsWith('Replicated')) return cluster;
+  if (named === undefined) return null;
+  throw new MonitorError(
+    'unavailable',
+    `the tables of this database are of one server, and not replicated on ${named}; name another database, and copy what they have with: amberwatch move`,
+  );
+}
+
+interface Made {
+  version: number;
+  cluster: Cluster | null;
+  database: string;
+}
+
+async function makeTables(connection: ClickHouseConnection, { version, cluster, database }: Made): Promise<void> {
+  const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
+  for (const table of tables) {
+    if (!found.has(table.name))
+      await onCluster(connection, cluster, (on) =>
+        createSql(table, { version, on, path: cluster === null ? null : `/clickhouse/tables/{shard}/${database}` }),
+      );
+    await addColumns(connection, table, version);
+  }
+}
+
+/** Not before the server has reached its Keeper: 18.16 falls over when it is asked for this without. */
+async function onCluster(
+  connection: ClickHouseConnection,
+  cluster: Cluster | null,
+  sql: (on: string) => string,
+): Promise<void> {
+  if (cluster === null) return connection.command(sql(''));
+  await connection.query("SELECT count() AS count FROM system.zookeeper WHERE path = '/'");
+  await inTime(() =>
+    connection.command(sql(` ON CLUSTER ${quotedName(cluster.name)}`), {
+      distributed_ddl_task_timeout: String(clusterWaitSeconds),
+    }),
+  );
+}
+
+function quotedName(name: string): string {
+  return `\`${name}\``;
 }
 
 async function addColumns(connection: ClickHouseConnection, { name, columns, key }: Table, version: number) {
@@ -43,7 +112,20 @@ async function addColumns(connection: ClickHouseConnection, { name, columns, key
     );
   for (const column of columns)
     if (!there.has(column.name))
-      await connection.command(`ALTER TABLE ${name} ADD COLUMN ${columnSql(column, version)}`);
+      await inTime(() =>
+        connection.command(`ALTER TABLE ${name} ADD COLUMN ${columnSql(column, version)}`, alterSettings(version)),
+      );
+}
+
+/** An older one waits a minute for replicas that are away; today's does not know the setting any more. */
+function alterSettings(version: number) {
+  return version < packedSince ? { replication_alter_columns_timeout: String(alterWaitSeconds) } : {};
+}
+
+async function inTime(work: () => Promise<void>): Promise<void> {
+  await work().catch((error: unknown) => {
+    if (!isRefusal(error, notAllInTime)) throw error;
+  });
 }
 
 /** `18.16.1` -> 1816 */

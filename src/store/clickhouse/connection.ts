@@ -1,109 +1,162 @@
 import { Readable } from 'node:stream';
-import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
-import { MonitorError, messageOf } from '../../core/error.ts';
-import { connectionReason } from '../../core/failure-reason.ts';
+import {
+  type ClickHouseClient,
+  type ClickHouseClientConfigOptions,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from '@clickhouse/client';
+import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseCredentials } from '../open-options.ts';
+import { isRefusal, translated } from './failure.ts';
+import { onReplica, Replicas } from './replicas.ts';
 
 /** What a query is longest answered in. */
 const timeoutMs = 30_000;
 /** Names in SQL are written as digits: two for a byte. */
 const mostSqlBytes = 16 * 1024 ** 2;
+/** A replica that does not take part is waited for so long. */
+const quorumTimeoutMs = 2000;
+/** No quorum: too few live; one that another waits for; not reached in time. */
+const withoutQuorum = ['285', '286', '319'];
+/** After it was not reached it is not asked for so long. */
+const quorumRestMs = 10_000;
 
-/** By the names of the columns; whole numbers of 64 bits come as texts. */
+/** By the names of the columns; whole numbers of 64 bits come as texts from older servers. */
 export type Row = Record<string, string | number | null>;
+
+/** What has been found out about the servers. */
+export interface ClickHouseAbout {
+  /** Year times 100 and month, as `2003`. */
+  version: number;
+  /** Of a replicated table; 1: it is not. */
+  replicas: number;
+}
 
 /** One of several replicas: the one that answered last, and the next where it does not. */
 export class ClickHouseConnection {
-  readonly #clients: readonly { base: string; client: ClickHouseClient }[];
-  #current = 0;
+  readonly #clients: readonly ClickHouseClient[];
+  readonly #replicas: Replicas;
+  #about: ClickHouseAbout = { version: 0, replicas: 1 };
+  #noQuorumUntil = 0;
 
   /** @param database absent: none, as long as there may be none yet */
-  constructor(
-    bases: readonly string[],
-    database: string | undefined,
-    { username, password, ca }: ClickHouseCredentials,
-  ) {
-    this.#clients = bases.map((base) => ({
-      base,
-      client: createClient({
-        url: base,
-        ...(database !== undefined && { database }),
-        request_timeout: timeoutMs,
-        // More than there are reads at a time: no write waits for one.
-        max_open_connections: 20,
-        log: { level: ClickHouseLogLevel.OFF },
-        // 18.16 goes on with a query that nobody waits for any more: it has an end of its own.
-        clickhouse_settings: { max_query_size: String(mostSqlBytes), max_execution_time: timeoutMs / 1000 },
-        ...(username !== undefined && { username }),
-        ...(password !== undefined && { password }),
-        ...(ca !== undefined && { tls: { ca_cert: Buffer.from(ca) } }),
-      }),
-    }));
+  constructor(bases: readonly string[], database: string | undefined, credentials: ClickHouseCredentials) {
+    const made = bases.map((base) => {
+      const options = optionsOf(base, database, credentials);
+      // More than there are reads at a time: no write waits for one.
+      const client = createClient({ ...options, max_open_connections: 20 });
+      return { base, client, looking: createClient({ ...options, max_open_connections: 2 }) };
+    });
+    this.#clients = made.flatMap(({ client, looking }) => [client, looking]);
+    this.#replicas = new Replicas(made);
+  }
+
+  /** As it was found to be: before, it is taken for an old one alone. */
+  setUp(about: ClickHouseAbout): void {
+    this.#about = about;
   }
 
   /** @throws MonitorError `unavailable`, or `internal` for what ClickHouse refuses; the signal's reason */
   async query(sql: string, signal?: AbortSignal): Promise<Row[]> {
-    return this.#onAny(async (client) => {
-      const answer = await client.query({
-        query: sql,
-        format: 'JSONEachRow',
-        ...(signal !== undefined && { abort_signal: signal }),
-      });
+    return this.#onAny(async (client, work) => {
+      const answer = await client.query({ query: sql, format: 'JSONEachRow', abort_signal: work });
       return answer.json<Row>();
     }, signal);
   }
 
-  async command(sql: string): Promise<void> {
-    await this.#onAny((client) => client.command({ query: sql }));
+  async command(sql: string, settings: ClickHouseSettings = {}): Promise<void> {
+    await this.#onAny((client, work) =>
+      client.command({ query: sql, clickhouse_settings: settings, abort_signal: work }),
+    );
   }
 
-  /** Resolves once it is stored. What is sent again to another replica is the same block. */
+  /**
+   * Resolves once it is stored, on most of the replicas as long as most are there. Where the answer is lost the same
+   * rows are sent to another, and stored there whatever it has heard of them: that a replica has had a block of them
+   * means nothing, once it is gone.
+   */
   async insert(table: string, columns: readonly string[], rowBinary: Buffer): Promise<void> {
     const query = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT RowBinary`;
-    await this.#onAny(async (client) => {
-      const { stream } = await client.exec({ query, values: Readable.from([rowBinary], { objectMode: false }) });
-      for await (const _ of stream);
+    await this.#onAny(async (client, work) => {
+      const send = async (settings: ClickHouseSettings) => {
+        const values = Readable.from([rowBinary], { objectMode: false });
+        const { stream } = await client.exec({ query, values, clickhouse_settings: settings, abort_signal: work });
+        for await (const _ of stream);
+      };
+      const quorum = this.#quorum();
+      if (quorum === null) return send(this.#insertSettings());
+      try {
+        await send({ ...this.#insertSettings(), ...quorum });
+      } catch (error) {
+        if (!isRefusal(error, withoutQuorum)) throw error;
+        // Another insert is waited for: that passes by itself.
+        if (!isRefusal(error, ['286'])) this.#noQuorumUntil = performance.now() + quorumRestMs;
+        await send(this.#insertSettings());
+      }
     });
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#clients.map(({ client }) => client.close()));
+    this.#replicas.close();
+    await Promise.all(this.#clients.map((client) => client.close()));
   }
 
-  async #onAny<T>(work: (client: ClickHouseClient) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** Null: it would not be reached. */
+  #quorum(): ClickHouseSettings | null {
+    const { replicas } = this.#about;
+    if (replicas < 2 || performance.now() < this.#noQuorumUntil || this.#replicas.isDegraded()) return null;
+    return {
+      insert_quorum: String(Math.floor(replicas / 2) + 1),
+      insert_quorum_timeout: quorumTimeoutMs,
+    };
+  }
+
+  #insertSettings(): ClickHouseSettings {
+    const { version, replicas } = this.#about;
+    return {
+      ...(replicas > 1 && { insert_deduplicate: 0 }),
+      // What is sent is a batch already; today's server would wait for others.
+      ...(version >= 2111 && { async_insert: 0 }),
+    };
+  }
+
+  async #onAny<T>(
+    work: (client: ClickHouseClient, signal: AbortSignal) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     let failure: MonitorError | null = null;
-    for (let tries = 0; tries < this.#clients.length; tries++) {
-      const { base, client } = this.#clients[this.#current] as { base: string; client: ClickHouseClient };
+    for (const replica of await this.#replicas.inOrder()) {
       signal?.throwIfAborted();
       try {
-        return await work(client);
+        return await onReplica(replica, work, signal);
       } catch (error) {
         signal?.throwIfAborted();
-        failure = translated(error, base);
-        if (failure.code !== 'unavailable') throw failure;
-        this.#current = (this.#current + 1) % this.#clients.length;
+        const said = translated(error, replica.base);
+        if (said.code !== 'unavailable') throw said;
+        this.#replicas.failed(replica);
+        // What the best one says matters more than that another is away too.
+        failure ??= said;
       }
     }
     throw failure ?? new MonitorError('unavailable', 'ClickHouse has no address');
   }
 }
 
-/** ClickHouse answers `Code: 47, e.displayText() = DB::Exception: what is wrong`, later `Code: 47. DB::Exception: ...`. */
-const refusal = /Code: (\d+)[.,].*?DB::\w*Exception: ([\s\S]*)/;
-/** 159 is that a query took too long. These pass: too many queries, memory, a table that is read-only for want of its Keeper, no quorum: another may answer. */
-const passing = new Set(['202', '209', '210', '241', '242', '285', '286', '319', '999']);
-
-function translated(error: unknown, base: string): MonitorError {
-  const text = messageOf(error);
-  // Of an error of today's server the client takes off what the older ones are recognised by.
-  const [, code, reason = text] =
-    error instanceof ClickHouseError ? ['', error.code, text] : (refusal.exec(text) ?? []);
-  if (code === undefined) {
-    const isTls = base.startsWith('https:');
-    const why = connectionReason(error, { isTls, caFlag: '--store-ca' });
-    return new MonitorError('unavailable', `ClickHouse at ${base} does not answer: ${why}`, { cause: error });
-  }
-  const kind = code === '159' ? 'timeout' : passing.has(code) ? 'unavailable' : 'internal';
-  const said = reason.replace(/, e\.what\(\)[\s\S]*/, '').slice(0, 300);
-  return new MonitorError(kind, `ClickHouse at ${base} answered ${code}: ${said}`, { cause: error });
+function optionsOf(
+  base: string,
+  database: string | undefined,
+  { username, password, ca }: ClickHouseCredentials,
+): ClickHouseClientConfigOptions {
+  return {
+    url: base,
+    ...(database !== undefined && { database }),
+    request_timeout: timeoutMs,
+    log: { level: ClickHouseLogLevel.OFF },
+    // 18.16 goes on with a query that nobody waits for any more: it has an end of its own.
+    clickhouse_settings: { max_query_size: String(mostSqlBytes), max_execution_time: timeoutMs / 1000 },
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(ca !== undefined && { tls: { ca_cert: Buffer.from(ca) } }),
+  };
 }

@@ -136,15 +136,25 @@ export function placeOf(column: UsageMetric | HostMetric): {
 
 const dayMs = 86_400_000;
 
-/** @param version of ClickHouse, year times 100 and month: texts that repeat, and how columns are packed, came later */
-export function createSql({ name, columns, key, time, newest = '' }: Table, version: number): string {
+/** How a table is made. */
+export interface Making {
+  /** Of ClickHouse, year times 100 and month: texts that repeat, and how columns are packed, came later. */
+  version: number;
+  /** ` ON CLUSTER name`, or nothing. */
+  on: string;
+  /** Where replicas of it find each other in their Keeper; null: it has none. */
+  path: string | null;
+}
+
+export function createSql({ name, columns, key, time, newest }: Table, { version, on, path }: Making): string {
   const partition = time === undefined ? '' : `PARTITION BY intDiv(${time}, ${dayMs})`;
-  return `CREATE TABLE IF NOT EXISTS ${name} (${columns.map((column) => columnSql(column, version)).join(', ')})
-    ENGINE = ReplacingMergeTree(${newest}) ${partition} ORDER BY (${key.join(', ')})`;
+  const parameters = [...(path === null ? [] : [`'${path}/${name}', '{replica}'`]), ...(newest ? [newest] : [])];
+  return `CREATE TABLE IF NOT EXISTS ${name}${on} (${columns.map((column) => columnSql(column, version)).join(', ')})
+    ENGINE = ${path === null ? '' : 'Replicated'}ReplacingMergeTree(${parameters.join(', ')}) ${partition} ORDER BY (${key.join(', ')})`;
 }
 
 /** From then on both are stable. */
-const packedSince = 2003;
+export const packedSince = 2003;
 
 export function columnSql({ name, type, isNullable, isRepeated }: Column, version: number): string {
   const plain = isNullable ? `Nullable(${type})` : type;

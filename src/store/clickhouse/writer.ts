@@ -1,7 +1,9 @@
+import { dayOf } from '../../core/clock.ts';
 import type { DurableLog } from '../../core/log.ts';
 import type { MetricSample } from '../../core/sample.ts';
 import type { Snapshot } from '../../core/snapshot.ts';
 import type { Appended, Records, TimeWindow } from '../../core/store.ts';
+import { groupBy } from '../../platform/group-by.ts';
 import { GroupCommit } from '../group-commit.ts';
 import { KnownNames, type NewNames } from '../known-names.ts';
 import { seriesPerDay } from '../name-budget.ts';
@@ -100,10 +102,11 @@ export class Writer {
     return beyondBudget;
   }
 
-  async #insert({ name, columns }: Table, rows: readonly Value[][]): Promise<void> {
-    if (rows.length === 0) return;
+  async #insert(table: Table, rows: readonly Value[][]): Promise<void> {
+    const { name, columns } = table;
     const names = columns.map((column) => column.name);
-    await this.#options.connection.insert(name, names, rowBinary(columns, rows));
+    for (const some of withinDays(table, rows))
+      await this.#options.connection.insert(name, names, rowBinary(columns, some));
   }
 
   async #texts(sql: string): Promise<string[]> {
@@ -119,4 +122,15 @@ export class Writer {
 
 function newNamesRow(kind: 'process' | 'series'): (count: NewNames) => Value[] {
   return ({ owner, names, at }) => [kind, owner, at, names];
+}
+
+/** In one insert there are rows of at most so many parts. */
+const mostDays = 100;
+
+function* withinDays({ columns, time }: Table, rows: readonly Value[][]): Iterable<readonly Value[][]> {
+  const place = columns.findIndex(({ name }) => name === time);
+  const days = groupBy(rows, (row) => (place < 0 ? 0 : dayOf(Number(row[place]))));
+  const groups = [...days.values()];
+  if (groups.length > 0 && groups.length <= mostDays) yield rows;
+  else for (let at = 0; at < groups.length; at += mostDays) yield groups.slice(at, at + mostDays).flat();
 }

@@ -1,0 +1,135 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Store } from '../../src/core/store.ts';
+import { openStore } from '../../src/store/open.ts';
+import { type ClickHouseCluster, hasClickHouseCluster, startClickHouseCluster } from '../clickhouse-server.ts';
+import { makeSnapshot } from '../make-snapshot.ts';
+import { storeContract } from './store-contract.ts';
+
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+
+describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse', () => {
+  let cluster: ClickHouseCluster;
+  beforeAll(async () => {
+    cluster = await startClickHouseCluster();
+  });
+  afterAll(() => cluster?.close());
+
+  const open = (database: string, hosts = cluster.hosts, more = {}): Promise<Store> =>
+    openStore(`clickhouse://${hosts}/${database}`, { ...options, ...more });
+  const ask = async (at: 0 | 1, query: string) =>
+    (await fetch(cluster.replicas[at].url, { method: 'POST', body: query })).text();
+  const host = 'web-01';
+  const begin = Date.now() - 3_600_000;
+  const snapshot = (k: number) =>
+    makeSnapshot({ host, time: begin + k * 1000, processes: [{ name: 'java' }, { name: 'ps' }] });
+  /** Of both tables, on one replica alone. */
+  const stored = async (at: 0 | 1, database: string) =>
+    ask(at, `SELECT (SELECT count() FROM ${database}.snapshot FINAL), (SELECT count() FROM ${database}.process FINAL)`);
+
+  storeContract('clickhouse on two replicas', async () => ({
+    open: (more) => open('contract', cluster.hosts, more),
+    now: Date.now(),
+    durable: true,
+    conflict: 'last-wins',
+  }));
+
+  test('what is acknowledged is on both, and each table is replicated', async () => {
+    const store = await open('both');
+    for (let k = 0; k < 20; k++) {
+      await store.append({ snapshots: [snapshot(k)] });
+      expect(await stored(1, 'both')).toBe(`${k + 1}\t${2 * (k + 1)}\n`);
+    }
+    const engines = await ask(1, "SELECT DISTINCT engine FROM system.tables WHERE database = 'both'");
+    expect(engines).toBe('ReplicatedReplacingMergeTree\n');
+    await store.close();
+  });
+
+  test.each(['kill', 'stop'] as const)(
+    'a %s of the one that is asked: the other goes on within 5 s, and in the end both have everything once',
+    async (how) => {
+      const store = await open(`after_${how}`);
+      const [one] = cluster.replicas;
+      let longestMs = 0;
+      for (let k = 0; k < 60; k++) {
+        if (k === 20) await (how === 'kill' ? one.kill() : process.kill(one.pid(), 'SIGSTOP'));
+        const begun = performance.now();
+        await store.append({ snapshots: [snapshot(k)] });
+        longestMs = Math.max(longestMs, performance.now() - begun);
+      }
+      expect(longestMs).toBeLessThan(5000);
+      expect(await store.headers({ from: 0, to: Date.now() })).toHaveLength(60);
+      if (how === 'kill') await one.restart();
+      else process.kill(one.pid(), 'SIGCONT');
+      for (const at of [0, 1] as const)
+        await expect.poll(() => stored(at, `after_${how}`), { timeout: 30_000 }).toBe('60\t120\n');
+      // It has joined again: what is acknowledged is on both.
+      await expect
+        .poll(
+          async () => {
+            const time = Date.now();
+            await store.append({ snapshots: [makeSnapshot({ host: 'later', time })] });
+            return ask(0, `SELECT count() FROM after_${how}.snapshot WHERE time = ${time}`);
+          },
+          { timeout: 30_000 },
+        )
+        .toBe('1\n');
+      await store.close();
+    },
+    120_000,
+  );
+
+  test('a replica that has just come back and knows nothing of what was since is not asked', async () => {
+    const store = await open('behind');
+    const [one] = cluster.replicas;
+    await store.append({ snapshots: [snapshot(0)] });
+    await one.kill();
+    await store.append({ snapshots: [snapshot(1)] });
+    await one.restart();
+    for (let k = 0; k < 20; k++) {
+      const other = await open('behind');
+      expect(await other.headers({ from: 0, to: Date.now() })).toHaveLength(2);
+      await other.close();
+    }
+    await expect.poll(() => stored(0, 'behind'), { timeout: 30_000 }).toBe('2\t4\n');
+    await store.close();
+  }, 60_000);
+
+  test('a server whose only replica is gone is not ready, while another answers for the rest', async () => {
+    const [one, two] = cluster.replicas;
+    const hostOf = ({ url }: typeof one) => url.slice('http://'.length);
+    const [alone, either] = [await open('ready', hostOf(one)), await open('ready')];
+    await one.kill();
+    await expect(alone.ping()).rejects.toMatchObject({ code: 'unavailable' });
+    await either.ping();
+    await one.restart();
+    await expect
+      .poll(
+        () =>
+          alone.ping().then(
+            () => 'ready',
+            () => 'not',
+          ),
+        { timeout: 30_000 },
+      )
+      .toBe('ready');
+    expect(await ask(1, 'SELECT count() > 0 FROM ready.tried')).toBe('1\n');
+    expect(two.url).toBeDefined();
+    for (const store of [alone, either]) await store.close();
+  }, 60_000);
+
+  test('a cluster that is not there, or tables that are not replicated on it, are said', async () => {
+    const named = (name: string, database: string) => open(database, cluster.hosts, { clickhouse: { cluster: name } });
+    const warnings: string[] = [];
+    const clickhouse = { cluster: 'nowhere' };
+    const store = await open('named', cluster.hosts, { clickhouse, warn: (text: string) => warnings.push(text) });
+    expect(warnings.join()).toMatch(/knows no cluster nowhere; it knows replicated/);
+    await store.close();
+    await ask(0, 'CREATE DATABASE plain');
+    await ask(0, 'CREATE TABLE plain.process (host String, name String, time Int64) ENGINE = MergeTree ORDER BY host');
+    const plain = await named('replicated', 'plain');
+    await expect(plain.ping()).rejects.toThrow(
+      /are of one server, and not replicated on replicated; name another database/,
+    );
+    await plain.close();
+  });
+});
