@@ -14,6 +14,7 @@ const scales: Record<string, number> = {
   'agent-sockets': 0.1,
   'hostile-bodies': 0.02,
   'dropped-replies': 0.05,
+  cluster: 0.05,
 };
 const mayMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
 

@@ -2,6 +2,7 @@ import { agentSockets } from './agent-sockets.ts';
 import { alerterKills } from './alerter-kills.ts';
 import { backlog } from './backlog.ts';
 import { closingKills } from './closing-kills.ts';
+import { cluster } from './cluster.ts';
 import { collectorKills } from './collector-kills.ts';
 import { droppedReplies } from './dropped-replies.ts';
 import { fullDisk } from './full-disk.ts';
@@ -38,6 +39,7 @@ export const steps: Scenario[][][] = [
   [[remoteWrite]],
   [[manySeries]],
   [[mappedUsage]],
+  [[cluster]],
   [
     [serverKills],
     [closingKills],
