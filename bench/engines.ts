@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,9 +6,17 @@ import { findRuns } from '../src/alarms/run.ts';
 import { parseSelector } from '../src/core/selector.ts';
 import { processSeries } from '../src/core/series.ts';
 import type { Store } from '../src/core/store.ts';
+import { parseThreshold, withDefaults } from '../src/core/threshold.ts';
 import { openStore } from '../src/store/open.ts';
-import { hasClickHouse, startClickHouse } from '../test/clickhouse-server.ts';
+import {
+  type ClickHouseServer,
+  chdbFolder,
+  hasClickHouse,
+  startClickHouse,
+  startTodaysClickHouse,
+} from '../test/clickhouse-server.ts';
 import { hasInfluxd, startInfluxd } from '../test/influxd.ts';
+import { makeAlarmReader } from '../test/make-alarm-reader.ts';
 import { tableRows } from '../test/table-rows.ts';
 import { type Figure, percentile, report } from './report.ts';
 import { syntheticSnapshot } from './synthetic.ts';
@@ -17,6 +26,7 @@ const shape = { hosts: 50, processes: 300, steps: 72, stepMs: 10_000 };
 const rows = shape.hosts * shape.processes * shape.steps;
 const runs = 9;
 const mostApart = 1e-6;
+const lines = withDefaults([parseThreshold('cpu=60')]);
 type Questions = Record<string, () => Promise<unknown>>;
 
 interface Measured {
@@ -33,12 +43,16 @@ export async function benchEngines(): Promise<void> {
   rmSync(folder, { recursive: true });
   if (hasClickHouse()) {
     const server = await startClickHouse();
-    const measured = await measure(`${server.url.replace('http:', 'clickhouse:')}/bench`, end);
-    const sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'bench' AND table = 'process'";
-    await fetch(server.url, { method: 'POST', body: 'OPTIMIZE TABLE bench.process FINAL' });
-    const bytes = Number(await (await fetch(server.url, { method: 'POST', body: sql })).text());
+    const measured = await measure(clickHouseUrl(server), end);
+    const limit = await ownInsert(server);
+    tell('ClickHouse 18.16', measured, ours, [await bytesARow(server), limit, await halfDay(server, end)]);
     await server.close();
-    tell('ClickHouse 18.16', measured, ours, [{ name: 'disk', value: bytes / rows, unit: 'bytes/row' }]);
+  }
+  if (chdbFolder !== undefined) {
+    const server = await startTodaysClickHouse();
+    const measured = await measure(clickHouseUrl(server), end);
+    tell("today's ClickHouse (chdb, one thread)", measured, ours, [await bytesARow(server)]);
+    await server.close();
   }
   if (hasInfluxd()) {
     const influxd = await startInfluxd();
@@ -46,6 +60,66 @@ export async function benchEngines(): Promise<void> {
     await influxd.close();
     tell('InfluxDB 1.6.7', measured, ours, []);
   }
+}
+
+function clickHouseUrl({ url }: ClickHouseServer): string {
+  return `${url.replace('http:', 'clickhouse:')}/bench`;
+}
+
+async function ask({ url }: ClickHouseServer, sql: string): Promise<string> {
+  const answer = await fetch(url, { method: 'POST', body: sql });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return text;
+}
+
+async function bytesARow(server: ClickHouseServer): Promise<Figure> {
+  await ask(server, 'OPTIMIZE TABLE bench.process FINAL');
+  const sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'bench' AND table = 'process'";
+  const value = Number(await ask(server, sql)) / rows;
+  return { name: 'disk', value, unit: 'bytes/row', bar: { is: 'at most', value: 3, of: 'value' } };
+}
+
+/** What ClickHouse's own client takes for the same rows, in as large pieces as it likes: the limit. */
+async function ownInsert(server: ClickHouseServer): Promise<Figure> {
+  const file = join(tmpdir(), `amberwatch-bench-${process.pid}.rows`);
+  const client = (sql: string, redirection: string) =>
+    execFileSync('sh', ['-c', `clickhouse-client --port ${server.tcpPort} --query "${sql}" ${redirection}`]);
+  client('SELECT * FROM bench.process FORMAT RowBinary', `> ${file}`);
+  await ask(server, 'CREATE TABLE bench.copy AS bench.process');
+  const begin = performance.now();
+  client('INSERT INTO bench.copy FORMAT RowBinary', `< ${file}`);
+  const value = (rows / (performance.now() - begin)) * 1000;
+  rmSync(file);
+  return { name: 'the same rows by clickhouse-client', value, unit: 'rows/s' };
+}
+
+/** 15,000 series of twelve hours, 65 million rows: they are made where they are. */
+async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
+  const columns = 'host, name, time, count, cpu, cpu_max';
+  const steps = 12 * 360;
+  const cpu = 'toInt64(cityHash64(number) % 100000)';
+  const store = await openStore(`${server.url.replace('http:', 'clickhouse:')}/half_day`, {
+    retentionMs: 48 * 3_600_000,
+    warn: () => undefined,
+  });
+  for (let from = 0; from < steps; from += 360)
+    await ask(
+      server,
+      `INSERT INTO half_day.process (${columns}) SELECT concat('host-', toString(number % 50)), concat('name-', toString(intDiv(number, 50) % 300)),
+        ${end} - (${from} + intDiv(number, 15000)) * 10000, 1, ${cpu}, ${cpu} FROM numbers(${360 * 15000})`,
+    );
+  await ask(server, 'OPTIMIZE TABLE half_day.process');
+  const took: number[] = [];
+  for (let run = 0; run < 3; run++) {
+    const begin = performance.now();
+    const query = { from: end - 12 * 3_600_000, to: end, selector: parseSelector('process_cpu') };
+    const { statistics } = await store.statistics(query);
+    if (statistics.length !== 15_000 || statistics[0]?.count !== steps) throw new Error('not all of half a day');
+    took.push(performance.now() - begin);
+  }
+  await store.close();
+  return { name: 'statistics of 12 h, 15,000 series', value: percentile(took, 0.5), unit: 'ms' };
 }
 
 async function measure(url: string, end: number): Promise<Measured> {
@@ -99,6 +173,10 @@ function questions(store: Store, end: number): Questions {
         Array.from({ length: 200 }, (_, k) => runOf(k)),
         window,
       ),
+    alarms: async () => {
+      const { alarms } = await makeAlarmReader(store, { now: () => end, monotonic: () => end }, lines).now();
+      return alarms.map(({ id, value, since }) => ({ id, value, since })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+    },
     'rows over a line': async () => {
       const keys = Array.from({ length: shape.hosts }, (_, k) => ({ host: `host-${k}`, time: end }));
       const found = await store.rows(keys, { above: { cpuMax: 80 } });

@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics page top engines]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics page top engines servers]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -17,6 +17,7 @@ const all = [
   'page',
   'top',
   'engines',
+  'servers',
 ] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !all.includes(name as (typeof all)[number]));
@@ -40,6 +41,7 @@ for (const name of chosen) {
   if (name === 'page') await (await import('./page.ts')).benchPage();
   if (name === 'top') await (await import('./top.ts')).benchTop();
   if (name === 'engines') await (await import('./engines.ts')).benchEngines();
+  if (name === 'servers') await (await import('./servers.ts')).benchServers();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'recording') await (await import('./tiers.ts')).benchRecording();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();

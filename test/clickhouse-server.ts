@@ -9,6 +9,8 @@ import { freePort } from './influxd.ts';
 export interface ClickHouseServer {
   /** `http://127.0.0.1:port` */
   url: string;
+  /** For clickhouse-client; 0: it has none. */
+  tcpPort: number;
   /** Of the process that runs now. */
   pid(): number;
   /** Ends it as a power cut would, or nearly so. */
@@ -60,7 +62,7 @@ export async function startTodaysClickHouse(): Promise<ClickHouseServer> {
   const port = await freePort();
   const front = fileURLToPath(new URL('./chdb-front.mjs', import.meta.url));
   const start = () => spawn('node', [front, chdbFolder ?? '', join(folder, 'data'), String(port)], { stdio: 'ignore' });
-  return started(folder, `http://127.0.0.1:${port}`, start);
+  return started(folder, `http://127.0.0.1:${port}`, 0, start);
 }
 
 /** Starts a real ClickHouse with a temporary folder on free ports. */
@@ -118,10 +120,15 @@ async function startServer(folder: string, { http, tcp, between }: Ports, more: 
 </yandex>`,
   );
   const start = () => spawn('clickhouse-server', [`--config-file=${file}`], { stdio: 'ignore' });
-  return started(folder, `http://127.0.0.1:${http}`, start);
+  return started(folder, `http://127.0.0.1:${http}`, tcp, start);
 }
 
-async function started(folder: string, url: string, start: () => ChildProcess): Promise<ClickHouseServer> {
+async function started(
+  folder: string,
+  url: string,
+  tcpPort: number,
+  start: () => ChildProcess,
+): Promise<ClickHouseServer> {
   const startOne = async () => {
     const child = start();
     await untilUp(url, child);
@@ -131,6 +138,7 @@ async function started(folder: string, url: string, start: () => ChildProcess): 
   const kill = () => ended(child);
   return {
     url,
+    tcpPort,
     pid: () => child.pid as number,
     kill,
     async restart() {

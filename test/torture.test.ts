@@ -2,7 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { scenarios } from '../torture/scenarios.ts';
 
-/** The simulation has a test of its own. How much of the rest every test run does: some minutes of three quarters of an hour. */
+/** These have tests of their own: simulation.test.ts, store/clickhouse-cluster.test.ts, store/move.test.ts. */
+const elsewhere = ['simulation', 'cluster', 'move-kills'];
+/** How much of the rest every test run does: some minutes of three quarters of an hour. */
 const scales: Record<string, number> = {
   'real-outage': 0.05,
   'long-outage': 0.05,
@@ -14,12 +16,11 @@ const scales: Record<string, number> = {
   'agent-sockets': 0.1,
   'hostile-bodies': 0.02,
   'dropped-replies': 0.05,
-  cluster: 0.05,
 };
 const mayMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
 
 describe('the promises of docs/RELIABILITY.md, in small: npm run torture shows them whole', () => {
-  for (const scenario of scenarios.filter(({ name }) => name !== 'simulation')) {
+  for (const scenario of scenarios.filter(({ name }) => !elsewhere.includes(name))) {
     const canRun = mayMount || scenario.name !== 'full-disk';
     test.skipIf(!canRun)(`${scenario.name}: ${scenario.behaviour}`, { timeout: 180_000 }, async () => {
       const verdicts = await scenario.run(scales[scenario.name] ?? 0.02);

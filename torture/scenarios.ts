@@ -12,6 +12,7 @@ import { hostileNames } from './hostile-names.ts';
 import { manyNames } from './many-names.ts';
 import { manySeries } from './many-series.ts';
 import { mappedUsage } from './mapped-usage.ts';
+import { moveKills } from './move-kills.ts';
 import { longOutage, realOutage } from './outage.ts';
 import { remoteWrite } from './remote-write.ts';
 import { remoteWriteBodies } from './remote-write-bodies.ts';
@@ -40,6 +41,7 @@ export const steps: Scenario[][][] = [
   [[manySeries]],
   [[mappedUsage]],
   [[cluster]],
+  [[moveKills]],
   [
     [serverKills],
     [closingKills],

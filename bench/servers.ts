@@ -1,0 +1,74 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasClickHouse, startClickHouse } from '../test/clickhouse-server.ts';
+import { temporaryFolder } from '../torture/scenario.ts';
+import { ServerProcess } from '../torture/server-process.ts';
+import { Child } from './child.ts';
+import { cpuSeconds } from './cpu-seconds.ts';
+import { percentile, report } from './report.ts';
+
+const shape = {
+  hosts: 40,
+  processes: 300,
+  seconds: 20,
+  perSecond: 40,
+  connections: 40,
+  format: 'gzip',
+  path: '/v1/usage',
+  batch: 1,
+};
+const rounds = 3;
+
+/** What a row costs the servers in front of one ClickHouse, as one of them and as four with a quarter of the hosts each. */
+export async function benchServers(): Promise<void> {
+  if (!hasClickHouse()) return;
+  const runs = { one: [] as number[], four: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    runs.one.push(await secondsOfMillionRows(1));
+    runs.four.push(await secondsOfMillionRows(4));
+  }
+  const one = { name: 'one server', value: percentile(runs.one, 0.5), unit: 's' };
+  report('servers over one ClickHouse: 40 PUT/s of 300 processes, processor time of the servers', [
+    {
+      name: 'a million rows, four servers',
+      value: percentile(runs.four, 0.5),
+      unit: 's',
+      reference: one,
+      bar: { is: 'at most', value: 1.25, of: 'ratio' },
+    },
+  ]);
+}
+
+/** Without what each takes when nothing comes in. */
+async function secondsOfMillionRows(count: number): Promise<number> {
+  const clickhouse = await startClickHouse();
+  const store = `${clickhouse.url.replace('http:', 'clickhouse:')}/bench`;
+  const servers: ServerProcess[] = [];
+  for (let k = 0; k < count; k++) servers.push(await ServerProcess.start(store, temporaryFolder(), '--role', 'ingest'));
+  const spent = () => servers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
+  const load = (seconds: number, startMs: number) =>
+    Promise.all(servers.map(({ url }) => run(url, count, seconds, startMs)));
+  await load(5, Date.now() - 3_600_000);
+  const idleFrom = spent();
+  await sleep(5000);
+  const idle = (spent() - idleFrom) / 5;
+  const from = spent();
+  const requests = (await load(shape.seconds, Date.now() - 1_800_000)).reduce((sum, each) => sum + each, 0);
+  const seconds = spent() - from - idle * shape.seconds;
+  for (const server of servers) await server.stop('SIGTERM');
+  await clickhouse.close();
+  return seconds / ((requests * shape.processes) / 1e6);
+}
+
+async function run(url: string, count: number, seconds: number, startMs: number): Promise<number> {
+  const part = {
+    hosts: shape.hosts / count,
+    connections: shape.connections / count,
+    perSecond: shape.perSecond / count,
+  };
+  const port = Number(new URL(url).port);
+  const child = Child.script('load.ts', JSON.stringify({ ...shape, ...part, port, seconds, startMs }));
+  await child.line();
+  const { requests, errors } = JSON.parse(await child.ask('go')) as { requests: number; errors: number };
+  if (errors > 0) throw new Error(`${errors} of ${requests} requests were refused`);
+  return requests;
+}
