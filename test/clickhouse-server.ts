@@ -21,7 +21,7 @@ export interface ClickHouseServer {
 }
 
 export interface ClickHouseCluster {
-  /** Two of one shard, of the cluster `replicated`. */
+  /** Of the cluster `replicated`, or `divided`. */
   replicas: [ClickHouseServer, ClickHouseServer];
   /** `h1,h2` as in the URL of a store. */
   hosts: string;
@@ -71,11 +71,15 @@ export async function startClickHouse(): Promise<ClickHouseServer> {
   return startServer(folder, await freePorts(), '');
 }
 
-/** Two that replicate each other's tables, with a ZooKeeper between them. */
-export async function startClickHouseCluster(): Promise<ClickHouseCluster> {
+/** Two of one cluster, with a ZooKeeper between them: replicas of each other, or a shard each. */
+export async function startClickHouseCluster(how: 'replicated' | 'divided' = 'replicated'): Promise<ClickHouseCluster> {
   const keeper = await startZooKeeper();
   const ports = [await freePorts(), await freePorts()] as const;
-  const peers = ports.map(({ tcp }) => `<replica><host>127.0.0.1</host><port>${tcp}</port></replica>`).join('');
+  const peers = ports.map(({ tcp }) => `<replica><host>127.0.0.1</host><port>${tcp}</port></replica>`);
+  const shards = how === 'replicated' ? [peers.join('')] : peers;
+  const cluster = shards
+    .map((own) => `<shard><internal_replication>true</internal_replication>${own}</shard>`)
+    .join('');
   const replicas = await Promise.all(
     ports.map((own, index) => {
       const folder = mkdtempSync(join(tmpdir(), 'amberwatch-clickhouse-'));
@@ -83,8 +87,8 @@ export async function startClickHouseCluster(): Promise<ClickHouseCluster> {
         folder,
         own,
         `<zookeeper><node><host>127.0.0.1</host><port>${keeper.port}</port></node><session_timeout_ms>3000</session_timeout_ms></zookeeper>
-        <macros><shard>01</shard><replica>r${index + 1}</replica></macros>
-        <remote_servers><replicated><shard><internal_replication>true</internal_replication>${peers}</shard></replicated></remote_servers>
+        <macros><shard>${how === 'divided' ? index + 1 : 1}</shard><replica>r${index + 1}</replica></macros>
+        <remote_servers><${how}>${cluster}</${how}></remote_servers>
         <distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>`,
       );
     }),

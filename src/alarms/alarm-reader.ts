@@ -1,6 +1,6 @@
 import type { Alarms, Ended, UnwatchedHost } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
-import type { ClockSkew } from '../core/host-clock.ts';
+import { type ClockSkew, placedAt } from '../core/host-clock.ts';
 import type { Series } from '../core/series.ts';
 import type { SnapshotHeader } from '../core/snapshot.ts';
 import { type Reading, type Reads, readLimit, readsWithin, type Store } from '../core/store.ts';
@@ -123,6 +123,10 @@ export class AlarmReader {
     const since = await runs.find(found, at, reads);
     const made = (await forecasts.read(newest, at, reads)).filter(({ series }) => !isGone(series));
     const alarms = evaluate(at, newest, found, since, made, skews, this.#lines);
-    return { ...alarms, alarms: await withCulprits(alarms.alarms, hosts, reads) };
+    return {
+      ...alarms,
+      ...(newest.length > 0 && { newestAt: Math.max(...newest.map(placedAt)) }),
+      alarms: await withCulprits(alarms.alarms, hosts, reads),
+    };
   }
 }

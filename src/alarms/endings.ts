@@ -1,5 +1,6 @@
 import { type Alarm, type Ended, type Ending, isPaused, serverName } from '../core/alarm.ts';
 import { binByTime } from '../core/bin-by-time.ts';
+import { placedAt } from '../core/host-clock.ts';
 import type { HostMetric } from '../core/metric.ts';
 import { hasEnded, isKnown, type Sample } from '../core/sample.ts';
 import { isOfOtherSource, subjectOf } from '../core/series.ts';
@@ -41,7 +42,9 @@ export async function endingsOf(alarms: readonly EndedAlarm[], hosts: HostsNow, 
   ]);
   return alarms.map((alarm) => {
     const { id, host } = alarm;
-    return { id, host, ...(read.get(alarm) ?? hostEnding(alarm, hosts)) };
+    const header = hosts.headers.get(host);
+    const newest = header === undefined ? {} : { newestAt: placedAt(header) };
+    return { id, host, ...newest, ...(read.get(alarm) ?? hostEnding(alarm, hosts)) };
   });
 }
 

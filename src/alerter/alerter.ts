@@ -36,6 +36,8 @@ export interface AlerterOptions {
 
 /** After the instant at which a host falls silent: the server's answer must be later than that. */
 const staleMarginMs = 200;
+/** An answer that knows less than the one before is passed over for so long. */
+const longestBehindMs = 30_000;
 /** So often it is asked again how something has ended; then it is said without. */
 const mostFailedEndings = 3;
 
@@ -49,6 +51,10 @@ export class Alerter {
   #isDelivering: Promise<unknown> | null = null;
   #polling: Promise<void> | null = null;
   #nextStale: NodeJS.Timeout | undefined;
+  /** The newest snapshot that an answer was made of, and when that was heard, monotonic. */
+  #newest = { at: Number.NEGATIVE_INFINITY, heardAt: 0 };
+  /** What has ended a moment ago, by id. */
+  readonly #ended = new Map<string, { since: number; at: number }>();
   /** Times in a row that it could not be found out how something has ended. */
   #failedEndings = 0;
 
@@ -95,6 +101,7 @@ export class Alerter {
       await this.#deliver();
       const now = readAlarms(await client.alarms());
       this.#absence.end((ms) => output.note(clock.now(), `${client.server} is back after ${formatDuration(ms)}`));
+      if (this.#isBehind(now)) return;
       if (!this.#hasLooked) await this.#greet(now);
       this.#hasLooked = true;
       await outbox.append(toSay(await this.#news(now), now.at));
@@ -106,20 +113,51 @@ export class Alerter {
     }
   }
 
+  /**
+   * Of several servers one may know less for a moment: what it says is late, and would take back what has been said.
+   * One that knows less for long is right: a clock may have been mended, or a store put back.
+   */
+  #isBehind({ newestAt }: Alarms<ReceivedAlarm>): boolean {
+    const now = this.#options.clock.monotonic();
+    if (newestAt === undefined) return false;
+    if (newestAt < this.#newest.at && now - this.#newest.heardAt < longestBehindMs) return true;
+    this.#newest = { at: newestAt, heardAt: now };
+    return false;
+  }
+
   /** What has changed since it was said, with how what is gone has ended. */
   async #news(now: Alarms<ReceivedAlarm>): Promise<Change<ReceivedAlarm>[]> {
-    const found = changes(this.#options.outbox.alarms, now);
+    const found = changes(this.#options.outbox.alarms, now).filter((change) => !this.#isEndedAlready(change));
     const gone = found.filter(({ level }) => level === 'OK');
     if (gone.length === 0) return found;
     try {
       const ended = await askEndings(this.#options.client, gone);
       this.#failedEndings = 0;
-      return withEndings(found, ended);
+      const known = withEndings(found, ended).filter((change) => !this.#isUnheardOf(change, ended));
+      for (const { level, alarm } of known)
+        if (level === 'OK' && alarm !== null)
+          this.#ended.set(alarm.id, { since: alarm.since, at: this.#options.clock.monotonic() });
+      return known;
     } catch (error) {
       // What is new is said at once; an end can wait for a moment, and not for ever.
       const isWorthWaiting = isPassing(error) && ++this.#failedEndings < mostFailedEndings;
       return isWorthWaiting ? found.filter(({ level }) => level !== 'OK') : found;
     }
+  }
+
+  /** Who says that it has ended has not heard yet that it began. */
+  #isUnheardOf({ level, before, alarm }: Change<ReceivedAlarm>, ended: readonly Ended[]): boolean {
+    if (level !== 'OK' || before !== 'RED' || alarm === null) return false;
+    if (this.#options.clock.now() - alarm.since > longestBehindMs) return false;
+    return (ended.find(({ id }) => id === alarm.id)?.newestAt ?? Number.POSITIVE_INFINITY) < alarm.since;
+  }
+
+  /** Who says that it is there has not heard yet that it has ended: one that comes again has begun anew. */
+  #isEndedAlready({ before, alarm }: Change<ReceivedAlarm>): boolean {
+    const oldest = this.#options.clock.monotonic() - longestBehindMs;
+    for (const [id, { at }] of this.#ended) if (at < oldest) this.#ended.delete(id);
+    const ended = before === null && alarm !== null ? this.#ended.get(alarm.id) : undefined;
+    return ended !== undefined && alarm !== null && alarm.since <= ended.since;
   }
 
   /** What was said before the restart and is still so is not said again, but whoever looks must know of it. */

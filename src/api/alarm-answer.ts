@@ -13,6 +13,7 @@ export function alarmsAnswer(found: Alarms, only: { host?: string; level?: strin
   const wanted = found.alarms.filter((alarm) => isAboutHost(alarm.host) && (only.level ?? alarm.level) === alarm.level);
   return {
     at: iso(found.at),
+    ...(found.newestAt !== undefined && { newestAt: iso(found.newestAt) }),
     level: found.level,
     alarms: wanted.map(alarmAnswer),
     stale: unwatchedAnswer(found.stale, isAboutHost),

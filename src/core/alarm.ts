@@ -73,6 +73,8 @@ export interface Ended extends Ending {
   host: string;
   /** Of the alarm; null: it is the host's silence or pause that has ended. */
   id: string | null;
+  /** When the newest snapshot of the host was taken by which this is said; absent: nobody says. */
+  newestAt?: number;
 }
 
 /** What a person sees. Times are epoch milliseconds. */
@@ -124,6 +126,8 @@ const sourcePrefix = '(prometheus ';
 
 export interface Alarms<A = Alarm> {
   at: number;
+  /** When the newest snapshot was taken of all that were looked at; absent: there is none. */
+  newestAt?: number;
   level: Level;
   /** Worst first. */
   alarms: A[];

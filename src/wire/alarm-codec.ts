@@ -5,9 +5,11 @@ import type { AlarmsAnswer, EndedAnswer } from './alarm.ts';
 export type ReceivedAlarm = Omit<Alarm, 'series' | 'cause'> & { series: string; reason: string };
 
 /** The alarms of an answer; a server of before 0.5.0 names no culprits, one of before 0.6.0 pauses nobody. */
-export function readAlarms({ at, level, alarms, stale, paused, nextStaleAt }: AlarmsAnswer): Alarms<ReceivedAlarm> {
+export function readAlarms(answer: AlarmsAnswer): Alarms<ReceivedAlarm> {
+  const { at, newestAt, level, alarms, stale, paused, nextStaleAt } = answer;
   return {
     at: Date.parse(at),
+    ...(newestAt !== undefined && { newestAt: Date.parse(newestAt) }),
     level: level as Alarms['level'],
     alarms: alarms.map(
       (alarm) => ({ ...alarm, culprits: alarm.culprits ?? [], since: Date.parse(alarm.since) }) as ReceivedAlarm,
@@ -27,6 +29,7 @@ export function endingAnswer({ how, value }: Ending): Pick<EndedAnswer, 'how' | 
   return how === 'paused' ? { how: 'unknown', value, paused: true } : { how, value };
 }
 
-export function readEnded({ id, host, how, value, paused }: EndedAnswer): Ended {
-  return { id, host, how: paused === true ? 'paused' : (how as Ending['how']), value };
+export function readEnded({ id, host, how, value, paused, newestAt }: EndedAnswer): Ended {
+  const newest = newestAt === undefined ? {} : { newestAt: Date.parse(newestAt) };
+  return { id, host, ...newest, how: paused === true ? 'paused' : (how as Ending['how']), value };
 }

@@ -60,6 +60,7 @@ const endedSchema = Type.Object({
       'recovered: no longer over, or heard of again; exited: the process; unknown: no value any more; forgotten: somebody has said that the host is gone; expired: nothing heard for so long that nothing is known any more.',
   }),
   value: Type.Unsafe<number | null>({ type: ['number', 'null'], description: 'By then.' }),
+  newestAt: Type.Optional(instant('The newest snapshot of the host by which this is said.')),
   paused: Type.Optional(
     Type.Boolean({ description: 'Of unknown: its host is not looked at any more, as somebody wants it.' }),
   ),
@@ -69,6 +70,11 @@ export type EndedAnswer = Static<typeof endedSchema>;
 export const alarmsSchema = Type.Object(
   {
     at: instant('What the alarms are computed for.'),
+    newestAt: Type.Optional(
+      instant(
+        'When the newest snapshot was taken of all that were looked at: of two servers the one that knows less is late.',
+      ),
+    ),
     level: Type.Enum([...levels]),
     alarms: Type.Array(alarmSchema, { description: 'Worst first.' }),
     stale: Type.Array(

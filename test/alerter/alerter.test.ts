@@ -10,6 +10,7 @@ import { MonitorClient } from '../../src/client/monitor-client.ts';
 import { MonitorError } from '../../src/core/error.ts';
 import type { Snapshot } from '../../src/core/snapshot.ts';
 import type { ConfiguredSource } from '../../src/sources/sources.ts';
+import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { SourcesAnswer } from '../../src/wire/source.ts';
 import { makeApp } from '../api/make-app.ts';
 import { getJson } from '../e2e/program.ts';
@@ -87,6 +88,27 @@ describe('alerter', () => {
     expect(await step([idle])).toEqual([
       expect.stringMatching(/^OK +web-01 {2}yes\[43\] {2}exited; cpu was RED for 10s$/),
     ]);
+  });
+
+  test('of two servers the one that knows less for a moment takes nothing back, and one that knows less for long is right', async () => {
+    const { step, time, alerter, said, client, store, address } = await setUp();
+    await step([{ name: 'yes', cpu: 2, pid: 42 }]);
+    const before = await getJson<AlarmsAnswer>(`${address}/v1/alarms`);
+    expect(await step([{ name: 'yes', cpu: 99.5, pid: 42 }])).toEqual([expect.stringMatching(/^RED/)]);
+    const behind = vi.spyOn(client, 'alarms').mockResolvedValue(before);
+    const waits = async (ms: number) => {
+      time.now += ms;
+      await alerter.poll();
+      return said.splice(0);
+    };
+    expect(await waits(5000)).toEqual([]);
+    expect(await waits(5000)).toEqual([]);
+    behind.mockRestore();
+    await store.append({ snapshots: [makeSnapshot({ host: 'web-02', time: time.now, processes: [] })] });
+    expect(await waits(0)).toEqual([]);
+    vi.spyOn(client, 'alarms').mockResolvedValue(before);
+    expect(await waits(29_000)).toEqual([]);
+    expect(await waits(2000)).toEqual([expect.stringMatching(/^OK +web-01 {2}yes\[42\]/)]);
   });
 
   test('worst first, and a silent host is STALE until it is back', async () => {

@@ -52,6 +52,7 @@ describe('GET /v1/alarms', () => {
       ],
       stale: [],
       paused: [],
+      newestAt: iso(noon),
       nextStaleAt: iso(noon + 30_000),
     });
   });

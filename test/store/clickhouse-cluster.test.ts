@@ -133,3 +133,42 @@ describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse
     await plain.close();
   });
 });
+
+describe.skipIf(!hasClickHouseCluster())('with two shards of a real ClickHouse', () => {
+  let cluster: ClickHouseCluster;
+  beforeAll(async () => {
+    cluster = await startClickHouseCluster('divided');
+  });
+  afterAll(() => cluster?.close());
+  const open = (database: string, more = {}) =>
+    openStore(`clickhouse://${cluster.hosts}/${database}`, { ...options, ...more });
+
+  storeContract('clickhouse on two shards', async () => ({
+    open: (more) => open('contract', more),
+    now: Date.now(),
+    durable: true,
+    conflict: 'last-wins',
+  }));
+
+  test('each has a part of the hosts, all of a host, and old days are forgotten on both', async () => {
+    const store = await open('divided');
+    const now = Date.now();
+    const hosts = Array.from({ length: 40 }, (_, k) => `web-${k}`);
+    for (const time of [now - 9 * 86_400_000, now])
+      await store.append({ snapshots: hosts.map((name) => makeSnapshot({ host: name, time })) });
+    expect((await store.latest(now)).map((header) => header.host).sort()).toEqual([...hosts].sort());
+    const counts = async () =>
+      Promise.all(
+        cluster.replicas.map(async ({ url }) => {
+          const body = 'SELECT count(), uniqExact(host) FROM divided.process_shard';
+          return (await (await fetch(url, { method: 'POST', body })).text()).trim().split('\t').map(Number);
+        }),
+      );
+    const [one = [], two = []] = await counts();
+    expect((one[1] ?? 0) + (two[1] ?? 0)).toBe(40);
+    expect(Math.min(one[1] ?? 0, two[1] ?? 0)).toBeGreaterThan(5);
+    await store.expire(now);
+    await expect.poll(async () => (await counts()).map(([rows = 0, names = 0]) => rows / names)).toEqual([1, 1]);
+    await store.close();
+  });
+});

@@ -68,7 +68,10 @@ export function alarmRoutes({ alarms, clock, log, tokens, store }: AppParts): Fa
       const ended = await alarms.endings(asked, body.hosts, reading);
       return {
         at: iso(clock.now()),
-        ended: ended.map((each) => ({ id: each.id, host: each.host, ...endingAnswer(each) })),
+        ended: ended.map(({ id, host, newestAt, ...ending }) => ({
+          ...{ id, host, ...endingAnswer(ending) },
+          ...(newestAt !== undefined && { newestAt: iso(newestAt) }),
+        })),
       };
     });
 

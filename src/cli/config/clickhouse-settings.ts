@@ -13,7 +13,7 @@ export const clickhouseSettings = {
   clickhouseCluster: setting({
     argument: '<name>',
     description: 'cluster of ClickHouse that the tables are made on, replicated and, over several shards, distributed',
-    defaultText: 'none: tables of one server',
+    defaultText: 'the one of several servers that it is of',
     commands: storing,
     read: ([text]) => (text === undefined ? undefined : parseCluster(text)),
     format: orNotSet,

@@ -2,13 +2,10 @@ import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseCredentials } from '../open-options.ts';
 import { type Cluster, findCluster } from './cluster.ts';
 import { ClickHouseConnection } from './connection.ts';
-import { isRefusal } from './failure.ts';
-import { columnSql, createSql, packedSince, type Table, tables } from './schema.ts';
+import { commandAll, inTime } from './on-cluster.ts';
+import { columnSql, createSql, type Making, onCluster, packedSince, storedIn, type Table, tables } from './schema.ts';
 
-/** A replica that is away is not waited for: it does the same when it comes back. */
-const clusterWaitSeconds = 5;
 const alterWaitSeconds = 3;
-const notAllInTime = ['159', '341'];
 
 /**
  * Makes the database and its tables, on all replicas where they are a cluster, and adds columns that have come since.
@@ -26,9 +23,9 @@ export async function bootstrap(
     const version = versionOf(String((await anywhere.query('SELECT version() AS version'))[0]?.version));
     const cluster = await findCluster(anywhere, credentials.cluster);
     await makeDatabase(anywhere, database, cluster);
-    const made = { version, cluster: await clusterOfTables(connection, cluster, credentials.cluster), database };
-    connection.setUp({ version, replicas: made.cluster?.replicas ?? 1 });
-    await makeTables(connection, made);
+    const making = { version, cluster: await clusterOfTables(connection, cluster, credentials.cluster), database };
+    connection.setUp(making);
+    await makeTables(connection, making);
   } finally {
     await anywhere.close();
   }
@@ -44,7 +41,7 @@ export async function checkTables(connection: ClickHouseConnection, _bases: unkn
 async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {
   const found = await anywhere.query(`SELECT name FROM system.databases WHERE name = '${database}'`);
   if (found.length > 0) return;
-  await onCluster(anywhere, cluster, (on) => `CREATE DATABASE IF NOT EXISTS ${database}${on}`);
+  await commandAll(anywhere, cluster, `CREATE DATABASE IF NOT EXISTS ${database}${onCluster(cluster)}`);
 }
 
 /**
@@ -59,7 +56,7 @@ async function clusterOfTables(
   const [process] = await connection.query(
     "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'process'",
   );
-  if (process === undefined || String(process.engine).startsWith('Replicated')) return cluster;
+  if (process === undefined || /^(Replicated|Distributed)/.test(String(process.engine))) return cluster;
   if (named === undefined) return null;
   throw new MonitorError(
     'unavailable',
@@ -67,65 +64,36 @@ async function clusterOfTables(
   );
 }
 
-interface Made {
-  version: number;
-  cluster: Cluster | null;
-  database: string;
-}
-
-async function makeTables(connection: ClickHouseConnection, { version, cluster, database }: Made): Promise<void> {
+async function makeTables(connection: ClickHouseConnection, making: Making): Promise<void> {
   const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
   for (const table of tables) {
     if (!found.has(table.name))
-      await onCluster(connection, cluster, (on) =>
-        createSql(table, { version, on, path: cluster === null ? null : `/clickhouse/tables/{shard}/${database}` }),
-      );
-    await addColumns(connection, table, version);
+      for (const sql of createSql(table, making)) await commandAll(connection, making.cluster, sql);
+    await addColumns(connection, table, making);
   }
 }
 
-/** Not before the server has reached its Keeper: 18.16 falls over when it is asked for this without. */
-async function onCluster(
-  connection: ClickHouseConnection,
-  cluster: Cluster | null,
-  sql: (on: string) => string,
-): Promise<void> {
-  if (cluster === null) return connection.command(sql(''));
-  await connection.query("SELECT count() AS count FROM system.zookeeper WHERE path = '/'");
-  await inTime(() =>
-    connection.command(sql(` ON CLUSTER ${quotedName(cluster.name)}`), {
-      distributed_ddl_task_timeout: String(clusterWaitSeconds),
-    }),
-  );
-}
-
-function quotedName(name: string): string {
-  return `\`${name}\``;
-}
-
-async function addColumns(connection: ClickHouseConnection, { name, columns, key }: Table, version: number) {
+/** A replicated table tells its replicas by itself; those of other shards, and what divides rows among them, have to be told. */
+async function addColumns(connection: ClickHouseConnection, table: Table, { version, cluster }: Making): Promise<void> {
+  const { name, columns, key } = table;
   const there = new Set((await connection.query(`DESCRIBE TABLE ${name}`)).map((row) => String(row.name)));
   if (!key.every((column) => there.has(column)))
     throw new MonitorError(
       'unavailable',
       `ClickHouse has a table ${name} in this database that is not amberwatch's; name a database of its own`,
     );
+  const isDivided = storedIn(table, cluster) !== name;
   for (const column of columns)
     if (!there.has(column.name))
-      await inTime(() =>
-        connection.command(`ALTER TABLE ${name} ADD COLUMN ${columnSql(column, version)}`, alterSettings(version)),
-      );
+      for (const each of isDivided ? [storedIn(table, cluster), name] : [name]) {
+        const sql = `ALTER TABLE ${each}${isDivided ? onCluster(cluster) : ''} ADD COLUMN ${columnSql(column, version)}`;
+        await inTime(() => connection.command(sql, alterSettings(version)));
+      }
 }
 
 /** An older one waits a minute for replicas that are away; today's does not know the setting any more. */
 function alterSettings(version: number) {
   return version < packedSince ? { replication_alter_columns_timeout: String(alterWaitSeconds) } : {};
-}
-
-async function inTime(work: () => Promise<void>): Promise<void> {
-  await work().catch((error: unknown) => {
-    if (!isRefusal(error, notAllInTime)) throw error;
-  });
 }
 
 /** `18.16.1` -> 1816 */

@@ -4,14 +4,16 @@ import type { ClickHouseConnection, Row } from './connection.ts';
 /** Servers of ClickHouse that have the same tables. */
 export interface Cluster {
   name: string;
+  /** Among which rows are divided. */
+  shards: number;
   /** Of each shard. */
   replicas: number;
 }
 
 /**
- * The cluster that tables are made on; null: there is none. Without a name it is the one with several replicas that the
- * server is of and has macros for: a packaged server knows clusters for trying things, and no macros.
- * @throws MonitorError `unavailable` for a name it does not know, and for one over several shards
+ * The cluster that tables are made on; null: there is none. Without a name it is the one of several servers that this
+ * one is of, and has macros for: a packaged server knows clusters for trying things, and no macros.
+ * @throws MonitorError `unavailable` for a name it does not know, or without macros
  */
 export async function findCluster(connection: ClickHouseConnection, name: string | undefined): Promise<Cluster | null> {
   const hasMacros = await hasReplicaMacros(connection);
@@ -28,11 +30,8 @@ export async function findCluster(connection: ClickHouseConnection, name: string
       'unavailable',
       `ClickHouse has no macros shard and replica, and so no tables can be replicated on ${name}; give them in <macros>`,
     );
-  const found = (name === undefined ? names.filter((each) => isOurs(of(rows, each))) : [name]).map((each) =>
-    clusterOf(rows, each),
-  );
-  const [only = null] = found;
-  return found.length === 1 ? only : null;
+  const meant = name === undefined ? names.filter((each) => isOurs(rows, each)) : [name];
+  return meant.length === 1 ? clusterOf(rows, meant[0] as string) : null;
 }
 
 async function hasReplicaMacros(connection: ClickHouseConnection): Promise<boolean> {
@@ -40,30 +39,13 @@ async function hasReplicaMacros(connection: ClickHouseConnection): Promise<boole
   return macros.includes('shard') && macros.includes('replica');
 }
 
-function of(rows: readonly Row[], name: string): Row[] {
-  return rows.filter(({ cluster }) => cluster === name);
-}
-
-/** The server is one of its replicas, and it is of one shard. */
-function isOurs(rows: readonly Row[]): boolean {
-  return (
-    rows.some((row) => Number(row.is_local) === 1) &&
-    countOf(rows, 'replica_num') > 1 &&
-    countOf(rows, 'shard_num') === 1
-  );
+function isOurs(rows: readonly Row[], name: string): boolean {
+  const { shards, replicas } = clusterOf(rows, name);
+  return shards * replicas > 1 && rows.some((row) => row.cluster === name && Number(row.is_local) === 1);
 }
 
 function clusterOf(rows: readonly Row[], name: string): Cluster {
-  const own = of(rows, name);
-  const shards = countOf(own, 'shard_num');
-  if (shards > 1)
-    throw new MonitorError(
-      'unavailable',
-      `the cluster ${name} of ClickHouse divides rows over ${shards} shards, and amberwatch keeps them in one of several replicas; name a cluster with one shard`,
-    );
-  return { name, replicas: countOf(own, 'replica_num') };
-}
-
-function countOf(rows: readonly Row[], column: string): number {
-  return new Set(rows.map((row) => row[column])).size;
+  const own = rows.filter(({ cluster }) => cluster === name);
+  const countOf = (column: string) => new Set(own.map((row) => row[column])).size;
+  return { name, shards: countOf('shard_num'), replicas: countOf('replica_num') };
 }

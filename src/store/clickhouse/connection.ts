@@ -8,6 +8,7 @@ import {
 } from '@clickhouse/client';
 import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseCredentials } from '../open-options.ts';
+import type { Cluster } from './cluster.ts';
 import { isRefusal, translated } from './failure.ts';
 import { onReplica, Replicas } from './replicas.ts';
 
@@ -29,15 +30,15 @@ export type Row = Record<string, string | number | null>;
 export interface ClickHouseAbout {
   /** Year times 100 and month, as `2003`. */
   version: number;
-  /** Of a replicated table; 1: it is not. */
-  replicas: number;
+  /** That the tables are of; null: they are of one server. */
+  cluster: Cluster | null;
 }
 
 /** One of several replicas: the one that answered last, and the next where it does not. */
 export class ClickHouseConnection {
   readonly #clients: readonly ClickHouseClient[];
   readonly #replicas: Replicas;
-  #about: ClickHouseAbout = { version: 0, replicas: 1 };
+  #about: ClickHouseAbout = { version: 0, cluster: null };
   #noQuorumUntil = 0;
 
   /** @param database absent: none, as long as there may be none yet */
@@ -57,10 +58,19 @@ export class ClickHouseConnection {
     this.#about = about;
   }
 
+  get about(): ClickHouseAbout {
+    return this.#about;
+  }
+
   /** @throws MonitorError `unavailable`, or `internal` for what ClickHouse refuses; the signal's reason */
   async query(sql: string, signal?: AbortSignal): Promise<Row[]> {
     return this.#onAny(async (client, work) => {
-      const answer = await client.query({ query: sql, format: 'JSONEachRow', abort_signal: work });
+      const answer = await client.query({
+        query: sql,
+        format: 'JSONEachRow',
+        clickhouse_settings: this.#shardSettings(),
+        abort_signal: work,
+      });
       return answer.json<Row>();
     }, signal);
   }
@@ -104,21 +114,25 @@ export class ClickHouseConnection {
 
   /** Null: it would not be reached. */
   #quorum(): ClickHouseSettings | null {
-    const { replicas } = this.#about;
+    const replicas = this.#about.cluster?.replicas ?? 1;
     if (replicas < 2 || performance.now() < this.#noQuorumUntil || this.#replicas.isDegraded()) return null;
-    return {
-      insert_quorum: String(Math.floor(replicas / 2) + 1),
-      insert_quorum_timeout: quorumTimeoutMs,
-    };
+    return { insert_quorum: String(Math.floor(replicas / 2) + 1), insert_quorum_timeout: quorumTimeoutMs };
   }
 
   #insertSettings(): ClickHouseSettings {
-    const { version, replicas } = this.#about;
+    const { version, cluster } = this.#about;
     return {
-      ...(replicas > 1 && { insert_deduplicate: 0 }),
+      ...(cluster !== null && { insert_deduplicate: 0 }),
+      ...this.#shardSettings(),
       // What is sent is a batch already; today's server would wait for others.
       ...(version >= 2111 && { async_insert: 0 }),
     };
+  }
+
+  /** Stored on the others before it is answered; what is asked of a table within a question is on the same shard. */
+  #shardSettings(): ClickHouseSettings {
+    if ((this.#about.cluster?.shards ?? 1) < 2) return {};
+    return { insert_distributed_sync: 1, distributed_product_mode: 'local' };
   }
 
   async #onAny<T>(

@@ -2,7 +2,7 @@ import type { Reading, TimeWindow } from '../../core/store.ts';
 import { untilAborted } from '../../platform/deadline.ts';
 import type { Preparation } from '../preparation.ts';
 import { ReadLanes } from '../read-lanes.ts';
-import type { ClickHouseConnection, Row } from './connection.ts';
+import type { ClickHouseAbout, ClickHouseConnection, Row } from './connection.ts';
 
 /** Names in one query: 18.16 takes 256 KiB of SQL. */
 export const namesPerQuery = 500;
@@ -16,6 +16,10 @@ export class Queries {
   constructor(connection: ClickHouseConnection, preparation: Preparation) {
     this.#connection = connection;
     this.#preparation = preparation;
+  }
+
+  get about(): ClickHouseAbout {
+    return this.#connection.about;
   }
 
   /** @param window which it looks at; absent: a short one */

@@ -7,6 +7,7 @@ import {
   snakeCase,
   type UsageMetric,
 } from '../../core/metric.ts';
+import type { Cluster } from './cluster.ts';
 import type { Column } from './row-binary.ts';
 
 /**
@@ -21,6 +22,8 @@ export interface Table {
   key: readonly string[];
   /** The column that parts are by: a day each; absent: it is small, and not forgotten. */
   time?: string;
+  /** Of the key: rows that have it in common are on one shard. */
+  shardBy: string;
   /** Of rows that are there twice the one that is highest in this stays; absent: the one that came last. */
   newest?: string;
 }
@@ -42,6 +45,7 @@ export function metricColumn(metric: HostMetric): string {
 
 export const processTable: Table = {
   name: 'process',
+  shardBy: 'host',
   columns: [
     repeated('host'),
     repeated('name'),
@@ -55,6 +59,7 @@ export const processTable: Table = {
 
 export const snapshotTable: Table = {
   name: 'snapshot',
+  shardBy: 'host',
   columns: [
     repeated('host'),
     whole('time'),
@@ -75,6 +80,7 @@ export const snapshotTable: Table = {
 
 export const sampleTable: Table = {
   name: 'sample',
+  shardBy: 'series',
   // A value that is null: the series has ended.
   columns: [
     repeated('name'),
@@ -89,12 +95,25 @@ export const sampleTable: Table = {
 };
 
 const ofSeries = [repeated('series'), whole('time'), repeated('metric'), repeated('host'), text('body')];
-export const forecastTable: Table = { name: 'forecast', columns: ofSeries, key: ['series', 'time'], time: 'time' };
-export const tallyTable: Table = { name: 'accuracy', columns: ofSeries, key: ['series', 'time'], time: 'time' };
+export const forecastTable: Table = {
+  name: 'forecast',
+  shardBy: 'series',
+  columns: ofSeries,
+  key: ['series', 'time'],
+  time: 'time',
+};
+export const tallyTable: Table = {
+  name: 'accuracy',
+  shardBy: 'series',
+  columns: ofSeries,
+  key: ['series', 'time'],
+  time: 'time',
+};
 
 /** How many names, or series, an owner has brought along in a day, so far. */
 export const newNamesTable: Table = {
   name: 'new_names',
+  shardBy: 'owner',
   columns: [repeated('kind'), repeated('owner'), whole('time'), whole('names')],
   key: ['kind', 'owner', 'time'],
   time: 'time',
@@ -103,13 +122,19 @@ export const newNamesTable: Table = {
 /** What servers over this database agree on. */
 export const agreementTable: Table = {
   name: 'agreement',
+  shardBy: 'key',
   columns: [repeated('kind'), text('key'), whole('time'), text('body')],
   key: ['kind', 'key'],
   newest: 'time',
 };
 
 /** That something could be written. */
-export const triedTable: Table = { name: 'tried', columns: [whole('place'), whole('time')], key: ['place'] };
+export const triedTable: Table = {
+  name: 'tried',
+  shardBy: 'place',
+  columns: [whole('place'), whole('time')],
+  key: ['place'],
+};
 
 export const tables = [
   processTable,
@@ -136,21 +161,38 @@ export function placeOf(column: UsageMetric | HostMetric): {
 
 const dayMs = 86_400_000;
 
-/** How a table is made. */
+/** How tables are made. */
 export interface Making {
   /** Of ClickHouse, year times 100 and month: texts that repeat, and how columns are packed, came later. */
   version: number;
-  /** ` ON CLUSTER name`, or nothing. */
-  on: string;
-  /** Where replicas of it find each other in their Keeper; null: it has none. */
-  path: string | null;
+  database: string;
+  /** Null: of one server. */
+  cluster: Cluster | null;
 }
 
-export function createSql({ name, columns, key, time, newest }: Table, { version, on, path }: Making): string {
+/** Where the rows of a table are that are on this server: over several shards the table itself has none. */
+export function storedIn({ name }: Pick<Table, 'name'>, cluster: Cluster | null): string {
+  return cluster !== null && cluster.shards > 1 ? `${name}_shard` : name;
+}
+
+/** ` ON CLUSTER name` */
+export function onCluster(cluster: Cluster | null): string {
+  return cluster === null ? '' : ` ON CLUSTER \`${cluster.name}\``;
+}
+
+/** One statement, or over several shards two. */
+export function createSql(table: Table, { version, database, cluster }: Making): string[] {
+  const { name, columns, key, time, newest, shardBy } = table;
+  const stored = storedIn(table, cluster);
   const partition = time === undefined ? '' : `PARTITION BY intDiv(${time}, ${dayMs})`;
-  const parameters = [...(path === null ? [] : [`'${path}/${name}', '{replica}'`]), ...(newest ? [newest] : [])];
-  return `CREATE TABLE IF NOT EXISTS ${name}${on} (${columns.map((column) => columnSql(column, version)).join(', ')})
-    ENGINE = ${path === null ? '' : 'Replicated'}ReplacingMergeTree(${parameters.join(', ')}) ${partition} ORDER BY (${key.join(', ')})`;
+  // Replicas of it find each other there in their Keeper.
+  const path = cluster === null ? [] : [`'/clickhouse/tables/{shard}/${database}/${name}', '{replica}'`];
+  const engine = `${cluster === null ? '' : 'Replicated'}ReplacingMergeTree(${[...path, ...(newest ? [newest] : [])].join(', ')})`;
+  const made = columns.map((column) => columnSql(column, version)).join(', ');
+  const rows = `CREATE TABLE IF NOT EXISTS ${stored}${onCluster(cluster)} (${made}) ENGINE = ${engine} ${partition} ORDER BY (${key.join(', ')})`;
+  if (cluster === null || stored === name) return [rows];
+  const distributed = `Distributed(\`${cluster.name}\`, ${database}, ${stored}, sipHash64(${shardBy}))`;
+  return [rows, `CREATE TABLE IF NOT EXISTS ${name}${onCluster(cluster)} AS ${stored} ENGINE = ${distributed}`];
 }
 
 /** From then on both are stable. */

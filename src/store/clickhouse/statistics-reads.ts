@@ -21,10 +21,10 @@ import {
   tooManyGroups,
   tooManyNames,
 } from '../statistics.ts';
-import type { Row } from './connection.ts';
+import type { ClickHouseAbout, Row } from './connection.ts';
 import type { Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
-import { placeOf } from './schema.ts';
+import { packedSince, placeOf } from './schema.ts';
 import { during, isOneOf, whole } from './sql-text.ts';
 
 /** The rows that are meant, and what they are taken together by. */
@@ -56,7 +56,7 @@ export class StatisticsReads {
     const { table } = placeOf(column);
     const rows = `${table} FINAL WHERE ${during(query)} AND ${condition} AND ${placeOf(column).column} IS NOT NULL`;
     const wanted = { column, rows, by: groupsOf(query.by, column), window: query };
-    const moments = await this.#queries.all(momentsSql(wanted), reading, query);
+    const moments = await this.#queries.all(momentsSql(wanted, this.#queries.about), reading, query);
     if (moments.length > mostGroups) throw tooManyGroups();
     const count = moments.reduce((sum, row) => sum + Number(row.count), 0);
     if (count === 0) return { statistics: [], percentileError: 0 };
@@ -138,12 +138,13 @@ function listed({ by }: Wanted): { columns: string; clause: string } {
   };
 }
 
-/** `varPop` of 18.16 loses values that are large and close together. */
-function momentsSql(wanted: Wanted): string {
+/** `varPop` of 18.16 loses values that are large and close together, and `varPopStable` of it does not come from another shard. */
+function momentsSql(wanted: Wanted, { version, cluster }: ClickHouseAbout): string {
+  const variance = version < packedSince && (cluster?.shards ?? 1) > 1 ? 'varPop' : 'varPopStable';
   const { columns, clause } = listed(wanted);
   const { column } = placeOf(wanted.column);
   return `SELECT ${columns}count() AS count, min(${column}) AS min, max(${column}) AS max, avg(${column}) AS mean,
-    varPopStable(assumeNotNull(${column})) AS variance FROM ${wanted.rows} ${clause} LIMIT ${whole(mostGroups + 1)}`;
+    ${variance}(assumeNotNull(${column})) AS variance FROM ${wanted.rows} ${clause} LIMIT ${whole(mostGroups + 1)}`;
 }
 
 /** By linear interpolation between the two nearest ranks, as `percentileOf` has it. */

@@ -10,9 +10,10 @@ import { bootstrap, checkTables } from './bootstrap.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { HeaderReads } from './header-reads.ts';
+import { commandAll } from './on-cluster.ts';
 import { Queries } from './queries.ts';
 import { rowBinary } from './row-binary.ts';
-import { tables, triedTable } from './schema.ts';
+import { onCluster, storedIn, tables, triedTable } from './schema.ts';
 import { SeriesReads } from './series-reads.ts';
 import { SourceReads } from './source-reads.ts';
 import { StatisticsReads } from './statistics-reads.ts';
@@ -86,10 +87,17 @@ class ClickHouseStore extends ComposedReads implements Store {
     const parts = await this.#connection.query(
       'SELECT DISTINCT table, partition FROM system.parts WHERE database = currentDatabase() AND active',
     );
-    const dated = new Set(tables.filter(({ time }) => time !== undefined).map(({ name }) => name));
+    const { cluster } = this.#connection.about;
+    const dated = new Set(tables.filter(({ time }) => time !== undefined).map((table) => storedIn(table, cluster)));
+    // Each shard has a part of every day; replicas tell each other.
+    const others = cluster !== null && cluster.shards > 1 ? cluster : null;
     for (const { table, partition } of parts)
       if (dated.has(String(table)) && Number(partition) < oldest)
-        await this.#connection.command(`ALTER TABLE ${table} DROP PARTITION ${Number(partition)}`);
+        await commandAll(
+          this.#connection,
+          others,
+          `ALTER TABLE ${table}${onCluster(others)} DROP PARTITION ${Number(partition)}`,
+        );
   }
 
   /** ClickHouse does so by itself. */

@@ -9,6 +9,7 @@ import { KnownNames, type NewNames } from '../known-names.ts';
 import { seriesPerDay } from '../name-budget.ts';
 import type { Preparation } from '../preparation.ts';
 import type { ClickHouseConnection } from './connection.ts';
+import { InsertPace } from './insert-pace.ts';
 import { rowBinary, type Value } from './row-binary.ts';
 import { forecastRow, processRows, sampleRow, snapshotRow, tallyRow } from './rows.ts';
 import {
@@ -42,6 +43,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #commit: DurableLog<Snapshot>;
+  readonly #pace = new InsertPace();
   /** Process names by host, and series of other sources by whom they are of. */
   readonly #names: KnownNames;
   readonly #series: KnownNames;
@@ -85,6 +87,7 @@ export class Writer {
   /** The header comes last: where it is, the rest is. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
+    await this.#pace.turn();
     const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
     await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
     await this.#insert(processTable, group.flatMap(processRows));
