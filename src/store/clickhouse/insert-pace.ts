@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Each insert is a part that ClickHouse has to merge: of so many a second, of each server, it keeps up with. */
-const perSecond = 2;
+const perSecond = 5;
 /** Those that come now and then wait for nothing. */
-const atOnce = 40;
+const atOnce = 150;
 
 /** Lets some through at once, and then so many a second; what arrives meanwhile goes with the next. */
 export class InsertPace {

@@ -192,7 +192,10 @@ export function createSql(table: Table, { version, database, cluster }: Making):
   const rows = `CREATE TABLE IF NOT EXISTS ${stored}${onCluster(cluster)} (${made}) ENGINE = ${engine} ${partition} ORDER BY (${key.join(', ')})`;
   if (cluster === null || stored === name) return [rows];
   const distributed = `Distributed(\`${cluster.name}\`, ${database}, ${stored}, sipHash64(${shardBy}))`;
-  return [rows, `CREATE TABLE IF NOT EXISTS ${name}${onCluster(cluster)} AS ${stored} ENGINE = ${distributed}`];
+  return [
+    rows,
+    `CREATE TABLE IF NOT EXISTS ${name}${onCluster(cluster)} AS ${database}.${stored} ENGINE = ${distributed}`,
+  ];
 }
 
 /** From then on both are stable. */

@@ -138,13 +138,17 @@ function listed({ by }: Wanted): { columns: string; clause: string } {
   };
 }
 
-/** `varPop` of 18.16 loses values that are large and close together, and `varPopStable` of it does not come from another shard. */
+/**
+ * `varPop` of 18.16 loses values that are large and close together, and what its `varPopStable` has found on one shard
+ * it cannot tell another: there the values themselves are handed over.
+ */
 function momentsSql(wanted: Wanted, { version, cluster }: ClickHouseAbout): string {
-  const variance = version < packedSince && (cluster?.shards ?? 1) > 1 ? 'varPop' : 'varPopStable';
   const { columns, clause } = listed(wanted);
   const { column } = placeOf(wanted.column);
+  const isHandedOver = version < packedSince && (cluster?.shards ?? 1) > 1;
+  const rows = isHandedOver ? `(SELECT ${columns}${column} FROM ${wanted.rows})` : wanted.rows;
   return `SELECT ${columns}count() AS count, min(${column}) AS min, max(${column}) AS max, avg(${column}) AS mean,
-    ${variance}(assumeNotNull(${column})) AS variance FROM ${wanted.rows} ${clause} LIMIT ${whole(mostGroups + 1)}`;
+    varPopStable(assumeNotNull(${column})) AS variance FROM ${rows} ${clause} LIMIT ${whole(mostGroups + 1)}`;
 }
 
 /** By linear interpolation between the two nearest ranks, as `percentileOf` has it. */
