@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseSelector } from '../../src/core/selector.ts';
 import { parseAddress } from '../../src/store/clickhouse/address.ts';
 import { ClickHouseConnection } from '../../src/store/clickhouse/connection.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -88,6 +89,37 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await expect(connection.query(slow)).rejects.toMatchObject({ code: 'timeout' });
     await expect(connection.query('SELECT nothing')).rejects.toMatchObject({ code: 'internal' });
     await connection.close();
+  });
+
+  test('percentiles of more than four million values are told by buckets', async () => {
+    const store = await openStore(storeUrl(server, 'buckets'), options);
+    const ask = async (body: string) => (await fetch(server.url, { method: 'POST', body })).text();
+    const now = Date.now();
+    const cpu = 'toInt64(cityHash64(number) % 100000)';
+    await ask(
+      `INSERT INTO buckets.process (host, name, time, count, cpu) SELECT 'h', concat('name-', toString(number % 3)), ${now} - intDiv(number, 3) * 10, 1, ${cpu} FROM numbers(4200000)`,
+    );
+    const query = { from: now - 86_400_000, to: now, selector: parseSelector('process_cpu') };
+    const { statistics, percentileError } = await store.statistics(query);
+    expect(percentileError).toBeGreaterThan(0);
+    const exact = await ask(
+      'SELECT name, quantilesExact(0.5, 0.95, 0.99)(assumeNotNull(cpu)) FROM buckets.process GROUP BY name ORDER BY name',
+    );
+    const known = new Map(
+      exact
+        .trim()
+        .split('\n')
+        .map((line) => [line.split('\t')[0], JSON.parse(line.split('\t')[1] ?? '[]') as number[]]),
+    );
+    expect(statistics).toHaveLength(3);
+    for (const { labels, percentiles, count } of statistics) {
+      expect(count).toBe(1_400_000);
+      for (const [at, name] of (['p50', 'p95', 'p99'] as const).entries()) {
+        const wanted = (known.get(labels.process)?.[at] ?? 0) / 1000;
+        expect(Math.abs((percentiles?.[name] ?? 0) - wanted) / wanted).toBeLessThan(percentileError + 0.001);
+      }
+    }
+    await store.close();
   });
 
   test('forgets whole days that are past the retention', async () => {

@@ -172,7 +172,8 @@ function sketchedSql(wanted: Wanted): string {
     (name) =>
       `buckets[arrayFirstIndex(upto -> upto > ${percentileShares[name]} * (total - 1), arrayCumSum(counts))] AS ${name}`,
   );
-  return `SELECT ${columns}${told.join(', ')} FROM (
+  // 18.16 does not see that a function needs the total: it has to be told as well.
+  return `SELECT ${columns}total, ${told.join(', ')} FROM (
     SELECT ${columns}sum(own) AS total, arraySort(groupArray(bucket)) AS buckets,
       arraySort((count, of) -> of, groupArray(own), groupArray(bucket)) AS counts
     FROM (SELECT ${columns}${bucket} AS bucket, count() AS own FROM ${wanted.rows} GROUP BY ${columns}bucket) ${clause})`;
