@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Each insert is a part that ClickHouse has to merge: of so many a second, of each server, it keeps up with. */
-const perSecond = 5;
-/** Those that come now and then wait for nothing. */
-const atOnce = 150;
+/** Each insert is a part that ClickHouse has to merge, and costs as much as hundreds of rows do. */
+const everyMs = 500;
 
-/** Lets some through at once, and then so many a second; what arrives meanwhile goes with the next. */
+/**
+ * Lets inserts through as they come as long as they come one by one; where several wait already more of them gather, and
+ * go together twice a second.
+ */
 export class InsertPace {
-  #left = atOnce;
-  #countedAt = performance.now();
+  #lastAt = Number.NEGATIVE_INFINITY;
 
-  async turn(): Promise<void> {
-    const now = performance.now();
-    this.#left = Math.min(atOnce, this.#left + ((now - this.#countedAt) / 1000) * perSecond) - 1;
-    this.#countedAt = now;
-    if (this.#left < 0) await sleep((-this.#left / perSecond) * 1000);
+  /** @param waiting how many this insert is of */
+  async turn(waiting: number): Promise<void> {
+    const dueMs = this.#lastAt + everyMs - performance.now();
+    if (waiting > 1 && dueMs > 0) await sleep(dueMs);
+    this.#lastAt = performance.now();
   }
 }

@@ -87,7 +87,7 @@ export class Writer {
   /** The header comes last: where it is, the rest is. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
-    await this.#pace.turn();
+    await this.#pace.turn(group.length);
     const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
     await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
     await this.#insert(processTable, group.flatMap(processRows));
