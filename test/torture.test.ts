@@ -4,7 +4,7 @@ import { scenarios } from '../torture/scenarios.ts';
 
 /** These have tests of their own: simulation.test.ts, store/clickhouse-cluster.test.ts, store/move.test.ts. */
 const elsewhere = ['simulation', 'cluster', 'move-kills'];
-/** How much of the rest every test run does: some minutes of three quarters of an hour. */
+/** How much of the rest every test run does: some minutes of an hour and a quarter. */
 const scales: Record<string, number> = {
   'real-outage': 0.05,
   'long-outage': 0.05,

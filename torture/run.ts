@@ -4,7 +4,7 @@ import { engineNames, type Scenario } from './scenario.ts';
 import { scenarios, steps } from './scenarios.ts';
 
 const help = `npm run torture [-- NAME... --scale 0.1]
-Shows every promise of docs/RELIABILITY.md: promise, figure, verdict. All of it takes three quarters of an hour on two cores.
+Shows every promise of docs/RELIABILITY.md: promise, figure, verdict. All of it takes an hour and a quarter on two cores.
 Needs influxd (1.x), or shows DuckDB alone, and for full-disk the right to mount.
 
 ${scenarios.map(({ name, behaviour }) => `  ${name.padEnd(16)} ${behaviour}`).join('\n')}`;

@@ -125,7 +125,8 @@ export async function makeServices(options: ServiceOptions): Promise<Services> {
   const { share } = duties;
   const forecaster = new Forecaster({ store, clock, log, thresholds: ordinary, horizonMs, thread, share });
   const desired = new DesiredSettingsOfHosts(options.desired);
-  const agreed = agreements === undefined ? [] : [forgotten, desired, slas];
+  const answers = duties.roles.some((role) => role !== 'ingest');
+  const agreed = agreements === undefined ? [] : [desired, ...(answers ? [forgotten, slas] : [])];
   // Who answers for all tells all alarms; a watcher those of its share.
   const told = duties.roles.includes('query') ? everyDuty.share : share;
   const isTold = (series: Series) => isSeriesInShare(series, told);
