@@ -25,6 +25,8 @@ import { syntheticSnapshot } from './synthetic.ts';
 const shape = { hosts: 50, processes: 300, steps: 72, stepMs: 10_000 };
 const rows = shape.hosts * shape.processes * shape.steps;
 const runs = 9;
+/** One append follows the other: nothing would gather. */
+const options = { retentionMs: 48 * 3_600_000, warn: () => undefined, clickhouse: { insertEveryMs: 0 } };
 const mostApart = 1e-6;
 const lines = withDefaults([parseThreshold('cpu=60')]);
 type Questions = Record<string, () => Promise<unknown>>;
@@ -123,7 +125,7 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
 }
 
 async function measure(url: string, end: number): Promise<Measured> {
-  const store = await openStore(url, { retentionMs: 48 * 3_600_000, warn: () => undefined });
+  const store = await openStore(url, options);
   const begin = performance.now();
   for (let step = shape.steps - 1; step >= 0; step--) {
     const time = end - step * shape.stepMs;

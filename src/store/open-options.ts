@@ -10,16 +10,18 @@ export interface InfluxCredentials {
   ca?: string;
 }
 
-export interface ClickHouseCredentials {
+export interface ClickHouseOptions {
   username?: string;
   password?: string;
   /** The only authority (PEM) whose certificate ClickHouse may have. */
   ca?: string;
-  /** The cluster that tables are made on; absent: they are of one server. */
+  /** The cluster that tables are made on; absent: the one that is found. */
   cluster?: string;
+  /** Snapshots are inserted at most so often, and gather meanwhile; absent: once a second. */
+  insertEveryMs?: number;
 }
 
 export interface OpenOptions extends StoreOptions {
-  clickhouse?: ClickHouseCredentials;
+  clickhouse?: ClickHouseOptions;
   influx?: InfluxCredentials;
 }

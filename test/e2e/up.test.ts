@@ -5,7 +5,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { AlarmsAnswer } from '../../src/wire/alarm.ts';
 import type { DetailedAnswer, MeanAnswer } from '../../src/wire/history.ts';
 import type { HostsAnswer } from '../../src/wire/host.ts';
-import { type ClickHouseServer, hasClickHouse, startClickHouse } from '../clickhouse-server.ts';
+import {
+  type ClickHouseCluster,
+  type ClickHouseServer,
+  hasClickHouse,
+  hasClickHouseCluster,
+  startClickHouse,
+  startClickHouseCluster,
+} from '../clickhouse-server.ts';
 import { freePort, hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { temporaryFolder } from '../temporary-folder.ts';
 import { getJson, Program } from './program.ts';
@@ -188,6 +195,16 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
   afterAll(() => server?.close());
   let databases = 0;
   endToEnd('clickhouse', () => ['--store', `${server.url.replace('http:', 'clickhouse:')}/monitoring${++databases}`]);
+});
+
+describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse', () => {
+  let cluster: ClickHouseCluster;
+  beforeAll(async () => {
+    cluster = await startClickHouseCluster();
+  });
+  afterAll(() => cluster?.close());
+  let databases = 0;
+  endToEnd('two replicas of clickhouse', () => ['--store', `clickhouse://${cluster.hosts}/monitoring${++databases}`]);
 });
 
 describe('alert --once tells the level by its exit code', () => {

@@ -5,7 +5,9 @@ import { type ClickHouseCluster, hasClickHouseCluster, startClickHouseCluster } 
 import { makeSnapshot } from '../make-snapshot.ts';
 import { storeContract } from './store-contract.ts';
 
-const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+/** One append follows the other: nothing would gather. */
+const clickhouse = { insertEveryMs: 0 };
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined, clickhouse };
 
 describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse', () => {
   let cluster: ClickHouseCluster;

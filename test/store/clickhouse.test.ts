@@ -13,7 +13,9 @@ import {
 import { makeSnapshot } from '../make-snapshot.ts';
 import { storeContract } from './store-contract.ts';
 
-const options = { retentionMs: 2 * 86_400_000, warn: () => undefined };
+/** One append follows the other: nothing would gather. */
+const clickhouse = { insertEveryMs: 0 };
+const options = { retentionMs: 2 * 86_400_000, warn: () => undefined, clickhouse };
 const storeUrl = (server: ClickHouseServer, database: string) =>
   `${server.url.replace('http:', 'clickhouse:')}/${database}`;
 

@@ -14,7 +14,12 @@ import { temporaryFolder } from '../temporary-folder.ts';
 const hour = 3_600_000;
 const now = Math.floor(Date.now() / hour) * hour;
 const window = { from: now - 6 * hour, to: now };
-const options = { retentionMs: 48 * hour, newNamesPerDay: 1e9, warn: () => undefined };
+const options = {
+  retentionMs: 48 * hour,
+  newNamesPerDay: 1e9,
+  warn: () => undefined,
+  clickhouse: { insertEveryMs: 0 },
+};
 const unpaced = { window, isPaced: false, signal: new AbortController().signal };
 
 /** Five hours of three hosts, of which the first ones are closed. */

@@ -74,7 +74,13 @@ async function openBoth(config: Config, from: string, to: string): Promise<[Stor
   const options = storeOptions(config, clock, logOf(config.logLevel));
   const source = await openStore(from, { ...options, isReadOnly: true });
   try {
-    const target = await openStore(to, { ...options, newNamesPerDay: noBudget, newSeriesPerDay: noBudget });
+    const target = await openStore(to, {
+      ...options,
+      newNamesPerDay: noBudget,
+      newSeriesPerDay: noBudget,
+      // One piece follows the other: there is nobody to wait for.
+      clickhouse: { ...options.clickhouse, insertEveryMs: 0 },
+    });
     await target.ping();
     return [source, target];
   } catch (error) {

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Log } from '../../platform/log.ts';
-import type { ClickHouseCredentials, InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
+import type { ClickHouseOptions, InfluxCredentials, OpenOptions } from '../../store/open-options.ts';
 import type { Config } from '../config/settings.ts';
 import { readPem } from './pem.ts';
 
@@ -31,7 +31,7 @@ function influxCredentials(config: Config): InfluxCredentials {
   };
 }
 
-function clickhouseCredentials(config: Config): ClickHouseCredentials {
+function clickhouseCredentials(config: Config): ClickHouseOptions {
   const { clickhouseUser, clickhousePassword, clickhouseCluster, storeCa } = config;
   return {
     ...(clickhouseCluster && { cluster: clickhouseCluster }),

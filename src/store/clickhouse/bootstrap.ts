@@ -1,5 +1,5 @@
 import { MonitorError } from '../../core/error.ts';
-import type { ClickHouseCredentials } from '../open-options.ts';
+import type { ClickHouseOptions } from '../open-options.ts';
 import { type Cluster, findCluster } from './cluster.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { commandAll, inTime } from './on-cluster.ts';
@@ -16,7 +16,7 @@ export async function bootstrap(
   connection: ClickHouseConnection,
   bases: readonly string[],
   database: string,
-  credentials: ClickHouseCredentials,
+  credentials: ClickHouseOptions,
 ): Promise<void> {
   const anywhere = new ClickHouseConnection(bases, undefined, credentials);
   try {

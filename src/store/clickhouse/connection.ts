@@ -7,7 +7,7 @@ import {
   createClient,
 } from '@clickhouse/client';
 import { MonitorError } from '../../core/error.ts';
-import type { ClickHouseCredentials } from '../open-options.ts';
+import type { ClickHouseOptions } from '../open-options.ts';
 import type { Cluster } from './cluster.ts';
 import { isRefusal, translated } from './failure.ts';
 import { onReplica, Replicas } from './replicas.ts';
@@ -42,7 +42,7 @@ export class ClickHouseConnection {
   #noQuorumUntil = 0;
 
   /** @param database absent: none, as long as there may be none yet */
-  constructor(bases: readonly string[], database: string | undefined, credentials: ClickHouseCredentials) {
+  constructor(bases: readonly string[], database: string | undefined, credentials: ClickHouseOptions) {
     const made = bases.map((base) => {
       const options = optionsOf(base, database, credentials);
       // More than there are reads at a time: no write waits for one.
@@ -160,7 +160,7 @@ export class ClickHouseConnection {
 function optionsOf(
   base: string,
   database: string | undefined,
-  { username, password, ca }: ClickHouseCredentials,
+  { username, password, ca }: ClickHouseOptions,
 ): ClickHouseClientConfigOptions {
   return {
     url: base,

@@ -2,7 +2,7 @@ import type { Agreements } from '../../core/agreement.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
-import type { ClickHouseCredentials, OpenOptions } from '../open-options.ts';
+import type { ClickHouseOptions, OpenOptions } from '../open-options.ts';
 import { Preparation } from '../preparation.ts';
 import { parseAddress } from './address.ts';
 import { ClickHouseAgreements } from './agreements.ts';
@@ -21,6 +21,8 @@ import { UsageReads } from './usage-reads.ts';
 import { Writer } from './writer.ts';
 
 const dayMs = 86_400_000;
+/** Each insert is a part that ClickHouse has to merge, and costs as much as thousands of rows do. */
+const insertEveryMsDefault = 1000;
 
 /**
  * ClickHouse from 18.16 on. A repeated snapshot replaces the same rows, so a retry is stored once; of a different body
@@ -31,7 +33,7 @@ const dayMs = 86_400_000;
 export async function openClickHouseStore(
   url: string,
   options: OpenOptions,
-  credentials: ClickHouseCredentials,
+  credentials: ClickHouseOptions,
 ): Promise<Store> {
   const { bases, database } = parseAddress(url);
   const connection = new ClickHouseConnection(bases, database, credentials);
@@ -73,7 +75,9 @@ class ClickHouseStore extends ComposedReads implements Store {
     this.#connection = connection;
     this.#preparation = preparation;
     this.agreements = new ClickHouseAgreements(connection, preparation);
-    this.#writer = new Writer({ newNamesPerDay, newSeriesPerDay, now, warn, connection, preparation });
+    const { insertEveryMs = insertEveryMsDefault } = options.clickhouse ?? {};
+    const budgets = { newNamesPerDay, newSeriesPerDay };
+    this.#writer = new Writer({ ...budgets, insertEveryMs, now, warn, connection, preparation });
   }
 
   append(records: Records): Promise<Appended> {

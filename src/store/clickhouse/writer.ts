@@ -33,6 +33,7 @@ const samplesAtOnce = 50_000;
 export interface WriterOptions {
   newNamesPerDay: number;
   newSeriesPerDay: number;
+  insertEveryMs: number;
   now: () => number;
   warn: (message: string) => void;
   connection: ClickHouseConnection;
@@ -43,7 +44,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #commit: DurableLog<Snapshot>;
-  readonly #pace = new InsertPace();
+  readonly #pace: InsertPace;
   /** Process names by host, and series of other sources by whom they are of. */
   readonly #names: KnownNames;
   readonly #series: KnownNames;
@@ -51,6 +52,7 @@ export class Writer {
   constructor(options: WriterOptions) {
     const { newNamesPerDay, now, warn } = options;
     this.#options = options;
+    this.#pace = new InsertPace(options.insertEveryMs);
     this.#names = new KnownNames({
       namesOf: (host) => this.#texts(`SELECT DISTINCT name AS text FROM process WHERE host = ${literal(host)}`),
       countIn: (host, window) => this.#newNames('process', host, window),
@@ -87,7 +89,7 @@ export class Writer {
   /** The header comes last: where it is, the rest is. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
-    await this.#pace.turn(group.length);
+    await this.#pace.turn();
     const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
     await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
     await this.#insert(processTable, group.flatMap(processRows));
