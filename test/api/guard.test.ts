@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { emptyBook, findToken, issueInvite, issueToken, revokeToken, rotateToken } from '../../src/access/token.ts';
@@ -202,5 +202,28 @@ describe('what a browser may be made to do', () => {
     expect(headers['content-security-policy']).toMatch(/default-src 'self'.*frame-ancestors 'none'/);
     expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'x-frame-options': 'SAMEORIGIN' });
     expect((await app.inject({ method: 'OPTIONS', url: '/v1/usage' })).statusCode).toBe(404);
+  });
+});
+
+describe('tokens that others write', () => {
+  test('are read again when the file is replaced, and cannot be made here where it is only read', async () => {
+    const [written, folder] = [temporaryFolder(), temporaryFolder()];
+    const made = await new TokenFile(written).issue((book) => issueToken(book, 'read', null, noon, null));
+    const path = `${folder}/mounted.json`;
+    const tokens = new TokenFile('/nowhere', path);
+    expect(tokens.book().tokens).toEqual([]);
+    const mount = () => {
+      // As a kubelet does it: another file in its place.
+      writeFileSync(`${path}.next`, readFileSync(`${written}/tokens.json`));
+      renameSync(`${path}.next`, path);
+    };
+    mount();
+    expect(findToken(tokens.book(), made, noon)?.role).toBe('read');
+    await new TokenFile(written).change((book) => revokeToken(book, book.tokens[0]?.id ?? '', noon));
+    mount();
+    expect(findToken(tokens.book(), made, noon)).toBeNull();
+    const unwritable = new TokenFile('/nowhere', `${path}/tokens.json`);
+    const issued = unwritable.issue((book) => issueToken(book, 'read', null, noon, null));
+    await expect(issued).rejects.toThrow(/those of the file that --tokens names: make them where it is written/);
   });
 });
