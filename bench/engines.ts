@@ -111,6 +111,11 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
       `INSERT INTO half_day.process (${columns}) SELECT concat('host-', toString(number % 50)), concat('name-', toString(intDiv(number, 50) % 300)),
         ${end} - (${from} + intDiv(number, 15000)) * 10000, 1, ${cpu}, ${cpu} FROM numbers(${360 * 15000})`,
     );
+  await ask(
+    server,
+    `INSERT INTO half_day.snapshot (host, time, placed, interval_ms, process_rows) SELECT concat('host-', toString(number % 50)),
+      ${end} - intDiv(number, 50) * 10000, time, 10000, 300 FROM numbers(${steps * 50})`,
+  );
   await ask(server, 'OPTIMIZE TABLE half_day.process');
   const took: number[] = [];
   for (let run = 0; run < 3; run++) {

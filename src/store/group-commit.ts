@@ -3,6 +3,8 @@ import type { DurableLog } from '../core/log.ts';
 import type { Company } from './company.ts';
 
 export interface GroupLimits {
+  /** Waits until a group may be written: what arrives meanwhile is of it. Absent: at once. */
+  turn?: () => Promise<void>;
   /** A group is closed before its weight goes over this. */
   group: number;
   /** Beyond this weight waiting, `add` is refused at once. */
@@ -87,6 +89,7 @@ export class GroupCommit<T> implements DurableLog<T> {
     const company = isIdle ? this.#company : null;
     void this.exclusive(async () => {
       // Who came while another group was written has waited long enough.
+      await this.#limits.turn?.();
       await company?.gather(() => this.#alone.length + this.#waiting.length);
       this.#scheduled = false;
       const group = this.#takeGroup();

@@ -93,6 +93,39 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await connection.close();
   });
 
+  test('what is there twice counts once, in a long window too, whether all of it is settled or not', async () => {
+    const store = await openStore(storeUrl(server, 'twice'), options);
+    const ask = async (body: string) => (await fetch(server.url, { method: 'POST', body })).text();
+    const now = Date.now();
+    const times = Array.from({ length: 90 }, (_, k) => now - k * 60_000);
+    const processes = [{ name: 'a', cpu: 10 }, { name: 'b' }];
+    await ask('SYSTEM STOP MERGES');
+    await store.append({ snapshots: times.map((time) => makeSnapshot({ host: 'h', time, processes })) });
+    const window = { from: now - 86_400_000, to: now };
+    const counts = async () => {
+      const { statistics } = await store.statistics({ ...window, selector: parseSelector('process_cpu') });
+      const means = await store.means(window);
+      const told = [
+        ...statistics.map(({ labels, count }) => [labels.process, count] as const),
+        ...means.map(({ name, snapshots }) => [name, snapshots] as const),
+      ];
+      return told.filter(([name]) => name === 'a').map(([, count]) => count);
+    };
+    const isAsked = async () => Number(await ask('SELECT count() FROM twice.process'));
+    expect(await counts()).toEqual([90, 90]);
+    // Sent again, as one whose answer was lost: in the past, and just now.
+    for (const time of [times[50], times[0]] as number[]) {
+      await store.append({ snapshots: [makeSnapshot({ host: 'h', time, processes })] });
+      expect(await counts()).toEqual([90, 90]);
+    }
+    expect(await isAsked()).toBe(184);
+    // Rows whose snapshot never came are rows all the same.
+    await ask(`INSERT INTO twice.process (host, name, time, count, cpu) VALUES ('h', 'a', ${now - 4_000_500}, 1, 1)`);
+    expect(await counts()).toEqual([91, 91]);
+    await ask('SYSTEM START MERGES');
+    await store.close();
+  });
+
   test('percentiles of more than four million values are told by buckets', async () => {
     const store = await openStore(storeUrl(server, 'buckets'), options);
     const ask = async (body: string) => (await fetch(server.url, { method: 'POST', body })).text();

@@ -30,7 +30,20 @@ export function snapshotRow(snapshot: Snapshot): Value[] {
   const { host, time, isFromFuture, ip, intervalMs, bootId, cores, memoryBytes, limitedBy, metrics } = snapshot;
   const placed = Math.round(placedAt(snapshot));
   const known = hostMetrics.map((metric) => metrics[metric] ?? null);
-  return [host, time, placed, isFromFuture ? 1 : 0, ip, intervalMs, bootId, cores, memoryBytes, limitedBy, ...known];
+  return [
+    host,
+    time,
+    placed,
+    isFromFuture ? 1 : 0,
+    ip,
+    intervalMs,
+    bootId,
+    cores,
+    memoryBytes,
+    limitedBy,
+    ...known,
+    snapshot.processes.name.length,
+  ];
 }
 
 export function sampleRow({ series, kind, time, value, owner }: MetricSample): Value[] {

@@ -73,6 +73,8 @@ export const snapshotTable: Table = {
     maybe(whole('memory_total_bytes')),
     repeated('limited_by'),
     ...hostMetrics.map((metric) => maybe({ name: metricColumn(metric), type: 'Float64' })),
+    // How many rows of processes it has: where nobody has said so it is not known whether they are there once.
+    maybe(whole('process_rows')),
   ],
   key: ['host', 'time'],
   time: 'time',

@@ -26,6 +26,7 @@ import type { Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
 import { packedSince, placeOf } from './schema.ts';
 import { during, isOneOf, whole } from './sql-text.ts';
+import { UniqueRows } from './unique-rows.ts';
 
 /** The rows that are meant, and what they are taken together by. */
 interface Wanted {
@@ -39,10 +40,12 @@ interface Wanted {
 /** What the values of series come to in a window, by ClickHouse itself. */
 export class StatisticsReads {
   readonly #queries: Queries;
+  readonly #unique: UniqueRows;
   readonly #select: (query: SelectQuery, reading: Reading) => Promise<Selected[]>;
 
   constructor(queries: Queries, select: (query: SelectQuery, reading: Reading) => Promise<Selected[]>) {
     this.#queries = queries;
+    this.#unique = new UniqueRows(queries);
     this.#select = select;
   }
 
@@ -53,8 +56,7 @@ export class StatisticsReads {
     const { column } = family;
     const condition = await this.#conditionOf(query, column, reading);
     if (condition === null) return { statistics: [], percentileError: 0 };
-    const { table } = placeOf(column);
-    const rows = `${table} FINAL WHERE ${during(query)} AND ${condition} AND ${placeOf(column).column} IS NOT NULL`;
+    const rows = await this.#rowsOf(column, query, condition, reading);
     const wanted = { column, rows, by: groupsOf(query.by, column), window: query };
     const moments = await this.#queries.all(momentsSql(wanted, this.#queries.about), reading, query);
     if (moments.length > mostGroups) throw tooManyGroups();
@@ -67,6 +69,13 @@ export class StatisticsReads {
       statistics: moments.map((row) => told(row, wanted, query.by, percentiles.get(keyOf(row, wanted)))),
       percentileError: isExact ? 0 : sketchError,
     };
+  }
+
+  async #rowsOf(column: UsageMetric | HostMetric, window: TimeWindow, condition: string, reading: Reading) {
+    const { table, column: name, labels } = placeOf(column);
+    const known = `${condition} AND ${name} IS NOT NULL`;
+    if (isUsageMetric(column)) return this.#unique.relation([...labels, name], window, known, reading);
+    return `${table} FINAL WHERE ${during(window)} AND ${known}`;
   }
 
   /** Null: nothing that is stored is meant. */

@@ -9,15 +9,18 @@ import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf, toUsage } from './rows.ts';
 import { scaleOf } from './schema.ts';
 import { during, isOneOf, literal, number, whole } from './sql-text.ts';
+import { UniqueRows } from './unique-rows.ts';
 
 const columns = ['host', 'name', 'time', ...processColumnIds.map(snakeCase)].join(', ');
 
 /** The rows of processes. */
 export class UsageReads {
   readonly #queries: Queries;
+  readonly #unique: UniqueRows;
 
   constructor(queries: Queries) {
     this.#queries = queries;
+    this.#unique = new UniqueRows(queries);
   }
 
   async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}): Promise<UsageRow[]> {
@@ -33,8 +36,10 @@ export class UsageReads {
   }
 
   async means(query: MeanQuery, reading: Reading = {}): Promise<MeanRow[]> {
+    const asked = ['host', 'name', ...meanColumnIds.map(snakeCase)];
+    const relation = await this.#unique.relation(asked, query, fitting(query), reading);
     const sql = `SELECT name, ${meanColumnIds.map(meanSql).join(', ')}, count() AS snapshots, uniqExact(host) AS hosts
-      FROM process FINAL WHERE ${where(query, query)} GROUP BY name`;
+      FROM ${relation} GROUP BY name`;
     const rows = (await this.#queries.all(sql, reading, query)).map(toMean);
     if (query.top === undefined) refuseTooMany(rows.length);
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
@@ -52,14 +57,17 @@ export class UsageReads {
   }
 }
 
-function where(window: TimeWindow, { hosts, process, ip }: UsageFilter): string {
+function where(window: TimeWindow, filter: UsageFilter): string {
+  return `${during(window)} AND ${fitting(filter)}`;
+}
+
+function fitting({ hosts, process, ip }: UsageFilter): string {
   const conditions = [
-    during(window),
     hosts === undefined ? '' : isOneOf('host', hosts),
     process === undefined ? '' : `name = ${literal(process)}`,
     ip === undefined ? '' : `ip = ${literal(ip)}`,
   ];
-  return conditions.filter(Boolean).join(' AND ');
+  return conditions.filter(Boolean).join(' AND ') || '1';
 }
 
 function rowsSql(keys: readonly SnapshotKey[], { above, withinMs = 0 }: RowsWanted): string {

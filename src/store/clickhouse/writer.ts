@@ -44,7 +44,6 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #commit: DurableLog<Snapshot>;
-  readonly #pace: InsertPace;
   /** Process names by host, and series of other sources by whom they are of. */
   readonly #names: KnownNames;
   readonly #series: KnownNames;
@@ -52,7 +51,6 @@ export class Writer {
   constructor(options: WriterOptions) {
     const { newNamesPerDay, now, warn } = options;
     this.#options = options;
-    this.#pace = new InsertPace(options.insertEveryMs);
     this.#names = new KnownNames({
       namesOf: (host) => this.#texts(`SELECT DISTINCT name AS text FROM process WHERE host = ${literal(host)}`),
       countIn: (host, window) => this.#newNames('process', host, window),
@@ -68,7 +66,9 @@ export class Writer {
       warn,
     });
     const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * rowBytes;
-    this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, limits);
+    const pace = new InsertPace(options.insertEveryMs);
+    const turn = () => pace.turn();
+    this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, { ...limits, turn });
   }
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
@@ -89,7 +89,6 @@ export class Writer {
   /** The header comes last: where it is, the rest is. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
-    await this.#pace.turn();
     const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
     await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
     await this.#insert(processTable, group.flatMap(processRows));
