@@ -54,6 +54,8 @@ export const cluster: Scenario = {
       await sleep(faultMs);
       await fault.end();
       await sleep(restMs);
+      // One fault after the other: one that has come back has to have caught up before another goes.
+      await until(() => areTogether(replicas), 90_000, `that the replicas are together again after ${fault.what}`);
     }
     await until(
       async () => (await Promise.all(servers.map(({ url }) => isReady(url)))).every(Boolean),
@@ -70,6 +72,17 @@ export const cluster: Scenario = {
     return verdicts;
   },
 };
+
+async function areTogether(replicas: readonly ClickHouseServer[]): Promise<boolean> {
+  const body =
+    "SELECT max(absolute_delay) < 2 AND max(is_readonly) = 0 FROM system.replicas WHERE database = 'torture'";
+  const ask = ({ url }: ClickHouseServer) =>
+    fetch(url, { method: 'POST', body }).then(
+      (answer) => answer.text(),
+      () => '',
+    );
+  return (await Promise.all(replicas.map(ask))).every((text) => text === '1\n');
+}
 
 function faultsOfReplica(replica: ClickHouseServer, index: number): Fault[] {
   return [

@@ -10,7 +10,7 @@ import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseOptions } from '../open-options.ts';
 import type { Cluster } from './cluster.ts';
 import { isRefusal, translated } from './failure.ts';
-import { onReplica, Replicas } from './replicas.ts';
+import { onReplica, type Replica, Replicas } from './replicas.ts';
 
 /** What a query is longest answered in. */
 const timeoutMs = 30_000;
@@ -64,7 +64,7 @@ export class ClickHouseConnection {
 
   /** @throws MonitorError `unavailable`, or `internal` for what ClickHouse refuses; the signal's reason */
   async query(sql: string, signal?: AbortSignal): Promise<Row[]> {
-    return this.#onAny(async (client, work) => {
+    const ask = async (client: ClickHouseClient, work: AbortSignal) => {
       const answer = await client.query({
         query: sql,
         format: 'JSONEachRow',
@@ -72,11 +72,12 @@ export class ClickHouseConnection {
         abort_signal: work,
       });
       return answer.json<Row>();
-    }, signal);
+    };
+    return this.#onAny(await this.#replicas.upToDate(), ask, signal);
   }
 
   async command(sql: string, settings: ClickHouseSettings = {}): Promise<void> {
-    await this.#onAny((client, work) =>
+    await this.#onAny(await this.#replicas.inOrder(), (client, work) =>
       client.command({ query: sql, clickhouse_settings: settings, abort_signal: work }),
     );
   }
@@ -88,7 +89,7 @@ export class ClickHouseConnection {
    */
   async insert(table: string, columns: readonly string[], rowBinary: Buffer): Promise<void> {
     const query = `INSERT INTO ${table} (${columns.join(', ')}) FORMAT RowBinary`;
-    await this.#onAny(async (client, work) => {
+    await this.#onAny(await this.#replicas.inOrder(), async (client, work) => {
       const send = async (settings: ClickHouseSettings) => {
         const values = Readable.from([rowBinary], { objectMode: false });
         const { stream } = await client.exec({ query, values, clickhouse_settings: settings, abort_signal: work });
@@ -136,11 +137,12 @@ export class ClickHouseConnection {
   }
 
   async #onAny<T>(
+    replicas: readonly Replica[],
     work: (client: ClickHouseClient, signal: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
   ): Promise<T> {
     let failure: MonitorError | null = null;
-    for (const replica of await this.#replicas.inOrder()) {
+    for (const replica of replicas) {
       signal?.throwIfAborted();
       try {
         return await onReplica(replica, work, signal);

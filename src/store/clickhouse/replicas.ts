@@ -1,4 +1,5 @@
 import type { ClickHouseClient } from '@clickhouse/client';
+import { MonitorError } from '../../core/error.ts';
 import { refusalOf } from './failure.ts';
 
 const lookEveryMs = 1000;
@@ -6,6 +7,9 @@ const lookEveryMs = 1000;
 const longestLookMs = 1000;
 /** One that is further behind tells of a past that others know to be over. */
 const farBehindSeconds = 2;
+
+/** So long it is waited for one that has yet to catch up. */
+const longestBehindMs = 60_000;
 
 /** The worse, the later it is asked. */
 const ranks = ['good', 'readonly', 'behind', 'away'] as const;
@@ -31,6 +35,8 @@ export class Replicas {
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<unknown> | null = null;
   #hasLooked = false;
+  /** Monotonic: since when none is there but such as have yet to catch up. */
+  #behindSince: number | null = null;
 
   /** @param clients at least one */
   constructor(clients: readonly Pick<Replica, 'base' | 'client' | 'looking'>[]) {
@@ -44,6 +50,27 @@ export class Replicas {
     this.#timer ??= setInterval(() => this.#look(), lookEveryMs).unref();
     if (!this.#hasLooked) await this.#look();
     return [this.#current, ...this.#replicas.filter((each) => each !== this.#current)];
+  }
+
+  /**
+   * Those that tell what the others would. One that has yet to catch up would tell of hosts that have long been silent:
+   * for a minute it is not asked; then the others may be gone for good.
+   * @throws MonitorError `unavailable` where there is no other
+   */
+  async upToDate(): Promise<readonly Replica[]> {
+    const all = await this.inOrder();
+    const found = all.filter(({ rank }) => rank !== 'behind');
+    if (found.some(({ rank }) => rank !== 'away') || found.length === all.length) {
+      this.#behindSince = null;
+      return found;
+    }
+    this.#behindSince ??= performance.now();
+    if (performance.now() - this.#behindSince > longestBehindMs) return all;
+    const behind = all.filter(({ rank }) => rank === 'behind').map(({ base }) => base);
+    throw new MonitorError(
+      'unavailable',
+      `ClickHouse at ${behind.join(', ')} has yet to catch up with replicas that are away; what it has is not told meanwhile`,
+    );
   }
 
   /** It has not answered: another is asked first until it has been looked at. */
