@@ -163,7 +163,7 @@ describe('what is wanted of a collector', () => {
     const payload = { alarms: [{ id, host, series, basis }], hosts: [] };
     const { ended } = (await app.inject({ method: 'POST', url: '/v1/alarms/endings', payload })).json();
     // A word that an alerter of before 0.6.0 does not know would end it.
-    expect(ended).toEqual([{ id, host, how: 'unknown', value: null, paused: true }]);
+    expect(ended).toEqual([{ id, host, how: 'unknown', value: null, paused: true, newestAt: iso(time.now) }]);
     // As it was then, whatever is now.
     const at = time.now;
     time.now += 10_000;
