@@ -17,7 +17,7 @@ export interface ClickHouseOptions {
   ca?: string;
   /** The cluster that tables are made on; absent: the one that is found. */
   cluster?: string;
-  /** Snapshots are inserted at most so often, and gather meanwhile; absent: once a second. */
+  /** Where many snapshots come they are inserted so often, and gather meanwhile; absent: once a second. */
   insertEveryMs?: number;
 }
 

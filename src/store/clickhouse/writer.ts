@@ -44,6 +44,7 @@ export interface WriterOptions {
 export class Writer {
   readonly #options: WriterOptions;
   readonly #commit: DurableLog<Snapshot>;
+  readonly #pace: InsertPace;
   /** Process names by host, and series of other sources by whom they are of. */
   readonly #names: KnownNames;
   readonly #series: KnownNames;
@@ -66,13 +67,14 @@ export class Writer {
       warn,
     });
     const bytesOf = (snapshot: Snapshot) => (snapshot.processes.name.length + 1) * rowBytes;
-    const pace = new InsertPace(options.insertEveryMs);
-    const turn = () => pace.turn();
+    this.#pace = new InsertPace(options.insertEveryMs);
+    const turn = () => this.#pace.turn();
     this.#commit = new GroupCommit((group) => this.#write(group), bytesOf, { ...limits, turn });
   }
 
   async append({ snapshots = [], samples = [], forecasts = [], accuracy }: Records): Promise<Appended> {
     await this.#options.preparation.once();
+    if (snapshots.length > 0) this.#pace.arrived();
     for (const snapshot of snapshots) await this.#names.admitNames(snapshot);
     await this.#commit.addAll(snapshots);
     const beyondBudget = await this.#appendSamples(samples);
