@@ -5,14 +5,16 @@ import { refusalOf } from './failure.ts';
 const lookEveryMs = 1000;
 /** One that has been stopped accepts connections and says nothing: only this tells it from one that is busy. */
 const longestLookMs = 1000;
-/** One that is further behind tells of a past that others know to be over. */
+/** One that is further behind tells of a past that others know to be over, or lacks what one that has gone had. */
 const farBehindSeconds = 2;
+/** Since 1970: it has been started, and has not joined the others yet. */
+const notJoinedSeconds = 365 * 86_400;
 
-/** So long it is waited for one that has yet to catch up. */
-const longestBehindMs = 60_000;
+/** So long it is waited for one that has yet to join the others. */
+const longestJoiningMs = 60_000;
 
 /** The worse, the later it is asked. */
-const ranks = ['good', 'readonly', 'behind', 'away'] as const;
+const ranks = ['good', 'readonly', 'behind', 'joining', 'away'] as const;
 type Rank = (typeof ranks)[number];
 
 export interface Replica {
@@ -35,8 +37,8 @@ export class Replicas {
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<unknown> | null = null;
   #hasLooked = false;
-  /** Monotonic: since when none is there but such as have yet to catch up. */
-  #behindSince: number | null = null;
+  /** Monotonic: since when none is there but such as have yet to join. */
+  #joiningSince: number | null = null;
 
   /** @param clients at least one */
   constructor(clients: readonly Pick<Replica, 'base' | 'client' | 'looking'>[]) {
@@ -53,23 +55,23 @@ export class Replicas {
   }
 
   /**
-   * Those that tell what the others would. One that has yet to catch up would tell of hosts that have long been silent:
-   * for a minute it is not asked; then the others may be gone for good.
+   * Those that tell what the others would. One that has just been started would tell of hosts that have long been
+   * silent: for a minute it is not asked; then the others may be gone for good.
    * @throws MonitorError `unavailable` where there is no other
    */
   async upToDate(): Promise<readonly Replica[]> {
     const all = await this.inOrder();
-    const found = all.filter(({ rank }) => rank !== 'behind');
+    const found = all.filter(({ rank }) => rank !== 'joining');
     if (found.some(({ rank }) => rank !== 'away') || found.length === all.length) {
-      this.#behindSince = null;
+      this.#joiningSince = null;
       return found;
     }
-    this.#behindSince ??= performance.now();
-    if (performance.now() - this.#behindSince > longestBehindMs) return all;
-    const behind = all.filter(({ rank }) => rank === 'behind').map(({ base }) => base);
+    this.#joiningSince ??= performance.now();
+    if (performance.now() - this.#joiningSince > longestJoiningMs) return all;
+    const joining = all.filter(({ rank }) => rank === 'joining').map(({ base }) => base);
     throw new MonitorError(
       'unavailable',
-      `ClickHouse at ${behind.join(', ')} has yet to catch up with replicas that are away; what it has is not told meanwhile`,
+      `ClickHouse at ${joining.join(', ')} has yet to join the replicas that are away; what it has is not told meanwhile`,
     );
   }
 
@@ -127,7 +129,9 @@ async function lookAt(client: ClickHouseClient): Promise<Rank | null> {
       abort_signal: AbortSignal.timeout(longestLookMs),
     });
     const [row] = await answer.json<{ delay: string | number | null; readonly: number | null }>();
-    if (Number(row?.delay ?? 0) > farBehindSeconds) return 'behind';
+    const delay = Number(row?.delay ?? 0);
+    if (delay > notJoinedSeconds) return 'joining';
+    if (delay > farBehindSeconds) return 'behind';
     return Number(row?.readonly ?? 0) > 0 ? 'readonly' : 'good';
   } catch (error) {
     // What it refuses it has heard.
