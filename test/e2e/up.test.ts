@@ -204,7 +204,7 @@ describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse
   });
   afterAll(() => cluster?.close());
   let databases = 0;
-  endToEnd('two replicas of clickhouse', () => ['--store', `clickhouse://${cluster.hosts}/monitoring${++databases}`]);
+  endToEnd('clickhouse-replicas', () => ['--store', `clickhouse://${cluster.hosts}/monitoring${++databases}`]);
 });
 
 describe('alert --once tells the level by its exit code', () => {

@@ -93,6 +93,22 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await connection.close();
   });
 
+  test('a hundred inserts that nobody has merged yet are read within the memory of a question', async () => {
+    const store = await openStore(storeUrl(server, 'unmerged'), options);
+    await store.ping();
+    for (const table of ['snapshot', 'process'])
+      await fetch(server.url, { method: 'POST', body: `SYSTEM STOP MERGES unmerged.${table}` });
+    const begin = Date.now() - 200_000;
+    for (let k = 0; k < 100; k++)
+      await store.append({
+        snapshots: [makeSnapshot({ host: 'h', time: begin + k * 1000, processes: [{ name: 'a' }] })],
+      });
+    const window = { from: begin - 1, to: Date.now() };
+    expect(await store.headers(window)).toHaveLength(100);
+    expect(await store.means(window)).toMatchObject([{ snapshots: 100 }]);
+    await store.close();
+  }, 60_000);
+
   test('what is there twice counts once, in a long window too, whether all of it is settled or not', async () => {
     const store = await openStore(storeUrl(server, 'twice'), options);
     const ask = async (body: string) => (await fetch(server.url, { method: 'POST', body })).text();

@@ -16,6 +16,11 @@ import { onReplica, type Replica, Replicas } from './replicas.ts';
 const timeoutMs = 30_000;
 /** Names in SQL are written as digits: two for a byte. */
 const mostSqlBytes = 16 * 1024 ** 2;
+/**
+ * For each column of each part that is read at a time; of ClickHouse's own mebibyte a hundred parts, as they pile up
+ * while nobody merges them, take more memory than a question may.
+ */
+const readBufferBytes = 65_536;
 /** A replica that does not take part is waited for so long. */
 const quorumTimeoutMs = 2000;
 /** No quorum: too few live; one that another waits for; not reached in time. */
@@ -170,7 +175,11 @@ function optionsOf(
     request_timeout: timeoutMs,
     log: { level: ClickHouseLogLevel.OFF },
     // 18.16 goes on with a query that nobody waits for any more: it has an end of its own.
-    clickhouse_settings: { max_query_size: String(mostSqlBytes), max_execution_time: timeoutMs / 1000 },
+    clickhouse_settings: {
+      max_query_size: String(mostSqlBytes),
+      max_execution_time: timeoutMs / 1000,
+      max_read_buffer_size: String(readBufferBytes),
+    },
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(ca !== undefined && { tls: { ca_cert: Buffer.from(ca) } }),
