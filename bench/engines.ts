@@ -114,7 +114,7 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
   await ask(
     server,
     `INSERT INTO half_day.snapshot (host, time, placed, interval_ms, process_rows) SELECT concat('host-', toString(number % 50)),
-      ${end} - intDiv(number, 50) * 10000, time, 10000, 300 FROM numbers(${steps * 50})`,
+      ${end} - intDiv(number, 50) * 10000 AS time, time, 10000, 300 FROM numbers(${steps * 50})`,
   );
   await ask(server, 'OPTIMIZE TABLE half_day.process');
   const took: number[] = [];

@@ -7,11 +7,11 @@ import { cpuSeconds } from './cpu-seconds.ts';
 import { percentile, report } from './report.ts';
 
 const shape = {
-  hosts: 40,
+  hosts: 100,
   processes: 300,
   seconds: 20,
-  perSecond: 40,
-  connections: 40,
+  perSecond: 100,
+  connections: 100,
   format: 'gzip',
   path: '/v1/usage',
   batch: 1,
@@ -32,7 +32,7 @@ export async function benchServers(): Promise<void> {
       0.5,
     );
   const one = (what: keyof Spent) => ({ name: 'one server', value: median(runs.one, what), unit: 's' });
-  report('servers over one ClickHouse: 40 PUT/s of 300 processes, processor time of the servers', [
+  report('servers over one ClickHouse: 100 PUT/s of 300 processes, processor time of the servers', [
     {
       name: 'a million rows, four servers',
       value: median(runs.four, 'servers'),

@@ -37,9 +37,9 @@ export const moveKills: Scenario = {
     const hoursDone: number[] = [];
     for (let kill = 1; kill <= kills; kill++) {
       const program = new Program(args);
-      // An hour has been moved, and it is in the middle of the next.
+      // Some hours have been moved, and it is in the middle of another.
       await program.says(/hours, [1-9][\d,]* rows/, 600_000);
-      await sleep(Math.random() * 2000);
+      await sleep(Math.random() * 15_000);
       await program.stop('SIGKILL');
       hoursDone.push([...program.stdout.matchAll(/ of \d+ hours/g)].length);
     }
