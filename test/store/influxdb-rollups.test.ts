@@ -1,16 +1,20 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bucketOf, sketchError, valueOfBucket } from '../../src/core/bucket.ts';
+import { meanColumnIds } from '../../src/core/metric.ts';
 import { parseSelector } from '../../src/core/selector.ts';
 import { type Statistics, statisticsOf } from '../../src/core/statistics.ts';
-import type { Store } from '../../src/core/store.ts';
+import type { MeanQuery, MeanRow, Store } from '../../src/core/store.ts';
 import { ValueSummary } from '../../src/core/value-summary.ts';
+import { MeanSums } from '../../src/store/influxdb/mean-sums.ts';
 import {
   markOf,
   type Rollup,
   summariesOf,
+  sumsOf,
   toRollupPoints,
   wholeRollups,
 } from '../../src/store/influxdb/rollup-points.ts';
+import { openMemoryStore } from '../../src/store/memory.ts';
 import { openStore } from '../../src/store/open.ts';
 import { hasInfluxd, type Influxd, startInfluxd } from '../influxd.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
@@ -39,6 +43,13 @@ describe('a roll-up as points', () => {
     for (const value of values) summary.add(value);
     return summary;
   };
+  /** Of three snapshots, in two of which it has a value. */
+  const sumsOfCpu = (...values: number[]) => {
+    const sums = new MeanSums();
+    sums.snapshots = 3;
+    for (const value of values) for (const column of meanColumnIds.keys()) sums.add(column, 1, value);
+    return sums;
+  };
   const rollupOf = (names: readonly string[], snapshots = 60): Rollup => ({
     host: 'h',
     length: '10m',
@@ -48,6 +59,7 @@ describe('a roll-up as points', () => {
       ['cpu', new Map(names.map((name, index) => [name, summaryOf(index, 0.5, 1_000_000)]))],
       ['memory', new Map(names.slice(1).map((name) => [name, summaryOf(3, 3, 3)]))],
     ]),
+    sums: new Map(names.map((name, index) => [name, sumsOfCpu(index, 0.1)])),
   });
   const hostile = ['quote"\\', 'new\nline', '\u202e\ud800', 'n'.repeat(1000)];
 
@@ -57,7 +69,19 @@ describe('a roll-up as points', () => {
     expect([...cpu.keys()]).toEqual(hostile);
     expect(cpu.get('new\nline')?.statistics({})).toEqual(summaryOf(1, 0.5, 1_000_000).statistics({}));
     expect(rows.flatMap((row) => [...summariesOf(row, 'memory')]).map(([name]) => name)).toEqual(hostile.slice(1));
-    expect(wholeRollups(rows).map(markOf)).toEqual([{ host: 'h', length: '10m', time: 0, snapshots: 60, series: 4 }]);
+    const about = { host: 'h', length: '10m', time: 0, snapshots: 60, series: 4, hasSums: true };
+    expect(wholeRollups(rows).map(markOf)).toEqual([about]);
+    const sums = new Map(rows.flatMap((row) => [...sumsOf(row)]));
+    expect([...sums.keys()]).toEqual(hostile);
+    expect(sums.get('new\nline')).toMatchObject({ snapshots: 3 });
+    expect(sums.get('new\nline')?.means()).toMatchObject({ cpu: 0.55, cpuMax: 1, threads: 0.55 });
+  });
+
+  test('of fewer snapshots than the rest, sums are not those of it', () => {
+    const [row] = rowsOf(rollupOf(['a']));
+    const { sums: _, ...without } = rollupOf(['a'], 61);
+    const anew = { ...row, ...rowsOf({ ...without, sums: null })[0] };
+    expect(wholeRollups([anew]).map(markOf)).toMatchObject([{ snapshots: 61, hasSums: false }]);
   });
 
   test('is in parts that InfluxDB takes, and whole only with all of them', () => {
@@ -86,13 +110,15 @@ describe('a roll-up as points', () => {
   });
 });
 
-describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () => {
+describe.skipIf(!hasInfluxd())('statistics and means of roll-ups in a real InfluxDB', () => {
   const names = Array.from({ length: 150 }, (_, index) => (index === 0 ? `o'dd "name"\\\n` : `service-${index}`));
   const hosts = Array.from({ length: 8 }, (_, index) => `host-${index}`);
   const end = Math.floor(Date.now() / hour) * hour - hour;
   const values = new Map<string, number[]>();
   let influxd: Influxd;
   let store: Store;
+  /** The same rows, and nothing else. */
+  let oracle: Store;
   const open = () =>
     openStore(`${influxd.url.replace('http:', 'influxdb:')}/rolled`, { retentionMs: 48 * hour, warn: () => undefined });
 
@@ -102,6 +128,8 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
       name,
       cpu: (k + n) % 13 === 0 ? null : n % 3 === 0 ? 0 : ((k * (n + 3)) % 977) / 10,
       memory: n,
+      count: 1 + (n % 2),
+      threads: (k + n) % 4 === 0 ? null : n,
     }));
     for (const { name, cpu } of processes) {
       const own = values.get(`${host} ${name}`) ?? [];
@@ -111,8 +139,21 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
     return makeSnapshot({ host, time, processes });
   };
   const put = async (from: number, to: number, some = hosts) => {
-    for (let time = from + 10_000; time <= to; time += 10_000)
-      await store.append({ snapshots: some.map((host) => snapshotAt(host, time)) });
+    for (let time = from + 10_000; time <= to; time += 10_000) {
+      const records = { snapshots: some.map((host) => snapshotAt(host, time)) };
+      await Promise.all([store.append(records), oracle.append(records)]);
+    }
+  };
+  const expectSameMeans = async (query: MeanQuery) => {
+    const [told, plain] = [await store.means(query), await oracle.means(query)];
+    expect(told).toHaveLength(plain.length);
+    const byName = new Map(told.map((row) => [row.name, row]));
+    for (const row of plain)
+      for (const [field, value] of Object.entries(row)) {
+        const own = byName.get(row.name)?.[field as keyof MeanRow];
+        if (typeof value === 'number') expect(own).toBeCloseTo(value, 9);
+        else expect(own).toBe(value);
+      }
   };
   const ask = async (selector = 'process_cpu', window = { from: end - hour, to: end }, by?: string[]) => {
     const answer = await store.statistics({ ...window, selector: parseSelector(selector), ...(by && { by }) });
@@ -147,6 +188,7 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
   beforeAll(async () => {
     influxd = await startInfluxd();
     store = await open();
+    oracle = await openMemoryStore({ retentionMs: 48 * hour, warn: () => undefined });
     // Two minutes of one host are late.
     await put(end - hour, end, hosts.slice(1));
     await put(end - hour, end - 30 * minute, hosts.slice(0, 1));
@@ -164,6 +206,7 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
     });
     await store.compact(Date.now());
     await expectAllSame();
+    await expectSameMeans({ from: end - hour, to: end });
   }, 120_000);
 
   test('what comes late is in them at once, and rolled up again, also by another that begins anew', async () => {
@@ -171,6 +214,7 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
     const { found, told } = await ask();
     expect(told).toEqual({ from: end - hour, to: end, resolution: '1h' });
     for (const [key, own] of values) expectSame(found.get(key), own);
+    await expectSameMeans({ from: end - hour, to: end });
     await store.close();
     store = await open();
     const other = await open();
@@ -214,5 +258,23 @@ describe.skipIf(!hasInfluxd())('statistics of roll-ups in a real InfluxDB', () =
     await store.compact(Date.now() - 30 * 24 * hour);
     expect(await count()).toBe(before);
     await expectAllSame();
+  }, 120_000);
+
+  test('means of any window and any hosts are those of the rows, and of a whole hour told without them', async () => {
+    const windows = [
+      { from: end - hour, to: end },
+      { from: end - 57 * minute - 1, to: end + 9 * minute },
+      { from: end - 47 * minute, to: end - 1 },
+      { from: end - 31 * minute, to: end - 5001 },
+    ];
+    for (const window of windows)
+      for (const some of [{}, { hosts: ['host-2', 'host-5', 'nobody'] }, { hosts: hosts.slice(1), top: 7 }])
+        await expectSameMeans({ ...window, ...some });
+    await expectSameMeans({ from: end - hour, to: end, process: 'service-4' });
+    const q = 'DROP MEASUREMENT "process"';
+    const dropped = await fetch(`${influxd.url}/query?db=rolled&q=${encodeURIComponent(q)}`, { method: 'POST' });
+    expect(await dropped.text()).not.toContain('error');
+    expect((await store.page({ from: end - hour, to: end, limit: 1, skip: 0 })).name).toHaveLength(0);
+    await expectSameMeans({ from: end - hour, to: end });
   }, 120_000);
 });

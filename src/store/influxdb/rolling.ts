@@ -4,7 +4,8 @@ import type { UsageMetric } from '../../core/metric.ts';
 import type { TimeWindow } from '../../core/store.ts';
 import { ValueSummary } from '../../core/value-summary.ts';
 import { type InfluxConnection, PastRetention } from './connection.ts';
-import { type Rollup, type Summaries, summariesOf, toRollupPoints } from './rollup-points.ts';
+import { MeanSums } from './mean-sums.ts';
+import { markOf, type Rollup, type Summaries, summariesOf, sumsOf, toRollupPoints } from './rollup-points.ts';
 import { binMs, countIn, hourMs, type Marks, type Rollups, type SnapshotCounts } from './rollups.ts';
 
 /** What comes later is rolled up anew. */
@@ -84,19 +85,23 @@ export class Rolling {
 
   async #made(due: Due): Promise<Rollup> {
     const { host, length, time } = due;
+    const { rollups } = this.#options;
     const reading = { lane: 'background', signal: this.#stopped.signal } as const;
     if (length === '10m')
-      return {
-        ...due,
-        columns: await this.#options.rollups.summarize(host, { from: time, to: time + binMs }, reading),
-      };
+      return { ...due, ...(await rollups.summarize(host, { from: time, to: time + binMs }, reading)) };
     const columns = new Map(sketched.map((column): [UsageMetric, Summaries] => [column, new Map()]));
+    const sums = new Map<string, MeanSums>();
+    let haveSums = true;
     const window = { from: time, to: time + hourMs };
-    for (const { parts } of await this.#options.rollups.rollups(sketched, '10m', window, [host], reading))
-      for (const row of parts)
+    for (const rollup of await rollups.rollups([...sketched, 'sums'], '10m', window, [host], reading)) {
+      for (const row of rollup.parts)
         for (const [column, summaries] of columns)
           for (const [process, summary] of summariesOf(row, column)) mergeInto(summaries, process, summary);
-    return { ...due, columns };
+      haveSums &&= markOf(rollup).hasSums;
+      if (!haveSums) continue;
+      for (const row of rollup.parts) for (const [process, own] of sumsOf(row)) mergeSumsInto(sums, process, own);
+    }
+    return { ...due, columns, sums: haveSums ? sums : null };
   }
 
   async #write(rollup: Rollup): Promise<void> {
@@ -106,7 +111,7 @@ export class Rolling {
   }
 }
 
-type Due = Omit<Rollup, 'columns'>;
+type Due = Omit<Rollup, 'columns' | 'sums'>;
 
 /** Ten minutes before the hour that they are of, the newest first. */
 function* dueIn(span: TimeWindow, counts: SnapshotCounts, marks: Marks, now: number): Generator<Due> {
@@ -129,4 +134,10 @@ function mergeInto(summaries: Summaries, process: string, summary: ValueSummary)
   const known = summaries.get(process) ?? new ValueSummary();
   summaries.set(process, known);
   known.merge(summary);
+}
+
+function mergeSumsInto(all: Map<string, MeanSums>, process: string, sums: MeanSums): void {
+  const known = all.get(process) ?? new MeanSums();
+  all.set(process, known);
+  known.merge(sums);
 }

@@ -51,7 +51,7 @@ export function planOf(
   }
   if (all.series <= most.series && all.samples <= most.samples) return null;
   for (let left = 0; left <= mostBinsLeft; left++) {
-    const plan = planUpTo({ from: window.from, to: window.to - left * binMs }, counts, marks);
+    const plan = planOver({ from: window.from, to: window.to - left * binMs }, counts, marks);
     const isMade = !plan.missing.some(({ time }) => time === plan.window.to - binMs);
     const samples = plan.missing.reduce((sum, { host, time }) => sum + samplesOf(host, time, binMs), 0);
     if (plan.rolled.length > 0 && samples <= most.samples && (isMade || left === mostBinsLeft)) return plan;
@@ -66,7 +66,8 @@ function seriesByHost(marks: Marks): Map<string, number> {
   return series;
 }
 
-function planUpTo(window: TimeWindow, counts: SnapshotCounts, marks: Marks): RollupPlan {
+/** Without a look at how much is missing. @param window whole ten minutes */
+export function planOver(window: TimeWindow, counts: SnapshotCounts, marks: Marks): RollupPlan {
   const missing: RollupPlan['missing'] = [];
   const used: { key: RollupKey; snapshots: number }[] = [];
   const isRight = (key: RollupKey, snapshots: number) => {

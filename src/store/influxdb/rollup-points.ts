@@ -4,6 +4,7 @@ import { snakeCase, type UsageMetric } from '../../core/metric.ts';
 import { ValueSummary } from '../../core/value-summary.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import type { Row } from './connection.ts';
+import { MeanSums } from './mean-sums.ts';
 import { decodeName, encodeName } from './name-codec.ts';
 
 /**
@@ -28,6 +29,8 @@ export interface Rollup extends RollupKey {
   /** Of how many snapshots: where there are more by now it is out of date. */
   snapshots: number;
   columns: ReadonlyMap<UsageMetric, Summaries>;
+  /** Of every process; null: not known, of ten minutes that have been rolled up without. */
+  sums: ReadonlyMap<string, MeanSums> | null;
 }
 
 /** A text of InfluxDB 1.x has at most 64 KiB, and a point all of its texts in one line. */
@@ -35,12 +38,13 @@ const mostTextBytes = 40_000;
 
 interface Part {
   processes: string[];
-  texts: Map<UsageMetric, string[]>;
+  /** By field. */
+  texts: Map<string, string[]>;
 }
 
 /** All of them belong into one write: a part of another writing is not told from these. */
-export function toRollupPoints({ host, length, time, snapshots, columns }: Rollup): Point[] {
-  const parts = partsOf(columns);
+export function toRollupPoints({ host, length, time, snapshots, columns, sums }: Rollup): Point[] {
+  const parts = partsOf(columns, sums);
   return parts.map(({ processes, texts }, index) => {
     const point = new Point('process_rollup')
       .tag('host', encodeName(host))
@@ -48,32 +52,43 @@ export function toRollupPoints({ host, length, time, snapshots, columns }: Rollu
       .tag('part', `${index}`);
     point.timestamp(time).intField('snapshots', snapshots).intField('parts', parts.length);
     point.intField('series', processes.length).stringField('processes', JSON.stringify(processes));
-    for (const [column, own] of texts) point.stringField(snakeCase(column), `[${own.join(',')}]`);
+    for (const [field, own] of texts) point.stringField(field, `[${own.join(',')}]`);
+    // Whoever knows nothing of sums may write the rest anew: then these are of fewer snapshots.
+    if (sums !== null) point.intField('sums_of', snapshots);
     return point;
   });
 }
 
 /** At least one. */
-function partsOf(columns: Rollup['columns']): Part[] {
-  const names = new Set([...columns.values()].flatMap((summaries) => [...summaries.keys()]));
+function partsOf(columns: Rollup['columns'], sums: Rollup['sums']): Part[] {
   const parts: Part[] = [];
   let [part, room] = [emptyPart(), mostTextBytes];
-  for (const process of names) {
-    const own = sketched.map((column) => [column, textOf(columns.get(column)?.get(process))] as const);
-    const bytes = Math.max(Buffer.byteLength(JSON.stringify(process)), ...own.map(([, text]) => text.length)) + 1;
+  for (const process of namesOf(columns, sums)) {
+    const texts = sketched.map((column): [string, string] => [
+      snakeCase(column),
+      textOf(columns.get(column)?.get(process)),
+    ]);
+    if (sums !== null) texts.push(['sums', (sums.get(process) ?? new MeanSums()).toText()]);
+    const bytes = Math.max(Buffer.byteLength(JSON.stringify(process)), ...texts.map(([, text]) => text.length)) + 1;
     if (bytes > room && part.processes.length > 0) {
       parts.push(part);
       [part, room] = [emptyPart(), mostTextBytes];
     }
     room -= bytes;
     part.processes.push(process);
-    for (const [column, text] of own) part.texts.get(column)?.push(text);
+    for (const [field, text] of texts) part.texts.get(field)?.push(text);
   }
   return [...parts, part];
 }
 
+function namesOf(columns: Rollup['columns'], sums: Rollup['sums']): Set<string> {
+  const names = new Set(sums?.keys());
+  for (const summaries of columns.values()) for (const name of summaries.keys()) names.add(name);
+  return names;
+}
+
 function emptyPart(): Part {
-  return { processes: [], texts: new Map(sketched.map((column) => [column, []])) };
+  return { processes: [], texts: new Map([...sketched.map(snakeCase), 'sums'].map((field) => [field, []])) };
 }
 
 /** `[count,min,max,mean,squares,bucket,count,...]`, buckets in order, each as how far it is from the one before; none: `[]`. */
@@ -102,6 +117,13 @@ export function* summariesOf(row: Row, column: UsageMetric): Generator<[process:
   }
 }
 
+/** Of one part: what the means of each process are made of. */
+export function* sumsOf(row: Row): Generator<[process: string, MeanSums]> {
+  const processes = JSON.parse(String(row.processes)) as string[];
+  const sums = JSON.parse(String(row.sums)) as (number | number[])[][];
+  for (const [index, process] of processes.entries()) yield [process, MeanSums.of(sums[index] ?? [])];
+}
+
 function bucketsOf(pairs: readonly number[]): Map<number, number> {
   const buckets = new Map<number, number>();
   let bucket = 0;
@@ -116,6 +138,8 @@ function bucketsOf(pairs: readonly number[]): Map<number, number> {
 export interface RollupMark extends RollupKey {
   snapshots: number;
   series: number;
+  /** Whether means can be made of it. */
+  hasSums: boolean;
 }
 
 /** Of parts, with their tags, by roll-up: those of whole ones, as they were last written. */
@@ -138,5 +162,6 @@ export function wholeRollups(rows: readonly Row[]): { key: RollupKey; parts: Row
 
 export function markOf({ key, parts }: { key: RollupKey; parts: readonly Row[] }): RollupMark {
   const series = parts.reduce((sum, row) => sum + Number(row.series), 0);
-  return { ...key, snapshots: Number(parts[0]?.snapshots), series };
+  const hasSums = parts.every((row) => row.sums_of === row.snapshots);
+  return { ...key, snapshots: Number(parts[0]?.snapshots), series, hasSums };
 }

@@ -1,5 +1,5 @@
 import { sketched } from '../../core/bucket.ts';
-import { snakeCase, type UsageMetric } from '../../core/metric.ts';
+import { meanColumnIds, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { TimeWindow } from '../../core/store.ts';
 import { type RollupLength, rollupLengths } from './rollup-points.ts';
 import { during, ofHosts } from './statements.ts';
@@ -13,28 +13,31 @@ export function snapshotCountsStatement(window: TimeWindow, hosts: readonly stri
     WHERE ${during(window)}${ofHosts({ ...(hosts && { hosts }) })} GROUP BY "host", time(${rollupLengths['10m']}ms, 1ms) FILL(none)`;
 }
 
-const about = '"snapshots", "parts", "series"';
+const about = '"snapshots", "parts", "series", "sums_of"';
 
 /** Which roll-ups there are, part by part. */
 export function rollupMarksStatement(window: TimeWindow, hosts: readonly string[] | undefined): string {
   return `SELECT ${about} FROM "process_rollup" WHERE ${begunIn(window)}${ofHosts({ ...(hosts && { hosts }) })} GROUP BY "host", "length", "part"`;
 }
 
-/** What they say of a column. */
+/** What a roll-up has: a summary of a column, or what means are made of. */
+export type RollupField = UsageMetric | 'sums';
+
+/** What they say. */
 export function rollupsStatement(
-  columns: readonly UsageMetric[],
+  fields: readonly RollupField[],
   length: RollupLength,
   window: TimeWindow,
   hosts: readonly string[] | undefined,
 ): string {
-  const texts = columns.map((column) => `"${snakeCase(column)}"`).join(', ');
+  const texts = fields.map((field) => `"${snakeCase(field)}"`).join(', ');
   return `SELECT ${about}, "processes", ${texts} FROM "process_rollup"
     WHERE ${begunIn(window)} AND "length" = '${length}'${ofHosts({ ...(hosts && { hosts }) })} GROUP BY "host", "length", "part"`;
 }
 
 /** The values of all processes of a host that are rolled up. */
 export function valuesStatement(host: string, window: TimeWindow): string {
-  const fields = sketched.map((column) => `"${snakeCase(column)}"`).join(', ');
+  const fields = [...new Set([...sketched, ...meanColumnIds])].map((column) => `"${snakeCase(column)}"`).join(', ');
   return `SELECT ${fields} FROM "process" WHERE ${during(window)}${ofHosts({ hosts: [host] })} GROUP BY "process"`;
 }
 

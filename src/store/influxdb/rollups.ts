@@ -1,8 +1,9 @@
 import { sketched } from '../../core/bucket.ts';
-import { snakeCase, type UsageMetric } from '../../core/metric.ts';
+import { meanColumnIds, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Reading, TimeWindow } from '../../core/store.ts';
 import { ValueSummary } from '../../core/value-summary.ts';
 import type { Row } from './connection.ts';
+import { MeanSums } from './mean-sums.ts';
 import { decodeName } from './name-codec.ts';
 import { numberOf } from './points.ts';
 import type { Queries } from './queries.ts';
@@ -16,6 +17,7 @@ import {
   wholeRollups,
 } from './rollup-points.ts';
 import {
+  type RollupField,
   rollupMarksStatement,
   rollupsStatement,
   snapshotCountsStatement,
@@ -78,27 +80,51 @@ export class Rollups {
     return new Marks(wholeRollups(rows).map(markOf));
   }
 
-  /** Those that begin in the window, in parts: `summariesOf` takes one apart. */
+  /** Those that begin in the window, in parts: `summariesOf` and `sumsOf` take one apart. */
   async rollups(
-    columns: readonly UsageMetric[],
+    fields: readonly RollupField[],
     length: RollupLength,
     window: TimeWindow,
     hosts: readonly string[] | undefined,
     reading: Reading,
   ): Promise<{ key: RollupKey; parts: Row[] }[]> {
-    const [rows = []] = await this.#queries.all([rollupsStatement(columns, length, window, hosts)], reading, window);
+    const [rows = []] = await this.#queries.all([rollupsStatement(fields, length, window, hosts)], reading, window);
     return wholeRollups(rows);
   }
 
   /** What the values themselves come to. */
-  async summarize(host: string, window: TimeWindow, reading: Reading): Promise<Map<UsageMetric, Summaries>> {
+  async summarize(host: string, window: TimeWindow, reading: Reading): Promise<Summarized> {
     const columns = new Map(sketched.map((column): [UsageMetric, Summaries] => [column, new Map()]));
+    const sums = new Map<string, MeanSums>();
     for (let from = window.from; from < window.to; from += sliceMs) {
       const slice = { from, to: Math.min(window.to, from + sliceMs) };
       const [rows = []] = await this.#queries.all([valuesStatement(host, slice)], reading, slice);
-      for (const row of rows) for (const [column, summaries] of columns) addTo(summaries, row, column);
+      for (const row of rows) {
+        for (const [column, summaries] of columns) addTo(summaries, row, column);
+        addToSums(sums, row);
+      }
     }
-    return columns;
+    return { columns, sums };
+  }
+}
+
+/** By process. */
+export interface Summarized {
+  columns: Map<UsageMetric, Summaries>;
+  sums: Map<string, MeanSums>;
+}
+
+/** Made once: there are many rows. */
+const meanFields = meanColumnIds.map(snakeCase);
+
+function addToSums(all: Map<string, MeanSums>, row: Row): void {
+  const process = decodeName(String(row.process));
+  const sums = all.get(process) ?? new MeanSums();
+  all.set(process, sums);
+  sums.snapshots++;
+  for (const [column, field] of meanFields.entries()) {
+    const value = numberOf(row[field]);
+    if (value !== null) sums.add(column, 1, value);
   }
 }
 

@@ -100,6 +100,16 @@ export function meanStatements(window: TimeWindow, filter: PointFilter): string[
   ];
 }
 
+const sums = meanColumnIds.map((id) => {
+  const field = snakeCase(id);
+  return `${processColumn(id).overTime === 'peak' ? 'MAX' : 'SUM'}("${field}") AS "of_${field}", COUNT("${field}") AS "n_${field}"`;
+});
+
+/** What means are made of, per name and host: of each column how many values, as `n_...`, and what they come to, as `of_...`. */
+export function sumsStatement(window: TimeWindow, filter: PointFilter): string {
+  return `SELECT ${sums.join(', ')} FROM "process" WHERE ${where(window, filter)} GROUP BY "process", "host"`;
+}
+
 const usageSelect = `SELECT ${processColumnIds.map((id) => `"${snakeCase(id)}"`).join(', ')}, "host", "process" FROM "process"`;
 
 /** Oldest first; the order within one instant is not defined. */

@@ -91,7 +91,7 @@ export class StatisticsReads {
       if (left > 0) return null;
     }
     for (const { host, time } of missing) {
-      const columns = await this.#rollups.summarize(host, { from: time, to: time + binMs }, reading);
+      const { columns } = await this.#rollups.summarize(host, { from: time, to: time + binMs }, reading);
       for (const [process, summary] of columns.get(column) ?? []) groups.add(host, process, summary);
     }
     return groups;

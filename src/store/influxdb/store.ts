@@ -7,6 +7,7 @@ import { bootstrap } from './bootstrap.ts';
 import { InfluxConnection, isAway, parseAddress } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { HeaderReads } from './header-reads.ts';
+import { MeanReads } from './mean-reads.ts';
 import { triedPoint } from './points.ts';
 import { Queries } from './queries.ts';
 import { Rolling } from './rolling.ts';
@@ -57,7 +58,7 @@ class InfluxdbStore extends ComposedReads implements Store {
     const rollups = new Rollups(queries);
     super({
       headers: new HeaderReads(queries, retentionMs),
-      usage: new UsageReads(queries),
+      usage: new UsageReads(queries, new MeanReads(queries, rollups)),
       series,
       sources,
       statistics: new StatisticsReads(rollups, (wanted, bounds) => series.select(wanted, bounds)),
@@ -77,7 +78,7 @@ class InfluxdbStore extends ComposedReads implements Store {
   /** InfluxDB does so by itself. */
   async expire(): Promise<void> {}
 
-  /** What is over stays where it is; it is rolled up for statistics. */
+  /** What is over stays where it is; it is rolled up for statistics and means. */
   compact(now: number): Promise<void> {
     return this.#rolling.roll(now);
   }

@@ -1,7 +1,6 @@
 import { refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
-import { meanColumnIds, snakeCase } from '../../core/metric.ts';
-import type { MeanQuery, MeanRow, PageQuery, Reading, TimeWindow, UsageFilter } from '../../core/store.ts';
+import type { MeanQuery, PageQuery, Reading, TimeWindow, UsageFilter } from '../../core/store.ts';
 import {
   byTimeHostName,
   nameKey,
@@ -13,13 +12,13 @@ import {
 } from '../../core/usage-row.ts';
 import { toTable, type UsageTable } from '../../core/usage-table.ts';
 import type { Row } from './connection.ts';
+import type { MeanReads } from './mean-reads.ts';
 import { decodeName } from './name-codec.ts';
-import { numberOf, toUsage } from './points.ts';
+import { toUsage } from './points.ts';
 import { type Queries, seriesPerQuery } from './queries.ts';
 import {
   addressStatements,
   detailedStatement,
-  meanStatements,
   namesRowsStatement,
   type PointFilter,
   rowsStatement,
@@ -28,9 +27,11 @@ import {
 /** The rows of processes. */
 export class UsageReads {
   readonly #queries: Queries;
+  readonly #means: MeanReads;
 
-  constructor(queries: Queries) {
+  constructor(queries: Queries, means: MeanReads) {
     this.#queries = queries;
+    this.#means = means;
   }
 
   async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}) {
@@ -76,16 +77,12 @@ export class UsageReads {
   async means(query: MeanQuery, reading: Reading = {}) {
     const filter = await this.#filterOf(query, reading);
     if (filter === null) return [];
-    // Beside each other: of several in one request InfluxDB does one after the other.
-    const asked = meanStatements(query, filter).map((statement) => this.#queries.all([statement], reading, query));
-    const [[means = []] = [], [hosts = []] = []] = await Promise.all(asked);
-    if (query.top === undefined) refuseTooMany(means.length);
-    const hostCounts = new Map(hosts.map((row) => [row.process, Number(row.hosts)]));
-    const rows = means.map((row) => toMean(row, hostCounts.get(row.process as string) ?? 0));
+    const rows = await this.#means.means(query, filter, reading);
+    if (query.top === undefined) refuseTooMany(rows.length);
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
-  /** It has nothing but rows. */
+  /** What it has rolled up tells of every row. */
   async resolution() {
     return 'raw' as const;
   }
@@ -145,17 +142,4 @@ function snapshotCounts(rows: readonly Row[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { host, snapshots } of rows) counts.set(String(host), (counts.get(String(host)) ?? 0) + Number(snapshots));
   return counts;
-}
-
-/** Made once: there are many rows. */
-const meanFields = meanColumnIds.map((id) => [id, `mean_${snakeCase(id)}`] as const);
-
-function toMean(row: Row, hosts: number): MeanRow {
-  const mean: Record<string, unknown> = {
-    name: decodeName(String(row.process)),
-    hosts,
-    snapshots: Number(row.snapshots),
-  };
-  for (const [id, field] of meanFields) mean[id] = numberOf(row[field]);
-  return mean as MeanRow;
 }
