@@ -10,7 +10,7 @@ import type { Queries } from './queries.ts';
 import { placeOf } from './rollup-plan.ts';
 import { sumsOf } from './rollup-points.ts';
 import { Marks, type Rollups } from './rollups.ts';
-import { meanStatements, type PointFilter, sumsStatement } from './statements.ts';
+import { meanStatements, type PointFilter, sumsStatements } from './statements.ts';
 
 /** Rows of a shorter window are read as soon as what there is of it. */
 const shortMs = 30 * 60_000;
@@ -66,16 +66,24 @@ export class MeanReads {
         if (Number(parts[0]?.snapshots) !== planned.get(placeOf(key))) continue;
         left--;
         for (const row of parts) {
-          for (const [process, sums] of sumsOf(row)) found.add(process, key.host, sums);
+          for (const [process, sums] of sumsOf(row)) {
+            found.add(process, sums);
+            found.on(process, key.host);
+          }
           await turn();
         }
       }
       if (left > 0) return null;
     }
-    for (const window of raw)
-      for (const row of (await this.#queries.all([sumsStatement(window, filter)], reading, window)).flat())
-        found.add(decodeName(String(row.process)), decodeName(String(row.host)), toSums(row));
+    await Promise.all(raw.map((window) => this.#addRows(found, window, filter, reading)));
     return found;
+  }
+
+  async #addRows(found: Found, window: TimeWindow, filter: PointFilter, reading: Reading): Promise<void> {
+    const asked = sumsStatements(window, filter).map((statement) => this.#queries.all([statement], reading, window));
+    const [[sums = []] = [], [hosts = []] = []] = await Promise.all(asked);
+    for (const row of sums) found.add(decodeName(String(row.process)), toSums(row));
+    for (const { process, host } of hosts) found.on(decodeName(String(process)), decodeName(String(host)));
   }
 }
 
@@ -84,10 +92,13 @@ class Found {
   readonly #sums = new Map<string, MeanSums>();
   readonly #hosts = new Map<string, Set<string>>();
 
-  add(process: string, host: string, sums: MeanSums): void {
+  add(process: string, sums: MeanSums): void {
     const known = this.#sums.get(process) ?? new MeanSums();
     known.merge(sums);
     this.#sums.set(process, known);
+  }
+
+  on(process: string, host: string): void {
     this.#hosts.set(process, (this.#hosts.get(process) ?? new Set()).add(host));
   }
 
@@ -115,7 +126,10 @@ function toMean(row: Row, hosts: number): MeanRow {
 function toSums(row: Row): MeanSums {
   const sums = new MeanSums();
   sums.snapshots = Number(row.n_count);
-  for (const [column, [, field]] of fields.entries())
-    sums.add(column, Number(row[`n_${field}`] ?? 0), Number(row[`of_${field}`] ?? 0));
+  for (const [column, [, field]] of fields.entries()) {
+    const value = numberOf(row[`of_${field}`]);
+    // Of the highest of some it matters only that there are some.
+    if (value !== null) sums.add(column, Number(row[`n_${field}`] ?? 1), value);
+  }
   return sums;
 }
