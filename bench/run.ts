@@ -1,4 +1,4 @@
-/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording start growth statistics page top engines servers]`: every figure beside its reference of the same run. */
+/** `npm run bench [-- collector ingest queries forecasts agents scrape remote-write backfill requests tiers recording closing start growth statistics page top engines servers]`: every figure beside its reference of the same run. */
 const all = [
   'collector',
   'ingest',
@@ -11,6 +11,7 @@ const all = [
   'requests',
   'tiers',
   'recording',
+  'closing',
   'start',
   'growth',
   'statistics',
@@ -44,5 +45,6 @@ for (const name of chosen) {
   if (name === 'servers') await (await import('./servers.ts')).benchServers();
   if (name === 'tiers') await (await import('./tiers.ts')).benchTiers();
   if (name === 'recording') await (await import('./tiers.ts')).benchRecording();
+  if (name === 'closing') await (await import('./closing.ts')).benchClosing();
   if (name === 'queries') await (await import('./queries.ts')).benchQueries();
 }

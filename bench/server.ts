@@ -1,8 +1,9 @@
 /**
  * The real server for a benchmark. Arguments: the store url, or `accept:` for a store that takes every
- * snapshot at once and keeps none; the horizon of the forecasts in milliseconds; `agents`: it listens to agents too.
+ * snapshot at once and keeps none; the horizon of the forecasts in milliseconds; `agents`: it listens to agents too,
+ * `by-hand`: it closes hours when it is told to, and then alone.
  * Prints its port, or both; answers `lag` on stdin with the event-loop
- * delay since `reset`; any other line ends it.
+ * delay since `reset`, `close` once what is over is closed; any other line ends it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
@@ -14,7 +15,8 @@ import { openStore } from '../src/store/open.ts';
 import { openAccess } from '../test/open-access.ts';
 import { overStore } from '../test/over-store.ts';
 
-const retentionMs = 4 * 86_400_000;
+const hourMs = 3_600_000;
+const retentionMs = 96 * hourMs;
 const url = process.argv[2] as string;
 const clock = { now: () => Date.now(), monotonic: () => performance.now() };
 
@@ -25,8 +27,9 @@ async function acceptingStore(): Promise<Store> {
 
 const store = url === 'accept:' ? await acceptingStore() : await openStore(url, { retentionMs, warn: () => undefined });
 const log = pino({ level: 'error' }, pino.destination(2));
+const isByHand = process.argv[4] === 'by-hand';
 const app = await buildApp({
-  store,
+  store: isByHand ? overStore(store, { compact: async () => undefined }) : store,
   clock,
   log,
   thresholds: defaultThresholds,
@@ -49,7 +52,10 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
     process.stdout.write(
       `${JSON.stringify({ p99Ms: delay.percentile(99) / 1e6 - resolutionMs, maxMs: delay.max / 1e6 })}\n`,
     );
-  else {
+  else if (line === 'close') {
+    await store.compact(Date.now() + hourMs);
+    process.stdout.write('closed\n');
+  } else {
     await app.close();
     await store.close();
     process.exit();

@@ -23,12 +23,27 @@ export function innerBins({ from, to }: TimeWindow): TimeWindow {
  */
 export function meanPlanOf(window: TimeWindow, counts: SnapshotCounts, marks: Marks): MeanPlan | null {
   const inner = innerBins(window);
-  const missing = new Set(planOver(inner, counts, marks).missing.map(({ time }) => time));
-  const stretches = stretchesWithout(missing, inner);
+  const span = spanOf(counts);
+  if (span === null) return null;
+  const missing = new Set(planOver(span, counts, marks).missing.map(({ time }) => time));
+  const stretches = stretchesWithout(missing, span);
   const rolledMs = stretches.reduce((sum, { from, to }) => sum + to - from, 0);
+  const edgesMs = inner.from - window.from + window.to - inner.to;
+  const rawMs = span.to - span.from - rolledMs + edgesMs;
   const raw = gapsBetween(stretches, window);
-  if (raw.length > mostRaw || rolledMs < (window.to - window.from) / 2) return null;
+  if (raw.length > mostRaw || rolledMs < rawMs) return null;
   return { rolled: stretches.flatMap((stretch) => planOver(stretch, counts, marks).rolled), raw };
+}
+
+/** In which there are snapshots at all; null: there are none. */
+function spanOf(counts: SnapshotCounts): TimeWindow | null {
+  let [from, to] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const own of counts.values())
+    for (const time of own.keys()) {
+      from = Math.min(from, time);
+      to = Math.max(to, time + binMs);
+    }
+  return from < to ? { from, to } : null;
 }
 
 function stretchesWithout(missing: ReadonlySet<number>, { from, to }: TimeWindow): TimeWindow[] {
