@@ -6,33 +6,32 @@ import { Child } from './child.ts';
 import { cpuSeconds } from './cpu-seconds.ts';
 import { percentile, report } from './report.ts';
 
-const shape = {
-  hosts: 100,
-  processes: 300,
-  seconds: 20,
-  perSecond: 100,
-  connections: 100,
-  format: 'gzip',
-  path: '/v1/usage',
-  batch: 1,
-};
+const shape = { processes: 300, seconds: 20, format: 'gzip', path: '/v1/usage', batch: 1 };
+/** Hosts that report every ten seconds are ten times as many. */
+const putsPerSecond = [100, 300];
 const rounds = 2;
 
 /** What a row costs the servers in front of one ClickHouse, as one of them and as four with a quarter of the hosts each. */
 export async function benchServers(): Promise<void> {
   if (!hasClickHouse()) return;
-  const runs = { one: [] as Spent[], four: [] as Spent[] };
-  for (let round = 0; round < rounds; round++) {
-    runs.one.push(await secondsOfMillionRows(1));
-    runs.four.push(await secondsOfMillionRows(4));
+  for (const perSecond of putsPerSecond) {
+    const runs = { one: [] as Spent[], four: [] as Spent[] };
+    for (let round = 0; round < rounds; round++) {
+      runs.one.push(await secondsOfMillionRows(1, perSecond));
+      runs.four.push(await secondsOfMillionRows(4, perSecond));
+    }
+    tell(perSecond, runs);
   }
+}
+
+function tell(perSecond: number, runs: { one: Spent[]; four: Spent[] }): void {
   const median = (of: readonly Spent[], what: keyof Spent) =>
     percentile(
       of.map((each) => each[what]),
       0.5,
     );
   const one = (what: keyof Spent) => ({ name: 'one server', value: median(runs.one, what), unit: 's' });
-  report('servers over one ClickHouse: 100 PUT/s of 300 processes, processor time of the servers', [
+  report(`servers over one ClickHouse: ${perSecond} PUT/s of 300 processes, processor time`, [
     {
       name: 'a million rows, four servers',
       value: median(runs.four, 'servers'),
@@ -55,14 +54,14 @@ interface Spent {
 }
 
 /** Without what each takes when nothing comes in. */
-async function secondsOfMillionRows(count: number): Promise<Spent> {
+async function secondsOfMillionRows(count: number, perSecond: number): Promise<Spent> {
   const clickhouse = await startClickHouse();
   const store = `${clickhouse.url.replace('http:', 'clickhouse:')}/bench`;
   const servers: ServerProcess[] = [];
   for (let k = 0; k < count; k++) servers.push(await ServerProcess.start(store, temporaryFolder(), '--role', 'ingest'));
   const spent = () => servers.reduce((sum, { pid }) => sum + cpuSeconds(pid), 0);
   const load = (seconds: number, startMs: number) =>
-    Promise.all(servers.map(({ url }) => run(url, count, seconds, startMs)));
+    Promise.all(servers.map(({ url }) => run(url, perSecond / count, seconds, startMs)));
   // Each has taken as many by then: code that runs often is compiled once more.
   await load(15 * count, Date.now() - 3_600_000);
   const idleFrom = spent();
@@ -79,12 +78,9 @@ async function secondsOfMillionRows(count: number): Promise<Spent> {
   return { servers: seconds / millions, clickhouse: ofClickHouse / millions };
 }
 
-async function run(url: string, count: number, seconds: number, startMs: number): Promise<number> {
-  const part = {
-    hosts: shape.hosts / count,
-    connections: shape.connections / count,
-    perSecond: shape.perSecond / count,
-  };
+/** As many hosts as PUTs in a second, on a connection each. */
+async function run(url: string, perSecond: number, seconds: number, startMs: number): Promise<number> {
+  const part = { hosts: perSecond, connections: perSecond, perSecond };
   const port = Number(new URL(url).port);
   const child = Child.script('load.ts', JSON.stringify({ ...shape, ...part, port, seconds, startMs }));
   await child.line();
