@@ -4,6 +4,8 @@ import { scenarios } from '../torture/scenarios.ts';
 
 /** These have tests of their own: simulation.test.ts, store/clickhouse-cluster.test.ts, store/move.test.ts. */
 const elsewhere = ['simulation', 'cluster', 'move-kills'];
+/** A minute of every test run however small it is: with `npm run torture` alone. */
+const tooLong = ['mapped-usage'];
 /** How much of the rest every test run does: some minutes of an hour and a quarter. */
 const scales: Record<string, number> = {
   'real-outage': 0.05,
@@ -20,7 +22,7 @@ const scales: Record<string, number> = {
 const mayMount = spawnSync('unshare', ['-rm', 'true']).status === 0;
 
 describe('the promises of docs/RELIABILITY.md, in small: npm run torture shows them whole', () => {
-  for (const scenario of scenarios.filter(({ name }) => !elsewhere.includes(name))) {
+  for (const scenario of scenarios.filter(({ name }) => ![...elsewhere, ...tooLong].includes(name))) {
     const canRun = mayMount || scenario.name !== 'full-disk';
     test.skipIf(!canRun)(`${scenario.name}: ${scenario.behaviour}`, { timeout: 180_000 }, async () => {
       const verdicts = await scenario.run(scales[scenario.name] ?? 0.02);
