@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { expect, test } from 'vitest';
 import { MonitorError } from '../../src/core/error.ts';
@@ -82,8 +83,54 @@ test("a query that is cancelled stops at once, a large one is in nobody else's w
     ...Array(32).fill('unavailable'),
   ]);
   expect(await background).toEqual([{ three: 3 }]);
-  readers.close();
+  await readers.close();
   instance.closeSync();
+});
+
+// DuckDB hangs or aborts the process when a connection is closed under its query.
+test('closed in the middle of questions it ends at once, and says so to those that wait', async () => {
+  const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
+  const readers = await Readers.connect(instance, {
+    parts: new Parts(new PartFiles('none'), { parts: [], out: [] }),
+    onDamage: async () => 'damaged',
+  });
+  const beside = await instance.connect();
+  const questions = [
+    readers.query(endless, { rows: 1e9 }),
+    readers.background(beside, () => beside.run(endless)),
+    readers.query(endless, { rows: 1e9 }),
+    readers.query(endless, { lane: 'present' }),
+    readers.query(() => endless, { rows: 10 }),
+  ].map((question) => question.catch((error: unknown) => error));
+  await sleep(100);
+  const begin = performance.now();
+  await readers.close();
+  beside.closeSync();
+  instance.closeSync();
+  expect(performance.now() - begin).toBeLessThan(1000);
+  for (const end of await Promise.all(questions)) expect(end).toMatchObject({ message: 'the store is closed' });
+});
+
+test('a store that is closed while it answers ends, and can be opened again', async () => {
+  const path = join(temporaryFolder(), 'answering.db');
+  const now = Date.now();
+  const processes = Array.from({ length: 300 }, (_, i) => ({ name: `p-${i}` }));
+  for (let round = 0; round < 5; round++) {
+    const store = await openStore(`duckdb:${path}`, options);
+    const snapshots = Array.from({ length: 100 }, (_, k) =>
+      makeSnapshot({ host: `host-${k % 10}`, time: now - (round * 100 + k) * 1000, processes }),
+    );
+    await store.append({ snapshots });
+    const window = { from: 0, to: now };
+    const answers = [
+      store.means(window),
+      store.page({ ...window, limit: 9000, skip: 0 }),
+      store.above({ metric: 'process_cpu', matchers: [] }, 1, window),
+    ].map((answer) => answer.catch((error: unknown) => error));
+    await store.close();
+    for (const answer of await Promise.all(answers))
+      if (answer instanceof Error) expect(answer.message).toBe('the store is closed');
+  }
 });
 
 test('names that no row has any more are forgotten, and come back with those that have them again', async () => {

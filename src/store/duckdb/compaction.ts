@@ -115,7 +115,7 @@ export class Compaction {
     if (this.#isEnded()) return;
     const begin = performance.now();
     try {
-      await this.#options.readers.background(work);
+      await this.#options.readers.background(this.#options.connection, work);
     } finally {
       const pauseMs = Math.min(performance.now() - begin, longestPauseMs);
       await sleep(pauseMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);

@@ -249,12 +249,12 @@ class DuckdbEngine extends ComposedReads implements Engine {
 
   async close(): Promise<void> {
     clearInterval(this.#idleTimer);
+    const { writer, connection, maintenance, readers, instance } = this.#parts;
     await this.#compaction.end();
+    await readers.close();
     await this.#commit.exclusive(async () => {
-      const { writer, connection, maintenance, readers, instance } = this.#parts;
       writer.dropAppenders();
       await connection.run('CHECKPOINT').catch(() => undefined);
-      readers.close();
       this.#expiry.end();
       for (const each of [connection, maintenance, this.#compacting]) each.closeSync();
       instance.closeSync();

@@ -51,7 +51,8 @@ export class Readers {
   readonly #parts: Parts;
   readonly #onDamage: (error: unknown) => Promise<'again' | 'damaged'>;
   readonly #running = new Set<Promise<unknown>>();
-  #inBackground = 0;
+  readonly #inBackground = new Map<Promise<unknown>, DuckDBConnection>();
+  #isClosed = false;
   /** When the last read ended, by `performance.now`; null: none has been since that was asked. */
   #endedAt: number | null = null;
 
@@ -87,6 +88,7 @@ export class Readers {
   ): Promise<void> {
     const name = lane === 'present' ? 'present' : lane === 'background' || rows > heavyRows ? 'heavy' : 'light';
     const work = async (place: number) => {
+      this.#refuseClosed();
       const running = this.#run(this.#connections[name][place] as DuckDBConnection, sql, take, signal, bound);
       this.#running.add(running);
       try {
@@ -104,14 +106,22 @@ export class Readers {
     await Promise.allSettled(this.#running);
   }
 
-  /** Does what takes long and nobody waits for when no large question is being answered. */
-  background<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Does what takes long and nobody waits for when no large question is being answered.
+   * @param connection on which it is done
+   */
+  background<T>(connection: DuckDBConnection, work: () => Promise<T>): Promise<T> {
     const run = async () => {
-      this.#inBackground++;
+      this.#refuseClosed();
+      const running = work();
+      this.#inBackground.set(running, connection);
       try {
-        return await work();
+        return await running;
+      } catch (error) {
+        this.#refuseClosed();
+        throw error;
       } finally {
-        this.#inBackground--;
+        this.#inBackground.delete(running);
         this.#endedAt = performance.now();
       }
     };
@@ -121,19 +131,29 @@ export class Readers {
   /** Whether something was read, and nothing for so long. */
   isIdle(forMs: number): boolean {
     const isIdle =
-      this.#running.size + this.#inBackground === 0 &&
+      this.#running.size + this.#inBackground.size === 0 &&
       this.#endedAt !== null &&
       performance.now() - this.#endedAt >= forMs;
     if (isIdle) this.#endedAt = null;
     return isIdle;
   }
 
-  /** Stops what is under way. */
-  close(): void {
-    for (const connection of Object.values(this.#connections).flat()) {
-      connection.interrupt();
-      connection.closeSync();
-    }
+  /** Stops what is under way, and waits until it has: a connection that is closed under a query aborts the process, or hangs. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const own = Object.values(this.#connections).flat();
+    const interrupt = () => {
+      for (const connection of [...own, ...this.#inBackground.values()]) connection.interrupt();
+    };
+    interrupt();
+    const timer = setInterval(interrupt, interruptEveryMs);
+    await Promise.allSettled([...this.#running, ...this.#inBackground.keys()]);
+    clearInterval(timer);
+    for (const connection of own) connection.closeSync();
+  }
+
+  #refuseClosed(): void {
+    if (this.#isClosed) throw new MonitorError('unavailable', 'the store is closed');
   }
 
   async #run(
@@ -155,6 +175,7 @@ export class Readers {
       }
     } catch (error) {
       signal?.throwIfAborted();
+      this.#refuseClosed();
       throw await this.#translate(error);
     } finally {
       leave();
@@ -169,6 +190,7 @@ export class Readers {
       if (view.isSame()) return first;
     } catch (error) {
       signal?.throwIfAborted();
+      this.#refuseClosed();
       if (view.isSame() && (await this.#onDamage(error)) !== 'again') throw error;
     }
     return this.#parts.holding(async () => {

@@ -45,7 +45,7 @@ export class UnusedNames {
       await connection.run(`CREATE TEMP TABLE unused AS SELECT id FROM name WHERE id NOT IN (${used})`);
       return Number((await connection.runAndReadAll('SELECT count(*)::INTEGER FROM unused')).getRows()[0]?.[0]);
     };
-    const found = await readers.background(find).catch((error: unknown) => {
+    const found = await readers.background(connection, find).catch((error: unknown) => {
       this.end();
       throw error;
     });
