@@ -77,3 +77,10 @@ export function tooManyNames(meant: number, all: number): MonitorError {
     `the selector names ${meant} of ${all} process names, and at most ${mostNamesMeant} are told from the others; write a narrower one`,
   );
 }
+
+export function noRowsLeft(): MonitorError {
+  return new MonitorError(
+    'invalid',
+    'exact percentiles are told of rows, and the window begins before the oldest that are kept; choose a shorter window, or leave out exact=',
+  );
+}

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseSelector } from '../../src/core/selector.ts';
+import type { Records, Store } from '../../src/core/store.ts';
 import { parseAddress } from '../../src/store/clickhouse/address.ts';
 import { ClickHouseConnection } from '../../src/store/clickhouse/connection.ts';
 import { openStore } from '../../src/store/open.ts';
@@ -11,6 +12,7 @@ import {
   startTodaysClickHouse,
 } from '../clickhouse-server.ts';
 import { makeSnapshot } from '../make-snapshot.ts';
+import { overStore } from '../over-store.ts';
 import { storeContract } from './store-contract.ts';
 
 /** One append follows the other: nothing would gather. */
@@ -40,6 +42,31 @@ describe('the address of ClickHouse', () => {
   });
 });
 
+/** Whatever has been written is rolled up before it is asked for. */
+function rollingStore(store: Store): Store {
+  let now = Date.now() + 400 * 86_400_000;
+  let rolled: Promise<void> | null = null;
+  const append = (records: Records) => {
+    rolled = null;
+    return store.append(records);
+  };
+  const roll = () => {
+    now += 7 * 3_600_000;
+    rolled ??= store.compact(now);
+    return rolled;
+  };
+  return overStore(store, {
+    append,
+    means: (...asked) => roll().then(() => store.means(...asked)),
+    statistics: (...asked) => roll().then(() => store.statistics(...asked)),
+    select: async (query, reading) => {
+      // Samples as they were taken are rows.
+      if (query.stepMs !== null) await roll();
+      return store.select(query, reading);
+    },
+  });
+}
+
 describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
   let server: ClickHouseServer;
   beforeAll(async () => {
@@ -49,6 +76,16 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
 
   storeContract('clickhouse', async () => ({
     open: (more) => openStore(storeUrl(server, 'contract'), { ...options, ...more }),
+    now: Date.now(),
+    durable: true,
+    conflict: 'last-wins',
+  }));
+
+  storeContract('clickhouse, with all hours rolled up', async () => ({
+    open: async (more) => {
+      const kept = { ...options, retentionMs: 500 * 86_400_000 };
+      return rollingStore(await openStore(storeUrl(server, 'rolled'), { ...kept, ...more }));
+    },
     now: Date.now(),
     durable: true,
     conflict: 'last-wins',

@@ -113,6 +113,11 @@ export class ClickHouseConnection {
     });
   }
 
+  /** `INSERT ... SELECT`: what can be made again at any time. Nobody waits for other replicas to have it. */
+  async insertSelected(sql: string): Promise<void> {
+    await this.command(sql, this.#insertSettings());
+  }
+
   async close(): Promise<void> {
     this.#replicas.close();
     await Promise.all(this.#clients.map((client) => client.close()));

@@ -2,7 +2,9 @@
  * Rows as ClickHouse takes them in without reading any text: what 18.16 makes of a number in JSON is often not the
  * same double.
  */
-export type ColumnType = 'String' | 'Int64' | 'Float64' | 'UInt8';
+export type ColumnType = 'String' | 'Int64' | 'Float64' | 'UInt8' | ListType;
+/** Made by ClickHouse itself, and not sent. */
+type ListType = 'Array(Int32)' | 'Array(UInt64)';
 
 export interface Column {
   name: string;
@@ -31,7 +33,8 @@ class Writer {
     if (value === null) throw new TypeError(`the column ${name} has to have a value`);
     if (type === 'String') this.#text(String(value));
     else if (type === 'UInt8') this.#byte(Number(value));
-    else this.#number(type, Number(value));
+    else if (type === 'Int64' || type === 'Float64') this.#number(type, Number(value));
+    else throw new TypeError(`the column ${name} has lists, which are not sent`);
   }
 
   bytes(): Buffer {

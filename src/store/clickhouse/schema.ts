@@ -1,3 +1,4 @@
+import { sketched } from '../../core/bucket.ts';
 import {
   type HostMetric,
   hostMetrics,
@@ -6,13 +7,14 @@ import {
   processColumnIds,
   snakeCase,
   type UsageMetric,
+  usageMetrics,
 } from '../../core/metric.ts';
 import type { Cluster } from './cluster.ts';
 import type { Column } from './row-binary.ts';
 
 /**
  * Tables: `process`, a row for each process name and snapshot; `snapshot`, a row for each snapshot, written after its
- * processes: where it is, they are. `sample` is of other sources. All are by what names a row, and a row that is there
+ * processes: where it is, they are. `process_hour` has roll-ups of them. `sample` is of other sources. All are by what names a row, and a row that is there
  * twice is one: the later.
  */
 export interface Table {
@@ -22,6 +24,8 @@ export interface Table {
   key: readonly string[];
   /** The column that parts are by: a day each; absent: it is small, and not forgotten. */
   time?: string;
+  /** Kept as long as roll-ups of an hour are. */
+  isRolled?: true;
   /** Of the key: rows that have it in common are on one shard. */
   shardBy: string;
   /** Of rows that are there twice the one that is highest in this stays; absent: the one that came last. */
@@ -78,6 +82,68 @@ export const snapshotTable: Table = {
   ],
   key: ['host', 'time'],
   time: 'time',
+};
+
+/** `spread`: the sum of squared differences from the mean. Of values that nobody knows `least` and `most` are null. */
+export const figures = ['known', 'sum', 'spread', 'least', 'most'] as const;
+export type Figure = (typeof figures)[number];
+
+/** `cpu`, `sum` -> `cpu_sum` */
+export function figureColumn(id: UsageMetric, figure: Figure): string {
+  return `${snakeCase(id)}_${figure}`;
+}
+
+/** The buckets of core/bucket.ts that values are in, ascending, and how many are in each. */
+export function bucketColumns(id: UsageMetric): { buckets: string; counts: string } {
+  return { buckets: `${snakeCase(id)}_buckets`, counts: `${snakeCase(id)}_counts` };
+}
+
+const figureTypes = { known: 'Int64', sum: 'Float64', spread: 'Float64', least: 'Int64', most: 'Int64' } as const;
+const hourFigures = usageMetrics.flatMap((id) =>
+  figures.map((figure): Column => {
+    const column: Column = { name: figureColumn(id, figure), type: figureTypes[figure] };
+    return figure === 'least' || figure === 'most' ? maybe(column) : column;
+  }),
+);
+const hourBuckets = sketched.flatMap((id): Column[] => {
+  const { buckets, counts } = bucketColumns(id);
+  return [
+    { name: buckets, type: 'Array(Int32)' },
+    { name: counts, type: 'Array(UInt64)' },
+  ];
+});
+
+/**
+ * What the rows of a process name on a host come to in the hour that begins at `time`, by ClickHouse itself. Of an hour
+ * that something came late for the one that is of the most snapshots of the host stays.
+ */
+export const hourTable: Table = {
+  name: 'process_hour',
+  shardBy: 'host',
+  columns: [
+    repeated('host'),
+    repeated('name'),
+    whole('time'),
+    whole('of_snapshots'),
+    whole('snapshots'),
+    ...hourFigures,
+    ...hourBuckets,
+  ],
+  key: ['host', 'name', 'time'],
+  time: 'time',
+  isRolled: true,
+  newest: 'of_snapshots',
+};
+
+/** That the hour of a host has been rolled up: of how many snapshots, and into how many rows. Written after them. */
+export const rolledTable: Table = {
+  name: 'rolled_hour',
+  shardBy: 'host',
+  columns: [repeated('host'), whole('time'), whole('of_snapshots'), whole('names')],
+  key: ['host', 'time'],
+  time: 'time',
+  isRolled: true,
+  newest: 'of_snapshots',
 };
 
 export const sampleTable: Table = {
@@ -141,6 +207,8 @@ export const triedTable: Table = {
 export const tables = [
   processTable,
   snapshotTable,
+  hourTable,
+  rolledTable,
   sampleTable,
   forecastTable,
   tallyTable,

@@ -1,5 +1,5 @@
 import { exactValue } from '../../core/label-test.ts';
-import { type HostMetric, isUsageMetric, type UsageMetric } from '../../core/metric.ts';
+import { type HostMetric, isUsageMetric, snakeCase, type UsageMetric } from '../../core/metric.ts';
 import type { Selector } from '../../core/selector.ts';
 import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
 import type { Aggregate, Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
@@ -8,9 +8,11 @@ import { type SeriesParts, selectAsked } from '../asked-series.ts';
 import type { StoredPoint } from '../samples.ts';
 import { filterTest, fitting } from '../series-filter.ts';
 import type { Row } from './connection.ts';
+import { hourMs, rowsAlone } from './hour-plan.ts';
+import { type Hours, type Piece, touched } from './hours.ts';
 import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
-import { placeOf } from './schema.ts';
+import { figureColumn, placeOf } from './schema.ts';
 import type { SourceReads } from './source-reads.ts';
 import { during, isOneOf, literal, number, whole } from './sql-text.ts';
 
@@ -20,10 +22,12 @@ type StoredColumn = UsageMetric | HostMetric;
 export class SeriesReads implements SeriesParts {
   readonly #queries: Queries;
   readonly #sources: SourceReads;
+  readonly #hours: Hours;
 
-  constructor(queries: Queries, sources: SourceReads) {
+  constructor(queries: Queries, sources: SourceReads, hours: Hours) {
     this.#queries = queries;
     this.#sources = sources;
+    this.#hours = hours;
   }
 
   select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
@@ -36,7 +40,12 @@ export class SeriesReads implements SeriesParts {
     const { table, labels } = placeOf(family.column);
     const host = exactValue(matchers, 'host');
     const ofHost = host === undefined ? '' : ` AND host = ${literal(host)}`;
-    const sql = `SELECT DISTINCT ${labels.join(', ')} FROM ${table} WHERE ${during(window)}${ofHost}`;
+    const namesSql = (from: string, time: TimeWindow) =>
+      `SELECT DISTINCT ${labels.join(', ')} FROM ${from} WHERE ${during(time)}${ofHost}`;
+    const isInHours = table === 'process' && this.#hours.isPast(window);
+    const sql = [namesSql(table, window), ...(isInHours ? [namesSql('process_hour', touched(window))] : [])].join(
+      ' UNION ALL ',
+    );
     return (await this.#queries.all(sql, reading, window)).map((row) => seriesOfRow(row, family.column));
   }
 
@@ -60,8 +69,7 @@ export class SeriesReads implements SeriesParts {
       const family = familyOf(metric);
       if (family.family === 'metric') continue;
       for (const some of pieces(group)) {
-        const rows = await this.#queries.all(pointsSql(family.column, some, query), reading, query);
-        for (const row of rows) {
+        for (const row of await this.#rowsOf(family.column, some, query, reading)) {
           const key = seriesKey(seriesOfRow(row, family.column));
           const found = points.get(key) ?? [];
           points.set(key, found);
@@ -70,6 +78,17 @@ export class SeriesReads implements SeriesParts {
       }
     }
     return points;
+  }
+
+  async #rowsOf(column: StoredColumn, series: readonly Series[], query: SelectQuery, reading: Reading): Promise<Row[]> {
+    const { stepMs } = query;
+    if (stepMs === null || !isUsageMetric(column))
+      return this.#queries.all(pointsSql(column, series, query), reading, query);
+    const hosts = [...new Set(series.map(({ labels }) => labels.host ?? ''))];
+    const plan = stepMs % hourMs === 0 ? await this.#hours.plan(query, hosts, reading) : rowsAlone(query);
+    const asked = ['host', 'name', 'time', snakeCase(column)];
+    const pieces = await this.#hours.pieces(plan, asked, isAny(series), reading);
+    return this.#queries.all(stepsSql(column, pieces, stepMs, query.aggregate), reading, query);
   }
 
   async above(selector: Selector, level: number, window: TimeWindow, reading: Reading = {}): Promise<Series[]> {
@@ -91,6 +110,27 @@ function pointsSql(column: StoredColumn, series: readonly Series[], query: Selec
     return `SELECT ${labels.join(', ')}, time AS at, ${name} / ${scale} AS value FROM ${rows} ${known(table, name)} ORDER BY at`;
   return `SELECT ${labels.join(', ')}, ${stepSql(stepMs)} AS at, ${functions[aggregate]}(${name}) / ${scale} AS value
     FROM ${rows} GROUP BY ${labels.join(', ')}, at ORDER BY at`;
+}
+
+/** Steps of processes, of rows and of roll-ups. */
+function stepsSql(
+  column: UsageMetric,
+  pieces: readonly Piece[],
+  stepMs: number,
+  aggregate: Aggregate = 'mean',
+): string {
+  const name = snakeCase(column);
+  const folded = pieces.map(({ relation, isRolled }) => {
+    const figures = isRolled
+      ? `sum(${figureColumn(column, 'sum')}) AS added, sum(${figureColumn(column, 'known')}) AS known,
+          min(${figureColumn(column, 'least')}) AS least, max(${figureColumn(column, 'most')}) AS most`
+      : `ifNull(sum(toFloat64(${name})), 0) AS added, toInt64(count(${name})) AS known, min(${name}) AS least, max(${name}) AS most`;
+    return `SELECT host, name, ${stepSql(stepMs)} AS at, ${figures} FROM ${relation} GROUP BY host, name, at`;
+  });
+  const mean = 'if(sum(known) = 0, NULL, sum(added) / sum(known))';
+  const value = { mean, min: 'min(least)', max: 'max(most)' }[aggregate];
+  return `SELECT host, name, at, ${value} / ${placeOf(column).scale} AS value
+    FROM (${folded.join(' UNION ALL ')}) GROUP BY host, name, at ORDER BY at`;
 }
 
 const functions: Record<Aggregate, string> = { mean: 'avg', min: 'min', max: 'max' };

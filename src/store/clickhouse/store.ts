@@ -1,6 +1,13 @@
 import type { Agreements } from '../../core/agreement.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
-import { type Appended, newNamesDefault, newSeriesDefault, type Records, type Store } from '../../core/store.ts';
+import {
+  type Appended,
+  hourRetentionDefaultMs,
+  newNamesDefault,
+  newSeriesDefault,
+  type Records,
+  type Store,
+} from '../../core/store.ts';
 import { ComposedReads } from '../composed-reads.ts';
 import type { ClickHouseOptions, OpenOptions } from '../open-options.ts';
 import { Preparation } from '../preparation.ts';
@@ -10,8 +17,10 @@ import { bootstrap, checkTables } from './bootstrap.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { ForecastReads } from './forecast-reads.ts';
 import { HeaderReads } from './header-reads.ts';
+import { Hours } from './hours.ts';
 import { commandAll } from './on-cluster.ts';
 import { Queries } from './queries.ts';
+import { Rolling } from './rolling.ts';
 import { rowBinary } from './row-binary.ts';
 import { onCluster, storedIn, tables, triedTable } from './schema.ts';
 import { SeriesReads } from './series-reads.ts';
@@ -52,31 +61,36 @@ class ClickHouseStore extends ComposedReads implements Store {
   readonly isShared = true;
   readonly agreements: Agreements;
   readonly #retentionMs: number;
+  readonly #hourRetentionMs: number;
   readonly #connection: ClickHouseConnection;
   readonly #preparation: Preparation;
   readonly #writer: Writer;
+  readonly #rolling: Rolling;
 
   constructor(url: string, options: OpenOptions, connection: ClickHouseConnection, preparation: Preparation) {
-    const { retentionMs, now = Date.now, warn } = options;
+    const { retentionMs, hourRetentionMs = hourRetentionDefaultMs, now = Date.now, warn } = options;
     const { newNamesPerDay = newNamesDefault, newSeriesPerDay = newSeriesDefault } = options;
     const queries = new Queries(connection, preparation);
     const sources = new SourceReads(queries);
-    const series = new SeriesReads(queries, sources);
+    const hours = new Hours(queries, { retentionMs, now });
+    const series = new SeriesReads(queries, sources, hours);
     super({
       headers: new HeaderReads(queries, retentionMs),
-      usage: new UsageReads(queries),
+      usage: new UsageReads(queries, hours),
       series,
       sources,
-      statistics: new StatisticsReads(queries, (wanted, bounds) => series.select(wanted, bounds)),
+      statistics: new StatisticsReads(queries, hours, (wanted, bounds) => series.select(wanted, bounds)),
       forecasts: new ForecastReads(queries),
     });
     this.url = url;
     this.#retentionMs = retentionMs;
+    this.#hourRetentionMs = Math.max(retentionMs, hourRetentionMs);
     this.#connection = connection;
     this.#preparation = preparation;
     this.agreements = new ClickHouseAgreements(connection, preparation);
     const { insertEveryMs = insertEveryMsDefault } = options.clickhouse ?? {};
     const budgets = { newNamesPerDay, newSeriesPerDay };
+    this.#rolling = new Rolling({ retentionMs, connection, queries });
     this.#writer = new Writer({ ...budgets, insertEveryMs, now, warn, connection, preparation });
   }
 
@@ -87,16 +101,18 @@ class ClickHouseStore extends ComposedReads implements Store {
   /** Whole days: what is partly within the retention stays. */
   async expire(now: number): Promise<void> {
     await this.#preparation.once();
-    const oldest = Math.floor((now - this.#retentionMs) / dayMs);
     const parts = await this.#connection.query(
       'SELECT DISTINCT table, partition FROM system.parts WHERE database = currentDatabase() AND active',
     );
     const { cluster } = this.#connection.about;
-    const dated = new Set(tables.filter(({ time }) => time !== undefined).map((table) => storedIn(table, cluster)));
+    const dated = tables.filter(({ time }) => time !== undefined);
+    const keptMs = new Map(
+      dated.map((table) => [storedIn(table, cluster), table.isRolled ? this.#hourRetentionMs : this.#retentionMs]),
+    );
     // Each shard has a part of every day; replicas tell each other.
     const others = cluster !== null && cluster.shards > 1 ? cluster : null;
     for (const { table, partition } of parts)
-      if (dated.has(String(table)) && Number(partition) < oldest)
+      if (Number(partition) < Math.floor((now - (keptMs.get(String(table)) ?? Number.POSITIVE_INFINITY)) / dayMs))
         await commandAll(
           this.#connection,
           others,
@@ -104,8 +120,10 @@ class ClickHouseStore extends ComposedReads implements Store {
         );
   }
 
-  /** ClickHouse does so by itself. */
-  async compact(): Promise<void> {}
+  /** Rows are merged by ClickHouse itself. */
+  compact(now: number): Promise<void> {
+    return this.#rolling.roll(now);
+  }
 
   async disk(): Promise<null> {
     return null;
@@ -121,6 +139,7 @@ class ClickHouseStore extends ComposedReads implements Store {
   }
 
   async close(): Promise<void> {
+    await this.#rolling.close();
     await this.#writer.close();
     await this.#connection.close();
   }

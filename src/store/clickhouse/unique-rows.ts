@@ -1,5 +1,7 @@
 import type { Reading, TimeWindow } from '../../core/store.ts';
+import type { ClickHouseAbout } from './connection.ts';
 import type { Queries } from './queries.ts';
+import { packedSince } from './schema.ts';
 import { during } from './sql-text.ts';
 
 /** In a shorter window it costs little to leave out what is there twice. */
@@ -41,4 +43,9 @@ export class UniqueRows {
     ];
     return Number(wanted[0]?.count ?? 0) === Number(there[0]?.count ?? 0);
   }
+}
+
+/** What `varPopStable` of 18.16 has found on one shard it cannot tell another: there the values themselves are handed over. */
+export function handedOver(rows: string, columns: readonly string[], { version, cluster }: ClickHouseAbout): string {
+  return version < packedSince && (cluster?.shards ?? 1) > 1 ? `(SELECT ${columns.join(', ')} FROM ${rows})` : rows;
 }

@@ -1,26 +1,27 @@
 import { refuseTooMany } from '../../core/answer-bounds.ts';
 import { binByTime } from '../../core/bin-by-time.ts';
 import { meanColumnIds, processColumn, processColumnIds, snakeCase, type UsageMetric } from '../../core/metric.ts';
-import type { MeanQuery, MeanRow, PageQuery, Reading, TimeWindow, UsageFilter } from '../../core/store.ts';
+import type { MeanQuery, MeanRow, PageQuery, Reading, Resolution, TimeWindow, UsageFilter } from '../../core/store.ts';
 import { type Above, type RowsWanted, type SnapshotKey, type UsageRow, wantedOf } from '../../core/usage-row.ts';
 import { toTable, type UsageTable } from '../../core/usage-table.ts';
 import type { Row } from './connection.ts';
+import { hourMs, rowsAlone } from './hour-plan.ts';
+import type { Hours, Piece } from './hours.ts';
 import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf, toUsage } from './rows.ts';
-import { scaleOf } from './schema.ts';
+import { type Figure, figureColumn, scaleOf } from './schema.ts';
 import { during, isOneOf, literal, number, whole } from './sql-text.ts';
-import { UniqueRows } from './unique-rows.ts';
 
 const columns = ['host', 'name', 'time', ...processColumnIds.map(snakeCase)].join(', ');
 
 /** The rows of processes. */
 export class UsageReads {
   readonly #queries: Queries;
-  readonly #unique: UniqueRows;
+  readonly #hours: Hours;
 
-  constructor(queries: Queries) {
+  constructor(queries: Queries, hours: Hours) {
     this.#queries = queries;
-    this.#unique = new UniqueRows(queries);
+    this.#hours = hours;
   }
 
   async rows(snapshots: readonly SnapshotKey[], wanted: RowsWanted = {}, reading: Reading = {}): Promise<UsageRow[]> {
@@ -36,18 +37,18 @@ export class UsageReads {
   }
 
   async means(query: MeanQuery, reading: Reading = {}): Promise<MeanRow[]> {
+    // A roll-up does not say which address its snapshots carried.
+    const plan = query.ip === undefined ? await this.#hours.plan(query, query.hosts, reading) : rowsAlone(query);
     const asked = ['host', 'name', ...meanColumnIds.map(snakeCase)];
-    const relation = await this.#unique.relation(asked, query, fitting(query), reading);
-    const sql = `SELECT name, ${meanColumnIds.map(meanSql).join(', ')}, count() AS snapshots, uniqExact(host) AS hosts
-      FROM ${relation} GROUP BY name`;
-    const rows = (await this.#queries.all(sql, reading, query)).map(toMean);
+    const pieces = await this.#hours.pieces(plan, asked, fitting(query), reading);
+    const rows = (await this.#queries.all(meansSql(pieces), reading, query)).map(toMean);
     if (query.top === undefined) refuseTooMany(rows.length);
     return rows.sort((a, b) => (b.cpu ?? -1) - (a.cpu ?? -1)).slice(0, query.top);
   }
 
-  /** It has nothing but rows. */
-  async resolution() {
-    return 'raw' as const;
+  async resolution(window: TimeWindow, stepMs = hourMs, reading: Reading = {}): Promise<Resolution> {
+    if (stepMs % hourMs !== 0) return 'raw';
+    return (await this.#hours.plan(window, undefined, reading)).rolled.length > 0 ? '1h' : 'raw';
   }
 
   async page(query: PageQuery, reading: Reading = {}): Promise<UsageTable> {
@@ -87,9 +88,41 @@ function aboveSql(above: Above): string {
   return levels.map(([id, level]) => `${snakeCase(id)} > ${number(level * scaleOf(id))}`).join(' OR ');
 }
 
-function meanSql(id: UsageMetric): string {
-  const aggregate = processColumn(id).overTime === 'peak' ? 'max' : 'avg';
-  return `${aggregate}(${snakeCase(id)}) / ${scaleOf(id)} AS mean_${snakeCase(id)}`;
+/** Of each name; by host first: to count different hosts over all rows would cost as much again. */
+function meansSql(pieces: readonly Piece[]): string {
+  const folded = pieces.map(({ relation, isRolled }) => {
+    const figures = meanFigures((id, figure) => (isRolled ? rolledFigure(id, figure) : rowFigure(id, figure)));
+    const snapshots = isRolled ? 'sum(snapshots)' : 'toInt64(count())';
+    return `SELECT name, host, ${snapshots} AS seen, ${figures} FROM ${relation} GROUP BY name, host`;
+  });
+  const means = meanColumnIds.map((id) => {
+    const column = snakeCase(id);
+    const mean = `if(sum(known_${column}) = 0, NULL, sum(sum_${column}) / sum(known_${column}))`;
+    return `${isPeak(id) ? `max(most_${column})` : mean} / ${scaleOf(id)} AS mean_${column}`;
+  });
+  return `SELECT name, ${means.join(', ')}, sum(seen) AS snapshots, uniqExact(host) AS hosts
+    FROM (${folded.join(' UNION ALL ')}) GROUP BY name`;
+}
+
+const isPeak = (id: UsageMetric) => processColumn(id).overTime === 'peak';
+
+type MeanFigure = Extract<Figure, 'most' | 'sum' | 'known'>;
+
+function meanFigures(sql: (id: UsageMetric, figure: MeanFigure) => string): string {
+  const figures = (id: UsageMetric): readonly MeanFigure[] => (isPeak(id) ? ['most'] : ['sum', 'known']);
+  return meanColumnIds
+    .flatMap((id) => figures(id).map((figure) => `${sql(id, figure)} AS ${figure}_${snakeCase(id)}`))
+    .join(', ');
+}
+
+function rolledFigure(id: UsageMetric, figure: MeanFigure): string {
+  return `${figure === 'most' ? 'max' : 'sum'}(${figureColumn(id, figure)})`;
+}
+
+function rowFigure(id: UsageMetric, figure: MeanFigure): string {
+  const column = snakeCase(id);
+  if (figure === 'known') return `toInt64(count(${column}))`;
+  return figure === 'most' ? `max(${column})` : `ifNull(sum(toFloat64(${column})), 0)`;
 }
 
 function toMean(row: Row): MeanRow {

@@ -1,5 +1,4 @@
 import { sketchError } from '../../core/bucket.ts';
-import { MonitorError } from '../../core/error.ts';
 import { exactValue, labelTest } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
 import type { Selector } from '../../core/selector.ts';
@@ -19,6 +18,7 @@ import {
   mostExactValues,
   mostGroups,
   mostNamesMeant,
+  noRowsLeft,
   statisticsOfSamples,
   tooManyExact,
   tooManyGroups,
@@ -115,10 +115,7 @@ export class StatisticsReads {
     if (isThere && rows <= mostExactValues) return true;
     if (!hasToBe) return false;
     if (isThere) throw tooManyExact(rows);
-    throw new MonitorError(
-      'invalid',
-      'exact percentiles are told of rows, and the window begins before the oldest that are kept; choose a shorter window, or leave out exact=',
-    );
+    throw noRowsLeft();
   }
 
   /** Null: nothing that is stored is meant. */
