@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseSelector } from '../../src/core/selector.ts';
 import type { Store } from '../../src/core/store.ts';
 import { openStore } from '../../src/store/open.ts';
 import { type ClickHouseCluster, hasClickHouseCluster, startClickHouseCluster } from '../clickhouse-server.ts';
@@ -119,6 +120,14 @@ describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse
     for (const store of [alone, either]) await store.close();
   }, 60_000);
 
+  test('hours that are rolled up are on both, and tell the same', async () => {
+    const store = await open('rolled');
+    await rollUpAlike(store);
+    for (const at of [0, 1] as const)
+      await expect.poll(() => ask(at, 'SELECT count() FROM rolled.process_hour FINAL')).toBe('180\n');
+    await store.close();
+  });
+
   test('a cluster that is not there, or tables that are not replicated on it, are said', async () => {
     const named = (name: string, database: string) => open(database, cluster.hosts, { clickhouse: { cluster: name } });
     const warnings: string[] = [];
@@ -136,6 +145,46 @@ describe.skipIf(!hasClickHouseCluster())('with two replicas of a real ClickHouse
   });
 });
 
+/** Three hours of some hosts, told before and after they are rolled up. */
+async function rollUpAlike(store: Store): Promise<void> {
+  const hour = 3_600_000;
+  const start = Math.floor(Date.now() / hour) * hour - 4 * hour;
+  const window = { from: start - 1, to: start + 3 * hour - 1 };
+  const processes = (k: number) =>
+    Array.from({ length: 10 }, (_, n) => ({
+      name: `p-${n}`,
+      cpu: (k * n) % 17,
+      memory: 900_000 + ((k * n) % 5) / 1000,
+    }));
+  for (let k = 0; k < 36; k++) {
+    const time = start + k * 300_000;
+    const hosts = Array.from({ length: 6 }, (_, h) =>
+      makeSnapshot({ host: `web-${h}`, time, processes: processes(k + h) }),
+    );
+    await store.append({ snapshots: hosts });
+  }
+  const told = async () => {
+    const means = await store.means(window);
+    const statistics = await store.statistics({
+      ...window,
+      selector: parseSelector('process_memory'),
+      by: ['process'],
+    });
+    const steps = await store.select({ ...window, series: parseSelector('process_cpu{host="web-3"}'), stepMs: hour });
+    const inOrder = (list: readonly unknown[]) => list.map((each) => JSON.stringify(each, rounded)).sort();
+    return { means: inOrder(means), statistics: inOrder(statistics.statistics), steps: inOrder(steps) };
+  };
+  const before = await told();
+  expect(before.statistics).toHaveLength(10);
+  await store.compact(Date.now());
+  expect(await store.resolution(window)).toBe('1h');
+  expect(await told()).toEqual(before);
+}
+
+function rounded(_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(9)).toFixed(6) : value;
+}
+
 describe.skipIf(!hasClickHouseCluster())('with two shards of a real ClickHouse', () => {
   let cluster: ClickHouseCluster;
   beforeAll(async () => {
@@ -146,13 +195,25 @@ describe.skipIf(!hasClickHouseCluster())('with two shards of a real ClickHouse',
     openStore(`clickhouse://${cluster.hosts}/${database}`, { ...options, ...more });
 
   // A minute that every run of all tests would take longer.
-  if (process.env.AMBERWATCH_TEST_SHARDS === '1')
+  if (process.env.AMBERWATCH_TEST_LONG === '1')
     storeContract('clickhouse on two shards', async () => ({
       open: (more) => open('contract', more),
       now: Date.now(),
       durable: true,
       conflict: 'last-wins',
     }));
+
+  test('hours that are rolled up are with the rows that they are of, and tell the same', async () => {
+    const store = await open('rolled');
+    await rollUpAlike(store);
+    for (const { url } of cluster.replicas) {
+      const body = 'SELECT groupUniqArray(host) FROM rolled.process_hour_shard';
+      const hours = await (await fetch(url, { method: 'POST', body })).text();
+      const rows = await (await fetch(url, { method: 'POST', body: body.replace('_hour', '') })).text();
+      expect(hours.match(/web-\d/g)?.sort()).toEqual(rows.match(/web-\d/g)?.sort());
+    }
+    await store.close();
+  });
 
   test('each has a part of the hosts, all of a host, and old days are forgotten on both', async () => {
     const store = await open('divided');

@@ -89,11 +89,12 @@ export function dueSql(window: TimeWindow, most: number): string {
 
 /** How many roll-ups of an hour some hosts have, and of how many rows; how many snapshots, and what these say of their rows. */
 export function writtenSql(hour: number, hosts: string): string {
-  return `SELECT host, sum(names) AS names, sum(rows) AS rows, sum(snapshots) AS snapshots, sum(told) AS told FROM (
-      SELECT host, toInt64(count()) AS names, sum(snapshots) AS rows, toInt64(0) AS snapshots, toInt64(0) AS told
+  // What is called as a column of the table is would be taken for it.
+  return `SELECT host, sum(rolled) AS names, sum(seen) AS rows, sum(sent) AS snapshots, sum(said) AS told FROM (
+      SELECT host, toInt64(count()) AS rolled, sum(snapshots) AS seen, toInt64(0) AS sent, toInt64(0) AS said
       FROM process_hour FINAL WHERE time = ${whole(hour)} AND ${hosts} GROUP BY host
       UNION ALL
-      SELECT host, toInt64(0) AS names, toInt64(0) AS rows, toInt64(count()) AS snapshots, toInt64(ifNull(sum(process_rows), 0)) AS told
+      SELECT host, toInt64(0) AS rolled, toInt64(0) AS seen, toInt64(count()) AS sent, toInt64(ifNull(sum(process_rows), 0)) AS said
       FROM snapshot FINAL WHERE ${during({ from: hour - 1, to: hour + hourMs - 1 })} AND ${hosts} GROUP BY host)
     GROUP BY host`;
 }
