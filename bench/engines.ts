@@ -47,7 +47,7 @@ export async function benchEngines(): Promise<void> {
     const server = await startClickHouse();
     const measured = await measure(clickHouseUrl(server), end);
     const limit = await ownInsert(server);
-    tell('ClickHouse 18.16', measured, ours, [await bytesARow(server), limit, await halfDay(server, end)]);
+    tell('ClickHouse 18.16', measured, ours, [await bytesARow(server), limit, ...(await halfDay(server, end))]);
     await server.close();
   }
   if (chdbFolder !== undefined) {
@@ -93,9 +93,9 @@ async function hourOfInfluxDb(influxd: Influxd, end: number): Promise<Figure> {
   };
 }
 
-async function medianOf(ask: () => Promise<unknown>): Promise<number> {
+async function medianOf(ask: () => Promise<unknown>, times = runs): Promise<number> {
   const took: number[] = [];
-  for (let run = 0; run < runs; run++) {
+  for (let run = 0; run < times; run++) {
     const begin = performance.now();
     await ask();
     took.push(performance.now() - begin);
@@ -135,8 +135,8 @@ async function ownInsert(server: ClickHouseServer): Promise<Figure> {
   return { name: 'the same rows by clickhouse-client', value, unit: 'rows/s' };
 }
 
-/** 15,000 series of twelve hours, 65 million rows: they are made where they are. */
-async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
+/** 15,000 series of twelve hours, 65 million rows: they are made where they are, and asked before and after they are rolled up. */
+async function halfDay(server: ClickHouseServer, end: number): Promise<Figure[]> {
   const columns = 'host, name, time, count, cpu, cpu_max';
   const steps = 12 * 360;
   const cpu = 'toInt64(cityHash64(number) % 100000)';
@@ -156,16 +156,38 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure> {
       ${end} - intDiv(number, 50) * 10000 AS time, time, 10000, 300 FROM numbers(${steps * 50})`,
   );
   await ask(server, 'OPTIMIZE TABLE half_day.process');
-  const took: number[] = [];
-  for (let run = 0; run < 3; run++) {
-    const begin = performance.now();
-    const query = { from: end - 12 * 3_600_000, to: end, selector: parseSelector('process_cpu') };
-    const { statistics } = await store.statistics(query);
-    if (statistics.length !== 15_000 || statistics[0]?.count !== steps) throw new Error('not all of half a day');
-    took.push(performance.now() - begin);
-  }
+  const window = { from: end - 12 * 3_600_000, to: end };
+  const asked = {
+    'statistics of 12 h, 15,000 series': async () => {
+      const { statistics } = await store.statistics({ ...window, selector: parseSelector('process_cpu') });
+      if (statistics.length !== 15_000 || statistics[0]?.count !== steps) throw new Error('not all of half a day');
+      const keyOf = ({ labels }: (typeof statistics)[number]) => `${labels.host} ${labels.process}`;
+      return statistics.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    },
+    'mean of 12 h': async () => (await store.means(window)).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+  const before = await timesAsked(asked, 3);
+  const begin = performance.now();
+  await store.compact(end);
+  const rolling = (performance.now() - begin) / 1000 / ((steps * 15_000) / 1e6);
+  const after = await timesAsked(asked, 3);
   await store.close();
-  return { name: 'statistics of 12 h, 15,000 series', value: percentile(took, 0.5), unit: 'ms' };
+  agree(after.answers, before.answers, 'half a day');
+  const figures = Object.keys(asked).map((name): Figure => {
+    const [value, ofRows] = [after.medianMs[name] as number, before.medianMs[name] as number];
+    return { name, value, unit: 'ms', reference: { name: 'of rows alone', value: ofRows, unit: 'ms' } };
+  });
+  return [...figures, { name: 'rolled up, half of it resting', value: rolling, unit: 's/M rows' }];
+}
+
+async function timesAsked(asked: Questions, times = runs): Promise<Pick<Measured, 'medianMs' | 'answers'>> {
+  const medianMs: Measured['medianMs'] = {};
+  const answers: Measured['answers'] = {};
+  for (const [name, ask] of Object.entries(asked))
+    medianMs[name] = await medianOf(async () => {
+      answers[name] = await ask();
+    }, times);
+  return { medianMs, answers };
 }
 
 async function measure(url: string, end: number): Promise<Measured> {
@@ -177,15 +199,9 @@ async function measure(url: string, end: number): Promise<Measured> {
     await store.append({ snapshots: Array.from({ length: shape.hosts }, of) });
   }
   const rowsPerSecond = (rows / (performance.now() - begin)) * 1000;
-  const medianMs: Measured['medianMs'] = {};
-  const answers: Measured['answers'] = {};
-  for (const [name, ask] of Object.entries(questions(store, end))) {
-    medianMs[name] = await medianOf(async () => {
-      answers[name] = await ask();
-    });
-  }
+  const asked = await timesAsked(questions(store, end));
   await store.close();
-  return { rowsPerSecond, medianMs, answers };
+  return { rowsPerSecond, ...asked };
 }
 
 function questions(store: Store, end: number): Questions {

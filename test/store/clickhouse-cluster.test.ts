@@ -156,13 +156,11 @@ async function rollUpAlike(store: Store): Promise<void> {
       cpu: (k * n) % 17,
       memory: 900_000 + ((k * n) % 5) / 1000,
     }));
-  for (let k = 0; k < 36; k++) {
-    const time = start + k * 300_000;
-    const hosts = Array.from({ length: 6 }, (_, h) =>
-      makeSnapshot({ host: `web-${h}`, time, processes: processes(k + h) }),
-    );
-    await store.append({ snapshots: hosts });
-  }
+  const snapshots = Array.from({ length: 6 * 36 }, (_, k) => {
+    const time = start + Math.floor(k / 6) * 300_000;
+    return makeSnapshot({ host: `web-${k % 6}`, time, processes: processes(k) });
+  });
+  await store.append({ snapshots });
   const told = async () => {
     const means = await store.means(window);
     const statistics = await store.statistics({
