@@ -3,7 +3,7 @@ import { snakeCase, type UsageMetric, usageMetrics } from '../../core/metric.ts'
 import type { TimeWindow } from '../../core/store.ts';
 import { hourMs } from './hour-plan.ts';
 import { type Figure, figures, hourTable } from './schema.ts';
-import { during, literal, whole } from './sql-text.ts';
+import { during, duringBins, literal, whole } from './sql-text.ts';
 
 /** Of all values, also where there are none. */
 const figureOf: Record<Figure, (column: string) => string> = {
@@ -63,7 +63,7 @@ const hourOf = `intDiv(time, ${hourMs}) * ${hourMs}`;
 function rolledSql(window: TimeWindow, condition: string): string {
   return `SELECT host, hour, sum(raw) AS snapshots, sum(rolled) AS of_snapshots, sum(own) AS names FROM (
       SELECT host, ${hourOf} AS hour, toInt64(uniqExact(time)) AS raw, toInt64(0) AS rolled, toInt64(0) AS own
-      FROM snapshot WHERE ${during(window)} AND ${condition} GROUP BY host, hour
+      FROM snapshot WHERE ${duringBins(window)} AND ${condition} GROUP BY host, hour
       UNION ALL
       SELECT host, time AS hour, toInt64(0) AS raw, max(of_snapshots) AS rolled, argMax(names, of_snapshots) AS own
       FROM rolled_hour WHERE ${during(window)} AND ${condition} GROUP BY host, hour)
@@ -95,6 +95,6 @@ export function writtenSql(hour: number, hosts: string): string {
       FROM process_hour FINAL WHERE time = ${whole(hour)} AND ${hosts} GROUP BY host
       UNION ALL
       SELECT host, toInt64(0) AS rolled, toInt64(0) AS seen, toInt64(count()) AS sent, toInt64(ifNull(sum(process_rows), 0)) AS said
-      FROM snapshot FINAL WHERE ${during({ from: hour - 1, to: hour + hourMs - 1 })} AND ${hosts} GROUP BY host)
+      FROM snapshot FINAL WHERE ${duringBins({ from: hour - 1, to: hour + hourMs - 1 })} AND ${hosts} GROUP BY host)
     GROUP BY host`;
 }

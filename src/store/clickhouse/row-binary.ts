@@ -12,6 +12,8 @@ export interface Column {
   isNullable?: true;
   /** A text that is often the same. */
   isRepeated?: true;
+  /** What ClickHouse makes it of; absent: it is sent. */
+  made?: string;
 }
 
 export type Value = string | number | null;

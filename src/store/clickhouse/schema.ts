@@ -22,6 +22,8 @@ export interface Table {
   columns: readonly Column[];
   /** What names a row. */
   key: readonly string[];
+  /** Rows of the same ten minutes lie beside each other: what is asked about some minutes is not looked for in all of a day. */
+  isByBin?: true;
   /** The column that parts are by: a day each; absent: it is small, and not forgotten. */
   time?: string;
   /** Kept as long as roll-ups of an hour are. */
@@ -36,6 +38,11 @@ const text = (name: string): Column => ({ name, type: 'String' });
 const repeated = (name: string): Column => ({ name, type: 'String', isRepeated: true });
 const whole = (name: string): Column => ({ name, type: 'Int64' });
 const maybe = (column: Column): Column => ({ ...column, isNullable: true });
+
+/** Of rows that lie beside each other. */
+export const binMs = 600_000;
+/** How many of them have been since 1970. */
+const bin: Column = { name: 'bin', type: 'Int64', made: `intDiv(time, ${binMs})` };
 
 /** Values are stored as whole numbers: so many of them make one. */
 export function scaleOf(id: (typeof processColumnIds)[number]): number {
@@ -56,9 +63,11 @@ export const processTable: Table = {
     whole('time'),
     maybe(repeated('ip')),
     ...processColumnIds.map((id) => maybe(whole(snakeCase(id)))),
+    bin,
   ],
   key: ['host', 'name', 'time'],
   time: 'time',
+  isByBin: true,
 };
 
 export const snapshotTable: Table = {
@@ -79,9 +88,11 @@ export const snapshotTable: Table = {
     ...hostMetrics.map((metric) => maybe({ name: metricColumn(metric), type: 'Float64' })),
     // How many rows of processes it has: where nobody has said so it is not known whether they are there once.
     maybe(whole('process_rows')),
+    bin,
   ],
   key: ['host', 'time'],
   time: 'time',
+  isByBin: true,
 };
 
 /** `spread`: the sum of squared differences from the mean. Of values that nobody knows `least` and `most` are null. */
@@ -252,14 +263,15 @@ export function onCluster(cluster: Cluster | null): string {
 
 /** One statement, or over several shards two. */
 export function createSql(table: Table, { version, database, cluster }: Making): string[] {
-  const { name, columns, key, time, newest, shardBy } = table;
+  const { name, columns, key, time, newest, shardBy, isByBin } = table;
   const stored = storedIn(table, cluster);
   const partition = time === undefined ? '' : `PARTITION BY intDiv(${time}, ${dayMs})`;
   // Replicas of it find each other there in their Keeper.
   const path = cluster === null ? [] : [`'/clickhouse/tables/{shard}/${database}/${name}', '{replica}'`];
   const engine = `${cluster === null ? '' : 'Replicated'}ReplacingMergeTree(${[...path, ...(newest ? [newest] : [])].join(', ')})`;
   const made = columns.map((column) => columnSql(column, version)).join(', ');
-  const rows = `CREATE TABLE IF NOT EXISTS ${stored}${onCluster(cluster)} (${made}) ENGINE = ${engine} ${partition} ORDER BY (${key.join(', ')})`;
+  const order = isByBin ? [bin.name, ...key] : key;
+  const rows = `CREATE TABLE IF NOT EXISTS ${stored}${onCluster(cluster)} (${made}) ENGINE = ${engine} ${partition} ORDER BY (${order.join(', ')})`;
   if (cluster === null || stored === name) return [rows];
   const distributed = `Distributed(\`${cluster.name}\`, ${database}, ${stored}, sipHash64(${shardBy}))`;
   return [
@@ -271,10 +283,11 @@ export function createSql(table: Table, { version, database, cluster }: Making):
 /** From then on both are stable. */
 export const packedSince = 2003;
 
-export function columnSql({ name, type, isNullable, isRepeated }: Column, version: number): string {
+export function columnSql({ name, type, isNullable, isRepeated, made }: Column, version: number): string {
   const plain = isNullable ? `Nullable(${type})` : type;
-  if (version < packedSince) return `${name} ${plain}`;
+  const origin = made === undefined ? '' : ` DEFAULT ${made}`;
+  if (version < packedSince) return `${name} ${plain}${origin}`;
   const stored = isRepeated ? `LowCardinality(${plain})` : plain;
   // At its first level a column that is 1 throughout still takes a quarter of a byte a row.
-  return `${name} ${stored} ${name === 'time' ? 'CODEC(DoubleDelta, ZSTD(3))' : 'CODEC(ZSTD(3))'}`;
+  return `${name} ${stored}${origin} ${name === 'time' ? 'CODEC(DoubleDelta, ZSTD(3))' : 'CODEC(ZSTD(3))'}`;
 }

@@ -14,7 +14,7 @@ import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
 import { figureColumn, placeOf } from './schema.ts';
 import type { SourceReads } from './source-reads.ts';
-import { during, isOneOf, literal, number, whole } from './sql-text.ts';
+import { during, duringBins, isOneOf, literal, number, whole } from './sql-text.ts';
 
 type StoredColumn = UsageMetric | HostMetric;
 
@@ -40,19 +40,20 @@ export class SeriesReads implements SeriesParts {
     const { table, labels } = placeOf(family.column);
     const host = exactValue(matchers, 'host');
     const ofHost = host === undefined ? '' : ` AND host = ${literal(host)}`;
-    const namesSql = (from: string, time: TimeWindow) =>
-      `SELECT DISTINCT ${labels.join(', ')} FROM ${from} WHERE ${during(time)}${ofHost}`;
+    const namesSql = (from: string, condition: string) =>
+      `SELECT DISTINCT ${labels.join(', ')} FROM ${from} WHERE ${condition}${ofHost}`;
     const isInHours = table === 'process' && this.#hours.isPast(window);
-    const sql = [namesSql(table, window), ...(isInHours ? [namesSql('process_hour', touched(window))] : [])].join(
-      ' UNION ALL ',
-    );
+    const sql = [
+      namesSql(table, duringBins(window)),
+      ...(isInHours ? [namesSql('process_hour', during(touched(window)))] : []),
+    ].join(' UNION ALL ');
     return (await this.#queries.all(sql, reading, window)).map((row) => seriesOfRow(row, family.column));
   }
 
   async sweeps(hosts: readonly string[], window: TimeWindow, reading: Reading): Promise<Map<string, number[]>> {
     const sweeps = new Map<string, number[]>();
     for (const some of pieces(hosts)) {
-      const sql = `SELECT DISTINCT host, time FROM snapshot WHERE ${during(window)} AND ${isOneOf('host', some)} ORDER BY time`;
+      const sql = `SELECT DISTINCT host, time FROM snapshot WHERE ${duringBins(window)} AND ${isOneOf('host', some)} ORDER BY time`;
       const rows = await this.#queries.all(sql, reading, window);
       for (const [host, group] of groupBy(rows, (row) => String(row.host)))
         sweeps.set(
@@ -96,7 +97,7 @@ export class SeriesReads implements SeriesParts {
     if (family.family === 'metric') return this.#sources.above(selector, level, window, reading);
     const { table, column, scale, labels } = placeOf(family.column);
     const sql = `SELECT DISTINCT ${labels.join(', ')} FROM ${table}
-      WHERE ${during(window)} AND ${column} > ${number(level * scale)} ${present(table)}`;
+      WHERE ${duringBins(window)} AND ${column} > ${number(level * scale)} ${present(table)}`;
     const series = (await this.#queries.all(sql, reading, window)).map((row) => seriesOfRow(row, family.column));
     return [...(await fitting(filterTest({ matchers: selector.matchers }), series, reading.signal)).values()];
   }
@@ -104,7 +105,7 @@ export class SeriesReads implements SeriesParts {
 
 function pointsSql(column: StoredColumn, series: readonly Series[], query: SelectQuery): string {
   const { table, column: name, scale, labels } = placeOf(column);
-  const rows = `${table} FINAL WHERE ${during(query)} AND ${isAny(series)} ${present(table)}`;
+  const rows = `${table} FINAL WHERE ${duringBins(query)} AND ${isAny(series)} ${present(table)}`;
   const { stepMs, aggregate = 'mean' } = query;
   if (stepMs === null)
     return `SELECT ${labels.join(', ')}, time AS at, ${name} / ${scale} AS value FROM ${rows} ${known(table, name)} ORDER BY at`;

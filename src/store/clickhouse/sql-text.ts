@@ -1,4 +1,5 @@
 import type { TimeWindow } from '../../core/store.ts';
+import { binMs } from './schema.ts';
 
 /** A name in SQL: nothing of it is read as anything but bytes. 18.16 has no parameters yet. */
 export function literal(name: string): string {
@@ -18,6 +19,12 @@ export function whole(value: number): string {
 
 export function during({ from, to }: TimeWindow, column = 'time'): string {
   return `${column} > ${whole(from)} AND ${column} <= ${whole(to)}`;
+}
+
+/** The same of rows that lie beside each other by bins: of others than these nothing is read. */
+export function duringBins(window: TimeWindow): string {
+  const [first, last] = [Math.floor(window.from) + 1, Math.floor(window.to)].map((time) => Math.floor(time / binMs));
+  return `${during(window)} AND bin >= ${whole(first ?? 0)} AND bin <= ${whole(last ?? 0)}`;
 }
 
 /** A level that values are over. */

@@ -29,7 +29,7 @@ import type { Hours, Piece } from './hours.ts';
 import type { Queries } from './queries.ts';
 import { numberOf } from './rows.ts';
 import { bucketColumns, type Figure, figureColumn, placeOf } from './schema.ts';
-import { during, isOneOf, whole } from './sql-text.ts';
+import { during, duringBins, isOneOf, whole } from './sql-text.ts';
 import { handedOver } from './unique-rows.ts';
 
 /** Which values are meant, and what they are taken together by. */
@@ -93,7 +93,7 @@ export class StatisticsReads {
     const { table, column: name, labels } = placeOf(column);
     const ofRows = `${condition} AND ${name} IS NOT NULL`;
     if (!isUsageMetric(column))
-      return [{ relation: `${table} FINAL WHERE ${during(window)} AND ${ofRows}`, isRolled: false }];
+      return [{ relation: `${table} FINAL WHERE ${duringBins(window)} AND ${ofRows}`, isRolled: false }];
     const ofHours = `${condition} AND ${figureColumn(column, 'known')} > 0`;
     return this.#hours.pieces(plan, [...labels, name], ofHours, reading, ofRows);
   }
@@ -114,11 +114,12 @@ export class StatisticsReads {
       const matchers = selector.matchers.filter((matcher) => matcher.label === label);
       if (matchers.length === 0) continue;
       const name = labels[index] as string;
-      const ofWindows = (from: string, windows: readonly TimeWindow[]) =>
-        windows.map(
-          (each) => `SELECT ${name} AS text FROM ${from} WHERE ${[during(each), ...conditions].join(' AND ')}`,
-        );
-      const all = [...ofWindows(table, plan.rows), ...ofWindows('process_hour', plan.rolled)].join(' UNION ALL ');
+      const namesSql = (from: string, condition: string) =>
+        `SELECT ${name} AS text FROM ${from} WHERE ${[condition, ...conditions].join(' AND ')}`;
+      const all = [
+        ...plan.rows.map((each) => namesSql(table, duringBins(each))),
+        ...plan.rolled.map((each) => namesSql('process_hour', during(each))),
+      ].join(' UNION ALL ');
       const sql = `SELECT DISTINCT text FROM (${all})`;
       const texts = (await this.#queries.all(sql, reading, window)).map(({ text }) => String(text));
       const condition = await this.#oneOf(name, texts, { label, matchers }, reading);

@@ -2,7 +2,7 @@ import type { Reading, TimeWindow } from '../../core/store.ts';
 import type { ClickHouseAbout } from './connection.ts';
 import type { Queries } from './queries.ts';
 import { packedSince } from './schema.ts';
-import { during } from './sql-text.ts';
+import { duringBins } from './sql-text.ts';
 
 /** In a shorter window it costs little to leave out what is there twice. */
 const leastMs = 1_800_000;
@@ -28,15 +28,15 @@ export class UniqueRows {
     const isDivided = (this.#queries.about.cluster?.shards ?? 1) > 1;
     const isLong = window.to - window.from >= leastMs;
     if (isDivided || !isLong || !(await this.#areUnique(settled, reading)))
-      return `process FINAL WHERE ${during(window)} AND ${condition}`;
+      return `process FINAL WHERE ${duringBins(window)} AND ${condition}`;
     const young = { from: settled.to, to: window.to };
     const all = `SELECT ${columns.join(', ')} FROM process`;
-    return `(${all} WHERE ${during(settled)} AND ${condition} UNION ALL ${all} FINAL WHERE ${during(young)} AND ${condition})`;
+    return `(${all} WHERE ${duringBins(settled)} AND ${condition} UNION ALL ${all} FINAL WHERE ${duringBins(young)} AND ${condition})`;
   }
 
   async #areUnique(window: TimeWindow, reading: Reading): Promise<boolean> {
-    const told = `SELECT sum(process_rows) AS count FROM snapshot FINAL WHERE ${during(window)}`;
-    const found = `SELECT count() AS count FROM process WHERE ${during(window)}`;
+    const told = `SELECT sum(process_rows) AS count FROM snapshot FINAL WHERE ${duringBins(window)}`;
+    const found = `SELECT count() AS count FROM process WHERE ${duringBins(window)}`;
     const [wanted, there] = [
       await this.#queries.all(told, reading, window),
       await this.#queries.all(found, reading, window),

@@ -10,7 +10,7 @@ import type { Hours, Piece } from './hours.ts';
 import { namesPerQuery, type Queries } from './queries.ts';
 import { numberOf, toUsage } from './rows.ts';
 import { type Figure, figureColumn, scaleOf } from './schema.ts';
-import { during, isOneOf, literal, number, whole } from './sql-text.ts';
+import { duringBins, isOneOf, literal, number, whole } from './sql-text.ts';
 
 const columns = ['host', 'name', 'time', ...processColumnIds.map(snakeCase)].join(', ');
 
@@ -59,7 +59,7 @@ export class UsageReads {
 }
 
 function where(window: TimeWindow, filter: UsageFilter): string {
-  return `${during(window)} AND ${fitting(filter)}`;
+  return `${duringBins(window)} AND ${fitting(filter)}`;
 }
 
 function fitting({ hosts, process, ip }: UsageFilter): string {
@@ -76,11 +76,11 @@ function rowsSql(keys: readonly SnapshotKey[], { above, withinMs = 0 }: RowsWant
   const window = { from: Math.min(...times) - 1 - withinMs, to: Math.max(...times) };
   const hosts = isOneOf('host', [...new Set(keys.map(({ host }) => host))]);
   const snapshots = `(host, time) IN (${keys.map(({ host, time }) => `(${literal(host)}, ${whole(time)})`).join(', ')})`;
-  const rows = `SELECT ${columns} FROM process FINAL WHERE ${during(window)} AND ${hosts} AND ${snapshots}`;
+  const rows = `SELECT ${columns} FROM process FINAL WHERE ${duringBins(window)} AND ${hosts} AND ${snapshots}`;
   if (above === undefined) return rows;
   const over = aboveSql(above);
   if (withinMs === 0) return `${rows} AND (${over})`;
-  return `${rows} AND (host, name) IN (SELECT host, name FROM process WHERE ${during(window)} AND ${hosts} AND (${over}))`;
+  return `${rows} AND (host, name) IN (SELECT host, name FROM process WHERE ${duringBins(window)} AND ${hosts} AND (${over}))`;
 }
 
 function aboveSql(above: Above): string {

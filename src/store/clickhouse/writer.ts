@@ -109,10 +109,10 @@ export class Writer {
   }
 
   async #insert(table: Table, rows: readonly Value[][]): Promise<void> {
-    const { name, columns } = table;
-    const names = columns.map((column) => column.name);
+    const columns = table.columns.filter(({ made }) => made === undefined);
+    const names = columns.map(({ name }) => name);
     for (const some of withinDays(table, rows))
-      await this.#options.connection.insert(name, names, rowBinary(columns, some));
+      await this.#options.connection.insert(table.name, names, rowBinary(columns, some));
   }
 
   async #texts(sql: string): Promise<string[]> {
