@@ -50,7 +50,8 @@ export const serverSettings = {
   }),
   retention1h: setting({
     argument: '<duration>',
-    description: 'how long roll-ups of an hour are kept, in the embedded store; at least as long as those of a minute',
+    description:
+      'how long roll-ups of an hour are kept, in the embedded store and ClickHouse; at least as long as those of a minute',
     defaultText: '400d',
     commands: serving,
     read: ([text = '400d']) => parseDuration(text, 'retention-1h'),
