@@ -155,8 +155,9 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure[]>
     `INSERT INTO half_day.snapshot (host, time, placed, interval_ms, process_rows) SELECT concat('host-', toString(number % 50)),
       ${end} - intDiv(number, 50) * 10000 AS time, time, 10000, 300 FROM numbers(${steps * 50})`,
   );
-  await ask(server, 'OPTIMIZE TABLE half_day.process');
+  await ask(server, 'OPTIMIZE TABLE half_day.process FINAL');
   const window = { from: end - 12 * 3_600_000, to: end };
+  const past = end - 6 * 3_600_000;
   const asked = {
     'statistics of 12 h, 15,000 series': async () => {
       const { statistics } = await store.statistics({ ...window, selector: parseSelector('process_cpu') });
@@ -164,7 +165,9 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure[]>
       const keyOf = ({ labels }: (typeof statistics)[number]) => `${labels.host} ${labels.process}`;
       return statistics.toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
     },
-    'mean of 12 h': async () => (await store.means(window)).toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    'mean of 12 h': async () => byName(await store.means(window)),
+    'mean of 5 min, 6 h ago': async () => byName(await store.means({ from: past - 300_000, to: past })),
+    'rows over a line, 6 h ago': () => rowsOverALine(store, past),
   };
   const before = await timesAsked(asked, 3);
   const begin = performance.now();
@@ -204,6 +207,16 @@ async function measure(url: string, end: number): Promise<Measured> {
   return { rowsPerSecond, ...asked };
 }
 
+async function rowsOverALine(store: Store, time: number): Promise<unknown> {
+  const keys = Array.from({ length: shape.hosts }, (_, k) => ({ host: `host-${k}`, time }));
+  const found = await store.rows(keys, { above: { cpuMax: 80 } });
+  return byName(found.map((row) => ({ ...row, name: `${row.host} ${row.name}` })));
+}
+
+function byName<T extends { name: string }>(found: readonly T[]): T[] {
+  return found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 function questions(store: Store, end: number): Questions {
   const window = { from: end - shape.steps * shape.stepMs, to: end };
   const minutes = { from: end - 300_000, to: end };
@@ -212,8 +225,6 @@ function questions(store: Store, end: number): Questions {
     series: processSeries('cpuMax', `host-${k % shape.hosts}`, `service-${k % 100}`),
     ...{ red: 50, clear: 40, forMs: 0, holdMs: 0, gapMs: 30_000, until: end },
   });
-  const byName = <T extends { name: string }>(found: readonly T[]) =>
-    found.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   return {
     'mean of 5 min': async () => byName(await store.means(minutes)),
     "one host's mean": async () => byName(await store.means({ ...minutes, hosts: [host] })),
@@ -235,11 +246,7 @@ function questions(store: Store, end: number): Questions {
       const { alarms } = await makeAlarmReader(store, { now: () => end, monotonic: () => end }, lines).now();
       return alarms.map(({ id, value, since }) => ({ id, value, since })).toSorted((a, b) => (a.id < b.id ? -1 : 1));
     },
-    'rows over a line': async () => {
-      const keys = Array.from({ length: shape.hosts }, (_, k) => ({ host: `host-${k}`, time: end }));
-      const found = await store.rows(keys, { above: { cpuMax: 80 } });
-      return byName(found.map((row) => ({ ...row, name: `${row.host} ${row.name}` })));
-    },
+    'rows over a line': () => rowsOverALine(store, end),
   };
 }
 
