@@ -225,6 +225,36 @@ describe.skipIf(!hasClickHouse())('with a real ClickHouse', () => {
     await store.close();
   });
 
+  test('the newest of hosts that are there, are silent, have another clock, or were written by an older server', async () => {
+    const ask = (query: string) => fetch(server.url, { method: 'POST', body: query }).then((answer) => answer.text());
+    const [now, hour] = [Date.now(), 3_600_000];
+    const behind = (time: number) =>
+      makeSnapshot({ host: 'behind', time, metrics: { 'collector.clockSkewSeconds': -72 * 3600 } });
+    const store = await openStore(storeUrl(server, 'newest'), { ...options, retentionMs: 7 * 24 * hour });
+    await store.append({
+      snapshots: [
+        ...[now - 20_000, now - 10_000].map((time) => makeSnapshot({ host: 'there', time })),
+        ...[now - 30 * hour, now - 29 * hour].map((time) => makeSnapshot({ host: 'silent', time })),
+        makeSnapshot({ host: 'behind', time: now - 30_000 }),
+        ...[now - 72 * hour - 10_000, now - 72 * hour - 20_000].map(behind),
+        makeSnapshot({ host: 'ahead', time: now + 240 * hour, isFromFuture: true }),
+        makeSnapshot({ host: 'ahead', time: now - 2 * hour }),
+      ],
+    });
+    const latest = async (of: Store, at: number) =>
+      Object.fromEntries((await of.latest(at)).map(({ host, time }) => [host, (time - now) / hour]));
+    const newest = { ahead: -2, behind: -72 - 10 / 3600, silent: -29, there: -10 / 3600 };
+    expect(await latest(store, now)).toEqual(newest);
+    expect(await latest(store, now - 15_000)).toEqual({ ...newest, behind: -72 - 20 / 3600, there: -20 / 3600 });
+    expect(await latest(store, now - 29.5 * hour)).toEqual({ silent: -30 });
+    expect(await latest(store, now + 150 * hour)).toEqual({ ahead: -2, behind: -72 - 10 / 3600, there: -10 / 3600 });
+    await store.close();
+    await ask('DROP TABLE newest.newest_snapshot');
+    const after = await openStore(storeUrl(server, 'newest'), { ...options, retentionMs: 7 * 24 * hour });
+    expect(await latest(after, now)).toEqual(newest);
+    await after.close();
+  });
+
   test("a database with somebody else's tables is left alone", async () => {
     const ask = (query: string) => fetch(server.url, { method: 'POST', body: query }).then((answer) => answer.text());
     await ask('CREATE DATABASE theirs');

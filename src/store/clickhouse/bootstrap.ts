@@ -3,9 +3,25 @@ import type { ClickHouseOptions } from '../open-options.ts';
 import { type Cluster, findCluster } from './cluster.ts';
 import { ClickHouseConnection } from './connection.ts';
 import { commandAll, inTime } from './on-cluster.ts';
-import { columnSql, createSql, type Making, onCluster, packedSince, storedIn, type Table, tables } from './schema.ts';
+import {
+  binMs,
+  columnSql,
+  createSql,
+  type Making,
+  onCluster,
+  packedSince,
+  storedIn,
+  type Table,
+  tables,
+} from './schema.ts';
 
 const alterWaitSeconds = 3;
+const upgradeMs = 7_200_000;
+/** What an older server has written, which says nothing of it: of all at first, then of what came while servers changed. */
+const newestSql = `INSERT INTO newest_snapshot (host, placed, time)
+  SELECT host, max(placed), argMax(time, placed) FROM snapshot WHERE is_from_future = 0 AND bin >=
+    if((SELECT count() FROM newest_snapshot) = 0, 0, intDiv(toUnixTimestamp(now()) * 1000 - ${upgradeMs}, ${binMs}))
+  GROUP BY host`;
 
 /**
  * Makes the database and its tables, on all replicas where they are a cluster, and adds columns that have come since.
@@ -26,6 +42,7 @@ export async function bootstrap(
     const making = { version, cluster: await clusterOfTables(connection, cluster, credentials.cluster), database };
     connection.setUp(making);
     await makeTables(connection, making);
+    await connection.insertSelected(newestSql);
   } finally {
     await anywhere.close();
   }
@@ -34,8 +51,13 @@ export async function bootstrap(
 /** The same where nothing may be made. @throws MonitorError `unavailable` where something is missing */
 export async function checkTables(connection: ClickHouseConnection, _bases: unknown, database: string): Promise<void> {
   const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
-  if (!tables.every(({ name }) => found.has(name)))
+  if (!found.has('process'))
     throw new MonitorError('unavailable', `the database ${database} of ClickHouse has no tables of amberwatch's`);
+  if (!tables.every(({ name }) => found.has(name)))
+    throw new MonitorError(
+      'unavailable',
+      `the tables in the database ${database} of ClickHouse are an older version's; start a server of this one over it once`,
+    );
 }
 
 async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {

@@ -26,6 +26,12 @@ export function processRows({ host, ip, time, processes }: Snapshot): Value[][] 
   });
 }
 
+/** Of those that may be the newest of their hosts. */
+export function newestRows(snapshots: readonly Snapshot[]): Value[][] {
+  const placed = snapshots.filter(({ isFromFuture }) => !isFromFuture);
+  return placed.map((snapshot) => [snapshot.host, Math.round(placedAt(snapshot)), snapshot.time]);
+}
+
 export function snapshotRow(snapshot: Snapshot): Value[] {
   const { host, time, isFromFuture, ip, intervalMs, bootId, cores, memoryBytes, limitedBy, metrics } = snapshot;
   const placed = Math.round(placedAt(snapshot));

@@ -95,6 +95,15 @@ export const snapshotTable: Table = {
   isByBin: true,
 };
 
+/** Which snapshot of a host is placed last: of all that are kept nobody has to look for it. Written after them. */
+export const newestTable: Table = {
+  name: 'newest_snapshot',
+  shardBy: 'host',
+  columns: [repeated('host'), whole('placed'), whole('time')],
+  key: ['host'],
+  newest: 'placed',
+};
+
 /** `spread`: the sum of squared differences from the mean. Of values that nobody knows `least` and `most` are null. */
 export const figures = ['known', 'sum', 'spread', 'least', 'most'] as const;
 export type Figure = (typeof figures)[number];
@@ -218,6 +227,7 @@ export const triedTable: Table = {
 export const tables = [
   processTable,
   snapshotTable,
+  newestTable,
   hourTable,
   rolledTable,
   sampleTable,

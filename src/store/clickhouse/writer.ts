@@ -11,9 +11,10 @@ import type { Preparation } from '../preparation.ts';
 import type { ClickHouseConnection } from './connection.ts';
 import { InsertPace } from './insert-pace.ts';
 import { rowBinary, type Value } from './row-binary.ts';
-import { forecastRow, processRows, sampleRow, snapshotRow, tallyRow } from './rows.ts';
+import { forecastRow, newestRows, processRows, sampleRow, snapshotRow, tallyRow } from './rows.ts';
 import {
   forecastTable,
+  newestTable,
   newNamesTable,
   processTable,
   sampleTable,
@@ -88,13 +89,14 @@ export class Writer {
     await this.#commit.exclusive(async () => undefined);
   }
 
-  /** The header comes last: where it is, the rest is. */
+  /** The header comes after its rows: where it is, they are. That it is the newest is said of what is there. */
   async #write(group: readonly Snapshot[]): Promise<void> {
     await this.#options.preparation.once();
     const { counts, settle } = this.#names.countsOf(group.map(({ host }) => host));
     await this.#insert(newNamesTable, counts.map(newNamesRow('process')));
     await this.#insert(processTable, group.flatMap(processRows));
     await this.#insert(snapshotTable, group.map(snapshotRow));
+    await this.#insert(newestTable, newestRows(group));
     settle();
   }
 
