@@ -213,6 +213,26 @@ describe.skipIf(!hasClickHouseCluster())('with two shards of a real ClickHouse',
     await store.close();
   });
 
+  test('columns that have come since are added where they are missing, and statistics are for who only reads', async () => {
+    const before = await open('columns');
+    const now = Date.now();
+    for (let k = 0; k < 8; k++) await before.append({ snapshots: [makeSnapshot({ host: `web-${k}`, time: now - k })] });
+    await before.close();
+    const body = 'ALTER TABLE columns.process DROP COLUMN bin';
+    expect(await (await fetch(cluster.replicas[0].url, { method: 'POST', body })).text()).toBe('');
+    const warnings: string[] = [];
+    const [store, reader] = [
+      await open('columns', { warn: (text: string) => warnings.push(text) }),
+      await open('columns', { isReadOnly: true }),
+    ];
+    expect(warnings).toEqual([]);
+    const query = { from: now - 60_000, to: now, selector: parseSelector('process_cpu'), by: [], isExact: false };
+    for (const each of [store, reader]) {
+      expect((await each.statistics(query)).statistics).toMatchObject([{ count: 8, mean: 1, deviation: 0 }]);
+      await each.close();
+    }
+  });
+
   test('each has a part of the hosts, all of a host, and old days are forgotten on both', async () => {
     const store = await open('divided');
     const now = Date.now();

@@ -145,6 +145,36 @@ describe.each(servers.filter(({ isThere }) => isThere))('hours that are rolled u
     expect(await store.resolution({ from: midnight + hour - 1, to: midnight + 2 * hour - 1 })).toBe('1h');
   });
 
+  test('that are lost are rolled up again', async () => {
+    await ask('TRUNCATE TABLE hours.process_hour');
+    const told = { from: midnight + 2 * hour - 1, to: midnight + 3 * hour - 1 };
+    expect(await store.resolution(told)).toBe('raw');
+    await store.compact(end + 3 * hour);
+    expect(await store.resolution(told)).toBe('1h');
+    await toldAlike(all);
+  });
+
+  test('a part of the window without a value of what is asked for says nothing', async () => {
+    const own = await open('middle');
+    const memory = await openMemoryStore({ retentionMs: 400 * day, warn: () => undefined });
+    const processes = (k: number) => [
+      { name: 'always', cpu: k },
+      ...(k >= 60 && k < 120 ? [{ name: 'backup', cpu: 50 + (k % 7) }] : []),
+    ];
+    const minutes = Array.from({ length: 180 }, (_, k) => ({ time: midnight + k * minute, processes: processes(k) }));
+    for (const each of [own, memory]) await each.append({ snapshots: minutes.map((given) => makeSnapshot(given)) });
+    await own.compact(midnight + 4 * hour);
+    const selector = parseSelector('process_cpu{process="backup"}');
+    const query = { from: midnight + 25 * minute, to: midnight + 155 * minute, selector, isExact: false };
+    expect(await own.resolution(query)).toBe('1h');
+    for (const by of [[], ['process'], ['job']]) {
+      const [told, wanted] = [await own.statistics({ ...query, by }), await memory.statistics({ ...query, by })];
+      alike(told.statistics, wanted.statistics);
+      expect(told.statistics[0]).toMatchObject({ min: 50, max: 56, count: 60 });
+    }
+    await own.close();
+  });
+
   test('a replica that has not all rows of its snapshots is not taken at its word', async () => {
     const window = { from: midnight + hour - 1, to: midnight + 2 * hour - 1 };
     await ask(`INSERT INTO hours.snapshot (host, time, placed, is_from_future, interval_ms, limited_by, process_rows)

@@ -63,10 +63,17 @@ test('where there are no rows any more all that is there is told, whole hours of
   const plan = hourPlanOf({ from: at(0) + 1000, to: at(1) + 1000 }, states.slice(0, 2));
   expect(plan).toEqual({ rolled: [{ from: at(0) - 1, to: at(1) }], areTwice: true, areAlone: true, rows: [] });
   const longer = hourPlanOf({ from: at(0) - 1, to: at(8) - 1 }, states);
-  expect(longer.rolled).toEqual([
-    { from: at(0) - 1, to: at(1) },
-    { from: at(7) - 1, to: at(7) },
+  expect(longer.rolled).toEqual([{ from: at(0) - 1, to: at(7) }]);
+});
+
+test('hours between which there is nothing are one part, unless the next is told by something else', () => {
+  const states = [state(0), state(24), state(48, { isStale: true }), state(72, { isStale: true }), state(96)];
+  const plan = hourPlanOf({ from: at(0) - 1, to: at(100) - 1 }, states);
+  expect(plan.rolled).toEqual([
+    { from: at(0) - 1, to: at(24) },
+    { from: at(96) - 1, to: at(96) },
   ]);
+  expect(plan.rows).toEqual([{ from: at(48) - 1, to: at(73) - 1 }]);
 });
 
 test('where nothing is rolled up all is of rows, also where nothing is known to be', () => {

@@ -1,8 +1,9 @@
 import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseOptions } from '../open-options.ts';
 import { type Cluster, findCluster } from './cluster.ts';
-import { ClickHouseConnection } from './connection.ts';
+import { type ClickHouseAbout, ClickHouseConnection } from './connection.ts';
 import { commandAll, inTime } from './on-cluster.ts';
+import type { Column } from './row-binary.ts';
 import {
   binMs,
   columnSql,
@@ -36,20 +37,29 @@ export async function bootstrap(
 ): Promise<void> {
   const anywhere = new ClickHouseConnection(bases, undefined, credentials);
   try {
-    const version = versionOf(String((await anywhere.query('SELECT version() AS version'))[0]?.version));
-    const cluster = await findCluster(anywhere, credentials.cluster);
-    await makeDatabase(anywhere, database, cluster);
-    const making = { version, cluster: await clusterOfTables(connection, cluster, credentials.cluster), database };
+    await makeDatabase(anywhere, database, await findCluster(anywhere, credentials.cluster));
+    const making = { ...(await aboutTables(connection, credentials.cluster)), database };
     connection.setUp(making);
     await makeTables(connection, making);
-    await connection.insertSelected(newestSql);
+    // Where nothing can be written questions are answered all the same.
+    await sayNewest(connection).catch(() => undefined);
   } finally {
     await anywhere.close();
   }
 }
 
+/** Says which snapshots are the newest, of those who did not say it as they wrote them. */
+export async function sayNewest(connection: ClickHouseConnection): Promise<void> {
+  await connection.insertSelected(newestSql);
+}
+
 /** The same where nothing may be made. @throws MonitorError `unavailable` where something is missing */
-export async function checkTables(connection: ClickHouseConnection, _bases: unknown, database: string): Promise<void> {
+export async function checkTables(
+  connection: ClickHouseConnection,
+  _bases: unknown,
+  database: string,
+  credentials: ClickHouseOptions,
+): Promise<void> {
   const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
   if (!found.has('process'))
     throw new MonitorError('unavailable', `the database ${database} of ClickHouse has no tables of amberwatch's`);
@@ -58,12 +68,18 @@ export async function checkTables(connection: ClickHouseConnection, _bases: unkn
       'unavailable',
       `the tables in the database ${database} of ClickHouse are an older version's; start a server of this one over it once`,
     );
+  connection.setUp(await aboutTables(connection, credentials.cluster));
 }
 
 async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {
   const found = await anywhere.query(`SELECT name FROM system.databases WHERE name = '${database}'`);
   if (found.length > 0) return;
   await commandAll(anywhere, cluster, `CREATE DATABASE IF NOT EXISTS ${database}${onCluster(cluster)}`);
+}
+
+async function aboutTables(connection: ClickHouseConnection, named: string | undefined): Promise<ClickHouseAbout> {
+  const version = versionOf(String((await connection.query('SELECT version() AS version'))[0]?.version));
+  return { version, cluster: await clusterOfTables(connection, await findCluster(connection, named), named) };
 }
 
 /**
@@ -96,21 +112,48 @@ async function makeTables(connection: ClickHouseConnection, making: Making): Pro
 }
 
 /** A replicated table tells its replicas by itself; those of other shards, and what divides rows among them, have to be told. */
-async function addColumns(connection: ClickHouseConnection, table: Table, { version, cluster }: Making): Promise<void> {
+async function addColumns(connection: ClickHouseConnection, table: Table, making: Making): Promise<void> {
+  const { version, cluster } = making;
   const { name, columns, key } = table;
-  const there = new Set((await connection.query(`DESCRIBE TABLE ${name}`)).map((row) => String(row.name)));
+  const there = await columnsOf(connection, name);
   if (!key.every((column) => there.has(column)))
     throw new MonitorError(
       'unavailable',
       `ClickHouse has a table ${name} in this database that is not amberwatch's; name a database of its own`,
     );
-  const isDivided = storedIn(table, cluster) !== name;
-  for (const column of columns)
-    if (!there.has(column.name))
-      for (const each of isDivided ? [storedIn(table, cluster), name] : [name]) {
-        const sql = `ALTER TABLE ${each}${isDivided ? onCluster(cluster) : ''} ADD COLUMN ${columnSql(column, version)}`;
-        await inTime(() => connection.command(sql, alterSettings(version)));
-      }
+  const stored = storedIn(table, cluster);
+  const isDivided = stored !== name;
+  for (const column of await missingColumns(connection, stored, columns)) {
+    const sql = `ALTER TABLE ${stored}${isDivided ? onCluster(cluster) : ''} ADD COLUMN ${columnSql(column, version)}`;
+    try {
+      await inTime(() => connection.command(sql, alterSettings(version)));
+    } catch (error) {
+      // Of servers that start at once one is first.
+      if ((await missingColumns(connection, stored, [column])).length > 0) throw error;
+    }
+  }
+  if (isDivided && (await missingColumns(connection, name, columns)).length > 0)
+    await divideAnew(connection, table, making);
+}
+
+/** What divides rows has none, and is made anew: older versions alter no such table of a cluster. */
+async function divideAnew(connection: ClickHouseConnection, table: Table, making: Making): Promise<void> {
+  const { cluster } = making;
+  for (const sql of [`DROP TABLE IF EXISTS ${table.name}${onCluster(cluster)}`, ...createSql(table, making)])
+    await commandAll(connection, cluster, sql);
+}
+
+async function missingColumns(
+  connection: ClickHouseConnection,
+  place: string,
+  columns: readonly Column[],
+): Promise<Column[]> {
+  const there = await columnsOf(connection, place);
+  return columns.filter(({ name }) => !there.has(name));
+}
+
+async function columnsOf(connection: ClickHouseConnection, place: string): Promise<Set<string>> {
+  return new Set((await connection.query(`DESCRIBE TABLE ${place}`)).map((row) => String(row.name)));
 }
 
 /** An older one waits a minute for replicas that are away; today's does not know the setting any more. */

@@ -16,6 +16,8 @@ import { onReplica, type Replica, Replicas } from './replicas.ts';
 const timeoutMs = 30_000;
 /** Names in SQL are written as digits: two for a byte. */
 const mostSqlBytes = 16 * 1024 ** 2;
+/** Three for a name, which is in each part of a question; ClickHouse's own 50,000 are fewer than 20,000 names. */
+const mostSqlElements = 1_000_000;
 /**
  * For each column of each part that is read at a time; of ClickHouse's own mebibyte a hundred parts, as they pile up
  * while nobody merges them, take more memory than a question may.
@@ -81,10 +83,10 @@ export class ClickHouseConnection {
     return this.#onAny(await this.#replicas.upToDate(), ask, signal);
   }
 
-  async command(sql: string, settings: ClickHouseSettings = {}): Promise<void> {
-    await this.#onAny(await this.#replicas.inOrder(), (client, work) =>
-      client.command({ query: sql, clickhouse_settings: settings, abort_signal: work }),
-    );
+  async command(sql: string, settings: ClickHouseSettings = {}, signal?: AbortSignal): Promise<void> {
+    const tell = (client: ClickHouseClient, work: AbortSignal) =>
+      client.command({ query: sql, clickhouse_settings: settings, abort_signal: work });
+    await this.#onAny(await this.#replicas.inOrder(), tell, signal);
   }
 
   /**
@@ -114,8 +116,8 @@ export class ClickHouseConnection {
   }
 
   /** `INSERT ... SELECT`: what can be made again at any time. Nobody waits for other replicas to have it. */
-  async insertSelected(sql: string): Promise<void> {
-    await this.command(sql, this.#insertSettings());
+  async insertSelected(sql: string, signal?: AbortSignal): Promise<void> {
+    await this.command(sql, this.#insertSettings(), signal);
   }
 
   async close(): Promise<void> {
@@ -182,6 +184,8 @@ function optionsOf(
     // 18.16 goes on with a query that nobody waits for any more: it has an end of its own.
     clickhouse_settings: {
       max_query_size: String(mostSqlBytes),
+      max_ast_elements: String(mostSqlElements),
+      max_expanded_ast_elements: String(mostSqlElements),
       max_execution_time: timeoutMs / 1000,
       max_read_buffer_size: String(readBufferBytes),
     },

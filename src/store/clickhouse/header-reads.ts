@@ -34,10 +34,10 @@ export class HeaderReads {
     const ofRows = `FROM snapshot WHERE ${placed} AND is_from_future = 0`;
     if (await this.#isPast(at, reading)) return byHost(await this.#newest(`${ofRows} GROUP BY host`, reading));
     const young = { from: at - youngMs, to: at };
-    const heard = await this.#newest(`${ofRows} AND ${duringBins(young)} GROUP BY host`, reading);
-    const newest = 'argMax(time, placed)';
-    const others = `FROM newest_snapshot WHERE ${placed} GROUP BY host HAVING NOT (${during(young, newest)})`;
-    return byHost([...heard, ...(await this.#newest(others, reading))]);
+    const others = `FROM newest_snapshot WHERE ${placed} GROUP BY host HAVING NOT (${during(young, 'newest')})`;
+    // The others first: one that is heard of in between is in both.
+    const silent = await this.#newest(others, reading);
+    return byHost([...silent, ...(await this.#newest(`${ofRows} AND ${duringBins(young)} GROUP BY host`, reading))]);
   }
 
   /** Of some host there is a newer one. */
@@ -49,8 +49,8 @@ export class HeaderReads {
   /** @param found `FROM ... GROUP BY host`, of what has `host`, `time` and `placed` */
   async #newest(found: string, reading: Reading): Promise<SnapshotHeader[]> {
     const rows = await this.#queries.all(
-      `SELECT * FROM snapshot FINAL WHERE bin IN (SELECT intDiv(argMax(time, placed), ${binMs}) ${found})
-        AND (host, time) IN (SELECT host, argMax(time, placed) ${found})`,
+      `SELECT * FROM snapshot FINAL WHERE (bin, host, time) IN (
+        SELECT intDiv(newest, ${binMs}), host, newest FROM (SELECT host, argMax(time, placed) AS newest ${found}))`,
       reading,
     );
     return rows.map(toHeader);

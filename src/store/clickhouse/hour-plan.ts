@@ -43,14 +43,22 @@ export function hasWholeHour({ from, to }: TimeWindow): boolean {
  */
 export function hourPlanOf(window: TimeWindow, hours: readonly HourState[]): HourPlan {
   const plan: HourPlan = { rolled: [], areTwice: false, areAlone: false, rows: [] };
+  let last: TimeWindow[] | null = null;
+  // In between there is nothing: as few windows as can be, for each is a part of the question.
+  const extend = (windows: TimeWindow[], window: TimeWindow) => {
+    const before = windows.at(-1);
+    if (last === windows && before !== undefined) before.to = window.to;
+    else windows.push(window);
+    last = windows;
+  };
   for (const state of hours.toSorted((a, b) => a.hour - b.hour)) {
     const { hour, snapshots, written, there } = state;
     const isGone = snapshots === 0;
     if (isGone ? there > 0 : isUsable(state, window)) {
-      append(plan.rolled, { from: hour - 1, to: hour }, hourMs);
+      extend(plan.rolled, { from: hour - 1, to: hour });
       plan.areTwice ||= there !== written;
       plan.areAlone ||= isGone;
-    } else if (!isGone) append(plan.rows, clipped(window, hour), 1);
+    } else if (!isGone) extend(plan.rows, clipped(window, hour));
   }
   return plan.rolled.length === 0 ? rowsAlone(window) : plan;
 }
@@ -66,11 +74,4 @@ function first({ from }: Pick<TimeWindow, 'from'>): number {
 
 function clipped({ from, to }: TimeWindow, hour: number): TimeWindow {
   return { from: Math.max(Math.floor(from), hour - 1), to: Math.min(Math.floor(to), hour + hourMs - 1) };
-}
-
-/** One that follows the last is a part of it. @param step from a time to the next */
-function append(windows: TimeWindow[], window: TimeWindow, step: number): void {
-  const last = windows.at(-1);
-  if (last !== undefined && last.to + step > window.from) last.to = window.to;
-  else windows.push(window);
 }

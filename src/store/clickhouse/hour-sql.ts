@@ -59,13 +59,15 @@ export function rollSql(hour: number, hosts: ReadonlyMap<string, number>, rows: 
 /** The beginning of the hour that a time is in. */
 const hourOf = `intDiv(time, ${hourMs}) * ${hourMs}`;
 
-/** Of each host and hour: how many snapshots there are, and of how many it has been rolled up into how many rows. */
+/** Of each host and hour: how many snapshots there are, how many rows they say that they have, at least, and of how many it has been rolled up into how many rows. */
 function rolledSql(window: TimeWindow, condition: string): string {
-  return `SELECT host, hour, sum(raw) AS snapshots, sum(rolled) AS of_snapshots, sum(own) AS names FROM (
-      SELECT host, ${hourOf} AS hour, toInt64(uniqExact(time)) AS raw, toInt64(0) AS rolled, toInt64(0) AS own
+  // It keeps each time until it has counted them: of 32 bits they take half as much.
+  return `SELECT host, hour, sum(raw) AS snapshots, sum(said) AS told, sum(rolled) AS of_snapshots, sum(own) AS names FROM (
+      SELECT host, ${hourOf} AS hour, toInt64(uniqExact(toUInt32(time % ${hourMs}))) AS raw,
+        toInt64(ifNull(sum(process_rows), 0)) AS said, toInt64(0) AS rolled, toInt64(0) AS own
       FROM snapshot WHERE ${duringBins(window)} AND ${condition} GROUP BY host, hour
       UNION ALL
-      SELECT host, time AS hour, toInt64(0) AS raw, max(of_snapshots) AS rolled, argMax(names, of_snapshots) AS own
+      SELECT host, time AS hour, toInt64(0) AS raw, toInt64(0) AS said, max(of_snapshots) AS rolled, argMax(names, of_snapshots) AS own
       FROM rolled_hour WHERE ${during(window)} AND ${condition} GROUP BY host, hour)
     GROUP BY host, hour`;
 }
@@ -81,10 +83,26 @@ export function statesSql(window: TimeWindow, condition: string): string {
     GROUP BY hour`;
 }
 
-/** Hours of hosts that have more snapshots than are rolled up, the newest first. @param window of whole hours */
+/** When parts of so long begin in which there are snapshots. */
+export function spansSql(window: TimeWindow, spanMs: number): string {
+  const start = `intDiv(time, ${spanMs}) * ${spanMs}`;
+  return `SELECT DISTINCT ${start} AS start FROM snapshot WHERE ${duringBins(window)} ORDER BY start DESC`;
+}
+
+/**
+ * Hours of hosts that have more snapshots than are rolled up, or roll-ups that have been lost, the newest first, with
+ * how many rows they are of.
+ * @param window of whole hours
+ */
 export function dueSql(window: TimeWindow, most: number): string {
-  return `SELECT host, hour, snapshots FROM (${rolledSql(window, '1')})
-    WHERE snapshots > of_snapshots ORDER BY hour DESC, host LIMIT ${whole(most)}`;
+  return `SELECT host, hour, sum(raw) AS snapshots, sum(said) AS told FROM (
+      SELECT host, hour, snapshots AS raw, told AS said, of_snapshots AS rolled, names AS written, toInt64(0) AS own
+      FROM (${rolledSql(window, '1')})
+      UNION ALL
+      SELECT host, time AS hour, toInt64(0) AS raw, toInt64(0) AS said, toInt64(0) AS rolled, toInt64(0) AS written, toInt64(count()) AS own
+      FROM process_hour WHERE ${during(window)} GROUP BY host, hour)
+    GROUP BY host, hour HAVING snapshots > 0 AND (snapshots > sum(rolled) OR sum(own) < sum(written))
+    ORDER BY hour DESC, host LIMIT ${whole(most)}`;
 }
 
 /** How many roll-ups of an hour some hosts have, and of how many rows; how many snapshots, and what these say of their rows. */

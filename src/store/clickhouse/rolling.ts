@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
-import type { ClickHouseConnection } from './connection.ts';
+import type { ClickHouseConnection, Row } from './connection.ts';
 import { hourMs } from './hour-plan.ts';
-import { dueSql, rolledColumns, rollSql, writtenSql } from './hour-sql.ts';
+import { dueSql, rolledColumns, rollSql, spansSql, writtenSql } from './hour-sql.ts';
 import type { Queries } from './queries.ts';
 import { rowBinary, type Value } from './row-binary.ts';
 import { rolledTable } from './schema.ts';
 import { isOneOf } from './sql-text.ts';
-import { handedOver, UniqueRows } from './unique-rows.ts';
+import { handedOver, onceFinally, UniqueRows } from './unique-rows.ts';
 
 /** What comes later is rolled up anew. */
 const graceMs = 60_000;
@@ -16,9 +16,10 @@ const graceMs = 60_000;
 const spanMs = 6 * hourMs;
 /** A run ends after so long, and the next goes on. */
 const mostRunMs = 300_000;
-/** In one statement: it takes memory for each of their names. */
-const hostsAtOnce = 50;
+/** In one statement: it takes memory for each of their names, and is given up after so many seconds. */
+const atOnce = { hosts: 50, rows: 5_000_000 };
 const dueAtOnce = 20_000;
+const dayMs = 24 * hourMs;
 
 export interface RollingOptions {
   /** Of rows. */
@@ -62,23 +63,34 @@ export class Rolling {
     const ends = performance.now() + mostRunMs;
     const until = Math.floor((now - graceMs) / hourMs) * hourMs;
     const isWhole = Math.abs(now - this.#wholeAt) >= spanMs / 6;
-    // A day that is to be dropped is not worth it.
-    const oldest = isWhole ? now - this.#options.retentionMs : until - spanMs;
-    const span = { from: Math.ceil(oldest / hourMs) * hourMs - 1, to: until - 1 };
     if (isWhole) this.#wholeAt = now;
+    const failures: unknown[] = [];
     // What is left is found by the next run.
-    if (!(await this.#rollSpan(span, ends))) this.#wholeAt = Number.NEGATIVE_INFINITY;
+    for (const span of isWhole ? await this.#spans(now, until) : [{ from: until - spanMs - 1, to: until - 1 }])
+      if (!(await this.#rollSpan(span, ends, failures))) this.#wholeAt = Number.NEGATIVE_INFINITY;
+    if (failures.length > 0) throw failures[0];
   }
 
-  /** @returns false: there was no time for all of it */
-  async #rollSpan(span: TimeWindow, ends: number): Promise<boolean> {
+  /** All that there are rows of, the newest first: from the first day of which not all are past the retention. */
+  async #spans(now: number, until: number): Promise<TimeWindow[]> {
+    const oldest = Math.floor((now - this.#options.retentionMs) / dayMs) * dayMs;
+    const window = { from: oldest - 1, to: until - 1 };
+    const found = await this.#options.queries.all(spansSql(window, spanMs), this.#reading(), window);
+    return found
+      .map(({ start }) => Number(start))
+      .map((start) => ({ from: start - 1, to: Math.min(start + spanMs, until) - 1 }));
+  }
+
+  /** Those that cannot be rolled up hold up no others. @returns false: there was no time for all of it */
+  async #rollSpan(span: TimeWindow, ends: number, failures: unknown[]): Promise<boolean> {
+    if (performance.now() > ends) return false;
     const due = await this.#options.queries.all(dueSql(span, dueAtOnce), this.#reading(), span);
     for (const [hour, hosts] of groupBy(due, (row) => Number(row.hour)))
-      for (let from = 0; from < hosts.length; from += hostsAtOnce) {
+      for (const some of groupsOf(hosts)) {
         const begin = performance.now();
         if (begin > ends) return false;
-        const some = hosts.slice(from, from + hostsAtOnce);
-        await this.#rollHour(hour, new Map(some.map((row) => [String(row.host), Number(row.snapshots)])));
+        const snapshots = new Map(some.map((row) => [String(row.host), Number(row.snapshots)]));
+        await this.#rollHour(hour, snapshots).catch((error: unknown) => failures.push(error));
         await sleep(performance.now() - begin, undefined, { signal: this.#stopped.signal });
       }
     return due.length < dueAtOnce;
@@ -88,14 +100,21 @@ export class Rolling {
    * That it is done is written last, and of hosts of which all rows were there: a replica may have heard of a snapshot
    * before it has its rows. What comes meanwhile makes more snapshots than are said here, and so it is due again.
    */
-  async #rollHour(hour: number, hosts: ReadonlyMap<string, number>): Promise<void> {
+  async #rollHour(hour: number, hosts: ReadonlyMap<string, number>, mayBeTwice = false): Promise<void> {
     const { connection, queries } = this.#options;
     const condition = isOneOf('host', [...hosts.keys()]);
     const window = { from: hour - 1, to: hour + hourMs - 1 };
-    const rows = await this.#unique.relation(rolledColumns, window, condition, this.#reading());
-    await connection.insertSelected(rollSql(hour, hosts, handedOver(rows, rolledColumns, connection.about)));
+    const rows = mayBeTwice
+      ? onceFinally(window, condition)
+      : await this.#unique.relation(rolledColumns, window, condition, this.#reading(), condition);
+    const sql = rollSql(hour, hosts, handedOver(rows, rolledColumns, connection.about));
+    await connection.insertSelected(sql, this.#stopped.signal);
+    const written = await queries.all(writtenSql(hour, condition), this.#reading(), window);
+    // Sent again while it was being rolled up.
+    const isTwice = written.some(({ rows, told }) => Number(told) > 0 && Number(rows) > Number(told));
+    if (isTwice && !mayBeTwice) return this.#rollHour(hour, hosts, true);
     const marks: Value[][] = [];
-    for (const row of await queries.all(writtenSql(hour, condition), this.#reading(), window)) {
+    for (const row of written) {
       const due = hosts.get(String(row.host)) ?? 0;
       if (Number(row.snapshots) >= due && Number(row.rows) >= Number(row.told))
         marks.push([String(row.host), hour, due, Number(row.names)]);
@@ -107,4 +126,20 @@ export class Rolling {
   #reading() {
     return { lane: 'background', signal: this.#stopped.signal } as const;
   }
+}
+
+/** Neither more hosts nor more rows than one statement takes, but for a host that has more alone. */
+function groupsOf(hosts: readonly Row[]): Row[][] {
+  const groups: Row[][] = [];
+  let rows = 0;
+  for (const host of hosts) {
+    const group = groups.at(-1);
+    rows += Number(host.told);
+    if (group !== undefined && group.length < atOnce.hosts && rows <= atOnce.rows) group.push(host);
+    else {
+      groups.push([host]);
+      rows = Number(host.told);
+    }
+  }
+  return groups;
 }

@@ -175,7 +175,7 @@ function listed({ by }: Pick<Wanted, 'by'>): { columns: string; clause: string }
   };
 }
 
-/** Of each group; of roll-ups by the spread within each and that of their means. */
+/** Of each group; of roll-ups by the spread within each and that of their means. A part without values says nothing. */
 function momentsSql({ column, by }: Wanted, pieces: readonly Piece[], about: ClickHouseAbout): string {
   const { columns, clause } = listed({ by });
   const folded = pieces.map(({ relation, isRolled }) =>
@@ -185,7 +185,7 @@ function momentsSql({ column, by }: Wanted, pieces: readonly Piece[], about: Cli
       (spread + arraySum((n, middle) -> n * (middle - mean) * (middle - mean), counts, middles)) / total AS variance
     FROM (SELECT ${columns}sum(n) AS total, min(least) AS min, max(most) AS max, sum(n * middle) / sum(n) AS mean,
         sum(within) AS spread, groupArray(n) AS counts, groupArray(middle) AS middles
-      FROM (${folded.join(' UNION ALL ')}) ${clause} LIMIT ${whole(mostGroups + 1)})`;
+      FROM (${folded.join(' UNION ALL ')}) WHERE n > 0 ${clause} LIMIT ${whole(mostGroups + 1)})`;
 }
 
 /** `varPop` of 18.16 loses values that are large and close together. */

@@ -21,28 +21,42 @@ export class UniqueRows {
     this.#queries = queries;
   }
 
-  /** To be asked FROM: these columns, at least, of the rows that fit. */
-  async relation(columns: readonly string[], window: TimeWindow, condition: string, reading: Reading): Promise<string> {
+  /**
+   * To be asked FROM: these columns, at least, of the rows that fit.
+   * @param ofHosts a condition of hosts alone: of others it does not matter what is there twice
+   */
+  async relation(
+    columns: readonly string[],
+    window: TimeWindow,
+    condition: string,
+    reading: Reading,
+    ofHosts = '1',
+  ): Promise<string> {
     const settled = { from: window.from, to: window.to - settledMs };
     // Over shards each adds up its own: rows that are put together first would be handed over.
     const isDivided = (this.#queries.about.cluster?.shards ?? 1) > 1;
     const isLong = window.to - window.from >= leastMs;
-    if (isDivided || !isLong || !(await this.#areUnique(settled, reading)))
-      return `process FINAL WHERE ${duringBins(window)} AND ${condition}`;
+    if (isDivided || !isLong || !(await this.#areUnique(settled, ofHosts, reading)))
+      return onceFinally(window, condition);
     const young = { from: settled.to, to: window.to };
     const all = `SELECT ${columns.join(', ')} FROM process`;
     return `(${all} WHERE ${duringBins(settled)} AND ${condition} UNION ALL ${all} FINAL WHERE ${duringBins(young)} AND ${condition})`;
   }
 
-  async #areUnique(window: TimeWindow, reading: Reading): Promise<boolean> {
-    const told = `SELECT sum(process_rows) AS count FROM snapshot FINAL WHERE ${duringBins(window)}`;
-    const found = `SELECT count() AS count FROM process WHERE ${duringBins(window)}`;
+  async #areUnique(window: TimeWindow, ofHosts: string, reading: Reading): Promise<boolean> {
+    const told = `SELECT sum(process_rows) AS count FROM snapshot FINAL WHERE ${duringBins(window)} AND ${ofHosts}`;
+    const found = `SELECT count() AS count FROM process WHERE ${duringBins(window)} AND ${ofHosts}`;
     const [wanted, there] = [
       await this.#queries.all(told, reading, window),
       await this.#queries.all(found, reading, window),
     ];
     return Number(wanted[0]?.count ?? 0) === Number(there[0]?.count ?? 0);
   }
+}
+
+/** The same, whatever it takes. */
+export function onceFinally(window: TimeWindow, condition: string): string {
+  return `process FINAL WHERE ${duringBins(window)} AND ${condition}`;
 }
 
 /** What `varPopStable` of 18.16 has found on one shard it cannot tell another: there the values themselves are handed over. */
