@@ -2,27 +2,12 @@ import { MonitorError } from '../../core/error.ts';
 import type { ClickHouseOptions } from '../open-options.ts';
 import { type Cluster, findCluster } from './cluster.ts';
 import { type ClickHouseAbout, ClickHouseConnection } from './connection.ts';
+import { sayNewest } from './newest-snapshot.ts';
 import { commandAll, inTime } from './on-cluster.ts';
 import type { Column } from './row-binary.ts';
-import {
-  binMs,
-  columnSql,
-  createSql,
-  type Making,
-  onCluster,
-  packedSince,
-  storedIn,
-  type Table,
-  tables,
-} from './schema.ts';
+import { columnSql, createSql, type Making, onCluster, packedSince, storedIn, type Table, tables } from './schema.ts';
 
 const alterWaitSeconds = 3;
-const upgradeMs = 7_200_000;
-/** What an older server has written, which says nothing of it: of all at first, then of what came while servers changed. */
-const newestSql = `INSERT INTO newest_snapshot (host, placed, time)
-  SELECT host, max(placed), argMax(time, placed) FROM snapshot WHERE is_from_future = 0 AND bin >=
-    if((SELECT count() FROM newest_snapshot) = 0, 0, intDiv(toUnixTimestamp(now()) * 1000 - ${upgradeMs}, ${binMs}))
-  GROUP BY host`;
 
 /**
  * Makes the database and its tables, on all replicas where they are a cluster, and adds columns that have come since.
@@ -46,11 +31,6 @@ export async function bootstrap(
   } finally {
     await anywhere.close();
   }
-}
-
-/** Says which snapshots are the newest, of those who did not say it as they wrote them. */
-export async function sayNewest(connection: ClickHouseConnection): Promise<void> {
-  await connection.insertSelected(newestSql);
 }
 
 /** The same where nothing may be made. @throws MonitorError `unavailable` where something is missing */

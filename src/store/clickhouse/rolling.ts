@@ -4,6 +4,7 @@ import { groupBy } from '../../platform/group-by.ts';
 import type { ClickHouseConnection, Row } from './connection.ts';
 import { hourMs } from './hour-plan.ts';
 import { dueSql, rolledColumns, rollSql, spansSql, writtenSql } from './hour-sql.ts';
+import { sayNewest } from './newest-snapshot.ts';
 import type { Queries } from './queries.ts';
 import { rowBinary, type Value } from './row-binary.ts';
 import { rolledTable } from './schema.ts';
@@ -63,8 +64,11 @@ export class Rolling {
     const ends = performance.now() + mostRunMs;
     const until = Math.floor((now - graceMs) / hourMs) * hourMs;
     const isWhole = Math.abs(now - this.#wholeAt) >= spanMs / 6;
-    if (isWhole) this.#wholeAt = now;
     const failures: unknown[] = [];
+    if (isWhole) {
+      this.#wholeAt = now;
+      await sayNewest(this.#options.connection, this.#stopped.signal).catch((error: unknown) => failures.push(error));
+    }
     // What is left is found by the next run.
     for (const span of isWhole ? await this.#spans(now, until) : [{ from: until - spanMs - 1, to: until - 1 }])
       if (!(await this.#rollSpan(span, ends, failures))) this.#wholeAt = Number.NEGATIVE_INFINITY;
