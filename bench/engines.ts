@@ -115,10 +115,15 @@ async function ask({ url }: ClickHouseServer, sql: string): Promise<string> {
 }
 
 async function bytesARow(server: ClickHouseServer): Promise<Figure> {
-  await ask(server, 'OPTIMIZE TABLE bench.process FINAL');
-  const sql = "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'bench' AND table = 'process'";
-  const value = Number(await ask(server, sql)) / rows;
+  const value = (await bytesOf(server, 'bench', 'process')) / rows;
   return { name: 'disk', value, unit: 'bytes/row', bar: { is: 'at most', value: 3, of: 'value' } };
+}
+
+/** Merged. */
+async function bytesOf(server: ClickHouseServer, database: string, table: string): Promise<number> {
+  await ask(server, `OPTIMIZE TABLE ${database}.${table} FINAL`);
+  const parts = `active AND database = '${database}' AND table = '${table}'`;
+  return Number(await ask(server, `SELECT sum(bytes_on_disk) FROM system.parts WHERE ${parts}`));
 }
 
 /** What ClickHouse's own client takes for the same rows, in as large pieces as it likes: the limit. */
@@ -180,7 +185,12 @@ async function halfDay(server: ClickHouseServer, end: number): Promise<Figure[]>
     const [value, ofRows] = [after.medianMs[name] as number, before.medianMs[name] as number];
     return { name, value, unit: 'ms', reference: { name: 'of rows alone', value: ofRows, unit: 'ms' } };
   });
-  return [...figures, { name: 'rolled up, half of it resting', value: rolling, unit: 's/M rows' }];
+  const bytes = (await bytesOf(server, 'half_day', 'process_hour')) / (steps * 15_000);
+  return [
+    ...figures,
+    { name: 'rolled up, half of it resting', value: rolling, unit: 's/M rows' },
+    { name: 'roll-ups, of cpu that is never the same', value: bytes, unit: 'bytes/row' },
+  ];
 }
 
 async function timesAsked(asked: Questions, times = runs): Promise<Pick<Measured, 'medianMs' | 'answers'>> {
