@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { formatDuration } from '../core/duration.ts';
 import { MonitorError } from '../core/error.ts';
 import type { Reading } from '../core/store.ts';
+import { forManyReads } from '../platform/deadline.ts';
 import { onceEnded } from './once-ended.ts';
 
 /** The bounds of what is read for one request. */
@@ -19,7 +20,7 @@ declare module 'fastify' {
   }
 }
 
-const never = new AbortController().signal;
+const never = forManyReads(new AbortController()).signal;
 
 /** Nothing is read for longer than this, nor for somebody who has left. */
 export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
@@ -29,7 +30,7 @@ export function addReadBounds(app: FastifyInstance, timeoutMs: number): void {
       request.reading = { signal: never };
       return;
     }
-    const controller = new AbortController();
+    const controller = forManyReads(new AbortController());
     request.reading = { signal: controller.signal };
     const timer = setTimeout(() => controller.abort(tookTooLong(request, timeoutMs)), timeoutMs);
     onceEnded(request.raw, reply.raw, () => {

@@ -54,6 +54,25 @@ test('what takes too long is stopped, and the answer says what would be cheaper'
   expect(ends).toHaveLength(2);
 });
 
+test('as many reads as an answer needs may listen to its end: nobody is told of a leak', async () => {
+  const store = await openStore('memory:', { retentionMs, warn: () => undefined });
+  const warnings: string[] = [];
+  const onWarning = (warning: Error) => warnings.push(warning.message);
+  process.on('warning', onWarning);
+  const { get } = await makeApp({
+    store: overStore(store, {
+      means: async (_query, { signal }: Reading = {}) => {
+        for (let k = 0; k < 30; k++) signal?.addEventListener('abort', () => undefined);
+        return [];
+      },
+    }),
+  });
+  expect((await get('/v1/usage/mean')).status).toBe(200);
+  await sleep(10);
+  process.off('warning', onWarning);
+  expect(warnings).toEqual([]);
+});
+
 test('accuracy has a deadline too while the store says nothing of its sums', async () => {
   const store = await openStore('memory:', { retentionMs, warn: () => undefined });
   const { get } = await makeApp({

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { MonitorError, messageOf } from '../../core/error.ts';
+import { forManyReads } from '../../platform/deadline.ts';
 import { buffersOf, type CallAnswer } from '../../platform/worker-calls.ts';
 import { openEngine } from './engine.ts';
 import { type Call, type Cancel, type Engine, openedId, type PlainError, type ThreadData } from './protocol.ts';
@@ -41,7 +42,7 @@ function memoryOf(value: unknown): ArrayBuffer[] {
 async function serve(store: Engine, { id, method, args, lane }: Call): Promise<void> {
   const bounds: unknown[] = [];
   if (lane !== undefined) {
-    const controller = new AbortController();
+    const controller = forManyReads(new AbortController());
     reading.set(id, controller);
     bounds.push({ signal: controller.signal, ...(lane !== 'own' && { lane }) });
   }
