@@ -4,8 +4,8 @@ import { scenarios } from '../torture/scenarios.ts';
 
 /** These have tests of their own: simulation.test.ts, store/clickhouse-cluster.test.ts, store/move.test.ts. */
 const elsewhere = ['simulation', 'cluster', 'move-kills'];
-/** A minute of every test run however small it is: with `npm run torture` alone. */
-const tooLong = ['mapped-usage'];
+/** Half a minute or more of every test run however small it is: with `npm run torture` alone. */
+const tooLong = ['mapped-usage', 'slow-sockets'];
 /** How much of the rest every test run does: some minutes of an hour and a quarter. */
 const scales: Record<string, number> = {
   'real-outage': 0.05,
@@ -14,7 +14,6 @@ const scales: Record<string, number> = {
   'server-kills': 0.012,
   'collector-kills': 0.012,
   'alerter-kills': 0.05,
-  'slow-sockets': 0.1,
   'agent-sockets': 0.1,
   'hostile-bodies': 0.02,
   'dropped-replies': 0.05,
