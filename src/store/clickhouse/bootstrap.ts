@@ -22,8 +22,9 @@ export async function bootstrap(
 ): Promise<void> {
   const anywhere = new ClickHouseConnection(bases, undefined, credentials);
   try {
-    await makeDatabase(anywhere, database, await findCluster(anywhere, credentials.cluster));
-    const making = { ...(await aboutTables(connection, credentials.cluster)), database };
+    const cluster = await findCluster(anywhere, credentials.cluster);
+    await makeDatabase(anywhere, database, cluster);
+    const making = { ...(await aboutTables(connection, cluster, credentials.cluster)), database };
     connection.setUp(making);
     await makeTables(connection, making);
     // Where nothing can be written questions are answered all the same.
@@ -48,7 +49,8 @@ export async function checkTables(
       'unavailable',
       `the tables in the database ${database} of ClickHouse are an older version's; start a server of this one over it once`,
     );
-  connection.setUp(await aboutTables(connection, credentials.cluster));
+  const cluster = await findCluster(connection, credentials.cluster);
+  connection.setUp(await aboutTables(connection, cluster, credentials.cluster));
 }
 
 async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {
@@ -57,9 +59,13 @@ async function makeDatabase(anywhere: ClickHouseConnection, database: string, cl
   await commandAll(anywhere, cluster, `CREATE DATABASE IF NOT EXISTS ${database}${onCluster(cluster)}`);
 }
 
-async function aboutTables(connection: ClickHouseConnection, named: string | undefined): Promise<ClickHouseAbout> {
+async function aboutTables(
+  connection: ClickHouseConnection,
+  cluster: Cluster | null,
+  named: string | undefined,
+): Promise<ClickHouseAbout> {
   const version = versionOf(String((await connection.query('SELECT version() AS version'))[0]?.version));
-  return { version, cluster: await clusterOfTables(connection, await findCluster(connection, named), named) };
+  return { version, cluster: await clusterOfTables(connection, cluster, named) };
 }
 
 /**

@@ -6,25 +6,10 @@ import { connectionReason } from '../../core/failure-reason.ts';
 const refusal = /Code: (\d+)[.,].*?\w+::\w*Exception: ([\s\S]*)/;
 
 /**
- * These pass, and another replica may answer: a table that is being made anew, too many queries or connections, memory, too many parts, a table that is
- * read-only for want of its Keeper, no quorum, the Keeper itself.
+ * These pass, and another replica may answer: a table that is being made anew, too many queries or connections, memory,
+ * too many parts, a table that is read-only for want of its Keeper, no quorum, the Keeper itself.
  */
-const passing = new Set([
-  '60',
-  '202',
-  '209',
-  '210',
-  '225',
-  '241',
-  '242',
-  '252',
-  '279',
-  '285',
-  '286',
-  '319',
-  '341',
-  '999',
-]);
+const passing = new Set('60 202 209 210 225 241 242 252 279 285 286 319 341 999'.split(' '));
 /** That a query took too long. */
 const tookTooLong = '159';
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dayMs } from '../../core/clock.ts';
 import type { TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import type { ClickHouseConnection, Row } from './connection.ts';
@@ -20,7 +21,6 @@ const mostRunMs = 300_000;
 /** In one statement: it takes memory for each of their names, and is given up after so many seconds. */
 const atOnce = { hosts: 50, rows: 5_000_000 };
 const dueAtOnce = 20_000;
-const dayMs = 24 * hourMs;
 
 export interface RollingOptions {
   /** Of rows. */
@@ -69,9 +69,12 @@ export class Rolling {
       this.#wholeAt = now;
       await sayNewest(this.#options.connection, this.#stopped.signal).catch((error: unknown) => failures.push(error));
     }
-    // What is left is found by the next run.
-    for (const span of isWhole ? await this.#spans(now, until) : [{ from: until - spanMs - 1, to: until - 1 }])
-      if (!(await this.#rollSpan(span, ends, failures))) this.#wholeAt = Number.NEGATIVE_INFINITY;
+    const spans = isWhole ? await this.#spans(now, until) : [{ from: until - spanMs - 1, to: until - 1 }];
+    for (const span of spans) {
+      const isDone = await this.#rollSpan(span, ends, failures);
+      // What is left is found by the next run.
+      if (!isDone) this.#wholeAt = Number.NEGATIVE_INFINITY;
+    }
     if (failures.length > 0) throw failures[0];
   }
 

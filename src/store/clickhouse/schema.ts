@@ -1,4 +1,5 @@
 import { sketched } from '../../core/bucket.ts';
+import { dayMs } from '../../core/clock.ts';
 import {
   type HostMetric,
   hostMetrics,
@@ -249,8 +250,6 @@ export function placeOf(column: UsageMetric | HostMetric): {
     return { table: 'process', column: snakeCase(column), scale: scaleOf(column), labels: ['host', 'name'] };
   return { table: 'snapshot', column: metricColumn(column), scale: 1, labels: ['host'] };
 }
-
-const dayMs = 86_400_000;
 
 /** How tables are made. */
 export interface Making {

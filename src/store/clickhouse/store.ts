@@ -1,4 +1,5 @@
 import type { Agreements } from '../../core/agreement.ts';
+import { dayMs } from '../../core/clock.ts';
 import { MonitorError, messageOf } from '../../core/error.ts';
 import {
   type Appended,
@@ -29,7 +30,6 @@ import { StatisticsReads } from './statistics-reads.ts';
 import { UsageReads } from './usage-reads.ts';
 import { Writer } from './writer.ts';
 
-const dayMs = 86_400_000;
 /** Each insert is a part that ClickHouse has to merge, and costs as much as thousands of rows do. */
 const insertEveryMsDefault = 1000;
 
