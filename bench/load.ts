@@ -19,7 +19,7 @@ interface LoadOptions {
   /** `import`: VictoriaMetrics' own lines of JSON, gzip. */
   format: 'json' | 'gzip' | 'lines' | 'import';
   path: string;
-  /** Snapshots of one request; more than 1 only for lines. */
+  /** Snapshots of one request. */
   batch: number;
   /** Requests a second over all connections; absent: as many as there is an answer to. */
   perSecond?: number;
@@ -63,14 +63,23 @@ const isoLength = '2026-11-20T12:00:00.000Z'.length;
 const method = isLines ? 'POST' : 'PUT';
 const encoding = options.format === 'gzip' || options.format === 'import' ? 'content-encoding: gzip\r\n' : '';
 
-/** gzip allows members one after the other: the short first one holds the time, the rest is ready. */
 function requestOf(prepared: Prepared, connection: number, sequence: number): Buffer {
-  const taken = options.isLive ? Date.now() : start + sequence * 1000 + connection;
-  const time = prepared.before === '' ? '' : new Date(taken).toISOString();
-  const first =
-    options.format === 'gzip' ? gzipSync(prepared.before + time, { level: 1 }) : Buffer.from(prepared.before + time);
-  const head = `${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${encoding}content-length: ${first.length + prepared.after.length}\r\n\r\n`;
-  return Buffer.concat([Buffer.from(head), first, prepared.after]);
+  const body = isLines ? [prepared.after] : snapshotsOf(prepared, connection, sequence);
+  const bytes = body.reduce((sum, { length }) => sum + length, 0);
+  const head = `${method} ${options.path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n${encoding}content-length: ${bytes}\r\n\r\n`;
+  return Buffer.concat([Buffer.from(head), ...body]);
+}
+
+/** gzip allows members one after the other: short ones hold the times, the rest is ready. */
+function snapshotsOf(prepared: Prepared, connection: number, sequence: number): Buffer[] {
+  const encoded = (text: string) => (options.format === 'gzip' ? gzipSync(text, { level: 1 }) : Buffer.from(text));
+  const one = (part: number, before: string) => {
+    const taken = options.isLive ? Date.now() : start + (sequence * options.batch + part) * 1000 + connection;
+    return [encoded(before + prepared.before + new Date(taken).toISOString()), prepared.after];
+  };
+  if (options.batch === 1) return one(0, '');
+  const all = Array.from({ length: options.batch }, (_, part) => one(part, part === 0 ? '[' : ','));
+  return [...all.flat(), encoded(']')];
 }
 
 const prepared = Array.from({ length: options.connections }, (_, connection) =>

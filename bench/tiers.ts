@@ -19,6 +19,7 @@ const shape = { hosts: 50, processes: 300, hours: 48 };
 /** VictoriaMetrics takes in a part of it. */
 const peerShape = { hosts: 50, hours: 1 };
 const runs = 20;
+const settleMs = 15_000;
 /** Twenty minutes, a second each. */
 const recordedSteps = 1200;
 
@@ -145,6 +146,8 @@ async function fillHour(store: Store, from: number): Promise<void> {
 async function questions(path: string, end: number): Promise<Figure[]> {
   const server = Child.script('server.ts', `duckdb:${path}`);
   const url = `http://127.0.0.1:${await server.line()}`;
+  // Forecasts read their past first.
+  await sleep(settleMs);
   const peer = hasVictoriaMetrics() ? await startVictoriaMetrics() : null;
   const peerBytes = peer === null ? null : await importAll(peer, end);
   const at = (minutes: number) => new Date(end - minutes * 60_000).toISOString();
@@ -219,16 +222,17 @@ async function asked(name: string, url: string, theirs: string | null, bar?: num
   return { ...value, reference, bar: { is: 'at most', value: bar ?? 1, of: 'ratio' } };
 }
 
+/** The first is not counted: it starts a thread, and reads what the next ones find in memory. */
 async function p95(url: string): Promise<number> {
   const times: number[] = [];
-  for (let i = 0; i < runs; i++) {
+  for (let i = 0; i <= runs; i++) {
     const begin = performance.now();
     const answer = await fetch(url);
     const text = await answer.text();
     if (!answer.ok || text.length < 100) throw new Error(`${url} answered ${answer.status}: ${text.slice(0, 200)}`);
     times.push(performance.now() - begin);
   }
-  return percentile(times, 0.95);
+  return percentile(times.slice(1), 0.95);
 }
 
 /** @returns the bytes that it takes for a row, once it has put its files together */

@@ -17,14 +17,17 @@ export class TableTexts {
   #terminate: () => Promise<unknown> = async () => undefined;
   #idle: NodeJS.Timeout | undefined;
 
-  /** Pieces of UTF-8, each made once the one before has been taken. The table's memory changes hands. */
+  /** Pieces of UTF-8, each made while the one before is on its way. The table's memory changes hands. */
   async *pieces(start: TimeWindow, page: Page, format: TableFormat): AsyncGenerator<Uint8Array> {
     const calls = this.#start();
     const { id, answer } = this.#ask(calls, { start, page, format }, buffersOf(page.table));
     try {
-      for (let piece = await answer; piece !== null; ) {
+      let next = answer;
+      for (let piece = await next; piece !== null; piece = await next) {
+        next = this.#ask(calls, { nextOf: id }).answer;
+        // Where it fails while nobody waits for it, whoever asks for it next is told.
+        next.catch(() => undefined);
         yield piece;
-        piece = await this.#ask(calls, { nextOf: id }).answer;
       }
     } finally {
       calls.tell({ leave: id } satisfies TextCall);

@@ -15,8 +15,10 @@ import { countSql, detailedSql, type IdFilter, parquetSql, rowsSql, toUsage, win
 
 /** A page is looked for in stretches of time that hold at most so many times its rows. */
 const mostSurplus = 4;
-/** Rows of one name or host are looked for in so many of all. */
+/** Rows of one name are looked for in so many of all. */
 const firstStretchRows = 200_000;
+/** Those of some hosts in as many as have them, if all hosts send alike. */
+const mostStretchRows = 2_000_000;
 
 /** Snapshots and the rows of their processes. */
 export class UsageReads {
@@ -110,6 +112,12 @@ export class UsageReads {
     return this.#lookup.usage(window, partly ? undefined : hosts);
   }
 
+  /** Of how many of all hosts' rows so many of the filter's are expected. */
+  #firstRows({ hosts }: IdFilter, rows: number): number {
+    const share = hosts === undefined ? 1 : this.#lookup.hosts.ids().length / Math.max(1, hosts.length);
+    return Math.max(rows, firstStretchRows, Math.min(rows * share, mostStretchRows));
+  }
+
   /**
    * The end of a stretch from the window's beginning on that has so many rows, and not many more, and how many: of a
    * long window only so much has to be sorted.
@@ -121,7 +129,7 @@ export class UsageReads {
     cost: Cost,
   ): Promise<{ to: number; rows: number }> {
     let [end, found] = [from, 0];
-    let length = this.#lookup.counts.stretch({ from, to }, Math.max(rows, firstStretchRows));
+    let length = this.#lookup.counts.stretch({ from, to }, this.#firstRows(filter, rows));
     while (end < to) {
       const next = Math.min(to, end + length);
       const stretch = { from: end, to: next };
