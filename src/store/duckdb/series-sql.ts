@@ -35,15 +35,23 @@ export function sweepsSql(hosts: readonly number[], window: TimeWindow): string 
   return `SELECT host, time::DOUBLE AS time FROM snapshot WHERE ${where(window, { hosts })} ORDER BY time`;
 }
 
-/** Rows of `p` that belong to these series, of a relation with processes or of `snapshot`. */
+/** Rows of `p` that belong to these series, of a relation with processes or of `snapshot`; `i` says to which. */
 export function fromSeries(relation: string, series: readonly SeriesIds[], window: TimeWindow): string {
   const isUsage = relation !== 'snapshot';
-  const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
-  const names = isUsage ? ` AND p.name IN (${[...new Set(series.map(({ name }) => name))].join(', ')})` : '';
-  return `FROM ${relation} p JOIN (VALUES ${wanted}) wanted(i, host, name)
-      ON p.host = wanted.host ${isUsage ? 'AND p.name = wanted.name' : ''}
+  const distinct = (ids: readonly (number | null)[]) => [...new Set(ids)].join(', ');
+  const names = isUsage ? ` AND p.name IN (${distinct(series.map(({ name }) => name))})` : '';
+  return `FROM ${withPlaces(relation, series, isUsage)}
     WHERE p.time > ${num(window.from)} AND p.time <= ${num(window.to)}
-      AND p.host IN (${[...new Set(series.map(({ host }) => host))].join(', ')})${names}`;
+      AND p.host IN (${distinct(series.map(({ host }) => host))})${names}`;
+}
+
+/** Of one series the ids say all: what a join looks for besides them is a quarter of the time of twelve files. */
+function withPlaces(relation: string, series: readonly SeriesIds[], isUsage: boolean): string {
+  const [only, another] = series as [SeriesIds, SeriesIds?];
+  if (another === undefined) return `(SELECT ${only.index} AS i, * FROM ${relation}) p`;
+  const wanted = series.map(({ index, host, name }) => `(${index}, ${host}, ${name ?? 'NULL'})`).join(', ');
+  return `${relation} p JOIN (VALUES ${wanted}) wanted(i, host, name)
+      ON p.host = wanted.host ${isUsage ? 'AND p.name = wanted.name' : ''}`;
 }
 
 /** The hosts, and of columns of processes the names, that have rows in the window. */
