@@ -1001,6 +1001,34 @@ export function storeContract(name: string, prepare: () => Promise<StoreUnderTes
         expect(await named(`nothing_of_that_name{${of}}`)).toEqual([]);
       });
 
+      test('a selector that says which series names it where it is there, with a value or without', async () => {
+        const host = newHost();
+        const dark = { name: 'dark', cpu: null };
+        await store.append({
+          snapshots: [
+            makeSnapshot({ host, time: t, processes: [{ name: 'early', cpu: 5 }, dark] }),
+            makeSnapshot({ host, time: t + 10_000, processes: [dark] }),
+          ],
+        });
+        for (const stepMs of [null, 60_000]) {
+          const named = async (text: string, from: number) => {
+            const query = { ...within(from, 60_000), series: parseSelector(text), stepMs };
+            return (await store.select(query)).map(({ series, samples }) => [
+              series.labels.process ?? series.metric,
+              samples.filter(({ value }) => typeof value === 'number').map(({ value }) => value),
+            ]);
+          };
+          const of = `host="${host}"`;
+          expect(await named(`process_cpu{${of},process="early"}`, -1)).toEqual([['early', [5]]]);
+          expect(await named(`process_cpu{${of},process="early"}`, 0)).toEqual([]);
+          expect(await named(`process_cpu{${of},process="early",process!~"e.*"}`, -1)).toEqual([]);
+          expect(await named(`process_cpu{${of},process="dark"}`, -1)).toEqual([['dark', []]]);
+          expect(await named(`process_cpu{${of},process="never"}`, -1)).toEqual([]);
+          expect(await named(`system_load1{${of}}`, -1)).toEqual([['system_load1', []]]);
+          expect(await named(`system_load1{${of}}`, 20_000)).toEqual([]);
+        }
+      });
+
       test('over steps: mean, least and most', async () => {
         const host = newHost();
         const start = Math.floor(t / 60_000) * 60_000;
