@@ -4,7 +4,7 @@ import type { Selector } from '../core/selector.ts';
 import { familyOf, type Series, seriesKey } from '../core/series.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../core/store.ts';
 import { type StoredPoint, withExits } from './samples.ts';
-import { bySource, filterTest, fitting, selectedOf } from './series-filter.ts';
+import { bySource, filterTest, fitting, selectedOf, toldOfAsked } from './series-filter.ts';
 
 /** Counters whose rates are looked at for whether they are above a level. */
 const mostCounters = 2000;
@@ -26,20 +26,25 @@ export interface SourceParts {
 }
 
 /** As `Reads.select` says. */
-export async function selectAsked(
+export function selectAsked(
   parts: SeriesParts,
   sources: SourceParts,
   query: SelectQuery,
   reading: Reading,
 ): Promise<Selected[]> {
-  const { series } = query;
-  const wanted = 'metric' in series ? await named(parts, sources, series, query, reading) : series;
-  const { ours, others } = bySource(wanted);
-  const samples = new Map([
-    ...(await sources.toldOf(others, query, reading)),
-    ...(await samplesOf(parts, ours, query, reading)),
-  ]);
-  return wanted.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+  return toldOfAsked(
+    query,
+    reading.signal,
+    async (series) => {
+      const { ours, others } = bySource(series);
+      const samples = new Map([
+        ...(await sources.toldOf(others, query, reading)),
+        ...(await samplesOf(parts, ours, query, reading)),
+      ]);
+      return series.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
+    },
+    (selector) => named(parts, sources, selector, query, reading),
+  );
 }
 
 /** The series in the window that a selector names. */

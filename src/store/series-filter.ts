@@ -1,10 +1,10 @@
 import { refuseTooManySeries } from '../core/answer-bounds.ts';
-import { labelTest } from '../core/label-test.ts';
+import { exactValue, labelTest } from '../core/label-test.ts';
 import { isKnown, type Sample } from '../core/sample.ts';
 import type { Selector } from '../core/selector.ts';
-import { isOfOtherSource, type Series, seriesKey } from '../core/series.ts';
+import { familyOf, hostSeries, isOfOtherSource, processSeries, type Series, seriesKey } from '../core/series.ts';
 import { byStep, ratesOf } from '../core/step-values.ts';
-import type { SelectQuery, SeriesFilter } from '../core/store.ts';
+import type { Selected, SelectQuery, SeriesFilter } from '../core/store.ts';
 import { takingTurns } from '../platform/turns.ts';
 
 /** Before a window so much is read of a counter, to tell by how much its first sample has grown. */
@@ -45,6 +45,34 @@ export async function selectedOf(
   const found = await fitting(fits, series, signal);
   refuseTooManySeries(found.size, query);
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+/**
+ * What is told of the series that a query asks for. Where its selector says which one it means, whether that is there
+ * need not be asked before its values are, which would read as much again: only if it has none.
+ * @param named the series in the window that the selector names
+ */
+export async function toldOfAsked(
+  query: SelectQuery,
+  signal: AbortSignal | undefined,
+  told: (series: readonly Series[]) => Promise<Selected[]>,
+  named: (selector: Selector) => Promise<Series[]>,
+): Promise<Selected[]> {
+  const { series } = query;
+  if (!('metric' in series)) return told(series);
+  const only = await selectedOf(series, onlySeries(series), query, signal);
+  const found = only.length > 0 ? await told(only) : [];
+  if (found.some(({ samples }) => samples.some(({ value }) => value !== 'exited'))) return found;
+  return told(await named(series));
+}
+
+/** Of hosts and processes: the one that a selector means; nothing where it may mean several. */
+function onlySeries({ metric, matchers }: Selector): Series[] {
+  const family = familyOf(metric);
+  const [host, process] = [exactValue(matchers, 'host'), exactValue(matchers, 'process')];
+  if (family.family === 'metric' || host === undefined) return [];
+  if (family.family === 'host') return [hostSeries(family.column, host)];
+  return process === undefined ? [] : [processSeries(family.column, host, process)];
 }
 
 /** Series of hosts and their processes, and those of other sources: they are kept apart. */

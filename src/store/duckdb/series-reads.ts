@@ -3,11 +3,11 @@ import { exactValue, labelTest } from '../../core/label-test.ts';
 import { isUsageMetric } from '../../core/metric.ts';
 import type { Sample, Stretch, StretchQuery } from '../../core/sample.ts';
 import type { Selector } from '../../core/selector.ts';
-import { familyOf, hostSeries, processSeries, type Series, seriesKey } from '../../core/series.ts';
+import { familyOf, type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { bySource, fitting, selectedOf } from '../series-filter.ts';
+import { bySource, fitting, selectedOf, toldOfAsked } from '../series-filter.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { hourMs } from './layouts.ts';
 import { usageColumns } from './lean-usage-sql.ts';
@@ -41,15 +41,14 @@ export class SeriesReads {
     this.#sources = sources;
   }
 
-  async select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
+  select(query: SelectQuery, reading: Reading = {}): Promise<Selected[]> {
     const cost = this.#lookup.cost(query, reading);
-    const { series } = query;
-    if (!('metric' in series)) return this.#told(series, query, cost);
-    const only = onlySeries(series);
-    const told = await this.#told(await selectedOf(series, only, query, cost.signal), query, cost);
-    // Whether what has values is there need not be asked as well: that would read as much again.
-    if (told.some(({ samples }) => samples.some(({ value }) => value !== 'exited'))) return told;
-    return this.#told(await this.#named(series, query, cost), query, cost);
+    return toldOfAsked(
+      query,
+      reading.signal,
+      (series) => this.#told(series, query, cost),
+      (selector) => this.#named(selector, query, cost),
+    );
   }
 
   async #told(series: readonly Series[], query: SelectQuery, cost: Cost): Promise<Selected[]> {
@@ -203,15 +202,6 @@ export class SeriesReads {
     const withLevels = (ids: SeriesIds): StretchIds => ({ ...(queries[ids.index] as StretchQuery), ...ids });
     return new Map([...byColumn].map(([column, group]) => [column, group.map(withLevels)]));
   }
-}
-
-/** Of hosts and processes: what a selector means that says which, and nothing where it may mean several. */
-function onlySeries({ metric, matchers }: Selector): Series[] {
-  const family = familyOf(metric);
-  const [host, process] = [exactValue(matchers, 'host'), exactValue(matchers, 'process')];
-  if (family.family === 'metric' || host === undefined) return [];
-  if (family.family === 'host') return [hostSeries(family.column, host)];
-  return process === undefined ? [] : [processSeries(family.column, host, process)];
 }
 
 function labelFits(selector: Selector): (series: Series) => boolean {
