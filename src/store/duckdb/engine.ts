@@ -39,7 +39,7 @@ const threads = Math.max(1, Math.min(4, availableParallelism() - 1));
  * needs its part. What has been read stays in it until something else is: after a while without a question it is
  * given back.
  */
-const memoryLimit = { working: `${96 + 32 * threads}MB`, idle: '48MB' };
+const memoryLimit = { working: `${128 + 32 * threads}MB`, idle: '48MB' };
 const idleAfterMs = 15_000;
 /** What a question spills beside the file; DuckDB would fill the disk. */
 const mostSpilled = '1GB';
