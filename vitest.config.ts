@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** Tests without real processes, kernels or disks of their own, the simulation among them: beside each other. */
 const pure = [
   'test/{alarms,alerter,api,core,forecast,hosts,mapping,sla,sources,statistics,wire}/**/*.test.ts',
-  'test/store/{influxdb-versions,mean-plan,hour-plan,memory,group-commit}.test.ts',
+  'test/store/{clickhouse-replicas,influxdb-versions,mean-plan,hour-plan,memory,group-commit}.test.ts',
   'test/simulation.test.ts',
 ];
 

@@ -41,7 +41,7 @@ export async function checkTables(
   database: string,
   credentials: ClickHouseOptions,
 ): Promise<void> {
-  const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
+  const found = new Set((await connection.queryServer('SHOW TABLES')).map((row) => String(row.name)));
   if (!found.has('process'))
     throw new MonitorError('unavailable', `the database ${database} of ClickHouse has no tables of amberwatch's`);
   if (!tables.every(({ name }) => found.has(name)))
@@ -54,7 +54,7 @@ export async function checkTables(
 }
 
 async function makeDatabase(anywhere: ClickHouseConnection, database: string, cluster: Cluster | null): Promise<void> {
-  const found = await anywhere.query(`SELECT name FROM system.databases WHERE name = '${database}'`);
+  const found = await anywhere.queryServer(`SELECT name FROM system.databases WHERE name = '${database}'`);
   if (found.length > 0) return;
   await commandAll(anywhere, cluster, `CREATE DATABASE IF NOT EXISTS ${database}${onCluster(cluster)}`);
 }
@@ -64,7 +64,7 @@ async function aboutTables(
   cluster: Cluster | null,
   named: string | undefined,
 ): Promise<ClickHouseAbout> {
-  const version = versionOf(String((await connection.query('SELECT version() AS version'))[0]?.version));
+  const version = versionOf(String((await connection.queryServer('SELECT version() AS version'))[0]?.version));
   return { version, cluster: await clusterOfTables(connection, cluster, named) };
 }
 
@@ -77,7 +77,7 @@ async function clusterOfTables(
   cluster: Cluster | null,
   named: string | undefined,
 ): Promise<Cluster | null> {
-  const [process] = await connection.query(
+  const [process] = await connection.queryServer(
     "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'process'",
   );
   if (process === undefined || /^(Replicated|Distributed)/.test(String(process.engine))) return cluster;
@@ -89,7 +89,7 @@ async function clusterOfTables(
 }
 
 async function makeTables(connection: ClickHouseConnection, making: Making): Promise<void> {
-  const found = new Set((await connection.query('SHOW TABLES')).map((row) => String(row.name)));
+  const found = new Set((await connection.queryServer('SHOW TABLES')).map((row) => String(row.name)));
   for (const table of tables) {
     if (!found.has(table.name))
       for (const sql of createSql(table, making)) await commandAll(connection, making.cluster, sql);
@@ -139,7 +139,7 @@ async function missingColumns(
 }
 
 async function columnsOf(connection: ClickHouseConnection, place: string): Promise<Set<string>> {
-  return new Set((await connection.query(`DESCRIBE TABLE ${place}`)).map((row) => String(row.name)));
+  return new Set((await connection.queryServer(`DESCRIBE TABLE ${place}`)).map((row) => String(row.name)));
 }
 
 /** An older one waits a minute for replicas that are away; today's does not know the setting any more. */

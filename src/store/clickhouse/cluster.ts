@@ -18,7 +18,7 @@ export interface Cluster {
 export async function findCluster(connection: ClickHouseConnection, name: string | undefined): Promise<Cluster | null> {
   const hasMacros = await hasReplicaMacros(connection);
   if (name === undefined && !hasMacros) return null;
-  const rows = await connection.query('SELECT cluster, shard_num, replica_num, is_local FROM system.clusters');
+  const rows = await connection.queryServer('SELECT cluster, shard_num, replica_num, is_local FROM system.clusters');
   const names = [...new Set(rows.map(({ cluster }) => String(cluster)))];
   if (name !== undefined && !names.includes(name))
     throw new MonitorError(
@@ -35,7 +35,7 @@ export async function findCluster(connection: ClickHouseConnection, name: string
 }
 
 async function hasReplicaMacros(connection: ClickHouseConnection): Promise<boolean> {
-  const macros = (await connection.query('SELECT macro FROM system.macros')).map(({ macro }) => macro);
+  const macros = (await connection.queryServer('SELECT macro FROM system.macros')).map(({ macro }) => macro);
   return macros.includes('shard') && macros.includes('replica');
 }
 

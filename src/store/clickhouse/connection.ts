@@ -71,6 +71,15 @@ export class ClickHouseConnection {
 
   /** @throws MonitorError `unavailable`, or `internal` for what ClickHouse refuses; the signal's reason */
   async query(sql: string, signal?: AbortSignal): Promise<Row[]> {
+    return this.#ask(await this.#replicas.upToDate(), sql, signal);
+  }
+
+  /** The same of the server itself and its tables, which one that has yet to join the others knows as well. */
+  async queryServer(sql: string): Promise<Row[]> {
+    return this.#ask(await this.#replicas.inOrder(), sql, undefined);
+  }
+
+  #ask(replicas: readonly Replica[], sql: string, signal: AbortSignal | undefined): Promise<Row[]> {
     const ask = async (client: ClickHouseClient, work: AbortSignal) => {
       const answer = await client.query({
         query: sql,
@@ -80,7 +89,7 @@ export class ClickHouseConnection {
       });
       return answer.json<Row>();
     };
-    return this.#onAny(await this.#replicas.upToDate(), ask, signal);
+    return this.#onAny(replicas, ask, signal);
   }
 
   async command(sql: string, settings: ClickHouseSettings = {}, signal?: AbortSignal): Promise<void> {

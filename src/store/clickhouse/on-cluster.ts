@@ -13,7 +13,7 @@ export async function commandAll(
   sql: string,
 ): Promise<void> {
   if (cluster === null) return connection.command(sql);
-  await connection.query("SELECT count() AS count FROM system.zookeeper WHERE path = '/'");
+  await connection.queryServer("SELECT count() AS count FROM system.zookeeper WHERE path = '/'");
   const settings = { distributed_ddl_task_timeout: String(clusterWaitSeconds) };
   await inTime(() => connection.command(sql, settings));
 }

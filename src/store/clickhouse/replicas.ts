@@ -14,7 +14,7 @@ const notJoinedSeconds = 365 * 86_400;
 const longestJoiningMs = 60_000;
 
 /** The worse, the later it is asked. */
-const ranks = ['good', 'readonly', 'behind', 'joining', 'away'] as const;
+const ranks = ['good', 'readonly', 'behind', 'new', 'joining', 'away'] as const;
 type Rank = (typeof ranks)[number];
 
 export interface Replica {
@@ -61,14 +61,17 @@ export class Replicas {
    */
   async upToDate(): Promise<readonly Replica[]> {
     const all = await this.inOrder();
-    const found = all.filter(({ rank }) => rank !== 'joining');
+    // Nobody knows more where nobody has had anything yet.
+    if (all.every(({ rank }) => rank === 'new')) return all;
+    const isJoining = ({ rank }: Replica) => rank === 'joining' || rank === 'new';
+    const found = all.filter((each) => !isJoining(each));
     if (found.some(({ rank }) => rank !== 'away') || found.length === all.length) {
       this.#joiningSince = null;
       return found;
     }
     this.#joiningSince ??= performance.now();
     if (performance.now() - this.#joiningSince > longestJoiningMs) return all;
-    const joining = all.filter(({ rank }) => rank === 'joining').map(({ base }) => base);
+    const joining = all.filter(isJoining).map(({ base }) => base);
     throw new MonitorError(
       'unavailable',
       `ClickHouse at ${joining.join(', ')} has yet to join the replicas that are away; what it has is not told meanwhile`,
@@ -130,13 +133,24 @@ async function lookAt(client: ClickHouseClient): Promise<Rank | null> {
     });
     const [row] = await answer.json<{ delay: string | number | null; readonly: number | null }>();
     const delay = Number(row?.delay ?? 0);
-    if (delay > notJoinedSeconds) return 'joining';
+    if (delay > notJoinedSeconds) return (await isEmpty(client)) ? 'new' : 'joining';
     if (delay > farBehindSeconds) return 'behind';
     return Number(row?.readonly ?? 0) > 0 ? 'readonly' : 'good';
   } catch (error) {
     // What it refuses it has heard.
     return refusalOf(error) === null ? null : 'good';
   }
+}
+
+/** Its tables are made, and nothing has been stored in them. */
+async function isEmpty(client: ClickHouseClient): Promise<boolean> {
+  const answer = await client.query({
+    query: 'SELECT count() AS parts FROM system.parts WHERE database = currentDatabase() AND active',
+    format: 'JSONEachRow',
+    abort_signal: AbortSignal.timeout(longestLookMs),
+  });
+  const [row] = await answer.json<{ parts: string | number }>();
+  return Number(row?.parts ?? 0) === 0;
 }
 
 /** Work that ends once the replica is away, or whoever wants it has left. */
