@@ -99,7 +99,7 @@ export const worstReads: Scenario = {
 async function restingMiB(pid: number, scale: number): Promise<number> {
   await sleep(scaled(idleMs / 2, scale));
   let least = residentMiB(pid);
-  for (let second = 0; second < scaled(30, scale); second++) {
+  for (let second = 0; second < scaled(idleMs / 2000, scale); second++) {
     await sleep(1000);
     least = Math.min(least, residentMiB(pid));
   }

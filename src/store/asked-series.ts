@@ -4,7 +4,7 @@ import type { Selector } from '../core/selector.ts';
 import { familyOf, type Series, seriesKey } from '../core/series.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../core/store.ts';
 import { type StoredPoint, withExits } from './samples.ts';
-import { bySource, filterTest, fitting, selectedOf, toldOfAsked } from './series-filter.ts';
+import { filterTest, fitting, selectedOf, toldOfAsked } from './series-filter.ts';
 
 /** Counters whose rates are looked at for whether they are above a level. */
 const mostCounters = 2000;
@@ -35,14 +35,8 @@ export function selectAsked(
   return toldOfAsked(
     query,
     reading.signal,
-    async (series) => {
-      const { ours, others } = bySource(series);
-      const samples = new Map([
-        ...(await sources.toldOf(others, query, reading)),
-        ...(await samplesOf(parts, ours, query, reading)),
-      ]);
-      return series.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
-    },
+    async ({ ours, others }) =>
+      new Map([...(await sources.toldOf(others, query, reading)), ...(await samplesOf(parts, ours, query, reading))]),
     (selector) => named(parts, sources, selector, query, reading),
   );
 }

@@ -47,17 +47,28 @@ export async function selectedOf(
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
 }
 
+/** Series of hosts and their processes, and those of other sources. */
+interface BySource {
+  ours: Series[];
+  others: Series[];
+}
+
 /**
  * What is told of the series that a query asks for. Where its selector says which one it means, whether that is there
  * need not be asked before its values are, which would read as much again: only if it has none.
+ * @param samplesOf by key
  * @param named the series in the window that the selector names
  */
 export async function toldOfAsked(
   query: SelectQuery,
   signal: AbortSignal | undefined,
-  told: (series: readonly Series[]) => Promise<Selected[]>,
+  samplesOf: (series: BySource) => Promise<ReadonlyMap<string, Sample[]>>,
   named: (selector: Selector) => Promise<Series[]>,
 ): Promise<Selected[]> {
+  const told = async (all: readonly Series[]): Promise<Selected[]> => {
+    const samples = await samplesOf(bySource(all));
+    return all.map((series) => ({ series, samples: samples.get(seriesKey(series)) ?? [] }));
+  };
   const { series } = query;
   if (!('metric' in series)) return told(series);
   const only = await selectedOf(series, onlySeries(series), query, signal);
@@ -76,7 +87,7 @@ function onlySeries({ metric, matchers }: Selector): Series[] {
 }
 
 /** Series of hosts and their processes, and those of other sources: they are kept apart. */
-export function bySource(series: readonly Series[]): { ours: Series[]; others: Series[] } {
+export function bySource(series: readonly Series[]): BySource {
   const [ours, others]: [Series[], Series[]] = [[], []];
   for (const each of series) (isOfOtherSource(each.metric) ? others : ours).push(each);
   return { ours, others };

@@ -125,13 +125,11 @@ async function rankOf(client: ClickHouseClient): Promise<Rank> {
 /** One that has just been started is years behind until it has joined the others, and says nothing else of it. */
 async function lookAt(client: ClickHouseClient): Promise<Rank | null> {
   try {
-    const answer = await client.query({
-      query: `SELECT max(absolute_delay) AS delay, max(is_readonly) AS readonly
+    const row = await rowOf<'delay' | 'readonly'>(
+      client,
+      `SELECT max(absolute_delay) AS delay, max(is_readonly) AS readonly
         FROM system.replicas WHERE database = currentDatabase()`,
-      format: 'JSONEachRow',
-      abort_signal: AbortSignal.timeout(longestLookMs),
-    });
-    const [row] = await answer.json<{ delay: string | number | null; readonly: number | null }>();
+    );
     const delay = Number(row?.delay ?? 0);
     if (delay > notJoinedSeconds) return (await isEmpty(client)) ? 'new' : 'joining';
     if (delay > farBehindSeconds) return 'behind';
@@ -144,13 +142,15 @@ async function lookAt(client: ClickHouseClient): Promise<Rank | null> {
 
 /** Its tables are made, and nothing has been stored in them. */
 async function isEmpty(client: ClickHouseClient): Promise<boolean> {
-  const answer = await client.query({
-    query: 'SELECT count() AS parts FROM system.parts WHERE database = currentDatabase() AND active',
-    format: 'JSONEachRow',
-    abort_signal: AbortSignal.timeout(longestLookMs),
-  });
-  const [row] = await answer.json<{ parts: string | number }>();
-  return Number(row?.parts ?? 0) === 0;
+  const sql = 'SELECT count() AS parts FROM system.parts WHERE database = currentDatabase() AND active';
+  return Number((await rowOf<'parts'>(client, sql))?.parts ?? 0) === 0;
+}
+
+/** What a look asks for. */
+async function rowOf<Column extends string>(client: ClickHouseClient, query: string) {
+  const abort_signal = AbortSignal.timeout(longestLookMs);
+  const answer = await client.query({ query, format: 'JSONEachRow', abort_signal });
+  return (await answer.json<Record<Column, string | number | null>>())[0];
 }
 
 /** Work that ends once the replica is away, or whoever wants it has left. */

@@ -7,7 +7,7 @@ import { familyOf, type Series, seriesKey } from '../../core/series.ts';
 import type { Reading, Selected, SelectQuery, TimeWindow } from '../../core/store.ts';
 import { groupBy } from '../../platform/group-by.ts';
 import { type StoredPoint, withExits } from '../samples.ts';
-import { bySource, fitting, selectedOf, toldOfAsked } from '../series-filter.ts';
+import { fitting, selectedOf, toldOfAsked } from '../series-filter.ts';
 import type { IdLookup } from './id-lookup.ts';
 import { hourMs } from './layouts.ts';
 import { usageColumns } from './lean-usage-sql.ts';
@@ -46,20 +46,15 @@ export class SeriesReads {
     return toldOfAsked(
       query,
       reading.signal,
-      (series) => this.#told(series, query, cost),
+      async ({ ours, others }) =>
+        new Map([
+          ...(await this.#sources.toldOf(others, query, reading)),
+          ...(query.stepMs === null
+            ? await this.#rawSamples(ours, query, cost)
+            : await this.#steps(ours, query, query.stepMs, cost)),
+        ]),
       (selector) => this.#named(selector, query, cost),
     );
-  }
-
-  async #told(series: readonly Series[], query: SelectQuery, cost: Cost): Promise<Selected[]> {
-    const { ours, others } = bySource(series);
-    const samples = new Map([
-      ...(await this.#sources.toldOf(others, query, cost)),
-      ...(query.stepMs === null
-        ? await this.#rawSamples(ours, query, cost)
-        : await this.#steps(ours, query, query.stepMs, cost)),
-    ]);
-    return series.map((each) => ({ series: each, samples: samples.get(seriesKey(each)) ?? [] }));
   }
 
   /** The series in the window that a selector names. */
